@@ -1,0 +1,7 @@
+//! Compiles the `.proto` files with a compiler in Rust, so that no `protoc` has to be installed.
+
+fn main() -> Result<(), Box<dyn std::error::Error>> {
+    println!("cargo::rerun-if-changed=proto");
+    tonic_prost_build::configure().compile_fds(protox::compile(["guest.proto", "agent.proto"], ["proto"])?)?;
+    Ok(())
+}
