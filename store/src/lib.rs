@@ -1,1 +1,78 @@
-//! store
+//! Everything that Wrenn keeps in Postgres; the only crate that holds SQL.
+//!
+//! ```text
+//!  api, actors ──▶ Store ──▶ Postgres       .sqlx/ holds what the statements were checked against
+//!                    └─ migrations/         embedded, run at start
+//! ```
+//!
+//! One file per noun: a private row struct, its conversion into the domain type, then methods named
+//! noun_verb. Every write looks at the number of rows it touched; a state transition repeats the
+//! state it expects in its `WHERE`. A lost connection is an error of the one call; the pool
+//! reconnects by itself.
+//!
+//! The typed ids come from `wrenn-proto`, the one thing that this crate takes from another.
+
+use std::time::Duration;
+
+use sqlx::postgres::{PgPool, PgPoolOptions};
+
+/// Why a statement did not do what it should.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// The database could not be asked, or answered with an error.
+    #[error("the database did not answer as expected")]
+    Database(#[from] sqlx::Error),
+    /// A row holds something that the program does not know, such as a status of a newer version.
+    #[error("unknown {what} `{value}` in the database")]
+    UnknownValue {
+        /// Column or type whose value it is.
+        what: &'static str,
+        /// The value found.
+        value: String,
+    },
+}
+
+/// Why the database could not be opened.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// No connection could be made.
+    #[error("cannot connect to Postgres; is DATABASE_URL right and the server up?")]
+    Connect(#[source] sqlx::Error),
+    /// The schema could not be brought up to date.
+    #[error("cannot migrate the database")]
+    Migrate(#[source] sqlx::migrate::MigrateError),
+}
+
+/// The migrations of this version, in order.
+pub static MIGRATIONS: sqlx::migrate::Migrator = sqlx::migrate!("../migrations");
+
+/// Handle to the database; clones share one pool.
+#[derive(Debug, Clone)]
+pub struct Store {
+    pool: PgPool,
+}
+
+impl Store {
+    /// Connects and brings the schema up to date; several servers may do so at once.
+    pub async fn open(url: &str, max_connections: u32) -> Result<Self, OpenError> {
+        let pool = PgPoolOptions::new()
+            .max_connections(max_connections)
+            .acquire_timeout(Duration::from_secs(10))
+            .connect(url)
+            .await
+            .map_err(OpenError::Connect)?;
+        MIGRATIONS.run(&pool).await.map_err(OpenError::Migrate)?;
+        Ok(Self { pool })
+    }
+
+    /// Wraps a pool whose database is already migrated, as `#[sqlx::test]` hands out.
+    pub fn from_pool(pool: PgPool) -> Self {
+        Self { pool }
+    }
+
+    /// Succeeds when the database answers.
+    pub async fn ping(&self) -> Result<(), StoreError> {
+        sqlx::query_scalar!("SELECT 1 AS \"one!\"").fetch_one(&self.pool).await?;
+        Ok(())
+    }
+}
