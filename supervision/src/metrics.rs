@@ -1,0 +1,106 @@
+//! Counters per kind of actor, for the whole process.
+//!
+//! They only grow, except `alive`, which is a gauge. Exporting them (Prometheus text, logs) is left to the caller.
+
+use std::{
+    collections::BTreeMap,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
+};
+
+use parking_lot::Mutex;
+
+static KINDS: Mutex<BTreeMap<&'static str, Arc<KindCounters>>> = Mutex::new(BTreeMap::new());
+static ARBITER_HANGS: AtomicU64 = AtomicU64::new(0);
+
+/// The live counters of one kind.
+#[derive(Debug, Default)]
+pub(crate) struct KindCounters {
+    pub(crate) alive: AtomicU64,
+    pub(crate) starts: AtomicU64,
+    pub(crate) restarts: AtomicU64,
+    pub(crate) panics: AtomicU64,
+    pub(crate) declared_failures: AtomicU64,
+    pub(crate) hangs: AtomicU64,
+    pub(crate) stops: AtomicU64,
+    pub(crate) kills: AtomicU64,
+    pub(crate) escalations: AtomicU64,
+    pub(crate) aborts: AtomicU64,
+}
+
+impl KindCounters {
+    pub(crate) fn of(kind: &'static str) -> Arc<Self> {
+        KINDS.lock().entry(kind).or_default().clone()
+    }
+}
+
+pub(crate) fn count_arbiter_hang() {
+    ARBITER_HANGS.fetch_add(1, Relaxed);
+}
+
+/// The counters of one kind of actor at one moment.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KindSnapshot {
+    /// The kind, as in [`ChildSpec::new`](crate::ChildSpec::new).
+    pub kind: &'static str,
+    /// Actors that were spawned and have not ended (a gauge).
+    pub alive: u64,
+    /// Actors whose factory succeeded.
+    pub starts: u64,
+    /// Restarts that were begun.
+    pub restarts: u64,
+    /// Panics caught, also those in `stopped()`, on drop and in the factory.
+    pub panics: u64,
+    /// Failures that actors declared themselves.
+    pub declared_failures: u64,
+    /// Polls that a [`Watchdog`](crate::Watchdog) found to be hanging.
+    pub hangs: u64,
+    /// Ends by the actor's own decision.
+    pub stops: u64,
+    /// Ends by `kill`.
+    pub kills: u64,
+    /// Ends that the parent had to hear of as a failure.
+    pub escalations: u64,
+    /// Ends with the arbiter.
+    pub aborts: u64,
+}
+
+/// All counters of this process at one moment.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MetricsSnapshot {
+    /// One entry per kind, sorted by kind.
+    pub kinds: Vec<KindSnapshot>,
+    /// Times a [`Watchdog`](crate::Watchdog) found an arbiter blocked by something that is not a supervised actor.
+    pub arbiter_hangs: u64,
+}
+
+impl MetricsSnapshot {
+    /// Returns the counters of one kind; none if no actor of it was ever spawned.
+    pub fn kind(&self, kind: &str) -> Option<&KindSnapshot> {
+        self.kinds.iter().find(|entry| entry.kind == kind)
+    }
+}
+
+/// Reads all counters of this process.
+pub fn metrics_snapshot() -> MetricsSnapshot {
+    let kinds = KINDS
+        .lock()
+        .iter()
+        .map(|(&kind, counters)| KindSnapshot {
+            kind,
+            alive: counters.alive.load(Relaxed),
+            starts: counters.starts.load(Relaxed),
+            restarts: counters.restarts.load(Relaxed),
+            panics: counters.panics.load(Relaxed),
+            declared_failures: counters.declared_failures.load(Relaxed),
+            hangs: counters.hangs.load(Relaxed),
+            stops: counters.stops.load(Relaxed),
+            kills: counters.kills.load(Relaxed),
+            escalations: counters.escalations.load(Relaxed),
+            aborts: counters.aborts.load(Relaxed),
+        })
+        .collect();
+    MetricsSnapshot { kinds, arbiter_hangs: ARBITER_HANGS.load(Relaxed) }
+}

@@ -1,0 +1,299 @@
+//! The task that runs one supervised actor: it polls actix's own context future, and survives it.
+//!
+//! ```text
+//!            factory                 panic / declared failure
+//!  New ───────────────► Running ───────────────────────────────► BackingOff
+//!   │ panic                │ ▲                                      │   │
+//!   │                      │ └─── restarting(), started() ──────────┘   │
+//!   │                      │      (a panic there is the next failure)   │
+//!   ▼                      ▼                                            ▼
+//!  StartFailed     Stopped / Killed / Aborted / RestartLimitExceeded   Killed / Aborted
+//! ```
+//!
+//! actix's `ContextFut` owns the mailbox, so as long as it is kept the address stays valid and messages stay queued.
+//! A panic unwinds out of its `poll` and is caught there; `ContextFut::restart` then drops the futures of the old
+//! incarnation and calls `restarting()`. All user code runs under [`Runner::guarded`], also what runs on drop.
+
+use std::{
+    future::Future,
+    panic::{AssertUnwindSafe, catch_unwind},
+    pin::Pin,
+    sync::Arc,
+    task::{Context as TaskContext, Poll, ready},
+    time::Duration,
+};
+
+use actix::{
+    Actor, ActorContext, ActorState, Addr, Context,
+    dev::{ContextFut, channel::AddressReceiver},
+};
+use rand::{SeedableRng, rngs::StdRng};
+use tokio::time::{Instant, Sleep, sleep};
+
+use crate::{
+    backoff::Backoff,
+    child::Restartable,
+    core::ChildCore,
+    exit::{ExitReason, Failure},
+    limit::{FailureWindow, Verdict},
+    polling::PollScope,
+    spec::ChildSpec,
+};
+
+/// Reports the child as aborted when it is dropped and nothing else was reported before.
+struct ExitGuard(Arc<ChildCore>);
+
+impl Drop for ExitGuard {
+    fn drop(&mut self) {
+        self.0.finish(ExitReason::Aborted);
+    }
+}
+
+/// A runner on its way to its arbiter.
+pub(crate) struct Seed<A: Actor, F> {
+    spec: ChildSpec,
+    addr: Addr<A>,
+    receiver: AddressReceiver<A>,
+    factory: F,
+    // Last, so that the mailbox is closed before the end is reported.
+    guard: ExitGuard,
+}
+
+impl<A, F> Seed<A, F>
+where
+    A: Restartable,
+{
+    pub(crate) fn new(
+        core: Arc<ChildCore>,
+        spec: ChildSpec,
+        addr: Addr<A>,
+        receiver: AddressReceiver<A>,
+        factory: F,
+    ) -> Self {
+        Self { spec, addr, receiver, factory, guard: ExitGuard(core) }
+    }
+
+    pub(crate) fn into_runner(self) -> Runner<A>
+    where
+        F: FnOnce(&mut Context<A>) -> A + 'static,
+    {
+        let Self { spec, addr, receiver, factory, guard } = self;
+        Runner {
+            phase: Phase::New { receiver, factory: Box::new(factory) },
+            backoff: spec.backoff,
+            failures: FailureWindow::new(spec.limit),
+            jitter_seed: spec.jitter_seed,
+            rng: None,
+            _self_addr: addr,
+            guard,
+        }
+    }
+}
+
+type Factory<A> = Box<dyn FnOnce(&mut Context<A>) -> A>;
+
+/// The actor with its context and mailbox; boxed, since it moves between phases.
+type Body<A> = Box<ContextFut<A, Context<A>>>;
+
+enum Phase<A: Restartable> {
+    New { receiver: AddressReceiver<A>, factory: Factory<A> },
+    Running(Body<A>),
+    BackingOff { fut: Body<A>, until: Pin<Box<Sleep>> },
+    Ended,
+}
+
+pub(crate) struct Runner<A: Restartable> {
+    phase: Phase<A>,
+    backoff: Backoff,
+    failures: FailureWindow,
+    jitter_seed: Option<u64>,
+    /// Made at the first failure; most actors never need it.
+    rng: Option<StdRng>,
+    /// actix ends an actor that nobody has an address of; a supervised one lives on.
+    _self_addr: Addr<A>,
+    guard: ExitGuard,
+}
+
+impl<A: Restartable> Future for Runner<A> {
+    type Output = ();
+
+    fn poll(self: Pin<&mut Self>, cx: &mut TaskContext<'_>) -> Poll<()> {
+        let this = self.get_mut();
+        this.core().waker.register(cx.waker());
+        loop {
+            if let Some(reason) = ready!(this.step(cx)) {
+                this.end(reason);
+                return Poll::Ready(());
+            }
+        }
+    }
+}
+
+impl<A: Restartable> Runner<A> {
+    /// Goes on as far as the phase allows: ready with a reason to end, or with none if the phase changed.
+    fn step(&mut self, cx: &mut TaskContext<'_>) -> Poll<Option<ExitReason>> {
+        if self.core().kill_requested() {
+            return Poll::Ready(Some(ExitReason::Killed));
+        }
+        match std::mem::replace(&mut self.phase, Phase::Ended) {
+            Phase::New { receiver, factory } => Poll::Ready(self.build(receiver, factory)),
+            Phase::Running(fut) => self.poll_running(fut, cx),
+            Phase::BackingOff { fut, mut until } => {
+                if until.as_mut().poll(cx).is_pending() {
+                    self.phase = Phase::BackingOff { fut, until };
+                    return Poll::Pending;
+                }
+                Poll::Ready(self.restart(fut))
+            }
+            // Never polled again after its end; should it be, the end stays what it was.
+            Phase::Ended => Poll::Ready(Some(ExitReason::Stopped)),
+        }
+    }
+
+    fn core(&self) -> &Arc<ChildCore> {
+        &self.guard.0
+    }
+
+    /// Runs code of the actor: its panics become failures, and the thread is marked as running it.
+    fn guarded<T>(core: &Arc<ChildCore>, code: impl FnOnce() -> T) -> Result<T, Failure> {
+        let _scope = PollScope::enter(core);
+        catch_unwind(AssertUnwindSafe(code)).map_err(|payload| {
+            let failure = Failure::from_panic(payload);
+            tracing::error!(kind = core.kind, actor = %core.name, failure = %failure, "actor panicked");
+            failure
+        })
+    }
+
+    fn build(&mut self, receiver: AddressReceiver<A>, factory: Factory<A>) -> Option<ExitReason> {
+        let core = self.core().clone();
+        core.begin_incarnation();
+        let mut ctx = Context::with_receiver(receiver);
+        let built = Self::guarded(&core, || {
+            let actor = factory(&mut ctx);
+            Box::new(ctx.into_future(actor))
+        });
+        match built {
+            Ok(fut) => {
+                core.count_start();
+                self.phase = Phase::Running(fut);
+                None
+            }
+            Err(failure) => {
+                core.count_failure(&failure);
+                Some(ExitReason::StartFailed(failure))
+            }
+        }
+    }
+
+    /// Polls the actor once; as [`step`](Self::step).
+    fn poll_running(&mut self, mut fut: Body<A>, cx: &mut TaskContext<'_>) -> Poll<Option<ExitReason>> {
+        let core = self.core().clone();
+        if let Some(failure) = core.take_declared_failure() {
+            return Poll::Ready(self.fail(fut, failure));
+        }
+        let polled = Self::guarded(&core, || Pin::new(&mut *fut).poll(cx));
+        match polled {
+            Ok(Poll::Ready(())) => {
+                self.dispose(fut);
+                Poll::Ready(Some(ExitReason::Stopped))
+            }
+            Ok(Poll::Pending) => {
+                self.phase = Phase::Running(fut);
+                if core.kill_requested() || core.has_declared_failure() {
+                    Poll::Ready(None)
+                } else {
+                    Poll::Pending
+                }
+            }
+            Err(failure) => match fut.ctx().state() {
+                // It had decided to stop; that decision stands.
+                ActorState::Stopping | ActorState::Stopped => {
+                    core.count_failure(&failure);
+                    self.dispose(fut);
+                    Poll::Ready(Some(ExitReason::Stopped))
+                }
+                ActorState::Started | ActorState::Running => Poll::Ready(self.fail(fut, failure)),
+            },
+        }
+    }
+
+    /// Takes note of a failure and rests, or returns the reason to end if the limit is spent.
+    fn fail(&mut self, fut: Body<A>, failure: Failure) -> Option<ExitReason> {
+        let core = self.core().clone();
+        core.end_incarnation(&failure);
+        match self.failures.record(Instant::now(), failure.clone()) {
+            Verdict::Restart { failures_in_window } => {
+                let delay = self.next_delay(failures_in_window);
+                let delay_ms = u64::try_from(delay.as_millis()).unwrap_or(u64::MAX);
+                tracing::warn!(
+                    kind = core.kind, actor = %core.name, failure = %failure, failures_in_window, delay_ms,
+                    "actor failed and will be restarted"
+                );
+                self.phase = Phase::BackingOff { fut, until: Box::pin(sleep(delay)) };
+                None
+            }
+            Verdict::Escalate { failures, within } => {
+                self.dispose(fut);
+                Some(ExitReason::RestartLimitExceeded { failures, within })
+            }
+        }
+    }
+
+    fn next_delay(&mut self, failures: u32) -> Duration {
+        let seed = self.jitter_seed;
+        let rng = self.rng.get_or_insert_with(|| match seed {
+            Some(seed) => StdRng::seed_from_u64(seed),
+            None => StdRng::from_rng(&mut rand::rng()),
+        });
+        self.backoff.delay(failures, rng)
+    }
+
+    /// Begins the next incarnation; returns the reason to end if even that failed once too often.
+    fn restart(&mut self, mut fut: Body<A>) -> Option<ExitReason> {
+        let core = self.core().clone();
+        core.begin_incarnation();
+        tracing::info!(kind = core.kind, actor = %core.name, "restarting actor");
+        match Self::guarded(&core, || fut.restart()) {
+            Ok(_) => {
+                self.phase = Phase::Running(fut);
+                None
+            }
+            Err(failure) => self.fail(fut, failure),
+        }
+    }
+
+    /// Drops the actor without `stopping()` and `stopped()`, and survives panics of that.
+    fn dispose(&self, mut fut: Body<A>) {
+        let core = self.core();
+        let dropped = Self::guarded(core, move || {
+            // A context that is not alive is dropped by actix without polling it once more.
+            fut.ctx().terminate();
+            drop(fut);
+        });
+        if let Err(failure) = dropped {
+            core.count_failure(&failure);
+        }
+    }
+
+    fn end(&mut self, reason: ExitReason) {
+        match std::mem::replace(&mut self.phase, Phase::Ended) {
+            Phase::Running(fut) | Phase::BackingOff { fut, .. } => self.dispose(fut),
+            Phase::New { receiver, factory } => {
+                drop(receiver);
+                // What the factory captured is user code as well.
+                if let Err(failure) = Self::guarded(self.core(), || drop(factory)) {
+                    self.core().count_failure(&failure);
+                }
+            }
+            Phase::Ended => {}
+        }
+        self.core().finish(reason);
+    }
+}
+
+impl<A: Restartable> Drop for Runner<A> {
+    fn drop(&mut self) {
+        // Without effect after an ordinary end.
+        self.end(ExitReason::Aborted);
+    }
+}
