@@ -12,6 +12,12 @@
 //!
 //! The typed ids come from `wrenn-proto`, the one thing that this crate takes from another.
 
+pub mod api_keys;
+pub mod settings;
+pub mod teams;
+pub mod templates;
+pub mod users;
+
 use std::time::Duration;
 
 use sqlx::postgres::{PgPool, PgPoolOptions};

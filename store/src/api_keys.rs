@@ -1,0 +1,156 @@
+//! API keys: what programs show instead of a password. Only their hashes are kept.
+
+use chrono::{DateTime, Utc};
+use uuid::Uuid;
+use wrenn_proto::ids::{ApiKeyId, TeamId, UserId};
+
+use crate::{Store, StoreError};
+
+/// SHA-256 of a whole key.
+pub type KeyHash = [u8; 32];
+
+/// The record of one key; the key itself is not in it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ApiKey {
+    /// Its id.
+    pub id: ApiKeyId,
+    /// The team that the key acts for.
+    pub team_id: TeamId,
+    /// Name for people.
+    pub name: String,
+    /// First characters of the key, to recognise it by.
+    pub key_prefix: String,
+    /// Who made it.
+    pub created_by: UserId,
+    /// When it was made.
+    pub created_at: DateTime<Utc>,
+    /// When it was last used, to the minute.
+    pub last_used: Option<DateTime<Utc>>,
+}
+
+struct ApiKeyRow {
+    id: Uuid,
+    team_id: Uuid,
+    name: String,
+    key_prefix: String,
+    created_by: Uuid,
+    created_at: DateTime<Utc>,
+    last_used: Option<DateTime<Utc>>,
+}
+
+impl From<ApiKeyRow> for ApiKey {
+    fn from(row: ApiKeyRow) -> Self {
+        Self {
+            id: ApiKeyId(row.id),
+            team_id: TeamId(row.team_id),
+            name: row.name,
+            key_prefix: row.key_prefix,
+            created_by: UserId(row.created_by),
+            created_at: row.created_at,
+            last_used: row.last_used,
+        }
+    }
+}
+
+/// What a key's record is made from.
+#[derive(Debug, Clone)]
+pub struct NewApiKey {
+    /// The team that the key acts for.
+    pub team_id: TeamId,
+    /// Name for people.
+    pub name: String,
+    /// SHA-256 of the whole key.
+    pub key_hash: KeyHash,
+    /// First characters of the key.
+    pub key_prefix: String,
+    /// Who makes it.
+    pub created_by: UserId,
+}
+
+/// Whom a key stands for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ApiKeyIdentity {
+    /// The key's record.
+    pub id: ApiKeyId,
+    /// The team that it acts for.
+    pub team_id: TeamId,
+    /// Who made it.
+    pub created_by: UserId,
+    /// False when the account that made it is switched off.
+    pub creator_is_active: bool,
+}
+
+impl Store {
+    /// Records a key.
+    pub async fn api_key_create(&self, key: NewApiKey) -> Result<ApiKey, StoreError> {
+        let row = sqlx::query_as!(
+            ApiKeyRow,
+            "INSERT INTO api_keys (id, team_id, name, key_hash, key_prefix, created_by)
+             VALUES ($1, $2, $3, $4, $5, $6)
+             RETURNING id, team_id, name, key_prefix, created_by, created_at, last_used",
+            ApiKeyId::new().0,
+            key.team_id.0,
+            key.name,
+            key.key_hash.as_slice(),
+            key.key_prefix,
+            key.created_by.0,
+        )
+        .fetch_one(&self.pool)
+        .await?;
+        Ok(row.into())
+    }
+
+    /// The keys of a team, newest first.
+    pub async fn api_keys_of_team(&self, team_id: TeamId) -> Result<Vec<ApiKey>, StoreError> {
+        let rows = sqlx::query_as!(
+            ApiKeyRow,
+            "SELECT id, team_id, name, key_prefix, created_by, created_at, last_used
+             FROM api_keys WHERE team_id = $1 ORDER BY created_at DESC, id DESC",
+            team_id.0,
+        )
+        .fetch_all(&self.pool)
+        .await?;
+        Ok(rows.into_iter().map(Into::into).collect())
+    }
+
+    /// Deletes a team's key; false when the team has no such key.
+    pub async fn api_key_delete(&self, team_id: TeamId, id: ApiKeyId) -> Result<bool, StoreError> {
+        let deleted = sqlx::query!("DELETE FROM api_keys WHERE id = $1 AND team_id = $2", id.0, team_id.0)
+            .execute(&self.pool)
+            .await?
+            .rows_affected();
+        Ok(deleted == 1)
+    }
+
+    /// Whom the key with this hash stands for, noting that it was used (at most once a minute).
+    pub async fn api_key_authenticate(&self, hash: &KeyHash) -> Result<Option<ApiKeyIdentity>, StoreError> {
+        let row = sqlx::query!(
+            "SELECT k.id, k.team_id, k.created_by, u.is_active,
+                    (k.last_used IS NULL OR k.last_used < now() - interval '1 minute') AS \"is_due!\"
+             FROM api_keys k
+             JOIN teams t ON t.id = k.team_id AND t.deleted_at IS NULL
+             JOIN users u ON u.id = k.created_by
+             WHERE k.key_hash = $1",
+            hash.as_slice(),
+        )
+        .fetch_optional(&self.pool)
+        .await?;
+        let Some(row) = row else { return Ok(None) };
+        if row.is_due {
+            // Of several requests at the same time one writes; a key deleted meanwhile is none's loss.
+            sqlx::query!(
+                "UPDATE api_keys SET last_used = now()
+                 WHERE id = $1 AND (last_used IS NULL OR last_used < now() - interval '1 minute')",
+                row.id,
+            )
+            .execute(&self.pool)
+            .await?;
+        }
+        Ok(Some(ApiKeyIdentity {
+            id: ApiKeyId(row.id),
+            team_id: TeamId(row.team_id),
+            created_by: UserId(row.created_by),
+            creator_is_active: row.is_active,
+        }))
+    }
+}
