@@ -141,10 +141,13 @@ CREATE TABLE sandboxes (
     started_at      timestamptz,
     last_active_at  timestamptz,
     updated_at      timestamptz NOT NULL DEFAULT now(),
-    -- When somebody asked for its end and it had ended; a destroyed row is settled for ever.
+    -- When somebody asked for its end, and when that end was reached; a destroyed row is settled for
+    -- ever. `destroying` without a request only removes what a failed machine left on its host.
+    destroy_requested_at timestamptz,
     destroyed_at    timestamptz,
 
     CONSTRAINT destroyed_is_settled CHECK (destroyed_at IS NULL OR (status = 'stopped' AND operation IS NULL)),
+    CONSTRAINT destroyed_was_requested CHECK (destroyed_at IS NULL OR destroy_requested_at IS NOT NULL),
     CONSTRAINT running_has_started CHECK (status <> 'running' OR started_at IS NOT NULL)
 );
 CREATE INDEX sandboxes_team ON sandboxes (team_id, created_at DESC) WHERE destroyed_at IS NULL;
