@@ -1,1 +1,15 @@
-//! agent
+//! The host agent: everything that happens on a machine that runs capsules.
+//!
+//! ```text
+//!   link ─▶ machines ─▶ vmm   one process per machine, in its own cgroup and namespace
+//!                    ├▶ disk  reflinked images on one volume
+//!                    └▶ net   slots: a namespace with tap, veth and NAT, made ahead
+//! ```
+//!
+//! [`vmm`], [`disk`] and [`net`] are the host's primitives: they know processes, files and interfaces, and
+//! nothing of the control plane. [`leftovers`] finds whatever they have left behind, and removes it.
+
+pub mod disk;
+pub mod leftovers;
+pub mod net;
+pub mod vmm;

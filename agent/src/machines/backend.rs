@@ -1,0 +1,206 @@
+//! What a machine is made of, as the machine actors see it: real ([`RealBackend`](super::RealBackend)) or
+//! simulated ([`SimBackend`](crate::sim::SimBackend)).
+//!
+//! A backend offers the single steps and knows nothing of their order, of generations or of records. Every
+//! `take` step either has its whole effect or leaves nothing; every release step may be repeated, and succeeds
+//! when there is nothing to release.
+
+use std::sync::Arc;
+
+use futures_util::{future::BoxFuture, stream::BoxStream};
+use wrenn_proto::{agent as wire, guest, ids::SandboxId};
+
+use super::record::{FailureKind, MachineSpec, Resources};
+use crate::{
+    net::SlotNumber,
+    vmm::{VmExit, VmProcess},
+};
+
+/// Any error, where only its text and its causes matter.
+pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
+
+/// The steps from which machines are made, and by which they are removed.
+pub trait Backend: Send + Sync + 'static {
+    /// Checks that a machine of this kind can be made here now: its template is there, and there is room.
+    fn admit<'a>(&'a self, spec: &'a MachineSpec) -> BoxFuture<'a, Result<(), StartError>>;
+
+    /// Takes a network slot for the machine.
+    fn take_slot(&self, id: SandboxId) -> BoxFuture<'_, Result<SlotNumber, StartError>>;
+
+    /// Makes the machine's folders and its disk.
+    fn make_disk<'a>(&'a self, id: SandboxId, spec: &'a MachineSpec) -> BoxFuture<'a, Result<(), StartError>>;
+
+    /// Boots the machine; returns when its virtual CPUs run.
+    fn boot<'a>(
+        &'a self,
+        id: SandboxId,
+        spec: &'a MachineSpec,
+        slot: SlotNumber,
+    ) -> BoxFuture<'a, Result<VmProcess, StartError>>;
+
+    /// Returns a client of the guest behind a slot that this machine has taken or adopted. Connects when it is used.
+    fn guest(&self, id: SandboxId) -> Arc<dyn Guest>;
+
+    /// Returns the address under which the host reaches the namespace of the slot.
+    fn host_ip(&self, slot: SlotNumber) -> String;
+
+    /// Takes over what a machine held when the agent ended.
+    ///
+    /// # Errors
+    /// Why the machine counts as gone. Its resources have to be released then; its process may even still run.
+    fn adopt<'a>(
+        &'a self,
+        id: SandboxId,
+        resources: &'a Resources,
+    ) -> BoxFuture<'a, Result<VmProcess, AdoptError>>;
+
+    /// Kills the machine and waits until it is dead.
+    fn kill<'a>(&'a self, id: SandboxId, resources: &'a Resources) -> BoxFuture<'a, Result<(), ReleaseError>>;
+
+    /// Removes the machine's disk, folders, sockets and cgroup. It is dead.
+    fn remove_files(&self, id: SandboxId) -> BoxFuture<'_, Result<(), ReleaseError>>;
+
+    /// Gives the machine's slot back. It is dead.
+    fn release_slot<'a>(
+        &'a self,
+        id: SandboxId,
+        resources: &'a Resources,
+    ) -> BoxFuture<'a, Result<(), ReleaseError>>;
+
+    /// Returns what runs the machines, for people: `qemu 7.2 (tcg)`.
+    fn vmm(&self) -> String;
+
+    /// Returns what this host has in all.
+    fn capacity(&self) -> wire::Capacity;
+
+    /// Returns what this host has left, except the number of machines. May block for a moment.
+    fn load(&self) -> wire::Heartbeat;
+}
+
+/// Why a machine could not be started. Its text is for the owner of the machine and names no path of the host;
+/// the causes are for the operator's log.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The order itself is wrong.
+    #[error("{0}")]
+    Spec(String),
+    /// This host has no such template.
+    #[error("this host has no image {image:?}")]
+    TemplateMissing {
+        /// File name of its image.
+        image: String,
+    },
+    /// The volume is too full.
+    #[error("the host has {free_mb} MiB of disk left, and keeps {reserve_mb} MiB free")]
+    NoSpace {
+        /// What is left.
+        free_mb: u64,
+        /// What must stay free.
+        reserve_mb: u64,
+    },
+    /// A step failed.
+    #[error("could not {step}")]
+    Step {
+        /// What was being done.
+        step: &'static str,
+        /// Why it failed.
+        #[source]
+        source: BoxError,
+    },
+    /// The machine ended before its guest was ready.
+    #[error("the machine ended while it was starting: {}", .0.reason)]
+    Exited(VmExit),
+    /// The machine was booted, and its guest never said hello.
+    #[error("the guest did not answer within {limit_sec} s")]
+    GuestSilent {
+        /// How long it was given.
+        limit_sec: u64,
+    },
+    /// The guest answered, but not as it must.
+    #[error("the guest could not be set up")]
+    GuestInit(#[source] GuestError),
+    /// A command of a higher generation took precedence.
+    #[error("overtaken by a later command")]
+    Overtaken,
+}
+
+impl StartError {
+    /// Makes the error of a failed step.
+    pub fn step(step: &'static str) -> impl FnOnce(BoxError) -> Self {
+        move |source| Self::Step { step, source }
+    }
+
+    /// Returns the kind that the control plane is told.
+    pub fn kind(&self) -> FailureKind {
+        match self {
+            Self::TemplateMissing { .. } => FailureKind::TemplateMissing,
+            Self::NoSpace { .. } => FailureKind::NoSpace,
+            Self::Exited(_) | Self::GuestSilent { .. } | Self::GuestInit(_) => FailureKind::BootFailed,
+            Self::Overtaken => FailureKind::StaleGeneration,
+            Self::Spec(_) | Self::Step { .. } => FailureKind::Internal,
+        }
+    }
+}
+
+/// Why a machine could not be taken over.
+#[derive(Debug, thiserror::Error)]
+#[error("{reason}")]
+pub struct AdoptError {
+    /// For the owner of the machine.
+    pub reason: String,
+    /// For the operator's log.
+    #[source]
+    pub source: Option<BoxError>,
+}
+
+/// Why something of a machine could not be released. It will be tried again.
+#[derive(Debug, thiserror::Error)]
+#[error("could not {step}")]
+pub struct ReleaseError {
+    /// What was being done.
+    pub step: &'static str,
+    /// Why it failed.
+    #[source]
+    pub source: BoxError,
+}
+
+impl ReleaseError {
+    /// Makes the error of a failed step.
+    pub fn step(step: &'static str) -> impl FnOnce(BoxError) -> Self {
+        move |source| Self { step, source }
+    }
+}
+
+/// What a guest prints, does and ends with; bounded by whoever reads it.
+pub type ExecEvents = BoxStream<'static, Result<guest::ExecEvent, GuestError>>;
+/// What a command in a guest is fed with; the first one starts it.
+pub type ExecInputs = BoxStream<'static, guest::ExecInput>;
+
+/// The daemon inside of a machine. Nothing it says is trusted; every answer is bounded in size and time.
+pub trait Guest: Send + Sync + 'static {
+    /// Asks whether the guest is up.
+    fn hello(&self) -> BoxFuture<'_, Result<guest::HelloResponse, GuestError>>;
+
+    /// Tells the guest what it cannot know by itself.
+    fn init(&self, request: guest::InitRequest) -> BoxFuture<'_, Result<(), GuestError>>;
+
+    /// Runs one command. Dropping the events ends it.
+    fn exec(&self, inputs: ExecInputs) -> BoxFuture<'_, Result<ExecEvents, GuestError>>;
+}
+
+/// Why a guest did not do what it was asked.
+#[derive(Debug, thiserror::Error)]
+pub enum GuestError {
+    /// There is no connection to it.
+    #[error("the guest cannot be reached")]
+    Unreachable(#[source] BoxError),
+    /// It took too long.
+    #[error("the guest did not answer within {limit_ms} ms")]
+    TimedOut {
+        /// How long it was given.
+        limit_ms: u64,
+    },
+    /// It broke a rule of the protocol, or refused.
+    #[error("the guest answered with an error: {0}")]
+    Protocol(String),
+}
