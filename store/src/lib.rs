@@ -13,6 +13,10 @@
 //! The typed ids come from `wrenn-proto`, the one thing that this crate takes from another.
 
 pub mod api_keys;
+pub mod host_tokens;
+pub mod hosts;
+pub mod lifecycle;
+pub mod sandboxes;
 pub mod settings;
 pub mod teams;
 pub mod templates;

@@ -1,0 +1,189 @@
+//! The part of a sandbox's row that changes as it lives, and the words for it.
+//!
+//! Which change is allowed when is decided by the state machine in `wrenn-actors`; here are only the
+//! words, and their spelling in the database and on the wire.
+
+use std::fmt;
+
+/// Declares an enum whose variants are spelled the same in the database and on the wire.
+macro_rules! words {
+    ($(#[$doc:meta])* $name:ident, $what:literal { $($(#[$vdoc:meta])* $variant:ident = $text:literal),+ $(,)? }) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+        pub enum $name { $($(#[$vdoc])* $variant),+ }
+
+        impl $name {
+            /// Every value, in the order of declaration.
+            pub const ALL: &'static [Self] = &[$(Self::$variant),+];
+
+            /// Its spelling in the database and on the wire.
+            pub const fn as_str(self) -> &'static str {
+                match self { $(Self::$variant => $text),+ }
+            }
+        }
+
+        impl ::std::fmt::Display for $name {
+            fn fmt(&self, f: &mut ::std::fmt::Formatter<'_>) -> ::std::fmt::Result {
+                f.write_str(self.as_str())
+            }
+        }
+
+        impl ::std::str::FromStr for $name {
+            type Err = $crate::StoreError;
+
+            fn from_str(text: &str) -> Result<Self, $crate::StoreError> {
+                match text {
+                    $($text => Ok(Self::$variant),)+
+                    _ => Err($crate::StoreError::UnknownValue { what: $what, value: text.to_owned() }),
+                }
+            }
+        }
+
+        impl serde::Serialize for $name {
+            fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                serializer.serialize_str(self.as_str())
+            }
+        }
+    };
+}
+pub(crate) use words;
+
+words! {
+    /// The last settled state of a sandbox.
+    SandboxStatus, "sandbox status" {
+        /// The row was written and nothing else happened yet.
+        Pending = "pending",
+        /// Its first start has begun.
+        Starting = "starting",
+        /// Its machine runs.
+        Running = "running",
+        /// Its machine's memory and disk are kept on the host, and no processor works for it.
+        Paused = "paused",
+        /// As paused, but its memory was dropped.
+        Hibernated = "hibernated",
+        /// It has no machine, on purpose.
+        Stopped = "stopped",
+        /// Its host has not been heard of for too long; what became of it is not known.
+        Missing = "missing",
+        /// It has no machine, and nobody wanted that.
+        Error = "error",
+    }
+}
+
+words! {
+    /// The one operation that is in flight beside the status.
+    Operation, "sandbox operation" {
+        /// The machine is made and booted or restored.
+        Starting = "starting",
+        /// The memory is written out and the machine ended.
+        Pausing = "pausing",
+        /// The machine is made again from what a pause kept.
+        Resuming = "resuming",
+        /// Disk and memory are copied into a template while the sandbox lives on.
+        Snapshotting = "snapshotting",
+        /// The disk of a snapshot is made small.
+        Flattening = "flattening",
+        /// Machine and all that belongs to it are removed from the host.
+        Destroying = "destroying",
+    }
+}
+
+/// The fencing number of a sandbox.
+///
+/// Only the sandbox's actor increments it, in the statement that writes `operation`, before any command
+/// leaves; a host refuses lower ones than it has accepted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Generation(pub u64);
+
+impl Generation {
+    /// What a row begins with.
+    pub const FIRST: Self = Self(1);
+
+    /// The generation after this one.
+    pub const fn next(self) -> Self {
+        Self(self.0 + 1)
+    }
+}
+
+impl fmt::Display for Generation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// Whether a sandbox is meant to live.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum End {
+    /// It is meant to live.
+    NotRequested,
+    /// Somebody asked for its end, which is not reached yet.
+    Requested,
+    /// It is gone; its row is settled for ever.
+    Reached,
+}
+
+/// The part of a sandbox's row that its actor writes.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Lifecycle {
+    /// The last settled state.
+    pub status: SandboxStatus,
+    /// The operation in flight.
+    pub operation: Option<Operation>,
+    /// The fencing number.
+    pub generation: Generation,
+    /// Whether it is meant to live.
+    pub end: End,
+    /// Why the last operation failed; none when it did not.
+    pub last_error: Option<String>,
+    /// Why the machine is not running any more.
+    pub stop_reason: Option<String>,
+    /// Address inside the machine.
+    pub guest_ip: Option<String>,
+    /// Address of the machine on its host.
+    pub host_ip: Option<String>,
+}
+
+impl Lifecycle {
+    /// What a new row begins with: its start is in flight already.
+    pub const fn first() -> Self {
+        Self {
+            status: SandboxStatus::Starting,
+            operation: Some(Operation::Starting),
+            generation: Generation::FIRST,
+            end: End::NotRequested,
+            last_error: None,
+            stop_reason: None,
+            guest_ip: None,
+            host_ip: None,
+        }
+    }
+
+    /// Returns true as long as its host has, or may have, memory and disk in use for it.
+    pub fn holds_resources(&self) -> bool {
+        self.operation.is_some() || !matches!(self.status, SandboxStatus::Stopped | SandboxStatus::Error)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_word_survives_the_round_trip() {
+        for &status in SandboxStatus::ALL {
+            assert_eq!(status.as_str().parse::<SandboxStatus>().unwrap(), status);
+        }
+        for &operation in Operation::ALL {
+            assert_eq!(operation.as_str().parse::<Operation>().unwrap(), operation);
+        }
+        assert!("RUNNING".parse::<SandboxStatus>().is_err());
+    }
+
+    #[test]
+    fn a_settled_failure_holds_nothing_and_its_clean_up_still_does() {
+        let mut life = Lifecycle { status: SandboxStatus::Error, ..Lifecycle::first() };
+        assert!(life.holds_resources());
+        life.operation = None;
+        assert!(!life.holds_resources());
+    }
+}

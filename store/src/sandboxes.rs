@@ -1,0 +1,336 @@
+//! Sandboxes: one row each, from its creation until long after its end.
+//!
+//! Reads are for everybody. [`Store::sandbox_transition`] is for the sandbox's actor alone: it repeats the
+//! generation and the operation that the actor knew, so a writer that was overtaken changes nothing.
+
+use std::collections::BTreeMap;
+
+use chrono::{DateTime, Utc};
+use sqlx::types::Json;
+use uuid::Uuid;
+use wrenn_proto::ids::{HostId, SandboxId, TeamId, TemplateId};
+
+use crate::{
+    Store, StoreError,
+    lifecycle::{End, Generation, Lifecycle},
+};
+
+/// A sandbox as it is stored.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Sandbox {
+    /// Its id.
+    pub id: SandboxId,
+    /// Whose it is.
+    pub team_id: TeamId,
+    /// What it was made from; none when that template is gone.
+    pub template_id: Option<TemplateId>,
+    /// The template's name when it was made.
+    pub template_name: String,
+    /// Where it lives.
+    pub host_id: HostId,
+    /// Processors.
+    pub vcpus: u32,
+    /// Memory.
+    pub memory_mb: u32,
+    /// Size of its disk as the guest sees it.
+    pub disk_size_mb: u32,
+    /// Idle time after which it is paused; 0 means never.
+    pub timeout_sec: u32,
+    /// Whether traffic resumes it.
+    pub auto_resume: bool,
+    /// User of commands that name none.
+    pub default_user: String,
+    /// Environment of every command.
+    pub envs: BTreeMap<String, String>,
+    /// Whatever its owner noted.
+    pub metadata: BTreeMap<String, String>,
+    /// What its actor writes.
+    pub lifecycle: Lifecycle,
+    /// When it was made.
+    pub created_at: DateTime<Utc>,
+    /// When it ran first.
+    pub started_at: Option<DateTime<Utc>>,
+    /// When it was used last, to a few seconds.
+    pub last_active_at: Option<DateTime<Utc>>,
+    /// When the row changed last.
+    pub updated_at: DateTime<Utc>,
+    /// When its requested end was reached.
+    pub destroyed_at: Option<DateTime<Utc>>,
+}
+
+/// What a new sandbox is made of. Sizes must be within the range of an `i32`; the database refuses others.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewSandbox {
+    /// Its id.
+    pub id: SandboxId,
+    /// Whose it is.
+    pub team_id: TeamId,
+    /// What it is made from.
+    pub template_id: TemplateId,
+    /// The template's name.
+    pub template_name: String,
+    /// Processors.
+    pub vcpus: u32,
+    /// Memory.
+    pub memory_mb: u32,
+    /// Size of its disk as the guest sees it.
+    pub disk_size_mb: u32,
+    /// Idle time after which it is paused; 0 means never.
+    pub timeout_sec: u32,
+    /// Whether traffic resumes it.
+    pub auto_resume: bool,
+    /// User of commands that name none.
+    pub default_user: String,
+    /// Environment of every command.
+    pub envs: BTreeMap<String, String>,
+    /// Whatever its owner wants to note.
+    pub metadata: BTreeMap<String, String>,
+}
+
+/// What a sandbox takes from its host.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SandboxReservation {
+    /// Which sandbox.
+    pub id: SandboxId,
+    /// On which host.
+    pub host_id: HostId,
+    /// Processors.
+    pub vcpus: u32,
+    /// Memory.
+    pub memory_mb: u32,
+    /// Size of its disk as the guest sees it.
+    pub disk_size_mb: u32,
+}
+
+struct Row {
+    id: Uuid,
+    team_id: Uuid,
+    template_id: Option<Uuid>,
+    template_name: String,
+    host_id: Uuid,
+    vcpus: i32,
+    memory_mb: i32,
+    disk_size_mb: i32,
+    timeout_sec: i32,
+    auto_resume: bool,
+    default_user: String,
+    envs: Json<BTreeMap<String, String>>,
+    metadata: Json<BTreeMap<String, String>>,
+    status: String,
+    operation: Option<String>,
+    generation: i64,
+    last_error: Option<String>,
+    stop_reason: Option<String>,
+    guest_ip: Option<String>,
+    host_ip: Option<String>,
+    created_at: DateTime<Utc>,
+    started_at: Option<DateTime<Utc>>,
+    last_active_at: Option<DateTime<Utc>>,
+    updated_at: DateTime<Utc>,
+    destroy_requested_at: Option<DateTime<Utc>>,
+    destroyed_at: Option<DateTime<Utc>>,
+}
+
+impl TryFrom<Row> for Sandbox {
+    type Error = StoreError;
+
+    fn try_from(row: Row) -> Result<Self, StoreError> {
+        let end = match (row.destroy_requested_at, row.destroyed_at) {
+            (None, None) => End::NotRequested,
+            (Some(_), None) => End::Requested,
+            (_, Some(_)) => End::Reached,
+        };
+        Ok(Self {
+            id: SandboxId(row.id),
+            team_id: TeamId(row.team_id),
+            template_id: row.template_id.map(TemplateId),
+            template_name: row.template_name,
+            host_id: HostId(row.host_id),
+            // CHECK constraints keep the numbers from being negative.
+            vcpus: row.vcpus.unsigned_abs(),
+            memory_mb: row.memory_mb.unsigned_abs(),
+            disk_size_mb: row.disk_size_mb.unsigned_abs(),
+            timeout_sec: row.timeout_sec.unsigned_abs(),
+            auto_resume: row.auto_resume,
+            default_user: row.default_user,
+            envs: row.envs.0,
+            metadata: row.metadata.0,
+            lifecycle: Lifecycle {
+                status: row.status.parse()?,
+                operation: row.operation.as_deref().map(str::parse).transpose()?,
+                generation: Generation(row.generation.unsigned_abs()),
+                end,
+                last_error: row.last_error,
+                stop_reason: row.stop_reason,
+                guest_ip: row.guest_ip,
+                host_ip: row.host_ip,
+            },
+            created_at: row.created_at,
+            started_at: row.started_at,
+            last_active_at: row.last_active_at,
+            updated_at: row.updated_at,
+            destroyed_at: row.destroyed_at,
+        })
+    }
+}
+
+/// `query_as!` for whole rows: `$head`, the columns, `$tail`.
+macro_rules! rows {
+    ($head:literal, $tail:literal $(, $argument:expr)* $(,)?) => {
+        sqlx::query_as!(
+            Row,
+            $head + r#" id, team_id, template_id, template_name, host_id, vcpus, memory_mb, disk_size_mb,
+                timeout_sec, auto_resume, default_user, envs AS "envs: Json<BTreeMap<String, String>>",
+                metadata AS "metadata: Json<BTreeMap<String, String>>", status, operation, generation,
+                last_error, stop_reason, guest_ip, host_ip, created_at, started_at, last_active_at,
+                updated_at, destroy_requested_at, destroyed_at "# + $tail
+            $(, $argument)*
+        )
+    };
+}
+
+fn domain(rows: Vec<Row>) -> Result<Vec<Sandbox>, StoreError> {
+    rows.into_iter().map(Sandbox::try_from).collect()
+}
+
+impl Store {
+    /// Returns a team's sandbox, also one that is gone; none if the team has no such sandbox.
+    pub async fn sandbox_fetch(&self, team: TeamId, id: SandboxId) -> Result<Option<Sandbox>, StoreError> {
+        rows!("SELECT", "FROM sandboxes WHERE id = $1 AND team_id = $2", id.0, team.0)
+            .fetch_optional(&self.pool)
+            .await?
+            .map(Sandbox::try_from)
+            .transpose()
+    }
+
+    /// Returns a sandbox whosoever it is, also one that is gone.
+    pub async fn sandbox_load(&self, id: SandboxId) -> Result<Option<Sandbox>, StoreError> {
+        rows!("SELECT", "FROM sandboxes WHERE id = $1", id.0)
+            .fetch_optional(&self.pool)
+            .await?
+            .map(Sandbox::try_from)
+            .transpose()
+    }
+
+    /// Returns a team's sandboxes that are not gone, newest first.
+    pub async fn sandbox_list(&self, team: TeamId) -> Result<Vec<Sandbox>, StoreError> {
+        let rows = rows!(
+            "SELECT",
+            "FROM sandboxes WHERE team_id = $1 AND destroyed_at IS NULL ORDER BY created_at DESC, id DESC",
+            team.0
+        );
+        domain(rows.fetch_all(&self.pool).await?)
+    }
+
+    /// Returns all sandboxes of a host that are not gone.
+    pub async fn sandboxes_of_host(&self, host: HostId) -> Result<Vec<Sandbox>, StoreError> {
+        let rows =
+            rows!("SELECT", "FROM sandboxes WHERE host_id = $1 AND destroyed_at IS NULL ORDER BY id", host.0);
+        domain(rows.fetch_all(&self.pool).await?)
+    }
+
+    /// Returns the sandboxes that have an operation in flight.
+    pub async fn sandboxes_in_flight(&self) -> Result<Vec<SandboxId>, StoreError> {
+        let ids = sqlx::query_scalar!("SELECT id FROM sandboxes WHERE operation IS NOT NULL ORDER BY id")
+            .fetch_all(&self.pool)
+            .await?;
+        Ok(ids.into_iter().map(SandboxId).collect())
+    }
+
+    /// Returns what every sandbox takes from its host, of those for which [`Lifecycle::holds_resources`].
+    pub async fn sandbox_reservations(&self) -> Result<Vec<SandboxReservation>, StoreError> {
+        let rows = sqlx::query!(
+            "SELECT id, host_id, vcpus, memory_mb, disk_size_mb FROM sandboxes
+             WHERE destroyed_at IS NULL AND (operation IS NOT NULL OR status NOT IN ('stopped', 'error'))"
+        )
+        .fetch_all(&self.pool)
+        .await?;
+        let reservation = rows.into_iter().map(|row| SandboxReservation {
+            id: SandboxId(row.id),
+            host_id: HostId(row.host_id),
+            vcpus: row.vcpus.unsigned_abs(),
+            memory_mb: row.memory_mb.unsigned_abs(),
+            disk_size_mb: row.disk_size_mb.unsigned_abs(),
+        });
+        Ok(reservation.collect())
+    }
+
+    /// Writes a new sandbox on `host`, with [`Lifecycle::first`].
+    pub async fn sandbox_insert(&self, new: &NewSandbox, host: HostId) -> Result<Sandbox, StoreError> {
+        let first = Lifecycle::first();
+        let row = rows!(
+            "INSERT INTO sandboxes (id, team_id, template_id, template_name, host_id, vcpus, memory_mb,
+                disk_size_mb, timeout_sec, auto_resume, default_user, envs, metadata, status, operation,
+                generation)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)
+             RETURNING",
+            "",
+            new.id.0,
+            new.team_id.0,
+            new.template_id.0,
+            new.template_name,
+            host.0,
+            // What does not fit turns negative, and a CHECK constraint refuses it.
+            new.vcpus.cast_signed(),
+            new.memory_mb.cast_signed(),
+            new.disk_size_mb.cast_signed(),
+            new.timeout_sec.cast_signed(),
+            new.auto_resume,
+            new.default_user,
+            Json(&new.envs) as _,
+            Json(&new.metadata) as _,
+            first.status.as_str(),
+            first.operation.map(|operation| operation.as_str()),
+            first.generation.0.cast_signed(),
+        );
+        row.fetch_one(&self.pool).await?.try_into()
+    }
+
+    /// Makes the row say `to`, if it still says what `from` says of generation and operation.
+    ///
+    /// For the sandbox's actor alone. Returns none, and changes nothing, if the row says something else.
+    pub async fn sandbox_transition(
+        &self,
+        id: SandboxId,
+        from: &Lifecycle,
+        to: &Lifecycle,
+    ) -> Result<Option<Sandbox>, StoreError> {
+        let row = rows!(
+            "UPDATE sandboxes SET
+                status = $4, operation = $5, generation = $6, last_error = $7, stop_reason = $8,
+                guest_ip = $9, host_ip = $10,
+                started_at = CASE WHEN $4 = 'running' THEN COALESCE(started_at, now()) ELSE started_at END,
+                destroy_requested_at = CASE WHEN $11 THEN COALESCE(destroy_requested_at, now()) END,
+                destroyed_at = CASE WHEN $12 THEN now() END,
+                updated_at = now()
+             WHERE id = $1 AND generation = $2 AND operation IS NOT DISTINCT FROM $3
+                AND destroyed_at IS NULL
+             RETURNING",
+            "",
+            id.0,
+            from.generation.0.cast_signed(),
+            from.operation.map(|operation| operation.as_str()),
+            to.status.as_str(),
+            to.operation.map(|operation| operation.as_str()),
+            to.generation.0.cast_signed(),
+            to.last_error,
+            to.stop_reason,
+            to.guest_ip,
+            to.host_ip,
+            to.end != End::NotRequested,
+            to.end == End::Reached,
+        );
+        row.fetch_optional(&self.pool).await?.map(Sandbox::try_from).transpose()
+    }
+
+    /// Notes that a sandbox was used just now; nothing happens if it is gone.
+    pub async fn sandbox_touch(&self, id: SandboxId) -> Result<(), StoreError> {
+        sqlx::query!(
+            "UPDATE sandboxes SET last_active_at = now() WHERE id = $1 AND destroyed_at IS NULL",
+            id.0
+        )
+        .execute(&self.pool)
+        .await?;
+        Ok(())
+    }
+}
