@@ -1,2 +1,5 @@
-//! cli
-fn main() {}
+//! The binary; see the library for what it does.
+
+fn main() -> std::process::ExitCode {
+    wrenn_cli::main()
+}

@@ -1,0 +1,30 @@
+//! Short lines on standard output about what happens, each with the time that it took.
+
+use std::{fmt, io::Write, time::Instant};
+
+/// Prints one line; a closed standard output ends nothing.
+pub fn note(line: impl fmt::Display) {
+    let mut out = std::io::stdout().lock();
+    let _ = writeln!(out, "{line}").and_then(|()| out.flush());
+}
+
+/// A step that takes a while: says so when it begins and again when it is done.
+#[derive(Debug)]
+pub struct Step {
+    name: String,
+    begun: Instant,
+}
+
+impl Step {
+    /// Announces the step.
+    pub fn begin(name: impl Into<String>) -> Self {
+        let name = name.into();
+        note(format_args!("  {name} …"));
+        Self { name, begun: Instant::now() }
+    }
+
+    /// Says that the step is done.
+    pub fn done(self) {
+        note(format_args!("  {}: done ({:.1} s)", self.name, self.begun.elapsed().as_secs_f64()));
+    }
+}
