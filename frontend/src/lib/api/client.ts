@@ -1,0 +1,33 @@
+/**
+ * The typed client of the REST API, same origin.
+ *
+ * Every request carries the session's token. A 401 to a request that carried the token still in
+ * use means that the session is over, wherever it happens; that is announced as an event, so no
+ * caller has to think of it.
+ */
+import createClient from 'openapi-fetch';
+import { events } from '../events';
+import { session } from '../managers/session.svelte';
+import type { paths } from './schema';
+
+export const api = createClient<paths>({ baseUrl: '/' });
+
+api.use({
+	onRequest({ request }) {
+		const token = session.current?.token;
+		if (token) request.headers.set('Authorization', bearer(token));
+		return request;
+	},
+	onResponse({ request, response }) {
+		if (response.status !== 401) return;
+		const token = session.current?.token;
+		// A late answer to the previous session must not end the present one.
+		if (token && request.headers.get('Authorization') === bearer(token)) {
+			events.emit('session:expired', undefined);
+		}
+	}
+});
+
+function bearer(token: string): string {
+	return `Bearer ${token}`;
+}

@@ -1,0 +1,78 @@
+/**
+ * One error type for everything that can go wrong with a request.
+ *
+ *   answer with {"error":{code,message}}  → that code and message
+ *   answer with anything else             → `bad_response` and what is known of it
+ *   no answer                             → `unreachable`
+ *   aborted by us                         → passed on untouched, see {@link isAbort}
+ */
+
+/** A request that failed, with a code of the wire contract or one of the two codes made here. */
+export class ApiError extends Error {
+	override readonly name = 'ApiError';
+
+	constructor(
+		readonly code: string,
+		message: string,
+		/** HTTP status, 0 if there was no answer. */
+		readonly status: number,
+		options?: ErrorOptions
+	) {
+		super(message, options);
+	}
+}
+
+interface Outcome<T> {
+	data?: T;
+	error?: unknown;
+	response: Response;
+}
+
+/** Waits for a call of the generated client and returns its data, or throws an {@link ApiError}. */
+export async function unwrap<T>(call: Promise<Outcome<T>>): Promise<T> {
+	let outcome: Outcome<T>;
+	try {
+		outcome = await call;
+	} catch (cause) {
+		throw isAbort(cause) ? cause : errorFromThrown(cause);
+	}
+	if (!outcome.response.ok) throw errorFromAnswer(outcome.response.status, outcome.error);
+	return outcome.data as T;
+}
+
+/** Whether `error` only says that we gave the request up ourselves. */
+export function isAbort(error: unknown): boolean {
+	return error instanceof DOMException && error.name === 'AbortError';
+}
+
+/** Turns whatever was thrown into something that can be shown. */
+export function toApiError(error: unknown): ApiError {
+	return error instanceof ApiError ? error : errorFromThrown(error);
+}
+
+function errorFromThrown(cause: unknown): ApiError {
+	if (cause instanceof SyntaxError) {
+		return new ApiError('bad_response', 'The server answered with something unreadable.', 0, {
+			cause
+		});
+	}
+	return new ApiError('unreachable', 'The server cannot be reached.', 0, { cause });
+}
+
+function errorFromAnswer(status: number, body: unknown): ApiError {
+	if (isContractError(body)) return new ApiError(body.error.code, body.error.message, status);
+	return new ApiError('bad_response', `The server answered with status ${status}.`, status);
+}
+
+function isContractError(body: unknown): body is { error: { code: string; message: string } } {
+	if (typeof body !== 'object' || body === null || !('error' in body)) return false;
+	const { error } = body;
+	return (
+		typeof error === 'object' &&
+		error !== null &&
+		'code' in error &&
+		typeof error.code === 'string' &&
+		'message' in error &&
+		typeof error.message === 'string'
+	);
+}

@@ -1,0 +1,24 @@
+/**
+ * Names for the shapes of the wire contract.
+ *
+ * They are taken from paths, which the contract fixes, and not from the names of the OpenAPI
+ * document's components, which the server may choose as it likes.
+ */
+import type { paths } from './schema';
+
+type Json<T> = T extends { content: { 'application/json': infer Body } } ? Body : never;
+
+export type AuthResponse = Json<paths['/v1/auth/login']['post']['responses'][200]>;
+export type LoginRequest = Json<paths['/v1/auth/login']['post']['requestBody']>;
+export type SignupRequest = Json<paths['/v1/auth/signup']['post']['requestBody']>;
+
+export type Capsule = Json<paths['/v1/capsules/{id}']['get']['responses'][200]>;
+export type CapsuleStatus = Capsule['status'];
+export type CapsuleOperation = NonNullable<Capsule['operation']>;
+export type CreateCapsuleRequest = Json<paths['/v1/capsules']['post']['requestBody']>;
+
+export type ExecRequest = Json<paths['/v1/capsules/{id}/exec']['post']['requestBody']>;
+export type ExecResponse = Json<paths['/v1/capsules/{id}/exec']['post']['responses'][200]>;
+
+export type ApiKey = Json<paths['/v1/api-keys']['get']['responses'][200]>[number];
+export type CreatedApiKey = Json<paths['/v1/api-keys']['post']['responses'][201]>;

@@ -1,0 +1,58 @@
+/**
+ * The form for a new capsule: what is typed, and what of it can be sent.
+ *
+ * Only what can never be right is refused here. Upper limits are the server's, which knows its
+ * hosts; its answer is shown beside the form.
+ */
+import type { CreateCapsuleRequest } from '../api/types';
+
+const NUMBER_FIELDS = {
+	vcpus: { label: 'vCPUs', min: 1 },
+	memory_mb: { label: 'Memory', min: 64 },
+	disk_size_mb: { label: 'Disk', min: 64 },
+	timeout_sec: { label: 'Idle timeout', min: 0 }
+} as const;
+
+type NumberField = keyof typeof NUMBER_FIELDS;
+export type CreateField = 'template' | NumberField;
+
+/** Exactly what stands in the inputs. */
+export type CreateForm = Record<CreateField, string>;
+export type CreateFormErrors = Partial<Record<CreateField, string>>;
+
+export type ParsedCreateForm =
+	{ ok: true; request: CreateCapsuleRequest } | { ok: false; errors: CreateFormErrors };
+
+export const DEFAULT_CREATE_FORM: Readonly<CreateForm> = {
+	template: 'minimal',
+	vcpus: '1',
+	memory_mb: '512',
+	disk_size_mb: '5120',
+	timeout_sec: '0'
+};
+
+export function parseCreateForm(form: CreateForm): ParsedCreateForm {
+	const errors: CreateFormErrors = {};
+	const template = form.template.trim();
+	if (template === '') errors.template = 'Name a template.';
+
+	const number = (field: NumberField): number => {
+		const text = form[field].trim();
+		const { label, min } = NUMBER_FIELDS[field];
+		const value = Number(text);
+		if (!/^\d+$/.test(text) || !Number.isSafeInteger(value)) {
+			errors[field] = `${label} must be a whole number.`;
+		} else if (value < min) {
+			errors[field] = `${label} must be at least ${min}.`;
+		}
+		return value;
+	};
+	const request = {
+		template,
+		vcpus: number('vcpus'),
+		memory_mb: number('memory_mb'),
+		disk_size_mb: number('disk_size_mb'),
+		timeout_sec: number('timeout_sec')
+	};
+	return Object.keys(errors).length === 0 ? { ok: true, request } : { ok: false, errors };
+}

@@ -1,0 +1,48 @@
+/** What the status and the operation of a capsule mean to somebody who looks at it. */
+import type { Capsule, CapsuleStatus } from '../api/types';
+
+/** How a status is drawn; one colour and one shape each. */
+export type StatusTone = 'live' | 'moving' | 'asleep' | 'gone' | 'lost' | 'broken';
+
+const TONES: Record<CapsuleStatus, StatusTone> = {
+	pending: 'moving',
+	starting: 'moving',
+	running: 'live',
+	paused: 'asleep',
+	hibernated: 'asleep',
+	stopped: 'gone',
+	missing: 'lost',
+	error: 'broken'
+};
+
+export function statusTone(status: CapsuleStatus): StatusTone {
+	return TONES[status];
+}
+
+/** Whether it will change soon without anybody's doing, so that it pays to look often. */
+export function isSettling(capsule: Capsule): boolean {
+	return Boolean(capsule.operation) || statusTone(capsule.status) === 'moving';
+}
+
+/** The operation in flight, unless the status already says it in the same word. */
+export function operationBeside(capsule: Capsule): string | null {
+	const { operation, status } = capsule;
+	return operation && operation !== status ? operation : null;
+}
+
+/** Why it is as it is: its last error, else the reason it stopped for. */
+export function explanation(capsule: Capsule): { kind: 'error' | 'reason'; text: string } | null {
+	if (capsule.last_error) return { kind: 'error', text: capsule.last_error };
+	if (capsule.stop_reason) return { kind: 'reason', text: capsule.stop_reason };
+	return null;
+}
+
+/** `3 running, 1 paused`, the most frequent first. */
+export function summarize(capsules: readonly Capsule[]): string {
+	const counts = new Map<CapsuleStatus, number>();
+	for (const { status } of capsules) counts.set(status, (counts.get(status) ?? 0) + 1);
+	return [...counts]
+		.sort(([, a], [, b]) => b - a)
+		.map(([status, count]) => `${count} ${status}`)
+		.join(', ');
+}

@@ -1,0 +1,37 @@
+/** What happens in the dashboard that more than one place cares about, as one typed map. */
+import type { ApiKey, Capsule } from './api/types';
+
+export interface EventMap {
+	/** The server refused the token of the present session. */
+	'session:expired': undefined;
+	/** Somebody else, or nobody, is signed in now: forget what belonged to the previous user. */
+	'session:changed': undefined;
+	'capsule:created': Capsule;
+	/** The server was asked to destroy it and has not answered yet. */
+	'capsule:destroying': { id: string };
+	'capsule:destroyed': { id: string };
+	/** Destroying failed; it is what it was. */
+	'capsule:kept': { id: string };
+	'key:created': ApiKey;
+	'key:deleted': { id: string };
+}
+
+type Listener<T> = (payload: T) => void;
+
+/** Synchronous and in order of subscription. */
+export class EventBus<Map> {
+	readonly #listeners: { [K in keyof Map]?: Set<Listener<Map[K]>> } = {};
+
+	/** Subscribes and returns the function that unsubscribes. */
+	on<K extends keyof Map>(name: K, listener: Listener<Map[K]>): () => void {
+		const listeners = (this.#listeners[name] ??= new Set());
+		listeners.add(listener);
+		return () => void listeners.delete(listener);
+	}
+
+	emit<K extends keyof Map>(name: K, payload: Map[K]): void {
+		for (const listener of this.#listeners[name] ?? []) listener(payload);
+	}
+}
+
+export const events = new EventBus<EventMap>();

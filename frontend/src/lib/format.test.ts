@@ -1,0 +1,39 @@
+import { describe, expect, it } from 'vitest';
+import { formatAge, formatCount, formatDuration, formatMb } from './format';
+
+describe('formatAge', () => {
+	const start = '2026-03-01T12:00:00Z';
+	const after = (seconds: number) => formatAge(start, Date.parse(start) + seconds * 1000);
+
+	it('uses the one or two units that matter', () => {
+		expect(after(0)).toBe('0s');
+		expect(after(59.9)).toBe('59s');
+		expect(after(60)).toBe('1m');
+		expect(after(3 * 3600)).toBe('3h');
+		expect(after(3 * 3600 + 20 * 60)).toBe('3h 20m');
+		expect(after(49 * 3600)).toBe('2d 1h');
+	});
+
+	it('never goes below zero and never shows NaN', () => {
+		expect(after(-30)).toBe('0s');
+		expect(formatAge('whenever', 0)).toBe('–');
+	});
+});
+
+it('formatMb changes to GB at 1024', () => {
+	expect(formatMb(512)).toBe('512 MB');
+	expect(formatMb(1024)).toBe('1 GB');
+	expect(formatMb(1536)).toBe('1.5 GB');
+	expect(formatMb(5120)).toBe('5 GB');
+});
+
+it('formatDuration keeps three figures or so', () => {
+	expect(formatDuration(34.6)).toBe('35 ms');
+	expect(formatDuration(1234)).toBe('1.2 s');
+	expect(formatDuration(184_000)).toBe('3m 4s');
+});
+
+it('formatCount knows one from many', () => {
+	expect(formatCount(1, 'capsule')).toBe('1 capsule');
+	expect(formatCount(0, 'capsule')).toBe('0 capsules');
+});

@@ -1,0 +1,55 @@
+/** How quantities are written: short, fixed and the same everywhere. */
+
+const SECOND_MS = 1_000;
+const MINUTE_MS = 60 * SECOND_MS;
+const HOUR_MS = 60 * MINUTE_MS;
+const DAY_MS = 24 * HOUR_MS;
+
+/** `42s`, `5m`, `3h 20m`, `2d 4h`; a time in the future (clocks differ) counts as now. */
+export function formatAge(since: string, nowMs: number): string {
+	const elapsedMs = Math.max(0, nowMs - Date.parse(since));
+	if (Number.isNaN(elapsedMs)) return '–';
+	if (elapsedMs < MINUTE_MS) return `${Math.floor(elapsedMs / SECOND_MS)}s`;
+	if (elapsedMs < HOUR_MS) return `${Math.floor(elapsedMs / MINUTE_MS)}m`;
+	if (elapsedMs < DAY_MS) return twoUnits(elapsedMs, HOUR_MS, 'h', MINUTE_MS, 'm');
+	return twoUnits(elapsedMs, DAY_MS, 'd', HOUR_MS, 'h');
+}
+
+/** `512 MB`, `1.5 GB`; exact in binary units, as the API counts them. */
+export function formatMb(mb: number): string {
+	if (mb < 1024) return `${mb} MB`;
+	return `${Number((mb / 1024).toFixed(mb % 1024 === 0 ? 0 : 1))} GB`;
+}
+
+/** `35 ms`, `1.2 s`, `3m 4s`. */
+export function formatDuration(ms: number): string {
+	if (ms < SECOND_MS) return `${Math.round(ms)} ms`;
+	if (ms < MINUTE_MS) return `${(ms / SECOND_MS).toFixed(1)} s`;
+	return twoUnits(ms, MINUTE_MS, 'm', SECOND_MS, 's');
+}
+
+/** `2026-03-01 14:05:09`, local time. */
+export function formatTime(iso: string): string {
+	const date = new Date(iso);
+	if (Number.isNaN(date.getTime())) return '–';
+	const two = (value: number) => String(value).padStart(2, '0');
+	const day = `${date.getFullYear()}-${two(date.getMonth() + 1)}-${two(date.getDate())}`;
+	return `${day} ${two(date.getHours())}:${two(date.getMinutes())}:${two(date.getSeconds())}`;
+}
+
+/** `1 capsule`, `2 capsules`. */
+export function formatCount(count: number, noun: string): string {
+	return `${count} ${noun}${count === 1 ? '' : 's'}`;
+}
+
+function twoUnits(
+	ms: number,
+	bigMs: number,
+	bigUnit: string,
+	smallMs: number,
+	smallUnit: string
+): string {
+	const big = Math.floor(ms / bigMs);
+	const small = Math.floor((ms % bigMs) / smallMs);
+	return small === 0 ? `${big}${bigUnit}` : `${big}${bigUnit} ${small}${smallUnit}`;
+}

@@ -1,0 +1,38 @@
+/** What a user can do with capsules. */
+import { api } from '../api/client';
+import { toApiError, unwrap } from '../api/errors';
+import type { Capsule, CreateCapsuleRequest, ExecRequest, ExecResponse } from '../api/types';
+import { events } from '../events';
+import { toasts } from '../managers/toasts.svelte';
+
+/** Creates a capsule; errors go to the caller, whose form shows them. */
+export async function createCapsule(body: CreateCapsuleRequest): Promise<Capsule> {
+	const capsule = await unwrap(api.POST('/v1/capsules', { body }));
+	events.emit('capsule:created', capsule);
+	toasts.done(`Capsule ${capsule.id} is being started`);
+	return capsule;
+}
+
+/** Destroys a capsule and says how it went. Returns whether it is gone. */
+export async function destroyCapsule(id: string): Promise<boolean> {
+	events.emit('capsule:destroying', { id });
+	try {
+		await unwrap(api.DELETE('/v1/capsules/{id}', { params: { path: { id } } }));
+	} catch (error) {
+		events.emit('capsule:kept', { id });
+		toasts.failed(`Capsule ${id} was not destroyed: ${toApiError(error).message}`);
+		return false;
+	}
+	events.emit('capsule:destroyed', { id });
+	toasts.done(`Capsule ${id} is destroyed`);
+	return true;
+}
+
+/** Runs a command to its end; errors go to the caller, which shows them in place of the output. */
+export function execInCapsule(
+	id: string,
+	body: ExecRequest,
+	signal: AbortSignal
+): Promise<ExecResponse> {
+	return unwrap(api.POST('/v1/capsules/{id}/exec', { params: { path: { id } }, body, signal }));
+}

@@ -1,0 +1,8 @@
+import { redirect } from '@sveltejs/kit';
+import { session } from '$lib/managers/session.svelte';
+import { loginPath } from '$lib/next-path';
+import type { LayoutLoad } from './$types';
+
+export const load: LayoutLoad = ({ url }) => {
+	if (!session.current) redirect(307, loginPath(url.pathname + url.search));
+};
