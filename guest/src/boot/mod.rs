@@ -1,0 +1,98 @@
+//! From the kernel's jump to `/init` to a capsule with its own root, mounts and network.
+//!
+//! ```text
+//!  initramfs (tmpfs)                      the capsule's disk
+//!  /init      this program, stays   ──▶   /        ext4 of /dev/vda
+//!  /modules   loaded, then removed        /dev /proc /sys /run … mounted
+//! ```
+//!
+//! The steps are one linear sequence, and each has an error that names what it was about. Nothing of ours
+//! is written to the disk but the three files every machine has of its own: `resolv.conf`, `hosts` and
+//! `hostname`, and those only when they would change.
+
+mod modules;
+mod mounts;
+mod network;
+
+use std::{io, path::PathBuf};
+
+use nix::{
+    sys::{
+        resource::{Resource, setrlimit},
+        stat::{Mode, umask},
+    },
+    unistd::Pid,
+};
+
+pub use mounts::EXEC_CGROUPS;
+pub use network::INTERFACE;
+
+/// Open files of a process: the soft limit that programs see, and the hard one that they may raise it to.
+const OPEN_FILES: (u64, u64) = (65_536, 1_048_576);
+
+/// Which step of the boot failed, and on what.
+#[derive(Debug, thiserror::Error)]
+pub enum BootError {
+    /// A folder or file of the boot could not be used.
+    #[error("cannot {what} {}: {source}", path.display())]
+    File {
+        /// What was tried.
+        what: &'static str,
+        /// On which file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
+    /// The root disk did not appear.
+    #[error("no root disk {} after {waited_ms} ms", path.display())]
+    NoDisk {
+        /// The device that was waited for.
+        path: PathBuf,
+        /// For how long.
+        waited_ms: u128,
+    },
+    /// Something could not be mounted.
+    #[error("cannot mount {what} on {}: {source}", path.display())]
+    Mount {
+        /// Device or filesystem type.
+        what: &'static str,
+        /// Where.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
+    /// The new root could not be entered.
+    #[error("cannot switch to the capsule's root: {0}")]
+    SwitchRoot(#[source] io::Error),
+    /// A network interface or route could not be set up.
+    #[error("cannot set up {what}: {source}")]
+    Network {
+        /// Interface or route.
+        what: &'static str,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
+}
+
+/// Whether this process is what the kernel started first.
+pub fn is_pid_one() -> bool {
+    Pid::this().as_raw() == 1
+}
+
+/// Makes a running machine out of the initramfs. Only PID 1 may call it, once.
+///
+/// # Errors
+/// The first step that fails. The machine is of no use then.
+pub fn boot() -> Result<(), BootError> {
+    umask(Mode::from_bits_truncate(0o022));
+    // Every process inherits it; a kernel that refuses leaves the usual small limit.
+    let _ = setrlimit(Resource::RLIMIT_NOFILE, OPEN_FILES.0, OPEN_FILES.1);
+    mounts::mount_devices()?;
+    modules::load_all()?;
+    mounts::enter_root()?;
+    mounts::mount_system()?;
+    network::bring_up()
+}

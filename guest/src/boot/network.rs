@@ -1,0 +1,30 @@
+//! The capsule's one network: the same static address everywhere, its host at the other end.
+
+use std::{io, net::UdpSocket};
+
+use wrenn_proto::{GUEST_GATEWAY, GUEST_IP};
+
+use super::BootError;
+use crate::{machine::set_nameservers, sys};
+
+/// Interface that leads to the host.
+pub const INTERFACE: &str = "eth0";
+const LOOPBACK: &str = "lo";
+
+/// Brings both interfaces up and points the default route and the resolver at the host.
+pub(super) fn bring_up() -> Result<(), BootError> {
+    let step = |what, result: io::Result<()>| result.map_err(|source| BootError::Network { what, source });
+    // Any socket will do to talk to the kernel's network configuration.
+    let socket =
+        UdpSocket::bind(("0.0.0.0", 0)).map_err(|source| BootError::Network { what: "a socket", source })?;
+    let (address, prefix) = GUEST_IP;
+    step(LOOPBACK, sys::set_interface_up(&socket, LOOPBACK))?;
+    step(INTERFACE, sys::set_interface_address(&socket, INTERFACE, address, prefix))?;
+    step(INTERFACE, sys::set_interface_up(&socket, INTERFACE))?;
+    step("the default route", sys::add_default_route(&socket, GUEST_GATEWAY))?;
+    // A capsule whose /etc cannot be written is a poor one, but it can be looked into.
+    if let Err(error) = set_nameservers(&[GUEST_GATEWAY.to_string()]) {
+        eprintln!("wrenn-guest: cannot write the resolver's configuration: {error}");
+    }
+    Ok(())
+}

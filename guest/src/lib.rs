@@ -1,0 +1,25 @@
+//! `wrenn-guest`: PID 1 of a capsule, and the hand of its host inside it.
+//!
+//! ```text
+//!  kernel ──/init──▶ boot: modules, disk, mounts, network
+//!                      └──▶ service (guest.proto over the tap, host side only)
+//!                             ├── exec: commands, their users, output and timeouts
+//!                             └── machine: clock, entropy, hostname, freeze, power
+//! ```
+//!
+//! One thread runs everything: the daemon waits nearly always, and the machine around it is small and
+//! slow. `boot` is what only PID 1 may do; all else also runs in an ordinary process, where it is tested.
+//!
+//! What happens on failure: while booting, one line on the console and the machine goes down, so that the
+//! host sees its VMM exit; later, an error to the caller. A panic aborts, which panics the kernel, which
+//! takes the machine down too.
+
+pub mod accounts;
+pub mod boot;
+pub mod environment;
+pub mod exec;
+pub mod lock;
+pub mod machine;
+pub mod reaper;
+pub mod service;
+mod sys;

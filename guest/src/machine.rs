@@ -1,0 +1,281 @@
+//! The machine as a whole: clock, entropy, name, resolver, the root filesystem's freeze, power.
+
+use std::{
+    fs::{self, File},
+    io,
+    net::IpAddr,
+    path::Path,
+    sync::Arc,
+    time::Duration,
+};
+
+use nix::{
+    errno::Errno,
+    mount::{MsFlags, mount},
+    sys::{
+        reboot::{RebootMode, reboot},
+        signal::{Signal, kill},
+        time::TimeSpec,
+    },
+    time::{ClockId, clock_settime},
+    unistd::{Pid, sethostname, sync},
+};
+use tokio::{
+    task::{AbortHandle, spawn_blocking},
+    time::{Instant, sleep},
+};
+
+use crate::{lock::Lock, sys};
+
+pub use crate::sys::MAX_ENTROPY_BYTES;
+
+/// Longest hostname that the kernel takes, in bytes.
+pub const MAX_HOSTNAME_BYTES: usize = 64;
+/// Freezes end by themselves after this time if the host names none, and never last longer than the other.
+const DEFAULT_FREEZE: Duration = Duration::from_secs(30);
+const LONGEST_FREEZE: Duration = Duration::from_secs(600);
+/// How long processes have to end on SIGTERM before the machine goes down.
+const TERM_GRACE: Duration = Duration::from_secs(2);
+const TERM_POLL: Duration = Duration::from_millis(20);
+/// The answer to `Shutdown` leaves the machine within this time.
+const ANSWER_GRACE: Duration = Duration::from_millis(50);
+
+/// Sets the wall clock, in nanoseconds since the Unix epoch.
+///
+/// # Errors
+/// What the kernel says; `EINVAL` for a time that it cannot have.
+pub fn set_clock(unix_time_ns: i64) -> io::Result<()> {
+    let time = TimeSpec::new(unix_time_ns.div_euclid(1_000_000_000), unix_time_ns.rem_euclid(1_000_000_000));
+    Ok(clock_settime(ClockId::CLOCK_REALTIME, time)?)
+}
+
+/// Mixes fresh entropy into the kernel's pool.
+///
+/// # Errors
+/// `InvalidInput` above [`MAX_ENTROPY_BYTES`]; otherwise what the kernel says.
+pub fn add_entropy(bytes: &[u8]) -> io::Result<()> {
+    sys::add_entropy(bytes)
+}
+
+/// Names the machine, in the kernel and in `/etc/hostname` and `/etc/hosts`.
+///
+/// # Errors
+/// What the kernel or the filesystem says.
+pub fn set_hostname(hostname: &str) -> io::Result<()> {
+    sethostname(hostname)?;
+    write_if_changed(Path::new("/etc/hostname"), &format!("{hostname}\n"))?;
+    let hosts = Path::new("/etc/hosts");
+    write_if_changed(hosts, &hosts_with(&read_text(hosts)?, hostname))
+}
+
+/// Whether a machine can have this name: letters, digits, `-` and `.`, nothing else.
+pub fn is_hostname(name: &str) -> bool {
+    !name.is_empty()
+        && name.len() <= MAX_HOSTNAME_BYTES
+        && !name.starts_with(['-', '.'])
+        && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'.')
+}
+
+/// The text of a hosts file in which `hostname` is this machine; other entries stay.
+fn hosts_with(hosts: &str, hostname: &str) -> String {
+    const OWN: &str = "127.0.1.1";
+    let first_word = |line: &str| line.split_whitespace().next().map(str::to_owned);
+    let mut text = String::new();
+    if !hosts.lines().any(|line| first_word(line).as_deref() == Some("127.0.0.1")) {
+        text.push_str("127.0.0.1 localhost\n");
+    }
+    for line in hosts.lines().filter(|line| first_word(line).as_deref() != Some(OWN)) {
+        text.push_str(line);
+        text.push('\n');
+    }
+    text.push_str(&format!("{OWN} {hostname}\n"));
+    text
+}
+
+/// Writes `/etc/resolv.conf`.
+///
+/// # Errors
+/// `InvalidInput` for what is no address; otherwise what the filesystem says.
+pub fn set_nameservers(nameservers: &[String]) -> io::Result<()> {
+    let text = resolv_conf(nameservers).ok_or(io::ErrorKind::InvalidInput)?;
+    write_if_changed(Path::new("/etc/resolv.conf"), &text)
+}
+
+fn resolv_conf(nameservers: &[String]) -> Option<String> {
+    nameservers
+        .iter()
+        .map(|server| Some(format!("nameserver {}\n", server.parse::<IpAddr>().ok()?)))
+        .collect()
+}
+
+fn read_text(path: &Path) -> io::Result<String> {
+    match fs::read(path) {
+        Ok(bytes) => Ok(String::from_utf8_lossy(&bytes).into_owned()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(String::new()),
+        Err(error) => Err(error),
+    }
+}
+
+/// Replaces a file unless it already says so. A link is replaced as well: what it leads to belongs to
+/// programs that do not run here.
+fn write_if_changed(path: &Path, text: &str) -> io::Result<()> {
+    let is_link = path.symlink_metadata().is_ok_and(|metadata| metadata.is_symlink());
+    if !is_link && read_text(path).is_ok_and(|current| current == text) {
+        return Ok(());
+    }
+    let temporary = path.with_extension("wrenn-new");
+    fs::write(&temporary, text)?;
+    fs::rename(&temporary, path)
+}
+
+/// Freezes and thaws the root filesystem, and never leaves it frozen for good.
+#[derive(Debug, Clone)]
+pub struct Freezer {
+    root: Arc<File>,
+    auto_thaw: Arc<Lock<Option<AbortHandle>>>,
+}
+
+impl Freezer {
+    /// Opens the root of the filesystem to freeze.
+    ///
+    /// # Errors
+    /// When it cannot be opened.
+    pub fn open(root: &Path) -> io::Result<Self> {
+        Ok(Self { root: Arc::new(File::open(root)?), auto_thaw: Arc::default() })
+    }
+
+    /// Writes dirty pages back and stops writes, for `max_freeze` at most (zero: the default).
+    ///
+    /// Freezing what is frozen renews the time. Once begun it goes on even if the caller stops waiting.
+    ///
+    /// # Errors
+    /// What the kernel says.
+    pub async fn freeze(&self, max_freeze: Duration) -> io::Result<()> {
+        let limit = if max_freeze.is_zero() { DEFAULT_FREEZE } else { max_freeze.min(LONGEST_FREEZE) };
+        let freezer = self.clone();
+        // In a task of its own, so that a frozen filesystem always has its timer.
+        tokio::spawn(async move {
+            let root = Arc::clone(&freezer.root);
+            match spawn_blocking(move || sys::freeze(&root)).await? {
+                Err(error) if error.raw_os_error() != Some(Errno::EBUSY as i32) => return Err(error),
+                _ => {}
+            }
+            let timer = freezer.clone();
+            let task = tokio::spawn(async move {
+                sleep(limit).await;
+                // Thawed already is as good.
+                let _ = sys::thaw(&timer.root);
+            });
+            freezer.replace_timer(Some(task.abort_handle()));
+            Ok(())
+        })
+        .await?
+    }
+
+    /// Lets writes go on; thawing what is not frozen is no error.
+    ///
+    /// # Errors
+    /// What the kernel says.
+    pub fn thaw(&self) -> io::Result<()> {
+        self.replace_timer(None);
+        match sys::thaw(&self.root) {
+            Err(error) if error.raw_os_error() != Some(Errno::EINVAL as i32) => Err(error),
+            _ => Ok(()),
+        }
+    }
+
+    fn replace_timer(&self, timer: Option<AbortHandle>) {
+        let previous = std::mem::replace(&mut *self.auto_thaw.lock(), timer);
+        if let Some(previous) = previous {
+            previous.abort();
+        }
+    }
+}
+
+/// Ends every process and takes the machine down, in the background: the caller is to be answered first.
+pub fn shut_down_soon(freezer: Freezer) {
+    tokio::spawn(async move {
+        sleep(ANSWER_GRACE).await;
+        // A frozen filesystem would hold up everything below.
+        let _ = freezer.thaw();
+        let everyone = Pid::from_raw(-1);
+        let _ = kill(everyone, Signal::SIGTERM);
+        let deadline = Instant::now() + TERM_GRACE;
+        while programs_run() && Instant::now() < deadline {
+            sleep(TERM_POLL).await;
+        }
+        let _ = kill(everyone, Signal::SIGKILL);
+        take_down();
+    });
+}
+
+/// Whether any program but this one runs; kernel threads and zombies have no command line.
+fn programs_run() -> bool {
+    let Ok(entries) = fs::read_dir("/proc") else { return false };
+    entries
+        .flatten()
+        .filter(|entry| {
+            let pid = entry.file_name().to_string_lossy().parse::<u32>();
+            pid.is_ok_and(|pid| pid != std::process::id())
+        })
+        .any(|entry| fs::read(entry.path().join("cmdline")).is_ok_and(|cmdline| !cmdline.is_empty()))
+}
+
+/// Takes the machine down at once, with the disk in order as far as that is possible.
+///
+/// It restarts rather than powers off: that ends the VMM (which is told not to restart) on every machine
+/// type, with or without power management. If even that is refused PID 1 exits, and the kernel panics.
+pub fn take_down() -> ! {
+    sync();
+    let _ = mount(None::<&str>, "/", None::<&str>, MsFlags::MS_REMOUNT | MsFlags::MS_RDONLY, None::<&str>);
+    let Err(error) = reboot(RebootMode::RB_AUTOBOOT);
+    eprintln!("wrenn-guest: cannot restart: {error}");
+    std::process::exit(1);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_hosts_file_gets_the_name_and_keeps_its_entries() {
+        let hosts = "127.0.0.1\tlocalhost\n127.0.1.1 old\n# note\n10.0.0.1 db\n";
+        let renamed = hosts_with(hosts, "cl-1");
+        assert_eq!(renamed, "127.0.0.1\tlocalhost\n# note\n10.0.0.1 db\n127.0.1.1 cl-1\n");
+        assert_eq!(hosts_with(&renamed, "cl-1"), renamed);
+        assert_eq!(hosts_with("", "x"), "127.0.0.1 localhost\n127.0.1.1 x\n");
+    }
+
+    #[test]
+    fn a_resolver_file_has_addresses_only() {
+        assert_eq!(
+            resolv_conf(&["1.1.1.1".into(), "::1".into()]).unwrap(),
+            "nameserver 1.1.1.1\nnameserver ::1\n"
+        );
+        assert_eq!(resolv_conf(&["evil\noptions x".into()]), None);
+    }
+
+    #[test]
+    fn hostnames_are_plain() {
+        assert!(is_hostname("cl-0a1b.example"));
+        for name in ["", "-x", ".x", "a b", "a\n", "ä", &"x".repeat(65)] {
+            assert!(!is_hostname(name), "{name:?}");
+        }
+    }
+
+    #[test]
+    fn a_file_is_replaced_only_when_it_differs_and_never_through_a_link() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("file");
+        write_if_changed(&path, "one").unwrap();
+        let before = fs::metadata(&path).unwrap().modified().unwrap();
+        write_if_changed(&path, "one").unwrap();
+        assert_eq!(fs::metadata(&path).unwrap().modified().unwrap(), before);
+
+        let link = folder.path().join("link");
+        std::os::unix::fs::symlink(&path, &link).unwrap();
+        write_if_changed(&link, "two").unwrap();
+        assert_eq!(fs::read_to_string(&path).unwrap(), "one");
+        assert_eq!(fs::read_to_string(&link).unwrap(), "two");
+    }
+}

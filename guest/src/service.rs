@@ -1,0 +1,192 @@
+//! `guest.proto`, served to the host side of the tap and to nobody else.
+
+use std::{io, net::IpAddr, pin::Pin, time::Duration};
+
+use nix::{
+    sys::utsname::uname,
+    time::{ClockId, clock_gettime},
+};
+use tokio::{
+    net::{TcpListener, TcpStream},
+    sync::mpsc,
+    time::sleep,
+};
+use tokio_stream::{Stream, StreamExt, wrappers::ReceiverStream};
+use tonic::{Request, Response, Status, Streaming};
+use wrenn_proto::guest::{
+    ExecEvent, ExecInput, ExecStart, FreezeRequest, FreezeResponse, HelloRequest, HelloResponse, InitRequest,
+    InitResponse, ShutdownRequest, ShutdownResponse, ThawRequest, ThawResponse,
+    exec_event::Event,
+    exec_input::Input,
+    guest_server::{Guest, GuestServer},
+};
+
+use crate::{
+    accounts, environment,
+    exec::{Defaults, Engine, ExecError, Plan},
+    lock::Lock,
+    machine::{self, Freezer},
+};
+
+/// Half-open connections, such as a restored machine has, are noticed by a ping at this interval.
+const PING_INTERVAL: Duration = Duration::from_secs(15);
+const PING_TIMEOUT: Duration = Duration::from_secs(10);
+/// Pause before another try when no connection can be accepted, for example for want of descriptors.
+const ACCEPT_RETRY: Duration = Duration::from_millis(100);
+
+/// The service of one machine.
+#[derive(Debug)]
+pub struct GuestService {
+    engine: Engine,
+    freezer: Freezer,
+    defaults: Lock<Defaults>,
+}
+
+impl GuestService {
+    /// Serves commands with `engine`, and freezes with `freezer`.
+    pub fn new(engine: Engine, freezer: Freezer) -> Self {
+        Self { engine, freezer, defaults: Lock::default() }
+    }
+
+    /// Serves connections from `peer` until the listener fails for good. Others are closed unread.
+    ///
+    /// # Errors
+    /// When the server cannot go on.
+    pub async fn serve(self, listener: TcpListener, peer: IpAddr) -> Result<(), tonic::transport::Error> {
+        let (accepted, connections) = mpsc::channel(1);
+        let acceptor = tokio::spawn(accept(listener, peer, accepted));
+        let served = tonic::transport::Server::builder()
+            .http2_keepalive_interval(Some(PING_INTERVAL))
+            .http2_keepalive_timeout(Some(PING_TIMEOUT))
+            .add_service(GuestServer::new(self))
+            .serve_with_incoming(ReceiverStream::new(connections).map(io::Result::Ok))
+            .await;
+        acceptor.abort();
+        served
+    }
+
+    fn plan(&self, start: ExecStart) -> Result<Plan, ExecError> {
+        Plan::new(start, &self.defaults.lock(), accounts::lookup)
+    }
+}
+
+async fn accept(listener: TcpListener, peer: IpAddr, accepted: mpsc::Sender<TcpStream>) {
+    loop {
+        match listener.accept().await {
+            Ok((connection, from)) if from.ip() == peer => {
+                // Answers are small and waited for.
+                let _ = connection.set_nodelay(true);
+                if accepted.send(connection).await.is_err() {
+                    return;
+                }
+            }
+            // Somebody inside the capsule; the connection closes here.
+            Ok(_) => {}
+            Err(error) => {
+                eprintln!("wrenn-guest: cannot accept a connection: {error}");
+                sleep(ACCEPT_RETRY).await;
+            }
+        }
+    }
+}
+
+#[tonic::async_trait]
+impl Guest for GuestService {
+    async fn hello(&self, _: Request<HelloRequest>) -> Result<Response<HelloResponse>, Status> {
+        let kernel = uname().map_err(io::Error::from)?.release().to_string_lossy().into_owned();
+        let version = env!("CARGO_PKG_VERSION").to_owned();
+        Ok(Response::new(HelloResponse { version, kernel, uptime_ms: uptime_ms() }))
+    }
+
+    async fn init(&self, request: Request<InitRequest>) -> Result<Response<InitResponse>, Status> {
+        let init = request.into_inner();
+        check(&init)?;
+        if init.unix_time_ns > 0 {
+            machine::set_clock(init.unix_time_ns).map_err(failed("set the clock"))?;
+        }
+        if !init.entropy.is_empty() {
+            machine::add_entropy(&init.entropy).map_err(failed("add entropy"))?;
+        }
+        if !init.hostname.is_empty() {
+            machine::set_hostname(&init.hostname).map_err(failed("set the hostname"))?;
+        }
+        if !init.nameservers.is_empty() {
+            machine::set_nameservers(&init.nameservers).map_err(failed("set the nameservers"))?;
+        }
+        *self.defaults.lock() = Defaults { user: init.default_user, environment: init.default_env };
+        Ok(Response::new(InitResponse {}))
+    }
+
+    type ExecStream = Pin<Box<dyn Stream<Item = Result<ExecEvent, Status>> + Send>>;
+
+    async fn exec(
+        &self,
+        request: Request<Streaming<ExecInput>>,
+    ) -> Result<Response<Self::ExecStream>, Status> {
+        let mut inputs = request.into_inner();
+        let first = inputs.message().await?.and_then(|input| input.input);
+        let plan = match first {
+            Some(Input::Start(start)) => self.plan(start),
+            _ => Err(ExecError::NoStart),
+        };
+        // A broken stream ends the inputs; that the caller is gone shows at the other end.
+        let inputs = inputs.map_while(Result::ok);
+        let events: Self::ExecStream = match plan.and_then(|plan| self.engine.run(plan, inputs)) {
+            Ok(events) => Box::pin(ReceiverStream::new(events).map(Ok)),
+            Err(error) => {
+                let failed = ExecEvent { event: Some(Event::Failed(error.into())) };
+                Box::pin(tokio_stream::once(Ok(failed)))
+            }
+        };
+        Ok(Response::new(events))
+    }
+
+    async fn freeze(&self, request: Request<FreezeRequest>) -> Result<Response<FreezeResponse>, Status> {
+        let limit = Duration::from_millis(request.into_inner().max_freeze_ms.into());
+        self.freezer.freeze(limit).await.map_err(failed("freeze the root filesystem"))?;
+        Ok(Response::new(FreezeResponse {}))
+    }
+
+    async fn thaw(&self, _: Request<ThawRequest>) -> Result<Response<ThawResponse>, Status> {
+        self.freezer.thaw().map_err(failed("thaw the root filesystem"))?;
+        Ok(Response::new(ThawResponse {}))
+    }
+
+    async fn shutdown(&self, _: Request<ShutdownRequest>) -> Result<Response<ShutdownResponse>, Status> {
+        machine::shut_down_soon(self.freezer.clone());
+        Ok(Response::new(ShutdownResponse {}))
+    }
+}
+
+/// Checks an `Init` as a whole, so that a wrong one changes nothing.
+fn check(init: &InitRequest) -> Result<(), Status> {
+    if init.unix_time_ns < 0 {
+        return Err(Status::invalid_argument("unix_time_ns is negative"));
+    }
+    if init.entropy.len() > machine::MAX_ENTROPY_BYTES {
+        return Err(Status::invalid_argument("entropy is too long"));
+    }
+    if !init.hostname.is_empty() && !machine::is_hostname(&init.hostname) {
+        return Err(Status::invalid_argument("hostname is not a host name"));
+    }
+    if init.nameservers.iter().any(|server| server.parse::<IpAddr>().is_err()) {
+        return Err(Status::invalid_argument("a nameserver is not an address"));
+    }
+    for (name, value) in &init.default_env {
+        environment::check(name, value).map_err(|error| Status::invalid_argument(error.to_string()))?;
+    }
+    Ok(())
+}
+
+/// Puts what was tried in front of why it failed.
+fn failed(what: &'static str) -> impl Fn(io::Error) -> Status {
+    move |error| Status::internal(format!("cannot {what}: {error}"))
+}
+
+/// Time since the kernel started, in milliseconds; it stands still while the machine is paused.
+pub fn uptime_ms() -> u64 {
+    clock_gettime(ClockId::CLOCK_BOOTTIME).map_or(0, |time| {
+        let milliseconds = time.tv_sec() * 1000 + time.tv_nsec() / 1_000_000;
+        milliseconds.cast_unsigned()
+    })
+}

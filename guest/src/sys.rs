@@ -1,0 +1,213 @@
+//! The system calls that no safe wrapper exists for; the only `unsafe` of the daemon.
+
+#![expect(
+    unsafe_code,
+    reason = "the kernel interfaces below have no safe wrapper; each use says why it is sound"
+)]
+
+use std::{
+    ffi::CString,
+    fs::File,
+    io,
+    mem::{self, size_of},
+    net::Ipv4Addr,
+    os::{
+        fd::{AsRawFd, OwnedFd},
+        unix::process::{CommandExt, ExitStatusExt},
+    },
+    process::{Command, ExitStatus},
+};
+
+use nix::unistd::Pid;
+
+/// Filesystem ioctls of `linux/fs.h`, which `libc` does not define.
+const FIFREEZE: libc::Ioctl = 0xC004_5877;
+const FITHAW: libc::Ioctl = 0xC004_5878;
+/// Random device ioctl of `linux/random.h`.
+const RNDADDENTROPY: libc::Ioctl = 0x4008_5203;
+
+/// Most entropy that one call of [`add_entropy`] takes.
+pub const MAX_ENTROPY_BYTES: usize = 512;
+
+/// Reaps one exited child without blocking: `pid`, or any.
+pub(crate) fn reap(pid: Option<Pid>) -> Option<(Pid, ExitStatus)> {
+    let mut status = 0;
+    // SAFETY: `status` is a valid place for the result and lives through the call.
+    let reaped = unsafe { libc::waitpid(pid.map_or(-1, Pid::as_raw), &raw mut status, libc::WNOHANG) };
+    (reaped > 0).then(|| (Pid::from_raw(reaped), ExitStatus::from_raw(status)))
+}
+
+/// Sends a signal, by number, to every process of a group; a group that is gone is no error.
+pub(crate) fn signal_group(leader: Pid, number: i32) {
+    // SAFETY: takes numbers only.
+    unsafe { libc::killpg(leader.as_raw(), number) };
+}
+
+/// Who and where a child is to be, set between fork and exec.
+#[derive(Debug)]
+pub(crate) struct ChildSetup {
+    /// Identity to take on; none keeps the daemon's own.
+    pub identity: Option<Identity>,
+    /// Working directory, entered as that identity.
+    pub cwd: CString,
+    /// The open `cgroup.procs` of the cgroup to move into.
+    pub cgroup_procs: Option<OwnedFd>,
+}
+
+/// Numeric identity of a process.
+#[derive(Debug)]
+pub(crate) struct Identity {
+    /// User id.
+    pub uid: libc::uid_t,
+    /// Group id.
+    pub gid: libc::gid_t,
+    /// All groups.
+    pub groups: Vec<libc::gid_t>,
+}
+
+/// Makes `command`'s child the leader of a new session, in its cgroup, with its identity and directory.
+///
+/// The order matters: the cgroup needs root, the directory is to be entered with the user's own rights.
+pub(crate) fn set_up_child(command: &mut Command, setup: ChildSetup) {
+    let enter = move || {
+        if let Some(procs) = &setup.cgroup_procs {
+            // Best effort: without it the process group alone is killed on a timeout.
+            // SAFETY: the buffer is a constant of the given length.
+            unsafe { libc::write(procs.as_raw_fd(), c"0".as_ptr().cast(), 1) };
+        }
+        // SAFETY: takes no arguments.
+        check(unsafe { libc::setsid() })?;
+        if let Some(identity) = &setup.identity {
+            // The raw calls: the C library's wrappers would try to change other threads as well.
+            // SAFETY: the pointer and length describe a vector that `setup` owns; the rest are numbers.
+            unsafe {
+                check(libc::syscall(libc::SYS_setgroups, identity.groups.len(), identity.groups.as_ptr()))?;
+                check(libc::syscall(libc::SYS_setresgid, identity.gid, identity.gid, identity.gid))?;
+                check(libc::syscall(libc::SYS_setresuid, identity.uid, identity.uid, identity.uid))?;
+            }
+        }
+        // SAFETY: a zero-terminated string that `setup` owns.
+        check(unsafe { libc::chdir(setup.cwd.as_ptr()) })
+    };
+    // SAFETY: between fork and exec only async-signal-safe calls are made: plain system calls on memory
+    // that was allocated before the fork, and errors that carry nothing but `errno`.
+    unsafe { command.pre_exec(enter) };
+}
+
+/// Mixes bytes into the kernel's random pool and credits them.
+///
+/// # Errors
+/// `InvalidInput` above [`MAX_ENTROPY_BYTES`]; otherwise what the kernel says.
+pub(crate) fn add_entropy(bytes: &[u8]) -> io::Result<()> {
+    #[repr(C)]
+    struct RandPoolInfo {
+        entropy_bits: libc::c_int,
+        size_bytes: libc::c_int,
+        buffer: [u8; MAX_ENTROPY_BYTES],
+    }
+    let mut pool = RandPoolInfo { entropy_bits: 0, size_bytes: 0, buffer: [0; MAX_ENTROPY_BYTES] };
+    let Some(buffer) = pool.buffer.get_mut(..bytes.len()) else {
+        return Err(io::ErrorKind::InvalidInput.into());
+    };
+    buffer.copy_from_slice(bytes);
+    // At most 512 bytes, so neither figure can overflow.
+    pool.size_bytes = bytes.len() as libc::c_int;
+    pool.entropy_bits = pool.size_bytes * 8;
+    let device = File::options().write(true).open("/dev/urandom")?;
+    // SAFETY: the kernel reads `size_bytes` bytes behind the two integers, which the buffer holds.
+    check(unsafe { libc::ioctl(device.as_raw_fd(), RNDADDENTROPY, &raw const pool) })
+}
+
+/// Writes back the filesystem that holds `directory` and stops writes to it. Blocks until it is quiet.
+///
+/// # Errors
+/// `EBUSY` if it is frozen already; otherwise what the kernel says.
+pub(crate) fn freeze(directory: &File) -> io::Result<()> {
+    // SAFETY: the call ignores its argument.
+    check(unsafe { libc::ioctl(directory.as_raw_fd(), FIFREEZE, 0) })
+}
+
+/// Lets writes go on.
+///
+/// # Errors
+/// `EINVAL` if it is not frozen; otherwise what the kernel says.
+pub(crate) fn thaw(directory: &File) -> io::Result<()> {
+    // SAFETY: the call ignores its argument.
+    check(unsafe { libc::ioctl(directory.as_raw_fd(), FITHAW, 0) })
+}
+
+/// Gives an interface its IPv4 address.
+///
+/// # Errors
+/// What the kernel says, for example `ENODEV`.
+pub(crate) fn set_interface_address(
+    socket: &impl AsRawFd,
+    interface: &str,
+    address: Ipv4Addr,
+    prefix: u8,
+) -> io::Result<()> {
+    let mut request = interface_request(interface)?;
+    request.ifr_ifru.ifru_addr = socket_address(address);
+    // SAFETY: the kernel reads one `ifreq`, whose address member is set.
+    check(unsafe { libc::ioctl(socket.as_raw_fd(), libc::SIOCSIFADDR, &raw const request) })?;
+    let mask = u32::MAX.checked_shl(32 - u32::from(prefix)).unwrap_or(0);
+    request.ifr_ifru.ifru_netmask = socket_address(Ipv4Addr::from(mask));
+    // SAFETY: as above.
+    check(unsafe { libc::ioctl(socket.as_raw_fd(), libc::SIOCSIFNETMASK, &raw const request) })
+}
+
+/// Brings an interface up.
+///
+/// # Errors
+/// What the kernel says, for example `ENODEV`.
+pub(crate) fn set_interface_up(socket: &impl AsRawFd, interface: &str) -> io::Result<()> {
+    let mut request = interface_request(interface)?;
+    request.ifr_ifru.ifru_flags = (libc::IFF_UP | libc::IFF_RUNNING) as libc::c_short;
+    // SAFETY: the kernel reads one `ifreq`, whose flags member is set.
+    check(unsafe { libc::ioctl(socket.as_raw_fd(), libc::SIOCSIFFLAGS, &raw const request) })
+}
+
+/// Sends everything that is not local to `gateway`.
+///
+/// # Errors
+/// What the kernel says, for example `ENETUNREACH` if no interface is in the gateway's network.
+pub(crate) fn add_default_route(socket: &impl AsRawFd, gateway: Ipv4Addr) -> io::Result<()> {
+    // SAFETY: every field is a number, an array of numbers or a pointer, for which zero is a valid value.
+    let mut route: libc::rtentry = unsafe { mem::zeroed() };
+    route.rt_dst = socket_address(Ipv4Addr::UNSPECIFIED);
+    route.rt_genmask = socket_address(Ipv4Addr::UNSPECIFIED);
+    route.rt_gateway = socket_address(gateway);
+    route.rt_flags = libc::RTF_UP | libc::RTF_GATEWAY;
+    // SAFETY: the kernel reads one `rtentry`.
+    check(unsafe { libc::ioctl(socket.as_raw_fd(), libc::SIOCADDRT, &raw const route) })
+}
+
+fn interface_request(interface: &str) -> io::Result<libc::ifreq> {
+    // SAFETY: every field is a number or an array of numbers, for which zero is a valid value.
+    let mut request: libc::ifreq = unsafe { mem::zeroed() };
+    // One byte stays zero, as the kernel expects.
+    if interface.len() >= request.ifr_name.len() {
+        return Err(io::ErrorKind::InvalidInput.into());
+    }
+    for (place, byte) in request.ifr_name.iter_mut().zip(interface.bytes()) {
+        *place = byte.cast_signed();
+    }
+    Ok(request)
+}
+
+fn socket_address(address: Ipv4Addr) -> libc::sockaddr {
+    let address = libc::sockaddr_in {
+        sin_family: libc::AF_INET as libc::sa_family_t,
+        sin_port: 0,
+        sin_addr: libc::in_addr { s_addr: u32::from(address).to_be() },
+        sin_zero: [0; 8],
+    };
+    const { assert!(size_of::<libc::sockaddr_in>() == size_of::<libc::sockaddr>()) };
+    // SAFETY: the sizes are equal, and both are plain bytes to the kernel, told apart by the family.
+    unsafe { mem::transmute(address) }
+}
+
+/// Turns the C convention of -1 and `errno` into a result.
+fn check(result: impl Into<i64>) -> io::Result<()> {
+    if result.into() == -1 { Err(io::Error::last_os_error()) } else { Ok(()) }
+}
