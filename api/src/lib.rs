@@ -1,1 +1,34 @@
-//! api
+//! The control plane's outside: REST, the dashboard, and the endpoint that agents dial.
+//!
+//! ```text
+//!  browser, client ──▶ http/ (ids, errors, limits) ──▶ auth/ (who asks) ──▶ routes/ (one file per operation)
+//!                                                                              │
+//!                                                    wrenn-actors, wrenn-store ◀┘
+//! ```
+//!
+//! Handlers hold no state: what must survive lives in Postgres, what must be ordered lives in an actor.
+//! A client that goes away takes its request with it and nothing else. Every failure is answered in the
+//! contract's shape (`error`); a panic costs one request (`http::observe`).
+
+mod account;
+mod app;
+mod auth;
+pub mod bootstrap;
+mod config;
+mod dashboard;
+mod error;
+mod http;
+mod metrics;
+mod redis;
+mod routes;
+mod server;
+
+pub use crate::{
+    config::{FaultInjection, ServerConfig},
+    server::{RunError, Server, run},
+};
+
+/// The OpenAPI document of this version.
+pub fn openapi() -> utoipa::openapi::OpenApi {
+    routes::openapi()
+}

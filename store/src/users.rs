@@ -154,6 +154,29 @@ impl Store {
         }))
     }
 
+    /// Replaces the password hash of an account; false when there is no such account.
+    pub async fn user_set_password(&self, id: UserId, password_hash: &str) -> Result<bool, StoreError> {
+        let changed = sqlx::query!(
+            "UPDATE users SET password_hash = $2, updated_at = now() WHERE id = $1",
+            id.0,
+            password_hash,
+        )
+        .execute(&self.pool)
+        .await?
+        .rows_affected();
+        Ok(changed == 1)
+    }
+
+    /// Makes an account an administrator of the platform; false when there is no such account.
+    pub async fn user_grant_admin(&self, id: UserId) -> Result<bool, StoreError> {
+        let changed =
+            sqlx::query!("UPDATE users SET is_admin = true, updated_at = now() WHERE id = $1", id.0)
+                .execute(&self.pool)
+                .await?
+                .rows_affected();
+        Ok(changed == 1)
+    }
+
     /// The account, with its role in the team if it is a member of it and the team still exists.
     pub async fn user_find_with_role(
         &self,

@@ -1,0 +1,27 @@
+//! What all handlers share.
+
+use actix_web::{HttpRequest, web::Data};
+use wrenn_store::Store;
+
+use crate::{
+    auth::{password::Passwords, throttle::LoginThrottle, token::TokenSigner},
+    redis::Redis,
+};
+
+/// State of the server, one for all workers.
+#[derive(Debug)]
+pub(crate) struct App {
+    pub(crate) store: Store,
+    pub(crate) redis: Redis,
+    pub(crate) passwords: Passwords,
+    pub(crate) tokens: TokenSigner,
+    pub(crate) login_throttle: LoginThrottle,
+}
+
+impl App {
+    /// The state behind a request.
+    #[expect(clippy::expect_used, reason = "the server puts it into every application it makes")]
+    pub(crate) fn of(request: &HttpRequest) -> &Self {
+        request.app_data::<Data<Self>>().expect("the state is part of the application")
+    }
+}

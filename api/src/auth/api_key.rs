@@ -1,0 +1,53 @@
+//! The text of API keys: `wrn_` and 40 random characters.
+
+use rand::distr::{Alphanumeric, SampleString as _};
+use sha2::{Digest as _, Sha256};
+use wrenn_store::api_keys::KeyHash;
+
+/// What every key starts with.
+pub(crate) const PREFIX: &str = "wrn_";
+/// Random characters after the prefix; 62⁴⁰ is more than 2²³⁸.
+const RANDOM_CHARACTERS: usize = 40;
+/// How much of a key is kept in the clear, to recognise it by.
+const KEPT_CHARACTERS: usize = 12;
+
+/// A fresh key. Its text is shown once and never stored.
+pub(crate) struct ApiKeyText(String);
+
+impl ApiKeyText {
+    pub(crate) fn generate() -> Self {
+        Self(format!("{PREFIX}{}", Alphanumeric.sample_string(&mut rand::rng(), RANDOM_CHARACTERS)))
+    }
+
+    /// The first characters, which are stored.
+    pub(crate) fn kept_prefix(&self) -> &str {
+        &self.0[..KEPT_CHARACTERS]
+    }
+
+    pub(crate) fn hash(&self) -> KeyHash {
+        hash(&self.0)
+    }
+
+    pub(crate) fn into_text(self) -> String {
+        self.0
+    }
+}
+
+/// What a key is stored and looked up as. Keys have so much entropy that a fast hash will do, and
+/// looking up a hash tells nothing through its timing.
+pub(crate) fn hash(key: &str) -> KeyHash {
+    Sha256::digest(key.as_bytes()).into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_have_the_shape_of_the_contract_and_differ() {
+        let key = ApiKeyText::generate().into_text();
+        let random = key.strip_prefix(PREFIX).unwrap();
+        assert!(random.len() >= 32 && random.bytes().all(|byte| byte.is_ascii_alphanumeric()));
+        assert_ne!(key, ApiKeyText::generate().into_text());
+    }
+}

@@ -1,0 +1,143 @@
+//! The extractors that stand for a caller. A handler that takes one cannot be reached without it.
+
+use actix_web::{FromRequest, HttpRequest, dev::Payload, http::header};
+use chrono::Utc;
+use futures_util::future::LocalBoxFuture;
+use wrenn_proto::ids::TeamId;
+use wrenn_store::{StoreError, users::User};
+
+use super::{
+    api_key,
+    token::{Claims, TokenError},
+};
+use crate::{
+    app::App,
+    error::{Answer, Code, answers},
+};
+
+/// Why a caller was not let in.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum AuthError {
+    #[error("send `Authorization: Bearer <token>` or `X-API-Key: wrn_…`")]
+    Missing,
+    #[error("this address takes a signed-in user's token; send `Authorization: Bearer <token>`")]
+    MissingToken,
+    #[error("the Authorization header must be `Bearer <token>`")]
+    Scheme,
+    #[error(transparent)]
+    Token(#[from] TokenError),
+    #[error("the API key is not valid")]
+    ApiKey,
+    #[error("the account is disabled")]
+    AccountDisabled,
+    #[error("you are not a member of this team")]
+    NoTeam,
+    #[error("only a platform administrator may do this")]
+    NotAdmin,
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl AuthError {
+    fn answer(&self) -> Answer {
+        let code = match self {
+            Self::Missing | Self::MissingToken | Self::Scheme | Self::Token(_) | Self::ApiKey => {
+                Code::Unauthorized
+            }
+            Self::AccountDisabled => Code::AccountDisabled,
+            Self::NoTeam => Code::NoTeam,
+            Self::NotAdmin => Code::Forbidden,
+            Self::Store(_) => return Answer::internal(),
+        };
+        Answer::new(code, self.to_string())
+    }
+}
+answers!(AuthError);
+
+/// A signed-in user, active and a member of the team at this moment.
+#[derive(Debug)]
+pub(crate) struct Session {
+    pub(crate) user: User,
+    pub(crate) team_id: TeamId,
+}
+
+/// A signed-in user who is an administrator of the platform at this moment.
+#[derive(Debug)]
+pub(crate) struct Admin(#[expect(dead_code, reason = "that it exists is the permission")] pub(crate) Session);
+
+/// Whoever may act for a team: a signed-in member or an API key.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Caller {
+    pub(crate) team_id: TeamId,
+}
+
+/// The token of the request, if it has one.
+fn bearer(request: &HttpRequest) -> Result<Option<&str>, AuthError> {
+    let Some(value) = request.headers().get(header::AUTHORIZATION) else { return Ok(None) };
+    let (scheme, token) = value.to_str().ok().and_then(|v| v.split_once(' ')).ok_or(AuthError::Scheme)?;
+    if scheme.eq_ignore_ascii_case("bearer") { Ok(Some(token.trim())) } else { Err(AuthError::Scheme) }
+}
+
+async fn session(request: &HttpRequest) -> Result<Option<Session>, AuthError> {
+    let Some(token) = bearer(request)? else { return Ok(None) };
+    let app = App::of(request);
+    let Claims { sub, team_id, .. } = app.tokens.verify(token, Utc::now())?;
+    // A token of an account that is gone is as good as one that never was.
+    let (user, role) = app.store.user_find_with_role(sub, team_id).await?.ok_or(TokenError::Invalid)?;
+    if !user.is_active {
+        return Err(AuthError::AccountDisabled);
+    }
+    if role.is_none() {
+        return Err(AuthError::NoTeam);
+    }
+    Ok(Some(Session { user, team_id }))
+}
+
+async fn caller(request: &HttpRequest) -> Result<Caller, AuthError> {
+    let Some(key) = request.headers().get("x-api-key") else {
+        let session = session(request).await?.ok_or(AuthError::Missing)?;
+        return Ok(Caller { team_id: session.team_id });
+    };
+    let key = key.to_str().ok().filter(|key| key.starts_with(api_key::PREFIX)).ok_or(AuthError::ApiKey)?;
+    let identity = App::of(request).store.api_key_authenticate(&api_key::hash(key)).await?;
+    let identity = identity.ok_or(AuthError::ApiKey)?;
+    if !identity.creator_is_active {
+        return Err(AuthError::AccountDisabled);
+    }
+    Ok(Caller { team_id: identity.team_id })
+}
+
+async fn admin(request: &HttpRequest) -> Result<Admin, AuthError> {
+    let session = session(request).await?.ok_or(AuthError::MissingToken)?;
+    if session.user.is_admin { Ok(Admin(session)) } else { Err(AuthError::NotAdmin) }
+}
+
+impl FromRequest for Session {
+    type Error = AuthError;
+    type Future = LocalBoxFuture<'static, Result<Self, AuthError>>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        let request = request.clone();
+        Box::pin(async move { session(&request).await?.ok_or(AuthError::MissingToken) })
+    }
+}
+
+impl FromRequest for Caller {
+    type Error = AuthError;
+    type Future = LocalBoxFuture<'static, Result<Self, AuthError>>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        let request = request.clone();
+        Box::pin(async move { caller(&request).await })
+    }
+}
+
+impl FromRequest for Admin {
+    type Error = AuthError;
+    type Future = LocalBoxFuture<'static, Result<Self, AuthError>>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        let request = request.clone();
+        Box::pin(async move { admin(&request).await })
+    }
+}

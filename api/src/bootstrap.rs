@@ -1,0 +1,156 @@
+//! What an installation begins with: an administrator, an API key, a host that may register.
+//!
+//! For programs that own the database, such as `wrenn up`. Each function can be called on every start.
+
+use rand::distr::{Alphanumeric, SampleString as _};
+use sha2::{Digest as _, Sha256};
+use wrenn_proto::ids::{HostId, TeamId, UserId};
+use wrenn_store::{Store, StoreError, api_keys::NewApiKey, hosts::NewHost};
+
+use crate::{
+    account::{self, AccountError},
+    auth::{
+        api_key::ApiKeyText,
+        password::{PasswordError, Passwords},
+    },
+};
+
+/// What the local host's record names as its provider, to find it again.
+const LOCAL: &str = "local";
+/// Random characters of a registration token; 62⁴⁸ is more than 2²⁸⁵.
+const TOKEN_CHARACTERS: usize = 48;
+
+/// Why the administrator could not be made sure of.
+#[derive(Debug, thiserror::Error)]
+pub enum EnsureAdminError {
+    /// Address or password cannot be one; the text says what is wrong.
+    #[error("the administrator's account is not valid: {0}")]
+    Invalid(String),
+    /// The account exists, but belongs to no team.
+    #[error("the account {0} belongs to no team")]
+    NoTeam(UserId),
+    /// The password could not be hashed or compared.
+    #[error("the administrator's password could not be hashed")]
+    Password(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// The database failed.
+    #[error("the administrator's account could not be read or written")]
+    Store(#[from] StoreError),
+}
+
+impl From<AccountError> for EnsureAdminError {
+    fn from(error: AccountError) -> Self {
+        match error {
+            AccountError::Invalid(answer) => Self::Invalid(answer.message),
+            // Somebody made it between the look and the attempt.
+            AccountError::EmailTaken => Self::Invalid("somebody made it just now; try again".to_owned()),
+            AccountError::Password(error) => error.into(),
+            AccountError::Store(error) => Self::Store(error),
+        }
+    }
+}
+
+impl From<PasswordError> for EnsureAdminError {
+    fn from(error: PasswordError) -> Self {
+        Self::Password(Box::new(error))
+    }
+}
+
+/// What became of the wish for an administrator.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AdminOutcome {
+    /// The account is new.
+    Created,
+    /// The account was there, and has this password.
+    Existing,
+    /// The account was there, and has another password, which was left alone.
+    ExistingWithOtherPassword,
+}
+
+/// The administrator of an installation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Administrator {
+    /// The account.
+    pub user_id: UserId,
+    /// The team that it acts in.
+    pub team_id: TeamId,
+    /// How it came to be there.
+    pub outcome: AdminOutcome,
+}
+
+/// Makes sure that this account exists and administers the platform.
+pub async fn ensure_admin(
+    store: &Store,
+    email: &str,
+    password: &str,
+) -> Result<Administrator, EnsureAdminError> {
+    let passwords = Passwords::new()?;
+    let (user, team_id, outcome) = match store.user_find_by_email(email).await? {
+        None => {
+            let (user, team_id) =
+                account::create(store, &passwords, email, password.to_owned(), "Administrator").await?;
+            (user, team_id, AdminOutcome::Created)
+        }
+        Some((user, hash)) => {
+            let team_id =
+                store.team_default_of_user(user.id).await?.ok_or(EnsureAdminError::NoTeam(user.id))?;
+            let outcome = if passwords.verify(password.to_owned(), hash).await? {
+                AdminOutcome::Existing
+            } else {
+                AdminOutcome::ExistingWithOtherPassword
+            };
+            (user, team_id, outcome)
+        }
+    };
+    if !user.is_admin {
+        store.user_grant_admin(user.id).await?;
+    }
+    Ok(Administrator { user_id: user.id, team_id, outcome })
+}
+
+/// Gives an account another password.
+pub async fn reset_password(store: &Store, user_id: UserId, password: &str) -> Result<(), EnsureAdminError> {
+    let hash = Passwords::new()?.hash(password.to_owned()).await?;
+    store.user_set_password(user_id, &hash).await?;
+    Ok(())
+}
+
+/// Makes an API key for the administrator's team and returns its text, which is nowhere else.
+pub async fn create_api_key(
+    store: &Store,
+    administrator: &Administrator,
+    name: &str,
+) -> Result<String, StoreError> {
+    let key = ApiKeyText::generate();
+    let new = NewApiKey {
+        team_id: administrator.team_id,
+        name: name.to_owned(),
+        key_hash: key.hash(),
+        key_prefix: key.kept_prefix().to_owned(),
+        created_by: administrator.user_id,
+    };
+    store.api_key_create(new).await?;
+    Ok(key.into_text())
+}
+
+/// The record of this machine as a host of the platform; it is made when there is none yet.
+pub async fn ensure_local_host(store: &Store, administrator: &Administrator) -> Result<HostId, StoreError> {
+    let hosts = store.host_list().await?;
+    let is_local = |provider: Option<&str>| provider == Some(LOCAL);
+    if let Some(host) = hosts.iter().find(|host| host.team_id.is_none() && is_local(host.provider.as_deref()))
+    {
+        return Ok(host.id);
+    }
+    let new = NewHost {
+        provider: Some(LOCAL.to_owned()),
+        created_by: Some(administrator.user_id),
+        ..NewHost::default()
+    };
+    Ok(store.host_create(&new).await?.id)
+}
+
+/// Makes a registration token for a host and returns its text; good once, for an hour.
+pub async fn issue_registration_token(store: &Store, host: HostId) -> Result<String, StoreError> {
+    let token = format!("reg_{}", Alphanumeric.sample_string(&mut rand::rng(), TOKEN_CHARACTERS));
+    store.host_registration_token_issue(host, &Sha256::digest(token.as_bytes()).into()).await?;
+    Ok(token)
+}

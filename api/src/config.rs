@@ -1,0 +1,45 @@
+//! What the server is told when it starts.
+
+/// Whether the routes that make actors panic exist; for tests of supervision.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum FaultInjection {
+    /// They do not exist.
+    #[default]
+    Off,
+    /// They exist, for administrators.
+    On,
+}
+
+/// Configuration of `wrenn server`.
+#[derive(Debug, Clone)]
+pub struct ServerConfig {
+    /// Postgres, as `postgres://…`; may name a unix socket with `?host=`.
+    pub database_url: String,
+    /// Redis, as `redis://…` or `redis+unix:///path`.
+    pub redis_url: String,
+    /// Address of REST and dashboard, as `host:port`; a leading `http://` is accepted.
+    pub http_addr: String,
+    /// Address that agents dial, as `host:port` or `unix:/path`.
+    pub grpc_addr: String,
+    /// Threads that serve HTTP.
+    pub http_workers: usize,
+    /// Connections to Postgres, at most.
+    pub database_connections: u32,
+    /// Whether fault routes exist.
+    pub fault_injection: FaultInjection,
+}
+
+impl Default for ServerConfig {
+    /// Loopback addresses and a size that fits a small machine.
+    fn default() -> Self {
+        Self {
+            database_url: String::new(),
+            redis_url: String::new(),
+            http_addr: "127.0.0.1:8000".to_owned(),
+            grpc_addr: "127.0.0.1:8001".to_owned(),
+            http_workers: 2,
+            database_connections: 10,
+            fault_injection: FaultInjection::Off,
+        }
+    }
+}

@@ -1,0 +1,189 @@
+//! Extractors for bodies, paths and queries whose errors are the contract's.
+
+use std::{str::FromStr, time::Duration};
+
+use actix_web::{FromRequest, HttpRequest, dev::Payload, http::header, web::BytesMut};
+use futures_util::{StreamExt as _, future::LocalBoxFuture};
+use serde::de::DeserializeOwned;
+
+use crate::error::{Answer, Code, answers};
+
+/// Largest JSON body that is read.
+const MAX_BODY_BYTES: usize = 1024 * 1024;
+/// How long a client may take to send one.
+const BODY_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// A JSON body. Unknown fields are refused where the type denies them, which all request types do.
+#[derive(Debug)]
+pub(crate) struct Json<T>(pub(crate) T);
+
+/// Why a body was not accepted.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum JsonError {
+    #[error("the body must be JSON (content-type: application/json)")]
+    ContentType,
+    #[error("the body is larger than {MAX_BODY_BYTES} bytes")]
+    TooLarge,
+    #[error("the body did not arrive in time")]
+    TooSlow,
+    #[error("the body could not be read")]
+    Read(#[source] actix_web::error::PayloadError),
+    #[error("the body is empty; it must be a JSON object")]
+    Empty,
+    #[error("the body is not valid JSON: {0}")]
+    Syntax(#[source] serde_json::Error),
+    #[error("{}{source}", field_prefix(.path))]
+    Field {
+        path: String,
+        #[source]
+        source: serde_json::Error,
+    },
+}
+
+/// The field's name and a colon, or nothing where serde names the field itself.
+fn field_prefix(path: &str) -> String {
+    if path == "." || path.is_empty() { String::new() } else { format!("{path}: ") }
+}
+
+impl JsonError {
+    fn answer(&self) -> Answer {
+        let code = match self {
+            Self::TooLarge => Code::TooLarge,
+            _ => Code::InvalidRequest,
+        };
+        Answer::new(code, self.to_string())
+    }
+}
+answers!(JsonError);
+
+impl<T: DeserializeOwned + 'static> FromRequest for Json<T> {
+    type Error = JsonError;
+    type Future = LocalBoxFuture<'static, Result<Self, JsonError>>;
+
+    fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
+        let is_json = is_json(request);
+        let announced = request
+            .headers()
+            .get(header::CONTENT_LENGTH)
+            .and_then(|length| length.to_str().ok()?.parse::<usize>().ok())
+            .unwrap_or(0);
+        let payload = payload.take();
+        Box::pin(async move {
+            if announced > MAX_BODY_BYTES {
+                return Err(JsonError::TooLarge);
+            }
+            if !is_json {
+                return Err(JsonError::ContentType);
+            }
+            let body =
+                tokio::time::timeout(BODY_TIMEOUT, read(payload)).await.map_err(|_| JsonError::TooSlow)??;
+            parse(&body).map(Self)
+        })
+    }
+}
+
+/// Whether the body claims to be JSON; a client that claims nothing is believed.
+fn is_json(request: &HttpRequest) -> bool {
+    let Some(value) = request.headers().get(header::CONTENT_TYPE) else { return true };
+    let Ok(value) = value.to_str() else { return false };
+    let essence = value.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+    essence == "application/json" || (essence.starts_with("application/") && essence.ends_with("+json"))
+}
+
+async fn read(mut payload: Payload) -> Result<BytesMut, JsonError> {
+    let mut body = BytesMut::new();
+    while let Some(chunk) = payload.next().await {
+        let chunk = chunk.map_err(JsonError::Read)?;
+        if body.len() + chunk.len() > MAX_BODY_BYTES {
+            return Err(JsonError::TooLarge);
+        }
+        body.extend_from_slice(&chunk);
+    }
+    Ok(body)
+}
+
+fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, JsonError> {
+    if body.iter().all(u8::is_ascii_whitespace) {
+        return Err(JsonError::Empty);
+    }
+    let mut deserializer = serde_json::Deserializer::from_slice(body);
+    let value = serde_path_to_error::deserialize(&mut deserializer).map_err(|error| {
+        let path = error.path().to_string();
+        let source = error.into_inner();
+        if source.is_data() { JsonError::Field { path, source } } else { JsonError::Syntax(source) }
+    })?;
+    deserializer.end().map_err(JsonError::Syntax)?;
+    Ok(value)
+}
+
+/// The id in the path, under the name `id`.
+#[derive(Debug)]
+pub(crate) struct PathId<T>(pub(crate) T);
+
+/// Why the id in a path is none.
+#[derive(Debug, thiserror::Error)]
+#[error("id: {0}")]
+pub(crate) struct PathIdError(wrenn_proto::ids::ParseIdError);
+
+impl PathIdError {
+    fn answer(&self) -> Answer {
+        Answer::new(Code::InvalidRequest, self.to_string())
+    }
+}
+answers!(PathIdError);
+
+impl<T: FromStr<Err = wrenn_proto::ids::ParseIdError>> FromRequest for PathId<T> {
+    type Error = PathIdError;
+    type Future = std::future::Ready<Result<Self, PathIdError>>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        let id = request.match_info().get("id").unwrap_or_default();
+        std::future::ready(id.parse().map(Self).map_err(PathIdError))
+    }
+}
+
+/// The first, and only if that was accepted the second: a caller without credentials learns nothing
+/// about the rest of the request, and its body is not read.
+#[derive(Debug)]
+pub(crate) struct Then<A, B>(pub(crate) A, pub(crate) B);
+
+impl<A: FromRequest + 'static, B: FromRequest + 'static> FromRequest for Then<A, B> {
+    type Error = actix_web::Error;
+    type Future = LocalBoxFuture<'static, Result<Self, actix_web::Error>>;
+
+    fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
+        let request = request.clone();
+        let mut payload = payload.take();
+        Box::pin(async move {
+            let first = A::from_request(&request, &mut payload).await.map_err(Into::into)?;
+            let second = B::from_request(&request, &mut payload).await.map_err(Into::into)?;
+            Ok(Self(first, second))
+        })
+    }
+}
+
+/// The query of the address. Parameters that the type does not know are ignored.
+#[derive(Debug)]
+pub(crate) struct Query<T>(pub(crate) T);
+
+/// Why a query was not accepted.
+#[derive(Debug, thiserror::Error)]
+#[error("query: {0}")]
+pub(crate) struct QueryError(#[source] actix_web::error::QueryPayloadError);
+
+impl QueryError {
+    fn answer(&self) -> Answer {
+        Answer::new(Code::InvalidRequest, self.to_string())
+    }
+}
+answers!(QueryError);
+
+impl<T: DeserializeOwned> FromRequest for Query<T> {
+    type Error = QueryError;
+    type Future = std::future::Ready<Result<Self, QueryError>>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        let query = actix_web::web::Query::<T>::from_query(request.query_string());
+        std::future::ready(query.map(|query| Self(query.into_inner())).map_err(QueryError))
+    }
+}

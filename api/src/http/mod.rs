@@ -1,0 +1,5 @@
+//! What every request passes through, before and after its handler.
+
+pub(crate) mod extract;
+pub(crate) mod observe;
+pub(crate) mod resource;

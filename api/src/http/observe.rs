@@ -1,0 +1,151 @@
+//! The outermost layer: request ids, tracing, metrics, security headers, and what happens on a panic.
+//!
+//! ```text
+//!  request ─▶ id, span ─▶ catch panic ─▶ compress ─▶ route ─▶ handler
+//!  response ◀─ headers, metrics ◀─ every error in the contract's shape ◀─┘
+//! ```
+//!
+//! A handler that panics costs its own request only: the client gets `internal_error`, the panic's
+//! message stays in the log.
+
+use std::{panic::AssertUnwindSafe, time::Instant};
+
+use actix_web::{
+    Error, HttpResponse,
+    body::{BoxBody, MessageBody},
+    dev::{ServiceRequest, ServiceResponse},
+    http::header::{self, HeaderMap, HeaderName, HeaderValue},
+    middleware::Next,
+    web::Data,
+};
+use futures_util::FutureExt as _;
+use tracing::Instrument as _;
+use uuid::Uuid;
+
+use crate::{
+    error::{Answer, Code, answers},
+    metrics::Metrics,
+};
+
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+/// Longest request id that is taken over from a client.
+const MAX_REQUEST_ID: usize = 64;
+
+/// A handler panicked.
+#[derive(Debug, thiserror::Error)]
+#[error("a handler panicked: {0}")]
+struct Panicked(String);
+
+impl Panicked {
+    fn answer(&self) -> Answer {
+        Answer::internal()
+    }
+}
+answers!(Panicked);
+
+/// Wraps every request; see the module.
+pub(crate) async fn observe(
+    metrics: Data<Metrics>,
+    request: ServiceRequest,
+    next: Next<impl MessageBody + 'static>,
+) -> Result<ServiceResponse<BoxBody>, Error> {
+    let started = Instant::now();
+    let id = request_id(request.headers());
+    let method = request.method().clone();
+    // The path without the query, which could carry a secret.
+    let span = tracing::info_span!("request", request_id = %id, %method, path = request.path());
+
+    let outcome = AssertUnwindSafe(async { next.call(request).await })
+        .catch_unwind()
+        .instrument(span.clone())
+        .await
+        .unwrap_or_else(|panic| Err(Panicked(panic_message(&*panic)).into()));
+
+    let _entered = span.enter();
+    match outcome {
+        Ok(response) => {
+            let pattern = response.request().match_pattern();
+            let mut response = in_contract_shape(response);
+            decorate(response.headers_mut(), &id);
+            let status = response.status();
+            metrics.request_ended(&method, pattern.as_deref(), status, started.elapsed());
+            tracing::debug!(status = status.as_u16(), elapsed_ms = elapsed_ms(started), "request answered");
+            Ok(response)
+        }
+        Err(mut error) => {
+            let status = error.as_response_error().status_code();
+            metrics.request_ended(&method, None, status, started.elapsed());
+            tracing::debug!(status = status.as_u16(), elapsed_ms = elapsed_ms(started), "request failed");
+            error.add_response_mapper(move |mut response: HttpResponse| {
+                decorate(response.headers_mut(), &id);
+                response
+            });
+            Err(error)
+        }
+    }
+}
+
+fn elapsed_ms(started: Instant) -> u64 {
+    u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX)
+}
+
+/// The client's request id where it is harmless to log and to send back, else a fresh one.
+fn request_id(headers: &HeaderMap) -> String {
+    headers
+        .get(REQUEST_ID)
+        .and_then(|value| value.to_str().ok())
+        .filter(|id| {
+            (1..=MAX_REQUEST_ID).contains(&id.len())
+                && id.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.'))
+        })
+        .map_or_else(|| Uuid::now_v7().to_string(), str::to_owned)
+}
+
+fn panic_message(panic: &(dyn std::any::Any + Send)) -> String {
+    match (panic.downcast_ref::<&str>(), panic.downcast_ref::<String>()) {
+        (Some(text), _) => (*text).to_owned(),
+        (_, Some(text)) => text.clone(),
+        _ => "no message".to_owned(),
+    }
+}
+
+/// Gives an error that was made below the handlers, with a status only, the body of the contract.
+fn in_contract_shape(response: ServiceResponse<impl MessageBody + 'static>) -> ServiceResponse<BoxBody> {
+    let status = response.status();
+    let is_error = status.is_client_error() || status.is_server_error();
+    let is_json = response
+        .headers()
+        .get(header::CONTENT_TYPE)
+        .is_some_and(|value| value.as_bytes().starts_with(b"application/json"));
+    if !is_error || is_json {
+        return response.map_into_boxed_body();
+    }
+    let answer = if status.is_server_error() {
+        Answer::internal()
+    } else {
+        let reason = status.canonical_reason().unwrap_or("not accepted").to_lowercase();
+        Answer::new(Code::of_status(status), reason)
+    };
+    response.map_body(|head, _| {
+        head.headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        BoxBody::new(answer.body())
+    })
+}
+
+/// Adds the headers that every response carries, unless the handler knew better.
+fn decorate(headers: &mut HeaderMap, id: &str) {
+    if let Ok(id) = HeaderValue::from_str(id) {
+        headers.insert(REQUEST_ID, id);
+    }
+    for (name, value) in [
+        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+        (header::X_FRAME_OPTIONS, "DENY"),
+        (header::REFERRER_POLICY, "no-referrer"),
+        (header::CACHE_CONTROL, "no-store"),
+        (header::CONTENT_SECURITY_POLICY, "default-src 'none'; frame-ancestors 'none'"),
+    ] {
+        if !headers.contains_key(&name) {
+            headers.insert(name, HeaderValue::from_static(value));
+        }
+    }
+}

@@ -1,0 +1,70 @@
+//! `POST /v1/auth/signup`
+
+use actix_web::{HttpResponse, web::Data};
+use serde::Deserialize;
+use utoipa::ToSchema;
+
+use super::AuthResponse;
+use crate::{
+    account::{self, AccountError},
+    app::App,
+    error::{Answer, Code, ErrorBody, answers},
+    http::extract::Json,
+};
+
+/// Who wants an account.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct SignupRequest {
+    #[schema(format = Email, max_length = 254)]
+    email: String,
+    #[schema(min_length = 8)]
+    password: String,
+    #[schema(min_length = 1, max_length = 100)]
+    name: String,
+}
+
+/// Why there is no account now.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum SignupError {
+    #[error(transparent)]
+    Account(#[from] AccountError),
+    #[error("the token could not be made")]
+    Token(#[source] serde_json::Error),
+}
+
+impl SignupError {
+    fn answer(&self) -> Answer {
+        match self {
+            Self::Account(AccountError::Invalid(answer)) => answer.clone(),
+            Self::Account(error @ AccountError::EmailTaken) => {
+                Answer::new(Code::EmailTaken, error.to_string())
+            }
+            Self::Account(_) | Self::Token(_) => Answer::internal(),
+        }
+    }
+}
+answers!(SignupError);
+
+/// Create an account and its first team
+///
+/// The first account ever created administers the platform.
+#[utoipa::path(
+    post, path = "/v1/auth/signup", tag = "auth", security(()),
+    request_body = SignupRequest,
+    responses(
+        (status = 201, description = "Signed up and signed in", body = AuthResponse),
+        (status = 400, description = "The request is not valid", body = ErrorBody),
+        (status = 409, description = "The email address is taken (`email_taken`)", body = ErrorBody),
+    ),
+)]
+pub(crate) async fn signup(
+    app: Data<App>,
+    Json(request): Json<SignupRequest>,
+) -> Result<HttpResponse, SignupError> {
+    let SignupRequest { email, password, name } = request;
+    let (user, team_id) = account::create(&app.store, &app.passwords, &email, password, &name).await?;
+    tracing::info!(user_id = %user.id, %team_id, is_admin = user.is_admin, "account created");
+    let response = AuthResponse::sign(&app.tokens, user, team_id).map_err(SignupError::Token)?;
+    Ok(HttpResponse::Created().json(response))
+}

@@ -1,0 +1,46 @@
+//! The table of routes. One file per operation: its error, its answer, its documentation, its handler.
+
+mod api_keys;
+mod auth;
+mod docs;
+mod health;
+mod me;
+mod metrics_page;
+mod teams;
+
+use actix_web::{
+    http::Method,
+    web::{self, ServiceConfig},
+};
+
+pub(crate) use self::docs::openapi;
+use crate::{
+    dashboard,
+    http::resource::{on, resource},
+};
+
+/// Mounts everything.
+pub(crate) fn configure(app: &mut ServiceConfig) {
+    for prefix in ["/v1", "/api/v1"] {
+        app.service(web::scope(prefix).configure(v1));
+    }
+    app.service(resource("/health", [on(Method::GET, health::health)]))
+        .service(resource("/metrics", [on(Method::GET, metrics_page::metrics)]))
+        .configure(docs::configure)
+        .default_service(web::to(dashboard::serve));
+}
+
+fn v1(v1: &mut ServiceConfig) {
+    v1.service(resource("/auth/signup", [on(Method::POST, auth::signup::signup)]))
+        .service(resource("/auth/login", [on(Method::POST, auth::login::login)]))
+        .service(resource("/me", [on(Method::GET, me::get_me)]))
+        .service(resource("/teams", [on(Method::GET, teams::list_teams)]))
+        .service(resource(
+            "/api-keys",
+            [
+                on(Method::GET, api_keys::list::list_api_keys),
+                on(Method::POST, api_keys::create::create_api_key),
+            ],
+        ))
+        .service(resource("/api-keys/{id}", [on(Method::DELETE, api_keys::delete::delete_api_key)]));
+}
