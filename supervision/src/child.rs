@@ -60,8 +60,8 @@ fn prepare<A: Restartable, F>(spec: ChildSpec, factory: F) -> (Child<A>, Seed<A,
     let (sender, receiver) = channel(spec.capacity);
     let addr = Addr::new(sender);
     let core = ChildCore::register(&spec, &addr);
-    let child = Child { addr: addr.clone(), handle: ChildHandle { core: core.clone() } };
-    (child, Seed::new(core, spec, addr, receiver, factory))
+    let child = Child { addr, handle: ChildHandle { core: core.clone() } };
+    (child, Seed::new(core, spec, receiver, factory))
 }
 
 /// Returns a snapshot of every child of this process that has not ended, sorted by kind and name.
@@ -149,8 +149,9 @@ impl ChildHandle {
     /// Ends the actor without asking it: no more messages, no `stopping()`, no `stopped()`; its value and its futures
     /// are dropped.
     ///
-    /// Never waits behind the mailbox; works during a back-off and while the actor awaits. Only code that holds the
-    /// arbiter's thread delays it, since Rust cannot interrupt that. Killing twice, or after the end, is harmless.
+    /// Never waits behind the mailbox; works during a back-off and while the actor awaits. Only the handler that is
+    /// holding the arbiter's thread right now delays it, since Rust cannot interrupt that. Killing twice, or after the
+    /// end, is harmless.
     pub fn kill(&self) {
         self.core.request_kill();
     }

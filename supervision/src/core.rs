@@ -8,7 +8,7 @@ use std::{
     hash::{DefaultHasher, Hash, Hasher},
     panic::{AssertUnwindSafe, catch_unwind},
     sync::{
-        Arc,
+        Arc, LazyLock,
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
     time::Duration,
@@ -29,7 +29,7 @@ use crate::{
 static NEXT_ID: AtomicU64 = AtomicU64::new(1);
 
 /// Every child that has not ended, by its [`address_key`].
-static ALIVE: RwLock<Option<HashMap<u64, Arc<ChildCore>>>> = RwLock::new(None);
+static ALIVE: LazyLock<RwLock<HashMap<u64, Arc<ChildCore>>>> = LazyLock::new(RwLock::default);
 
 type ExitHook = Box<dyn FnOnce(&ChildExited) + Send>;
 
@@ -136,17 +136,17 @@ impl ChildCore {
             core.add_exit_hook(Box::new(move |exited| callback(exited)));
         }
         core.counters.alive.fetch_add(1, Ordering::Relaxed);
-        ALIVE.write().get_or_insert_default().insert(core.address_key, core.clone());
+        ALIVE.write().insert(core.address_key, core.clone());
         core
     }
 
     /// Finds the living child behind an address; none for actors that are not supervised.
     pub(crate) fn of_address<A: Actor>(addr: &Addr<A>) -> Option<Arc<Self>> {
-        ALIVE.read().as_ref()?.get(&address_key(addr)).cloned()
+        ALIVE.read().get(&address_key(addr)).cloned()
     }
 
     pub(crate) fn all_alive() -> Vec<Arc<Self>> {
-        ALIVE.read().iter().flat_map(HashMap::values).cloned().collect()
+        ALIVE.read().values().cloned().collect()
     }
 
     pub(crate) fn request_kill(&self) {
@@ -169,8 +169,9 @@ impl ChildCore {
         }
     }
 
-    pub(crate) fn has_declared_failure(&self) -> bool {
-        self.inner.lock().declared.is_some()
+    /// Returns true if the runner has to act before the actor goes on: a kill or a declared failure waits.
+    pub(crate) fn is_interrupted(&self) -> bool {
+        self.kill_requested() || self.inner.lock().declared.is_some()
     }
 
     pub(crate) fn take_declared_failure(&self) -> Option<Failure> {
@@ -260,9 +261,7 @@ impl ChildCore {
         let token = inner.token.clone();
         drop(inner);
         token.cancel();
-        if let Some(alive) = ALIVE.write().as_mut() {
-            alive.remove(&self.address_key);
-        }
+        ALIVE.write().remove(&self.address_key);
         self.count_exit(&reason);
         let exited = self.exited(reason.clone());
         for hook in hooks {

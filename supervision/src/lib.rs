@@ -52,10 +52,9 @@
 //! - `panic = "unwind"`. No panic hook is installed: the default one still prints; the panic is also logged with the
 //!   actor's name.
 //! - An actor whose futures *and* whose value all panic on drop aborts the process: Rust allows one panic at a time.
-//! - actix carries a pending `cancel_future` over a restart. Do not cancel a future in the very handler that then
-//!   panics on purpose; declare a failure instead.
-//! - Actors that are sent messages faster than they handle them hold their thread (actix empties the mailbox in one
-//!   go); the [`Watchdog`] reports it.
+//! - `SpawnHandle`s do not survive a restart (actix numbers futures anew): forget them in `restarting()`.
+//! - actix numbers and drops futures per context, so `ctx.spawn` in the factory belongs to the first incarnation only;
+//!   begin timers in `started()`, which runs in each.
 //!
 //! # Example
 //!
@@ -116,6 +115,7 @@ mod call;
 mod child;
 mod core;
 mod exit;
+mod inbox;
 mod lifeline;
 mod limit;
 mod metrics;

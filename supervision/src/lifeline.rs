@@ -61,8 +61,8 @@ impl Lifeline {
 
     /// Declares from anywhere that this incarnation cannot go on; ignored if it has ended already.
     ///
-    /// The actor is restarted as after a panic. It handles no further message, unless it is in the middle of its
-    /// mailbox right now; inside of the actor use [`SupervisedContext::fail`], which is exact.
+    /// The actor is restarted as after a panic; it handles no further message before that, and its futures may be
+    /// polled once more. In the actor itself prefer [`SupervisedContext::fail`].
     pub fn fail(&self, reason: impl Into<String>) {
         if let Some(core) = &self.core {
             core.declare_failure(self.incarnation, reason.into());
@@ -95,8 +95,8 @@ pub trait SupervisedContext {
     /// Declares that this incarnation cannot go on: the actor is restarted, as after a panic, when the running
     /// handler or hook returns. The handler still answers its caller.
     ///
-    /// No further message is handled before the restart; futures of the context may be polled once more. A stop in
-    /// the same handler wins over it. An actor that is not supervised stops instead.
+    /// No further message is handled before the restart. A stop in the same handler wins over it. An actor that is not
+    /// supervised stops instead.
     fn fail(&mut self, reason: impl Into<String>);
 }
 

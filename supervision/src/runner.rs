@@ -10,8 +10,8 @@
 //!  StartFailed     Stopped / Killed / Aborted / RestartLimitExceeded   Killed / Aborted
 //! ```
 //!
-//! actix's `ContextFut` owns the mailbox, so as long as it is kept the address stays valid and messages stay queued.
-//! A panic unwinds out of its `poll` and is caught there; `ContextFut::restart` then drops the futures of the old
+//! The runner keeps the [`Inbox`], so the address stays valid and messages stay queued. A panic unwinds out of the
+//! `poll` of actix's `ContextFut` and is caught there; `ContextFut::restart` then drops the futures of the old
 //! incarnation and calls `restarting()`. All user code runs under [`Runner::guarded`], also what runs on drop.
 
 use std::{
@@ -24,8 +24,11 @@ use std::{
 };
 
 use actix::{
-    Actor, ActorContext, ActorState, Addr, Context,
-    dev::{ContextFut, channel::AddressReceiver},
+    Actor, ActorContext, ActorState, Context,
+    dev::{
+        AsyncContextParts, ContextFut,
+        channel::{AddressReceiver, AddressSender, channel},
+    },
 };
 use rand::{SeedableRng, rngs::StdRng};
 use tokio::time::{Instant, Sleep, sleep};
@@ -35,6 +38,7 @@ use crate::{
     child::Restartable,
     core::ChildCore,
     exit::{ExitReason, Failure},
+    inbox::Inbox,
     limit::{FailureWindow, Verdict},
     polling::PollScope,
     spec::ChildSpec,
@@ -52,7 +56,6 @@ impl Drop for ExitGuard {
 /// A runner on its way to its arbiter.
 pub(crate) struct Seed<A: Actor, F> {
     spec: ChildSpec,
-    addr: Addr<A>,
     receiver: AddressReceiver<A>,
     factory: F,
     // Last, so that the mailbox is closed before the end is reported.
@@ -66,25 +69,23 @@ where
     pub(crate) fn new(
         core: Arc<ChildCore>,
         spec: ChildSpec,
-        addr: Addr<A>,
         receiver: AddressReceiver<A>,
         factory: F,
     ) -> Self {
-        Self { spec, addr, receiver, factory, guard: ExitGuard(core) }
+        Self { spec, receiver, factory, guard: ExitGuard(core) }
     }
 
     pub(crate) fn into_runner(self) -> Runner<A>
     where
         F: FnOnce(&mut Context<A>) -> A + 'static,
     {
-        let Self { spec, addr, receiver, factory, guard } = self;
+        let Self { spec, receiver, factory, guard } = self;
         Runner {
             phase: Phase::New { receiver, factory: Box::new(factory) },
             backoff: spec.backoff,
             failures: FailureWindow::new(spec.limit),
             jitter_seed: spec.jitter_seed,
             rng: None,
-            _self_addr: addr,
             guard,
         }
     }
@@ -92,13 +93,20 @@ where
 
 type Factory<A> = Box<dyn FnOnce(&mut Context<A>) -> A>;
 
-/// The actor with its context and mailbox; boxed, since it moves between phases.
-type Body<A> = Box<ContextFut<A, Context<A>>>;
+/// The living part of an actor; boxed, since it moves between phases.
+struct Body<A: Restartable> {
+    /// The actor with its context. Its mailbox is idle, see [`Inbox`].
+    fut: ContextFut<A, Context<A>>,
+    // After the context: the messages left over are dropped last.
+    inbox: Inbox<A>,
+    /// `ContextFut::restart` refuses if nobody could send to its mailbox.
+    _idle_sender: AddressSender<A>,
+}
 
 enum Phase<A: Restartable> {
     New { receiver: AddressReceiver<A>, factory: Factory<A> },
-    Running(Body<A>),
-    BackingOff { fut: Body<A>, until: Pin<Box<Sleep>> },
+    Running(Box<Body<A>>),
+    BackingOff { body: Box<Body<A>>, until: Pin<Box<Sleep>> },
     Ended,
 }
 
@@ -109,8 +117,6 @@ pub(crate) struct Runner<A: Restartable> {
     jitter_seed: Option<u64>,
     /// Made at the first failure; most actors never need it.
     rng: Option<StdRng>,
-    /// actix ends an actor that nobody has an address of; a supervised one lives on.
-    _self_addr: Addr<A>,
     guard: ExitGuard,
 }
 
@@ -137,13 +143,13 @@ impl<A: Restartable> Runner<A> {
         }
         match std::mem::replace(&mut self.phase, Phase::Ended) {
             Phase::New { receiver, factory } => Poll::Ready(self.build(receiver, factory)),
-            Phase::Running(fut) => self.poll_running(fut, cx),
-            Phase::BackingOff { fut, mut until } => {
+            Phase::Running(body) => self.poll_running(body, cx),
+            Phase::BackingOff { body, mut until } => {
                 if until.as_mut().poll(cx).is_pending() {
-                    self.phase = Phase::BackingOff { fut, until };
+                    self.phase = Phase::BackingOff { body, until };
                     return Poll::Pending;
                 }
-                Poll::Ready(self.restart(fut))
+                Poll::Ready(self.restart(body))
             }
             // Never polled again after its end; should it be, the end stays what it was.
             Phase::Ended => Poll::Ready(Some(ExitReason::Stopped)),
@@ -167,58 +173,61 @@ impl<A: Restartable> Runner<A> {
     fn build(&mut self, receiver: AddressReceiver<A>, factory: Factory<A>) -> Option<ExitReason> {
         let core = self.core().clone();
         core.begin_incarnation();
-        let mut ctx = Context::with_receiver(receiver);
+        let inbox = Inbox::new(receiver, core.clone());
+        let (idle_sender, idle_receiver) = channel(1);
+        let mut ctx = Context::with_receiver(idle_receiver);
+        *ctx.parts() = inbox.context_parts();
         let built = Self::guarded(&core, || {
             let actor = factory(&mut ctx);
-            Box::new(ctx.into_future(actor))
+            inbox.attach(&mut ctx);
+            ctx.into_future(actor)
         });
         match built {
             Ok(fut) => {
                 core.count_start();
-                self.phase = Phase::Running(fut);
+                self.phase = Phase::Running(Box::new(Body { fut, inbox, _idle_sender: idle_sender }));
                 None
             }
             Err(failure) => {
                 core.count_failure(&failure);
+                self.drop_guarded(inbox);
                 Some(ExitReason::StartFailed(failure))
             }
         }
     }
 
     /// Polls the actor once; as [`step`](Self::step).
-    fn poll_running(&mut self, mut fut: Body<A>, cx: &mut TaskContext<'_>) -> Poll<Option<ExitReason>> {
+    fn poll_running(&mut self, mut body: Box<Body<A>>, cx: &mut TaskContext<'_>) -> Poll<Option<ExitReason>> {
         let core = self.core().clone();
         if let Some(failure) = core.take_declared_failure() {
-            return Poll::Ready(self.fail(fut, failure));
+            return Poll::Ready(self.fail(body, failure));
         }
-        let polled = Self::guarded(&core, || Pin::new(&mut *fut).poll(cx));
+        body.inbox.refill();
+        let polled = Self::guarded(&core, || Pin::new(&mut body.fut).poll(cx));
         match polled {
             Ok(Poll::Ready(())) => {
-                self.dispose(fut);
+                self.dispose(body);
                 Poll::Ready(Some(ExitReason::Stopped))
             }
             Ok(Poll::Pending) => {
-                self.phase = Phase::Running(fut);
-                if core.kill_requested() || core.has_declared_failure() {
-                    Poll::Ready(None)
-                } else {
-                    Poll::Pending
-                }
+                let has_more_to_do = body.inbox.attach(body.fut.ctx()) || core.is_interrupted();
+                self.phase = Phase::Running(body);
+                if has_more_to_do { Poll::Ready(None) } else { Poll::Pending }
             }
-            Err(failure) => match fut.ctx().state() {
+            Err(failure) => match body.fut.ctx().state() {
                 // It had decided to stop; that decision stands.
                 ActorState::Stopping | ActorState::Stopped => {
                     core.count_failure(&failure);
-                    self.dispose(fut);
+                    self.dispose(body);
                     Poll::Ready(Some(ExitReason::Stopped))
                 }
-                ActorState::Started | ActorState::Running => Poll::Ready(self.fail(fut, failure)),
+                ActorState::Started | ActorState::Running => Poll::Ready(self.fail(body, failure)),
             },
         }
     }
 
     /// Takes note of a failure and rests, or returns the reason to end if the limit is spent.
-    fn fail(&mut self, fut: Body<A>, failure: Failure) -> Option<ExitReason> {
+    fn fail(&mut self, body: Box<Body<A>>, failure: Failure) -> Option<ExitReason> {
         let core = self.core().clone();
         core.end_incarnation(&failure);
         match self.failures.record(Instant::now(), failure.clone()) {
@@ -229,11 +238,11 @@ impl<A: Restartable> Runner<A> {
                     kind = core.kind, actor = %core.name, failure = %failure, failures_in_window, delay_ms,
                     "actor failed and will be restarted"
                 );
-                self.phase = Phase::BackingOff { fut, until: Box::pin(sleep(delay)) };
+                self.phase = Phase::BackingOff { body, until: Box::pin(sleep(delay)) };
                 None
             }
             Verdict::Escalate { failures, within } => {
-                self.dispose(fut);
+                self.dispose(body);
                 Some(ExitReason::RestartLimitExceeded { failures, within })
             }
         }
@@ -249,41 +258,46 @@ impl<A: Restartable> Runner<A> {
     }
 
     /// Begins the next incarnation; returns the reason to end if even that failed once too often.
-    fn restart(&mut self, mut fut: Body<A>) -> Option<ExitReason> {
+    fn restart(&mut self, mut body: Box<Body<A>>) -> Option<ExitReason> {
         let core = self.core().clone();
         core.begin_incarnation();
         tracing::info!(kind = core.kind, actor = %core.name, "restarting actor");
-        match Self::guarded(&core, || fut.restart()) {
+        let restarted = Self::guarded(&core, || {
+            // Fresh parts: actix would carry cancellations of old futures over to new ones.
+            *body.fut.ctx().parts() = body.inbox.context_parts();
+            body.fut.restart();
+            body.inbox.attach(body.fut.ctx());
+        });
+        match restarted {
             Ok(_) => {
-                self.phase = Phase::Running(fut);
+                self.phase = Phase::Running(body);
                 None
             }
-            Err(failure) => self.fail(fut, failure),
+            Err(failure) => self.fail(body, failure),
         }
     }
 
-    /// Drops the actor without `stopping()` and `stopped()`, and survives panics of that.
-    fn dispose(&self, mut fut: Body<A>) {
+    /// Drops the actor without `stopping()` and `stopped()`.
+    fn dispose(&self, mut body: Box<Body<A>>) {
+        // A context that is not alive is dropped by actix without polling it once more.
+        body.fut.ctx().terminate();
+        self.drop_guarded(body);
+    }
+
+    /// Drops something that is or holds user code, and survives a panic of that.
+    fn drop_guarded(&self, doomed: impl Sized) {
         let core = self.core();
-        let dropped = Self::guarded(core, move || {
-            // A context that is not alive is dropped by actix without polling it once more.
-            fut.ctx().terminate();
-            drop(fut);
-        });
-        if let Err(failure) = dropped {
+        if let Err(failure) = Self::guarded(core, move || drop(doomed)) {
             core.count_failure(&failure);
         }
     }
 
     fn end(&mut self, reason: ExitReason) {
         match std::mem::replace(&mut self.phase, Phase::Ended) {
-            Phase::Running(fut) | Phase::BackingOff { fut, .. } => self.dispose(fut),
+            Phase::Running(body) | Phase::BackingOff { body, .. } => self.dispose(body),
             Phase::New { receiver, factory } => {
-                drop(receiver);
-                // What the factory captured is user code as well.
-                if let Err(failure) = Self::guarded(self.core(), || drop(factory)) {
-                    self.core().count_failure(&failure);
-                }
+                self.drop_guarded(receiver);
+                self.drop_guarded(factory);
             }
             Phase::Ended => {}
         }

@@ -1,0 +1,155 @@
+//! A watchdog reports who holds a thread, and nobody who only waits.
+
+use std::{sync::Arc, time::Duration};
+
+use actix::prelude::*;
+use parking_lot::Mutex;
+use tokio::sync::oneshot;
+use wrenn_supervision::{
+    ArbiterPool, Hang, HangCulprit, Watchdog, WatchdogConfig, call, metrics_snapshot, spawn,
+};
+
+use crate::probe::{Do, Hooks, Journal, Probe, Say, eventually, hook, quick, run};
+
+/// All hangs of this process that a watchdog saw; other tests run in it as well.
+#[derive(Clone, Default)]
+struct Reports(Arc<Mutex<Vec<Hang>>>);
+
+impl Reports {
+    fn watch(&self) -> Watchdog {
+        let config = WatchdogConfig {
+            period: Duration::from_millis(2),
+            arbiter_hang_after: Duration::from_millis(50),
+        };
+        let reports = self.0.clone();
+        Watchdog::start(config, move |hang| reports.lock().push(hang.clone())).unwrap()
+    }
+
+    fn of_actor(&self, wanted: &str) -> Vec<Hang> {
+        let is_wanted =
+            |hang: &&Hang| matches!(&hang.culprit, HangCulprit::Actor { name, .. } if name == wanted);
+        self.0.lock().iter().filter(is_wanted).cloned().collect()
+    }
+
+    fn of_thread(&self, thread: &str) -> Vec<Hang> {
+        self.0.lock().iter().filter(|hang| hang.thread == thread).cloned().collect()
+    }
+}
+
+#[test]
+fn a_blocking_handler_is_reported_once_with_its_name_and_thread() {
+    run(async {
+        let reports = Reports::default();
+        let _watchdog = reports.watch();
+        let journal = Journal::default();
+        let pool = ArbiterPool::named("blocked", 1).unwrap();
+        let probe = Probe::new(&journal);
+        let hang_after = Duration::from_millis(20);
+        let child = pool.spawn(quick("hanging").hang_after(hang_after), move |_| probe);
+        for round in 1..=2 {
+            let (release, released) = std::sync::mpsc::channel();
+            child.addr().do_send(Do::block_until(released));
+            eventually("a report", || reports.of_actor("hanging").len() == round).await;
+            // The watchdog goes on looking at the same hang.
+            let (looked, look) = oneshot::channel();
+            std::thread::spawn(move || looked.send(std::thread::sleep(Duration::from_millis(20))));
+            look.await.unwrap();
+            assert_eq!(reports.of_actor("hanging").len(), round);
+            drop(release);
+            call(&child.addr(), Say(1)).await.unwrap();
+        }
+        let hang = &reports.of_actor("hanging")[0];
+        assert_eq!(hang.thread, "blocked-0");
+        assert!(hang.blocked_for >= hang_after);
+        assert_eq!(child.snapshot().hangs, 2);
+        assert_eq!(metrics_snapshot().kind("hanging").unwrap().hangs, 2);
+        pool.shutdown();
+    });
+}
+
+#[test]
+fn slow_io_is_no_hang() {
+    run(async {
+        let reports = Reports::default();
+        let _watchdog = reports.watch();
+        let (probe, other) = (Probe::default(), Probe::default());
+        let pool = ArbiterPool::named("waiting", 1).unwrap();
+        let child = pool.spawn(quick("slow-io").hang_after(Duration::from_millis(10)), move |_| probe);
+        let (release, released) = oneshot::channel();
+        call(&child.addr(), Do::wait_for(released)).await.unwrap();
+        // An actor that is known to hang for much longer than the limit is the clock.
+        let clock = Arbiter::new();
+        let hanging =
+            spawn(&clock.handle(), quick("clock").hang_after(Duration::from_millis(200)), move |_| other);
+        let (release_clock, clock_released) = std::sync::mpsc::channel();
+        hanging.addr().do_send(Do::block_until(clock_released));
+        eventually("the clock hangs", || reports.of_actor("clock").len() == 1).await;
+        drop(release_clock);
+        assert_eq!(reports.of_actor("slow-io"), []);
+        assert_eq!(reports.of_thread("waiting-0"), []);
+        release.send(()).unwrap();
+        assert_eq!(call(&child.addr(), Say(1)).await, Ok(1));
+        assert_eq!(child.snapshot().hangs, 0);
+        clock.stop();
+        clock.join().unwrap();
+        pool.shutdown();
+    });
+}
+
+#[test]
+fn a_hang_in_started_is_reported_too() {
+    run(async {
+        let reports = Reports::default();
+        let _watchdog = reports.watch();
+        let pool = ArbiterPool::named("start-block", 1).unwrap();
+        let (release, released) = std::sync::mpsc::channel::<()>();
+        let released = Mutex::new(released);
+        let hooks = Hooks { started: hook(move |_| drop(released.lock().recv())), ..Hooks::default() };
+        let probe = Probe::with_hooks(&Journal::default(), hooks);
+        let child = pool.spawn(quick("hanging-start").hang_after(Duration::from_millis(5)), move |_| probe);
+        eventually("a report", || reports.of_actor("hanging-start").len() == 1).await;
+        drop(release);
+        assert_eq!(call(&child.addr(), Say(1)).await, Ok(1));
+        pool.shutdown();
+    });
+}
+
+#[test]
+fn an_arbiter_blocked_by_something_else_is_reported_without_an_actor() {
+    run(async {
+        let reports = Reports::default();
+        let _watchdog = reports.watch();
+        let pool = ArbiterPool::named("other", 1).unwrap();
+        let child = pool.spawn(quick("bystander"), |_| Probe::default());
+        call(&child.addr(), Say(1)).await.unwrap();
+        let (release, released) = std::sync::mpsc::channel::<()>();
+        pool.round_robin().spawn_fn(move || drop(released.recv()));
+        eventually("a report", || !reports.of_thread("other-0").is_empty()).await;
+        let hang = &reports.of_thread("other-0")[0];
+        assert_eq!(hang.culprit, HangCulprit::Other);
+        assert!(hang.blocked_for >= Duration::from_millis(50));
+        assert!(metrics_snapshot().arbiter_hangs >= 1);
+        drop(release);
+        assert_eq!(call(&child.addr(), Say(2)).await, Ok(2));
+        assert_eq!(child.snapshot().hangs, 0);
+        pool.shutdown();
+    });
+}
+
+#[test]
+fn two_watchdogs_count_a_hang_once() {
+    run(async {
+        let (one, two) = (Reports::default(), Reports::default());
+        let _watchdogs = (one.watch(), two.watch());
+        let pool = ArbiterPool::named("twice", 1).unwrap();
+        let child =
+            pool.spawn(quick("watched-twice").hang_after(Duration::from_millis(5)), |_| Probe::default());
+        let (release, released) = std::sync::mpsc::channel();
+        child.addr().do_send(Do::block_until(released));
+        let both = || one.of_actor("watched-twice").len() + two.of_actor("watched-twice").len() == 2;
+        eventually("both reports", both).await;
+        assert_eq!(child.snapshot().hangs, 1);
+        drop(release);
+        pool.shutdown();
+    });
+}
