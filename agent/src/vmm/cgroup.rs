@@ -17,6 +17,7 @@ use std::{
     time::Duration,
 };
 
+use serde::{Deserialize, Serialize};
 use wrenn_proto::ids::SandboxId;
 
 use super::{ProcessIdentity, process::send_kill};
@@ -101,7 +102,8 @@ pub struct Cgroups {
 }
 
 /// The cgroup of one machine: a folder in each hierarchy in use.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
 pub struct MachineCgroup {
     folders: Vec<PathBuf>,
 }

@@ -3,7 +3,7 @@
 //! A process is identified by its pid, its start time in clock ticks since boot, and the boot itself. Opening
 //! a pidfd *first* and comparing the start time *second* leaves no moment in which the pid could change hands.
 
-use std::{fs, io, os::fd::OwnedFd, sync::OnceLock};
+use std::{fs, io, os::fd::OwnedFd, process::Child, sync::OnceLock};
 
 use rustix::process::{Pid, PidfdFlags, pidfd_open};
 use serde::{Deserialize, Serialize};
@@ -38,14 +38,18 @@ impl ProcessIdentity {
         Ok(Self { pid, start_ticks, boot_id: boot_id().to_owned() })
     }
 
-    /// Identifies a child of this process that nobody has reaped yet; it may have ended already.
+    /// Identifies a child of this process that nobody has reaped yet, and opens a pidfd on it. It may have
+    /// ended already.
     ///
     /// # Errors
-    /// If `/proc` cannot be read.
-    pub(super) fn of_child(pid: u32) -> io::Result<Self> {
+    /// If `/proc` cannot be read, or no descriptor is left.
+    pub(super) fn of_child(child: &Child) -> io::Result<(Self, OwnedFd)> {
+        let pid = child.id();
+        let raw_pid = i32::try_from(pid).ok().and_then(Pid::from_raw).ok_or(io::ErrorKind::InvalidInput)?;
+        let pidfd = pidfd_open(raw_pid, PidfdFlags::empty())?;
         let stat = fs::read_to_string(format!("/proc/{pid}/stat"))?;
         let (_, start_ticks) = state_and_start_ticks(&stat).ok_or(io::ErrorKind::InvalidData)?;
-        Ok(Self { pid, start_ticks, boot_id: boot_id().to_owned() })
+        Ok((Self { pid, start_ticks, boot_id: boot_id().to_owned() }, pidfd))
     }
 
     /// Opens a pidfd on exactly this process; `None` if it is gone (a zombie counts as gone).

@@ -31,7 +31,7 @@ use wrenn_proto::ids::SandboxId;
 
 pub use self::{
     identity::{ProcessIdentity, boot_id},
-    process::{ExitReason, KillError, VmExit, VmOwner, VmProcess},
+    process::{ConsoleQuestion, ExitReason, KillError, VmExit, VmOwner, VmProcess},
 };
 
 /// Everything a driver needs to start one machine.
@@ -83,6 +83,9 @@ pub struct VmRecord {
     pub process: ProcessIdentity,
     /// The VMM's control socket.
     pub control_socket: PathBuf,
+    /// The machine's cgroup; knows whether the memory limit killed it.
+    #[serde(default)]
+    pub cgroup: Option<cgroup::MachineCgroup>,
 }
 
 /// The drivers there are.

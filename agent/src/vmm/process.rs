@@ -50,6 +50,8 @@ pub enum ExitReason {
     GuestReset,
     /// The guest's kernel panicked.
     GuestPanic,
+    /// The guest powered itself off or reset itself while no agent was watching.
+    GuestStopped,
     /// This agent killed it.
     Killed,
     /// The host's memory limit of the machine killed it.
@@ -67,6 +69,7 @@ impl fmt::Display for ExitReason {
         match self {
             Self::GuestPowerOff => f.write_str("the guest powered off"),
             Self::GuestReset => f.write_str("the guest reset itself"),
+            Self::GuestStopped => f.write_str("the guest powered off or reset itself"),
             Self::GuestPanic => f.write_str("the guest's kernel panicked"),
             Self::Killed => f.write_str("killed on request"),
             Self::OutOfMemory => f.write_str("killed by the host: out of memory"),
@@ -110,8 +113,11 @@ pub enum KillError {
 pub struct VmProcess {
     shared: Arc<Shared>,
     exit: watch::Receiver<Option<VmExit>>,
-    console: mpsc::Sender<oneshot::Sender<String>>,
+    console: mpsc::Sender<ConsoleQuestion>,
 }
+
+/// Somebody wants the console's tail, and waits at the other end of this.
+pub type ConsoleQuestion = oneshot::Sender<String>;
 
 struct Shared {
     record: VmRecord,
@@ -125,13 +131,12 @@ struct Shared {
 pub struct VmOwner {
     shared: Arc<Shared>,
     exit: watch::Sender<Option<VmExit>>,
-    console: mpsc::Receiver<oneshot::Sender<String>>,
 }
 
 impl VmProcess {
-    /// Makes a handle and its owner's end. Without a pidfd (a simulated machine) a kill is only a wish that
-    /// [`VmOwner::kill_requested`] tells.
-    pub fn new(record: VmRecord, pidfd: Option<OwnedFd>) -> (Self, VmOwner) {
+    /// Makes a handle, its owner's end, and the questions for the console; these end when every handle is
+    /// dropped. Without a pidfd (a simulated machine) a kill is only a wish that [`VmOwner::kill_requested`] tells.
+    pub fn new(record: VmRecord, pidfd: Option<OwnedFd>) -> (Self, VmOwner, mpsc::Receiver<ConsoleQuestion>) {
         let shared = Arc::new(Shared {
             record,
             pidfd,
@@ -139,9 +144,9 @@ impl VmProcess {
             kill_wakeup: Notify::new(),
         });
         let (exit_sender, exit) = watch::channel(None);
-        let (console, console_receiver) = mpsc::channel(4);
-        let owner = VmOwner { shared: shared.clone(), exit: exit_sender, console: console_receiver };
-        (Self { shared, exit, console }, owner)
+        let (console, questions) = mpsc::channel(4);
+        let owner = VmOwner { shared: shared.clone(), exit: exit_sender };
+        (Self { shared, exit, console }, owner, questions)
     }
 
     /// What to persist in order to find this machine again.
@@ -206,11 +211,6 @@ impl VmOwner {
         &self.shared.record
     }
 
-    /// Next question for the console; `None` when every handle is dropped.
-    pub async fn console_question(&mut self) -> Option<oneshot::Sender<String>> {
-        self.console.recv().await
-    }
-
     /// Waits until somebody wants the machine killed.
     pub async fn kill_requested(&self) {
         loop {
@@ -232,8 +232,8 @@ impl VmOwner {
         self.exit.send_replace(Some(exit));
     }
 
-    /// Waits for the death of the process; for ever if it is simulated.
-    pub(super) async fn process_exit(&self) {
+    /// Waits for the death of the process; for ever if there is none.
+    pub async fn process_exit(&self) {
         match &self.shared.pidfd {
             Some(pidfd) => wait_for_exit(pidfd).await,
             None => std::future::pending().await,

@@ -9,17 +9,17 @@ use std::{
         unix::process::CommandExt,
     },
     path::{Path, PathBuf},
-    process::{Command, Stdio},
+    process::{Child, Command, Stdio},
 };
 
 use rustix::{
     fs::{MemfdFlags, SealFlags, fcntl_add_seals, ftruncate, memfd_create},
     io::{FdFlags, fcntl_setfd},
-    process::setsid,
+    process::{WaitId, WaitIdOptions, setsid, waitid},
     thread::{LinkNameSpaceType, move_into_link_name_space},
 };
 
-use super::ProcessIdentity;
+use super::{ProcessIdentity, process::send_kill};
 
 /// How much a VMM may say on its standard output and error together, in bytes.
 const LOG_SIZE: u64 = 64 * 1024;
@@ -38,11 +38,44 @@ pub(super) struct Detached {
     pub(super) inherit: OwnedFd,
 }
 
-/// What was started.
+/// A process that was started. Dropped, it is killed: whoever wants it to live calls [`Started::release`].
 pub(super) struct Started {
     pub(super) identity: ProcessIdentity,
+    pub(super) pidfd: OwnedFd,
     /// Where its standard output and error go.
     pub(super) log: VmmLog,
+    killer: KillOnDrop,
+}
+
+impl Started {
+    /// Lets the process live on its own.
+    pub(super) fn release(self) -> (OwnedFd, VmmLog) {
+        self.killer.disarm();
+        (self.pidfd, self.log)
+    }
+}
+
+/// Kills a child and takes its status, so that a boot that fails or is given up leaves nothing.
+///
+/// By its pidfd, so that a child whose status was taken elsewhere is not mistaken for whoever has its pid now.
+struct KillOnDrop(Option<OwnedFd>);
+
+impl KillOnDrop {
+    fn disarm(mut self) {
+        self.0.take();
+    }
+}
+
+impl Drop for KillOnDrop {
+    fn drop(&mut self) {
+        let Some(pidfd) = self.0.take() else { return };
+        if let Err(error) = send_kill(&pidfd) {
+            tracing::error!(%error, "cannot end a process that was given up");
+            return;
+        }
+        // Blocks for as long as the kernel needs to end it. An error means that its status was taken already.
+        let _ = waitid(WaitId::PidFd(pidfd.as_fd()), WaitIdOptions::EXITED);
+    }
 }
 
 /// Why a program could not be started; nothing of it is left.
@@ -90,11 +123,21 @@ pub(super) fn spawn(detached: Detached) -> Result<Started, SpawnError> {
     // that were opened before; it neither allocates nor locks.
     unsafe { command.pre_exec(in_child) };
 
-    let child = command.spawn().map_err(SpawnError::Exec)?;
+    let mut child = command.spawn().map_err(SpawnError::Exec)?;
     // The child is ours, so its pid stays taken until it is reaped, which nobody else does. If it has ended
     // already its start time can still be read, as that of a zombie.
-    let identity = ProcessIdentity::of_child(child.id()).map_err(SpawnError::Exec)?;
-    Ok(Started { identity, log })
+    let identified = ProcessIdentity::of_child(&child);
+    let (identity, pidfd) = identified.inspect_err(|_| end(&mut child)).map_err(SpawnError::Exec)?;
+    let killer = pidfd.try_clone().inspect_err(|_| end(&mut child)).map_err(SpawnError::Exec)?;
+    // Dropping the standard library's handle neither kills the child nor takes its status.
+    Ok(Started { identity, pidfd, log, killer: KillOnDrop(Some(killer)) })
+}
+
+/// Ends a child that cannot be watched.
+fn end(child: &mut Child) {
+    if let Err(error) = child.kill().and_then(|()| child.wait()) {
+        tracing::error!(pid = child.id(), %error, "cannot end a process that was given up");
+    }
 }
 
 /// Standard output and error of a VMM: a memory file that cannot grow.

@@ -1,0 +1,149 @@
+//! The command line of a machine.
+
+use std::{ffi::OsString, path::Path};
+
+use serde_json::json;
+
+use crate::vmm::{BootSpec, accel::Acceleration, tsc};
+
+/// Name of the ring buffer that holds the guest's console.
+pub(super) const CONSOLE: &str = "console";
+/// Size of that buffer in bytes, a power of two. A guest that writes more overwrites its own words.
+pub(super) const CONSOLE_SIZE: u32 = 64 * 1024;
+/// Cache for translated code under emulation, in MiB. QEMU's own default may grow to 1 GiB for each machine.
+pub(super) const TCG_CACHE_MB: u64 = 128;
+/// Name of the guest's memory file in the machine's directory.
+pub(super) const MEMORY_FILE: &str = "memory";
+
+/// All arguments for a machine whose control socket is the inherited descriptor `control_fd`.
+pub(super) fn command_line(spec: &BootSpec, acceleration: &Acceleration, control_fd: &str) -> Vec<OsString> {
+    let (accel, cpu) = match acceleration {
+        Acceleration::Kvm => ("kvm".to_owned(), "host"),
+        Acceleration::Tcg { .. } => (format!("tcg,thread=multi,tb-size={TCG_CACHE_MB}"), "max"),
+    };
+    let mut args = Args::default();
+    args.flag("-nodefaults").flag("-no-user-config");
+    args.pair("-display", "none");
+    args.pair("-name", spec.id.to_string());
+    args.pair("-machine", "microvm,acpi=on,isa-serial=on,memory-backend=memory");
+    args.pair("-accel", accel);
+    args.pair("-cpu", cpu);
+    args.pair("-smp", spec.vcpus.to_string());
+    args.pair("-m", format!("{}M", spec.memory_mb));
+    // A file that is mapped shared: a pause has nothing to write out but device state.
+    let memory = spec.dir.join(MEMORY_FILE);
+    let mut backend: OsString =
+        format!("memory-backend-file,id=memory,size={}M,share=on,mem-path=", spec.memory_mb).into();
+    backend.push(escape(&memory));
+    args.pair("-object", backend);
+
+    args.pair("-kernel", &spec.kernel);
+    args.pair("-initrd", &spec.initramfs);
+    args.pair("-append", kernel_command_line(spec));
+    args.pair("-chardev", format!("ringbuf,id={CONSOLE},size={CONSOLE_SIZE}"));
+    args.pair("-serial", format!("chardev:{CONSOLE}"));
+
+    let disk = json!({
+        "driver": "raw", "node-name": "disk", "discard": "unmap", "detect-zeroes": "unmap",
+        "file": { "driver": "file", "filename": spec.disk.to_string_lossy(), "discard": "unmap" },
+    });
+    args.pair("-blockdev", disk.to_string());
+    args.pair("-device", "virtio-blk-device,drive=disk");
+    args.pair("-netdev", format!("tap,id=net,ifname={},script=no,downscript=no,vhost=off", spec.tap));
+    args.pair("-device", format!("virtio-net-device,netdev=net,mac={}", spec.mac));
+
+    args.pair("-chardev", format!("socket,id=control,fd={control_fd},server=on,wait=off"));
+    args.pair("-mon", "chardev=control,mode=control");
+    // A guest that ends stays, stopped, until the agent has read its last words; also while no agent runs.
+    args.pair("-action", "reboot=shutdown,shutdown=pause,panic=pause");
+
+    // Seccomp, and no privilege once everything is open. `children` is what forbids new privileges and still
+    // lets QEMU itself give up its own.
+    args.pair("-sandbox", "on,obsolete=deny,elevateprivileges=children,spawn=deny,resourcecontrol=deny");
+    if let Some(uid) = spec.uid {
+        args.pair("-runas", format!("{uid}:{uid}"));
+    }
+    args.0
+}
+
+fn kernel_command_line(spec: &BootSpec) -> String {
+    let khz = tsc::frequency_khz();
+    // The first three keep a guest on a busy host from hanging in its clock calibration; a panic resets at
+    // once, by a triple fault, which is what QEMU notices.
+    let own = format!(
+        "tsc_early_khz={khz} tsc=reliable no_timer_check console=ttyS0 quiet panic=-1 reboot=t random.trust_cpu=on"
+    );
+    std::iter::once(own.as_str())
+        .chain(spec.kernel_args.iter().map(String::as_str))
+        .collect::<Vec<_>>()
+        .join(" ")
+}
+
+#[derive(Default)]
+struct Args(Vec<OsString>);
+
+impl Args {
+    fn flag(&mut self, flag: &str) -> &mut Self {
+        self.0.push(flag.into());
+        self
+    }
+
+    fn pair(&mut self, name: &str, value: impl AsRef<std::ffi::OsStr>) {
+        self.0.push(name.into());
+        self.0.push(value.as_ref().to_owned());
+    }
+}
+
+/// A path inside an option list, where a comma is written twice.
+fn escape(path: &Path) -> OsString {
+    path.to_string_lossy().replace(',', ",,").into()
+}
+
+#[cfg(test)]
+mod tests {
+    use wrenn_proto::ids::SandboxId;
+
+    use super::*;
+
+    fn spec() -> BootSpec {
+        BootSpec {
+            id: SandboxId::new(),
+            dir: "/data/a,b".into(),
+            runtime_dir: "/run/wrenn/0/x".into(),
+            disk: "/data/a,b/\"disk".into(),
+            kernel: "/kernel".into(),
+            initramfs: "/initramfs".into(),
+            vcpus: 2,
+            memory_mb: 256,
+            netns: "/run/netns/x".into(),
+            tap: "tap0".into(),
+            mac: "52:54:00:00:00:01".into(),
+            uid: Some(4711),
+            cgroup: None,
+            kernel_args: vec!["wrenn.test=1".into()],
+        }
+    }
+
+    fn value_of(args: &[OsString], name: &str) -> String {
+        let at = args.iter().position(|arg| arg == name).expect("argument");
+        args[at + 1].to_string_lossy().into_owned()
+    }
+
+    #[test]
+    fn hostile_characters_in_paths_stay_inside_their_option() {
+        let args = command_line(&spec(), &Acceleration::Kvm, "9");
+        assert!(value_of(&args, "-object").ends_with("mem-path=/data/a,,b/memory"));
+        let disk: serde_json::Value = serde_json::from_str(&value_of(&args, "-blockdev")).expect("json");
+        assert_eq!(disk["file"]["filename"], "/data/a,b/\"disk");
+    }
+
+    #[test]
+    fn the_accelerator_chooses_the_processor() {
+        let kvm = command_line(&spec(), &Acceleration::Kvm, "9");
+        assert_eq!((value_of(&kvm, "-accel"), value_of(&kvm, "-cpu")), ("kvm".into(), "host".into()));
+        let tcg = command_line(&spec(), &Acceleration::Tcg { why: String::new() }, "9");
+        assert!(value_of(&tcg, "-accel").starts_with("tcg,"));
+        assert_eq!(value_of(&tcg, "-runas"), "4711:4711");
+        assert!(value_of(&tcg, "-append").ends_with(" wrenn.test=1"));
+    }
+}
