@@ -37,6 +37,10 @@ enum GuestError {
 }
 
 fn main() -> ExitCode {
+    if std::env::args().nth(1).as_deref() == Some("--version") {
+        println!("{}", env!("CARGO_PKG_VERSION"));
+        return ExitCode::SUCCESS;
+    }
     if !boot::is_pid_one() {
         eprintln!("wrenn-guest is started by the kernel of a capsule, as its first process.");
         return ExitCode::FAILURE;

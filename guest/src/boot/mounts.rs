@@ -21,6 +21,9 @@ const NEW_ROOT: &str = "/newroot";
 const DISK_WAIT: Duration = Duration::from_secs(10);
 const DISK_POLL: Duration = Duration::from_millis(5);
 
+/// Freed blocks go back to the host's sparse file; no thread spends the capsule's time on zeroing what is zero.
+const ROOT_OPTIONS: &str = "discard,noinit_itable";
+
 /// Folder in which the cgroups of commands are made.
 pub const EXEC_CGROUPS: &str = "/sys/fs/cgroup/exec";
 
@@ -65,7 +68,7 @@ pub(super) fn enter_root() -> Result<(), BootError> {
     wait_for(disk)?;
     let new_root = Path::new(NEW_ROOT);
     make_folder(new_root)?;
-    mount(Some(disk), new_root, Some("ext4"), MsFlags::MS_NOATIME, None::<&str>)
+    mount(Some(disk), new_root, Some("ext4"), MsFlags::MS_NOATIME, Some(ROOT_OPTIONS))
         .map_err(|error| BootError::Mount { what: ROOT_DISK, path: new_root.into(), source: error.into() })?;
 
     let devices = new_root.join("dev");
