@@ -61,9 +61,9 @@ pub(crate) struct Session {
     pub(crate) team_id: TeamId,
 }
 
-/// A signed-in user who is an administrator of the platform at this moment.
+/// That the caller is a signed-in administrator of the platform at this moment.
 #[derive(Debug)]
-pub(crate) struct Admin(#[expect(dead_code, reason = "that it exists is the permission")] pub(crate) Session);
+pub(crate) struct Admin;
 
 /// Whoever may act for a team: a signed-in member or an API key.
 #[derive(Debug, Clone, Copy)]
@@ -109,7 +109,7 @@ async fn caller(request: &HttpRequest) -> Result<Caller, AuthError> {
 
 async fn admin(request: &HttpRequest) -> Result<Admin, AuthError> {
     let session = session(request).await?.ok_or(AuthError::MissingToken)?;
-    if session.user.is_admin { Ok(Admin(session)) } else { Err(AuthError::NotAdmin) }
+    if session.user.is_admin { Ok(Admin) } else { Err(AuthError::NotAdmin) }
 }
 
 impl FromRequest for Session {

@@ -2,8 +2,10 @@
 
 mod api_keys;
 mod auth;
+mod capsules;
 mod docs;
 mod health;
+mod hosts;
 mod me;
 mod metrics_page;
 mod teams;
@@ -34,6 +36,7 @@ fn v1(v1: &mut ServiceConfig) {
     v1.service(resource("/auth/signup", [on(Method::POST, auth::signup::signup)]))
         .service(resource("/auth/login", [on(Method::POST, auth::login::login)]))
         .service(resource("/me", [on(Method::GET, me::get_me)]))
+        .service(resource("/hosts", [on(Method::GET, hosts::list_hosts)]))
         .service(resource("/teams", [on(Method::GET, teams::list_teams)]))
         .service(resource(
             "/api-keys",
@@ -43,4 +46,15 @@ fn v1(v1: &mut ServiceConfig) {
             ],
         ))
         .service(resource("/api-keys/{id}", [on(Method::DELETE, api_keys::delete::delete_api_key)]));
+    // The second name is the one that older clients know.
+    for name in ["/capsules", "/sandboxes"] {
+        v1.service(web::scope(name).configure(capsules));
+    }
+}
+
+fn capsules(capsules: &mut ServiceConfig) {
+    use self::capsules::{get, list};
+    capsules
+        .service(resource("", [on(Method::GET, list::list_capsules)]))
+        .service(resource("/{id}", [on(Method::GET, get::get_capsule)]));
 }

@@ -1,0 +1,147 @@
+//! Capsules. The rows are read here; whatever changes one goes through its actor.
+
+pub(crate) mod get;
+pub(crate) mod list;
+
+use std::collections::BTreeMap;
+
+use chrono::{DateTime, Utc};
+use serde::Serialize;
+use utoipa::ToSchema;
+use wrenn_store::{
+    lifecycle::{Operation, SandboxStatus},
+    sandboxes::Sandbox,
+};
+
+/// The last settled state of a capsule.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum CapsuleStatus {
+    Pending,
+    Starting,
+    Running,
+    Paused,
+    Hibernated,
+    Stopped,
+    Missing,
+    Error,
+}
+
+impl From<SandboxStatus> for CapsuleStatus {
+    fn from(status: SandboxStatus) -> Self {
+        match status {
+            SandboxStatus::Pending => Self::Pending,
+            SandboxStatus::Starting => Self::Starting,
+            SandboxStatus::Running => Self::Running,
+            SandboxStatus::Paused => Self::Paused,
+            SandboxStatus::Hibernated => Self::Hibernated,
+            SandboxStatus::Stopped => Self::Stopped,
+            SandboxStatus::Missing => Self::Missing,
+            SandboxStatus::Error => Self::Error,
+        }
+    }
+}
+
+/// What is being done to a capsule at this moment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum CapsuleOperation {
+    Starting,
+    Pausing,
+    Resuming,
+    Snapshotting,
+    Flattening,
+    Destroying,
+}
+
+impl From<Operation> for CapsuleOperation {
+    fn from(operation: Operation) -> Self {
+        match operation {
+            Operation::Starting => Self::Starting,
+            Operation::Pausing => Self::Pausing,
+            Operation::Resuming => Self::Resuming,
+            Operation::Snapshotting => Self::Snapshotting,
+            Operation::Flattening => Self::Flattening,
+            Operation::Destroying => Self::Destroying,
+        }
+    }
+}
+
+/// A microVM of the team.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct Capsule {
+    #[schema(example = "cl-01jx3m8k2vdqg5z7c9h4f6t8r0")]
+    id: String,
+    status: CapsuleStatus,
+    /// What is in flight, if anything.
+    #[schema(required = true)]
+    operation: Option<CapsuleOperation>,
+    /// Why the last operation failed, if it did.
+    #[schema(required = true)]
+    last_error: Option<String>,
+    /// Why the machine is not running any more.
+    #[schema(required = true)]
+    stop_reason: Option<String>,
+    /// Name of the template that it was made from.
+    template: String,
+    /// Null when that template is gone.
+    #[schema(required = true)]
+    template_id: Option<String>,
+    #[schema(example = "host-01jx3m8k2vdqg5z7c9h4f6t8r")]
+    host_id: String,
+    vcpus: u32,
+    memory_mb: u32,
+    /// Size of the disk as the capsule sees it.
+    disk_size_mb: u32,
+    /// Seconds of no activity after which it is paused; 0 means never.
+    timeout_sec: u32,
+    /// Whether traffic resumes it.
+    auto_resume: bool,
+    /// User of commands that name none.
+    default_user: String,
+    metadata: BTreeMap<String, String>,
+    /// Absent while there is none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false, required = false)]
+    guest_ip: Option<String>,
+    /// Absent while there is none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false, required = false)]
+    host_ip: Option<String>,
+    created_at: DateTime<Utc>,
+    #[schema(required = true)]
+    started_at: Option<DateTime<Utc>>,
+    /// To a few seconds.
+    #[schema(required = true)]
+    last_active_at: Option<DateTime<Utc>>,
+    last_updated: DateTime<Utc>,
+}
+
+impl From<Sandbox> for Capsule {
+    fn from(sandbox: Sandbox) -> Self {
+        let lifecycle = sandbox.lifecycle;
+        Self {
+            id: sandbox.id.to_string(),
+            status: lifecycle.status.into(),
+            operation: lifecycle.operation.map(Into::into),
+            last_error: lifecycle.last_error,
+            stop_reason: lifecycle.stop_reason,
+            template: sandbox.template_name,
+            template_id: sandbox.template_id.map(|id| id.to_string()),
+            host_id: sandbox.host_id.to_string(),
+            vcpus: sandbox.vcpus,
+            memory_mb: sandbox.memory_mb,
+            disk_size_mb: sandbox.disk_size_mb,
+            timeout_sec: sandbox.timeout_sec,
+            auto_resume: sandbox.auto_resume,
+            default_user: sandbox.default_user,
+            metadata: sandbox.metadata,
+            guest_ip: lifecycle.guest_ip,
+            host_ip: lifecycle.host_ip,
+            created_at: sandbox.created_at,
+            started_at: sandbox.started_at,
+            last_active_at: sandbox.last_active_at,
+            last_updated: sandbox.updated_at,
+        }
+    }
+}
