@@ -9,7 +9,12 @@
 //! [`vmm`], [`disk`] and [`net`] are the host's primitives: they know processes, files and interfaces, and
 //! nothing of the control plane. [`leftovers`] finds whatever they have left behind, and removes it.
 
+pub mod config;
 pub mod disk;
 pub mod leftovers;
+pub mod link;
+pub mod machines;
 pub mod net;
+pub mod node;
+pub mod sim;
 pub mod vmm;

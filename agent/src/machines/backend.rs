@@ -28,7 +28,8 @@ pub trait Backend: Send + Sync + 'static {
     fn take_slot(&self, id: SandboxId) -> BoxFuture<'_, Result<SlotNumber, StartError>>;
 
     /// Makes the machine's folders and its disk.
-    fn make_disk<'a>(&'a self, id: SandboxId, spec: &'a MachineSpec) -> BoxFuture<'a, Result<(), StartError>>;
+    fn make_disk<'a>(&'a self, id: SandboxId, spec: &'a MachineSpec)
+    -> BoxFuture<'a, Result<(), StartError>>;
 
     /// Boots the machine; returns when its virtual CPUs run.
     fn boot<'a>(
@@ -55,7 +56,8 @@ pub trait Backend: Send + Sync + 'static {
     ) -> BoxFuture<'a, Result<VmProcess, AdoptError>>;
 
     /// Kills the machine and waits until it is dead.
-    fn kill<'a>(&'a self, id: SandboxId, resources: &'a Resources) -> BoxFuture<'a, Result<(), ReleaseError>>;
+    fn kill<'a>(&'a self, id: SandboxId, resources: &'a Resources)
+    -> BoxFuture<'a, Result<(), ReleaseError>>;
 
     /// Removes the machine's disk, folders, sockets and cgroup. It is dead.
     fn remove_files(&self, id: SandboxId) -> BoxFuture<'_, Result<(), ReleaseError>>;

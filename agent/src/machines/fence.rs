@@ -136,7 +136,9 @@ mod tests {
     #[test]
     fn a_higher_destroy_is_never_refused() {
         every_case(|known, generation, command, verdict| {
-            if command == CommandKind::Destroy && known.generation.is_none_or(|accepted| generation > accepted) {
+            if command == CommandKind::Destroy
+                && known.generation.is_none_or(|accepted| generation > accepted)
+            {
                 assert!(matches!(verdict, Verdict::Execute | Verdict::Overtake | Verdict::Queue));
             }
         });

@@ -215,7 +215,9 @@ impl Record {
         let (state, reason) = match &self.phase {
             Phase::Starting => (wire::MachineState::Starting, ""),
             Phase::Running => (wire::MachineState::Running, ""),
-            Phase::Releasing { reason } | Phase::Exited { reason } => (wire::MachineState::Exited, reason.as_str()),
+            Phase::Releasing { reason } | Phase::Exited { reason } => {
+                (wire::MachineState::Exited, reason.as_str())
+            }
             Phase::Destroying => (wire::MachineState::Exited, "being destroyed"),
         };
         wire::MachineReport {
@@ -263,6 +265,11 @@ pub enum StateError {
 }
 
 impl StateError {
+    /// The writing task itself did not come to its end.
+    pub(crate) fn interrupted(error: tokio::task::JoinError) -> Self {
+        Self::Io { operation: "finish writing", path: PathBuf::new(), source: io::Error::other(error) }
+    }
+
     pub(crate) fn io(operation: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
         let path = path.to_owned();
         move |source| Self::Io { operation, path, source }

@@ -1,0 +1,259 @@
+//! What the agent is told from outside.
+
+use std::{env, fmt, net::IpAddr, path::PathBuf, str::FromStr, time::Duration};
+
+/// Address of the control plane.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ServerAddr {
+    /// `http://host:port`, on this machine only.
+    Http {
+        /// Host name or address, without brackets.
+        host: String,
+        /// TCP port.
+        port: u16,
+    },
+    /// `unix:/path` of a socket.
+    Unix(PathBuf),
+}
+
+/// Why a text is not an address that the agent will dial.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ServerAddrError {
+    /// It has another form.
+    #[error("{0:?} is neither http://host:port nor unix:/path")]
+    Form(String),
+    /// It would send tokens and data unencrypted over a network.
+    #[error(
+        "{0:?} is not on this machine, and plain http would send the host's token unencrypted; \
+         use a loopback address or a unix socket"
+    )]
+    Plaintext(String),
+}
+
+impl FromStr for ServerAddr {
+    type Err = ServerAddrError;
+
+    fn from_str(text: &str) -> Result<Self, ServerAddrError> {
+        let form = || ServerAddrError::Form(text.to_owned());
+        if let Some(path) = text.strip_prefix("unix:") {
+            let path = PathBuf::from(path);
+            return if path.is_absolute() { Ok(Self::Unix(path)) } else { Err(form()) };
+        }
+        let rest = text.strip_prefix("http://").ok_or_else(form)?;
+        let (host, port) = rest.trim_end_matches('/').rsplit_once(':').ok_or_else(form)?;
+        let port = port.parse().map_err(|_| form())?;
+        let host = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
+        let is_loopback = match host.parse::<IpAddr>() {
+            Ok(address) => address.is_loopback(),
+            Err(_) if host.contains([':', '/', '@', '?', '#']) || host.is_empty() => return Err(form()),
+            Err(_) => host.eq_ignore_ascii_case("localhost"),
+        };
+        if is_loopback {
+            Ok(Self::Http { host: host.to_owned(), port })
+        } else {
+            Err(ServerAddrError::Plaintext(text.to_owned()))
+        }
+    }
+}
+
+impl fmt::Display for ServerAddr {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Http { host, port } if host.contains(':') => write!(f, "http://[{host}]:{port}"),
+            Self::Http { host, port } => write!(f, "http://{host}:{port}"),
+            Self::Unix(path) => write!(f, "unix:{}", path.display()),
+        }
+    }
+}
+
+/// Which driver runs the machines.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum VmmChoice {
+    /// The fastest that truly works here.
+    #[default]
+    Auto,
+    /// QEMU with KVM; the agent does not start where that does not work.
+    QemuKvm,
+    /// QEMU with software emulation.
+    QemuTcg,
+}
+
+/// Why a text does not name a driver.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0:?} is none of auto, qemu-kvm, qemu-tcg")]
+pub struct VmmChoiceError(String);
+
+impl FromStr for VmmChoice {
+    type Err = VmmChoiceError;
+
+    fn from_str(text: &str) -> Result<Self, VmmChoiceError> {
+        match text {
+            "" | "auto" => Ok(Self::Auto),
+            "qemu-kvm" => Ok(Self::QemuKvm),
+            "qemu-tcg" => Ok(Self::QemuTcg),
+            _ => Err(VmmChoiceError(text.to_owned())),
+        }
+    }
+}
+
+/// Everything the agent is told from outside.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// Where the control plane is (`WRENN_SERVER`).
+    pub server: ServerAddr,
+    /// One-time token for the first start (`WRENN_REGISTRATION_TOKEN`); not needed afterwards.
+    pub registration_token: Option<String>,
+    /// Folder of everything that the agent keeps (`WRENN_AGENT_DATA`).
+    pub data_dir: PathBuf,
+    /// Folder with kernel, initramfs and base images (`WRENN_IMAGES`).
+    pub images_dir: PathBuf,
+    /// Which driver runs the machines (`WRENN_VMM`).
+    pub vmm: VmmChoice,
+    /// Networks that guests may reach although they are private (`WRENN_GUEST_ALLOW`, separated by commas).
+    pub guest_allow: Vec<crate::net::Cidr>,
+    /// Size of a loopback volume that has to be made, in MiB (`WRENN_VOLUME_MB`); sparse.
+    pub volume_mb: u64,
+    /// What must stay free on the volume, in MiB (`WRENN_DISK_RESERVE_MB`); below it no machine is started.
+    pub disk_reserve_mb: u64,
+    /// How long a guest may take from the start of its virtual CPUs to its hello (`WRENN_BOOT_TIMEOUT_SEC`).
+    pub boot_timeout: Duration,
+    /// Number of network slots that are made ahead (`WRENN_SLOTS_AHEAD`).
+    pub slots_ahead: usize,
+}
+
+/// Why there is no valid configuration.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// A variable that has no default is missing or empty.
+    #[error("{0} is not set")]
+    Missing(&'static str),
+    /// A variable has a value that makes no sense.
+    #[error("{name} cannot be used")]
+    Invalid {
+        /// The variable.
+        name: &'static str,
+        /// What is wrong with it.
+        #[source]
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+}
+
+impl Config {
+    /// Reads the configuration from the environment.
+    ///
+    /// # Errors
+    /// Names the first variable that is missing or wrong.
+    pub fn from_env() -> Result<Self, ConfigError> {
+        Self::from_lookup(|name| env::var(name).ok())
+    }
+
+    /// As [`from_env`](Self::from_env), from any source of variables.
+    ///
+    /// # Errors
+    /// Names the first variable that is missing or wrong.
+    pub fn from_lookup(lookup: impl Fn(&str) -> Option<String>) -> Result<Self, ConfigError> {
+        let get = |name: &'static str| lookup(name).filter(|value| !value.is_empty());
+        let required = |name| get(name).ok_or(ConfigError::Missing(name));
+        Ok(Self {
+            server: parsed("WRENN_SERVER", &required("WRENN_SERVER")?)?,
+            registration_token: get("WRENN_REGISTRATION_TOKEN"),
+            data_dir: required("WRENN_AGENT_DATA")?.into(),
+            images_dir: required("WRENN_IMAGES")?.into(),
+            vmm: parsed("WRENN_VMM", &get("WRENN_VMM").unwrap_or_default())?,
+            guest_allow: get("WRENN_GUEST_ALLOW")
+                .unwrap_or_default()
+                .split(',')
+                .map(str::trim)
+                .filter(|network| !network.is_empty())
+                .map(|network| parsed("WRENN_GUEST_ALLOW", network))
+                .collect::<Result<_, _>>()?,
+            volume_mb: number("WRENN_VOLUME_MB", get("WRENN_VOLUME_MB"), 64 * 1024)?,
+            disk_reserve_mb: number("WRENN_DISK_RESERVE_MB", get("WRENN_DISK_RESERVE_MB"), 1024)?,
+            boot_timeout: Duration::from_secs(number(
+                "WRENN_BOOT_TIMEOUT_SEC",
+                get("WRENN_BOOT_TIMEOUT_SEC"),
+                60,
+            )?),
+            slots_ahead: number("WRENN_SLOTS_AHEAD", get("WRENN_SLOTS_AHEAD"), 4)?,
+        })
+    }
+}
+
+fn parsed<T: FromStr>(name: &'static str, text: &str) -> Result<T, ConfigError>
+where
+    T::Err: std::error::Error + Send + Sync + 'static,
+{
+    text.parse().map_err(|source: T::Err| ConfigError::Invalid { name, source: source.into() })
+}
+
+fn number<T: FromStr>(name: &'static str, text: Option<String>, default: T) -> Result<T, ConfigError>
+where
+    T::Err: std::error::Error + Send + Sync + 'static,
+{
+    text.map_or(Ok(default), |text| parsed(name, &text))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_on_this_machine_are_taken_as_they_are() {
+        for text in [
+            "http://127.0.0.1:8001",
+            "http://localhost:1",
+            "http://127.9.9.9:65535",
+            "http://[::1]:8001",
+            "unix:/run/x/grpc.sock",
+        ] {
+            assert_eq!(text.parse::<ServerAddr>().unwrap().to_string(), text);
+        }
+        assert_eq!(
+            "http://127.0.0.1:8001/".parse::<ServerAddr>().unwrap().to_string(),
+            "http://127.0.0.1:8001"
+        );
+    }
+
+    #[test]
+    fn plain_http_to_another_machine_is_refused() {
+        for text in
+            ["http://10.0.0.1:8001", "http://example.com:80", "http://0.0.0.0:1", "http://[fe80::1]:2"]
+        {
+            let error = text.parse::<ServerAddr>().unwrap_err();
+            assert_eq!(error, ServerAddrError::Plaintext(text.into()));
+        }
+    }
+
+    #[test]
+    fn other_forms_are_refused() {
+        for text in [
+            "",
+            "127.0.0.1:8001",
+            "https://127.0.0.1:8001",
+            "http://127.0.0.1",
+            "http://127.0.0.1:port",
+            "http://:80",
+            "http://127.0.0.1@example.com:80",
+            "http://localhost/x:80",
+            "unix:relative",
+            "unix:",
+        ] {
+            assert_eq!(text.parse::<ServerAddr>(), Err(ServerAddrError::Form(text.into())));
+        }
+    }
+
+    #[test]
+    fn an_error_names_its_variable() {
+        let lookup = |name: &str| match name {
+            "WRENN_SERVER" => Some("http://127.0.0.1:1".into()),
+            "WRENN_AGENT_DATA" | "WRENN_IMAGES" => Some("/x".into()),
+            "WRENN_SLOTS_AHEAD" => Some("many".into()),
+            _ => None,
+        };
+        let error = Config::from_lookup(lookup).unwrap_err();
+        assert_eq!(error.to_string(), "WRENN_SLOTS_AHEAD cannot be used");
+        let config = Config::from_lookup(|name| lookup(name).filter(|value| value != "many")).unwrap();
+        assert_eq!((config.slots_ahead, config.vmm), (4, VmmChoice::Auto));
+        assert_eq!(Config::from_lookup(|_| None).unwrap_err().to_string(), "WRENN_SERVER is not set");
+    }
+}

@@ -1,0 +1,191 @@
+//! One session of the link: from the hello to the end of the `Attach` stream.
+//!
+//! ```text
+//!   agent                                   control plane
+//!     hello with inventory ───────────────▶
+//!                          ◀─────────────── welcome
+//!     heartbeats, results, events ────────▶
+//!                          ◀─────────────── commands, tunnel openings, inventory requests, terminate
+//! ```
+//!
+//! The reader never waits: a command goes into the mailbox of its machine, a tunnel becomes a task of its own.
+//! Results that are lost with a session are not sent again; the hello of the next one says what is true.
+
+use std::time::Duration;
+
+use futures_util::{StreamExt as _, stream};
+use tokio::time::{MissedTickBehavior, interval, timeout};
+use tokio_stream::wrappers::ReceiverStream;
+use tonic::{Request, Status, Streaming, transport::Channel};
+use wrenn_proto::agent::{
+    AgentFrame, AgentHello, Inventory, OpenTunnel, ServerFrame, Terminate, TunnelError, TunnelErrorKind,
+    TunnelRefused, Welcome, agent_frame::Frame, control_plane_client::ControlPlaneClient, server_frame,
+};
+
+use super::{LinkShared, LinkState, authorize, credentials::Credentials, tunnel};
+use crate::machines::Dispatch;
+
+/// Frames that may wait for the control plane to read them.
+const QUEUE_FRAMES: usize = 1024;
+/// How long the control plane may take to welcome the host.
+const WELCOME_TIMEOUT: Duration = Duration::from_secs(20);
+/// Bounds of the interval that the control plane may ask for.
+const HEARTBEAT_MIN: Duration = Duration::from_millis(50);
+const HEARTBEAT_MAX: Duration = Duration::from_secs(60);
+/// Largest frame that is taken from the control plane, in bytes.
+const FRAME_MAX_BYTES: usize = 4 * 1024 * 1024;
+
+/// How a session ended.
+#[derive(Debug)]
+pub(super) enum SessionEnd {
+    /// The connection failed, was closed, or did not follow the rules. Come back.
+    Lost(String),
+    /// The control plane does not accept the host's token. Refresh it, then come back.
+    Unauthenticated(String),
+    /// The control plane ended it, and says whether the host may come back.
+    Terminated(Terminate),
+    /// The host token should be refreshed before it ends. The session was in order.
+    TokenDue,
+}
+
+impl From<Status> for SessionEnd {
+    fn from(status: Status) -> Self {
+        let message = format!("{}: {}", status.code().description(), status.message());
+        match status.code() {
+            tonic::Code::Unauthenticated | tonic::Code::PermissionDenied => Self::Unauthenticated(message),
+            _ => Self::Lost(message),
+        }
+    }
+}
+
+/// Runs one session to its end.
+pub(super) async fn run(
+    shared: &LinkShared,
+    channel: &Channel,
+    tunnels: &Channel,
+    credentials: &Credentials,
+) -> SessionEnd {
+    let session = Session { shared, tunnels, credentials };
+    let end = session.attach_and_serve(channel).await.unwrap_or_else(|end| end);
+    shared.host.outbox.close_session();
+    end
+}
+
+struct Session<'a> {
+    shared: &'a LinkShared,
+    tunnels: &'a Channel,
+    credentials: &'a Credentials,
+}
+
+impl Session<'_> {
+    async fn attach_and_serve(&self, channel: &Channel) -> Result<SessionEnd, SessionEnd> {
+        // Whatever changes after the inventory is taken has to reach the queue, so the queue comes first. What
+        // changes in between is told twice, which does no harm.
+        let queue = self.shared.host.outbox.open_session(QUEUE_FRAMES);
+        let hello = AgentFrame { frame: Some(Frame::Hello(self.hello())) };
+        let frames = stream::iter([hello]).chain(ReceiverStream::new(queue.frames));
+
+        let mut client = ControlPlaneClient::new(channel.clone()).max_decoding_message_size(FRAME_MAX_BYTES);
+        let request = authorize(Request::new(frames), &self.credentials.host_token)?;
+        let silent = |_| SessionEnd::Lost("the control plane did not answer".into());
+        let mut inbound =
+            timeout(WELCOME_TIMEOUT, client.attach(request)).await.map_err(silent)??.into_inner();
+        let welcome = timeout(WELCOME_TIMEOUT, Self::welcome(&mut inbound)).await.map_err(silent)??;
+
+        tracing::info!(host_id = %self.credentials.host_id, server_version = welcome.server_version, "attached");
+        self.shared.state.send_replace(LinkState::Attached);
+        let heartbeat_every = Duration::from_millis(welcome.heartbeat_interval_ms.into());
+        let mut heartbeat = interval(heartbeat_every.clamp(HEARTBEAT_MIN, HEARTBEAT_MAX));
+        heartbeat.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let token_due = tokio::time::sleep(self.credentials.refresh_in(self.shared.now()).max(HEARTBEAT_MAX));
+        tokio::pin!(token_due);
+
+        loop {
+            tokio::select! {
+                frame = inbound.message() => match frame? {
+                    Some(frame) => {
+                        if let Some(terminate) = self.take(frame) {
+                            return Ok(SessionEnd::Terminated(terminate));
+                        }
+                    }
+                    None => return Ok(SessionEnd::Lost("the control plane closed the link".into())),
+                },
+                _ = heartbeat.tick() => self.beat().await,
+                () = queue.overflow.cancelled() => {
+                    return Ok(SessionEnd::Lost("the control plane does not read".into()));
+                }
+                () = &mut token_due => return Ok(SessionEnd::TokenDue),
+            }
+        }
+    }
+
+    async fn welcome(inbound: &mut Streaming<ServerFrame>) -> Result<Welcome, SessionEnd> {
+        match inbound.message().await?.and_then(|frame| frame.frame) {
+            Some(server_frame::Frame::Welcome(welcome)) => Ok(welcome),
+            Some(server_frame::Frame::Terminate(terminate)) => Err(SessionEnd::Terminated(terminate)),
+            _ => Err(SessionEnd::Lost("the control plane did not begin with a welcome".into())),
+        }
+    }
+
+    fn hello(&self) -> AgentHello {
+        let host = &self.shared.host;
+        AgentHello {
+            host_id: self.credentials.host_id.to_string(),
+            boot_id: self.shared.identity.boot_id.clone(),
+            incarnation: self.shared.identity.incarnation.clone(),
+            agent_version: env!("CARGO_PKG_VERSION").to_owned(),
+            vmm: host.backend.vmm(),
+            kernel: self.shared.identity.kernel.clone(),
+            capacity: Some(host.backend.capacity()),
+            inventory: Some(Inventory { request_id: 0, machines: host.board.reports() }),
+        }
+    }
+
+    async fn beat(&self) {
+        let backend = self.shared.host.backend.clone();
+        // It asks the file system, which may be busy. Should it panic, one heartbeat is left out.
+        if let Ok(mut load) = tokio::task::spawn_blocking(move || backend.load()).await {
+            load.machines = self.shared.host.board.live_count();
+            self.shared.host.outbox.publish(Frame::Heartbeat(load));
+        }
+    }
+
+    /// Takes one frame; returns the order to end the session.
+    fn take(&self, frame: ServerFrame) -> Option<Terminate> {
+        match frame.frame {
+            Some(server_frame::Frame::Command(command)) => self.shared.commands.do_send(Dispatch(command)),
+            Some(server_frame::Frame::OpenTunnel(open)) => self.open_tunnel(open),
+            Some(server_frame::Frame::InventoryRequest(request)) => {
+                let host = &self.shared.host;
+                let machines = host.board.reports();
+                host.outbox.publish(Frame::Inventory(Inventory { request_id: request.request_id, machines }));
+            }
+            Some(server_frame::Frame::Terminate(terminate)) => return Some(terminate),
+            Some(server_frame::Frame::Welcome(_)) => tracing::warn!("ignoring a second welcome"),
+            None => tracing::warn!("ignoring a frame that this version does not know"),
+        }
+        None
+    }
+
+    fn open_tunnel(&self, open: OpenTunnel) {
+        let access = open.sandbox_id.parse().ok().and_then(|id| self.shared.host.board.access(id));
+        let refusal = match access {
+            None => (TunnelErrorKind::NoMachine, "the host has no such running machine"),
+            Some(access) => match self.shared.tunnel_permits.clone().try_acquire_owned() {
+                Ok(permit) => {
+                    let (channel, token) = (self.tunnels.clone(), self.credentials.host_token.clone());
+                    let killed = self.shared.host.killed.clone();
+                    self.shared.tunnels.spawn_local(async move {
+                        killed.run_until_cancelled(tunnel::carry(&channel, &token, open, access)).await;
+                        drop(permit);
+                    });
+                    return;
+                }
+                Err(_) => (TunnelErrorKind::GuestUnreachable, "the host has too many open tunnels"),
+            },
+        };
+        let error = TunnelError { kind: refusal.0.into(), message: refusal.1.to_owned() };
+        let refused = TunnelRefused { tunnel_id: open.tunnel_id, error: Some(error) };
+        self.shared.host.outbox.publish(Frame::TunnelRefused(refused));
+    }
+}

@@ -1,0 +1,184 @@
+//! The actors of one agent, put together: the same for a real host and a simulated one.
+//!
+//! ```text
+//!   Root ◀─ escalations ─┬─ Machines ── one MachineActor per machine
+//!                        └─ Link
+//! ```
+
+use std::{
+    collections::BTreeMap,
+    fs,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
+
+use actix_rt::ArbiterHandle;
+use tokio::{sync::watch, time::timeout};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use wrenn_proto::ids::SandboxId;
+use wrenn_supervision::{Backoff, Child, ChildSpec, Root, spawn};
+
+use crate::{
+    config::ServerAddr,
+    link::{AgentIdentity, CredentialsFile, Link, LinkShared, LinkState, Outbox},
+    machines::{
+        Board, Host, Machines,
+        backend::Backend,
+        record::{Durability, Record, RecordStore, StateError},
+        tombstones::Tombstones,
+    },
+    vmm,
+};
+
+/// How long machines of an earlier agent may take to be adopted before the link is started without waiting longer.
+const RECOVERY_TIMEOUT: Duration = Duration::from_secs(15);
+
+/// What an agent keeps in its data folder.
+#[derive(Debug)]
+pub struct NodeState {
+    store: RecordStore,
+    tombstones: Tombstones,
+    credentials: CredentialsFile,
+    records: Vec<Record>,
+}
+
+impl NodeState {
+    /// Opens the state in a data folder, and makes it if there is none. Blocks for some milliseconds.
+    ///
+    /// # Errors
+    /// If a file cannot be read or written.
+    pub fn open(data_dir: &Path, durability: Durability) -> Result<Self, StateError> {
+        fs::create_dir_all(data_dir).map_err(StateError::io("make folder", data_dir))?;
+        let store = RecordStore::open(data_dir.join("machines"), durability)?;
+        let records = store.load_all()?;
+        let tombstones = Tombstones::open(data_dir.join("tombstones.jsonl"), durability, SystemTime::now())?;
+        let credentials = CredentialsFile { path: credentials_path(data_dir), durability };
+        Ok(Self { store, tombstones, credentials, records })
+    }
+
+    /// Returns the machines that the last agent knew.
+    pub fn records(&self) -> &[Record] {
+        &self.records
+    }
+}
+
+/// Returns where the credentials of an agent are kept.
+pub fn credentials_path(data_dir: &Path) -> PathBuf {
+    data_dir.join("credentials.json")
+}
+
+/// How to reach the control plane.
+#[derive(Debug, Clone)]
+pub struct NodeLink {
+    /// Where it is.
+    pub server: ServerAddr,
+    /// Token for the first registration.
+    pub registration_token: Option<String>,
+}
+
+/// A running agent.
+pub struct Node {
+    host: Arc<Host>,
+    machines: Child<Machines>,
+    link: Child<Link>,
+    shared: Arc<LinkShared>,
+}
+
+impl Node {
+    /// Starts the actors of an agent on `arbiter`: first the machines it knows already, and when these have been dealt
+    /// with, the link.
+    pub async fn start(
+        arbiter: &ArbiterHandle,
+        root: &Root,
+        state: NodeState,
+        backend: Arc<dyn Backend>,
+        link: NodeLink,
+        boot_timeout: Duration,
+    ) -> Self {
+        let board = Board::default();
+        let host = Arc::new(Host {
+            backend,
+            store: state.store,
+            tombstones: Arc::new(state.tombstones),
+            board: board.clone(),
+            outbox: Outbox::default(),
+            boot_timeout,
+            works: TaskTracker::new(),
+            killed: CancellationToken::new(),
+        });
+        let known: BTreeMap<SandboxId, Record> =
+            state.records.into_iter().map(|record| (record.id, record)).collect();
+        for (id, record) in &known {
+            board.publish(*id, record.report(true));
+        }
+        let ids = known.into_keys().collect();
+        let for_machines = host.clone();
+        let spec = root.adopt(ChildSpec::new("machines", "machines"));
+        let machines = spawn(arbiter, spec, move |_| Machines::new(for_machines, ids));
+
+        let recovered = board.wait_until(|board| board.reports().iter().all(|report| !report.busy));
+        if timeout(RECOVERY_TIMEOUT, recovered).await.is_err() {
+            tracing::warn!(
+                "some machines of the agent before are not dealt with yet, attaching without them"
+            );
+        }
+
+        let shared = Arc::new(LinkShared::new(
+            link.server,
+            link.registration_token,
+            state.credentials,
+            identity(),
+            host.clone(),
+            machines.addr().recipient(),
+        ));
+        let for_link = shared.clone();
+        let spec = root.adopt(
+            ChildSpec::new("link", "link")
+                .backoff(Backoff::new(Duration::from_millis(100), Duration::from_secs(10))),
+        );
+        let link = spawn(arbiter, spec, move |_| Link::new(for_link));
+        Self { host, machines, link, shared }
+    }
+
+    /// Returns what is publicly known of the machines.
+    pub fn board(&self) -> &Board {
+        &self.host.board
+    }
+
+    /// Returns where the link stands, now and whenever that changes.
+    pub fn link_state(&self) -> watch::Receiver<LinkState> {
+        self.shared.state.subscribe()
+    }
+
+    /// Ends the link and the actors, and waits for work in progress, at most `within`. The machines run on.
+    ///
+    /// Work that is not done by then is taken up by the next agent.
+    pub async fn stop(&self, within: Duration) {
+        self.link.kill();
+        self.machines.kill();
+        self.link.wait_exit().await;
+        self.machines.wait_exit().await;
+        self.host.works.close();
+        self.shared.tunnels.close();
+        if timeout(within, self.host.works.wait()).await.is_err() {
+            tracing::warn!(works = self.host.works.len(), "leaving work in progress to the next agent");
+        }
+    }
+
+    /// Ends everything where it is, as if the process were killed, and waits until nothing of it runs any more.
+    pub(crate) async fn kill(&self) {
+        self.host.killed.cancel();
+        self.stop(Duration::MAX).await;
+        self.shared.tunnels.wait().await;
+    }
+}
+
+fn identity() -> AgentIdentity {
+    let kernel = fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default().trim().to_owned();
+    AgentIdentity {
+        boot_id: vmm::boot_id().to_owned(),
+        incarnation: uuid::Uuid::new_v4().to_string(),
+        kernel,
+    }
+}

@@ -1,0 +1,228 @@
+//! The guest of a simulated machine.
+
+use std::{sync::Arc, time::Duration};
+
+use futures_util::{FutureExt as _, StreamExt as _, future::BoxFuture};
+use tokio::{
+    sync::mpsc,
+    time::{Instant, sleep},
+};
+use tokio_stream::wrappers::ReceiverStream;
+use wrenn_proto::{
+    guest::{
+        ExecEvent, ExecExited, ExecFailed, ExecFailure, ExecStart, ExecStarted, HelloResponse, InitRequest,
+        exec_event::Event, exec_input::Input,
+    },
+    ids::SandboxId,
+};
+
+use super::{SimStep, SimWorld};
+use crate::{
+    machines::backend::{ExecEvents, ExecInputs, Guest, GuestError},
+    vmm::ExitReason,
+};
+
+/// Output is handed over in pieces of this size, in bytes.
+const CHUNK_BYTES: usize = 32 * 1024;
+
+/// A guest that understands these commands, separated by `;`:
+///
+/// | command | what it does |
+/// |---|---|
+/// | `echo WORDS`, `warn WORDS` | prints a line on stdout, or on stderr |
+/// | `true`, `false`, `exit N` | ends with that code |
+/// | `sleep SECONDS` | waits, within the command's time limit |
+/// | `cat` | prints what comes on stdin until that is closed |
+/// | `env NAME`, `whoami`, `hostname` | prints what it was told |
+/// | `flood BYTES` | prints that many bytes |
+/// | `crash` | ends the machine |
+/// | `babble` | ends the conversation without an exit |
+/// | `hang` | says nothing more, whatever the time limit |
+///
+/// Anything else prints `not found` on stderr and ends with 127. The user `nobody-here` does not exist.
+#[derive(Debug)]
+pub struct SimGuest {
+    id: SandboxId,
+    world: Arc<SimWorld>,
+}
+
+impl SimGuest {
+    pub(super) fn new(id: SandboxId, world: Arc<SimWorld>) -> Self {
+        Self { id, world }
+    }
+
+    fn reach(&self) -> Result<(), GuestError> {
+        if self.world.is_up(self.id) {
+            Ok(())
+        } else {
+            Err(GuestError::Unreachable("connection refused".into()))
+        }
+    }
+}
+
+impl Guest for SimGuest {
+    fn hello(&self) -> BoxFuture<'_, Result<HelloResponse, GuestError>> {
+        async {
+            if self.world.takes_fault(SimStep::Hello) {
+                // A guest that never gets so far.
+                std::future::pending::<()>().await;
+            }
+            self.reach()?;
+            Ok(HelloResponse { version: "sim".into(), kernel: "sim".into(), uptime_ms: 1 })
+        }
+        .boxed()
+    }
+
+    fn init(&self, request: InitRequest) -> BoxFuture<'_, Result<(), GuestError>> {
+        async move {
+            if self.world.takes_fault(SimStep::Init) {
+                return Err(GuestError::Protocol("ordered failure of Init".into()));
+            }
+            self.reach()?;
+            self.world.set_init(self.id, request);
+            Ok(())
+        }
+        .boxed()
+    }
+
+    fn exec(&self, mut inputs: ExecInputs) -> BoxFuture<'_, Result<ExecEvents, GuestError>> {
+        async move {
+            self.reach()?;
+            let (events, output) = mpsc::channel(4);
+            let (id, world) = (self.id, self.world.clone());
+            tokio::spawn(async move {
+                let Some(Input::Start(start)) = inputs.next().await.and_then(|input| input.input) else {
+                    return;
+                };
+                let command = Command { id, world, events, start };
+                // It ends early when nobody listens any more.
+                let _ = command.run(inputs).await;
+            });
+            Ok(ReceiverStream::new(output).map(|event| Ok(ExecEvent { event: Some(event) })).boxed())
+        }
+        .boxed()
+    }
+}
+
+/// Nobody listens to the command any more, or it has nothing more to say.
+struct Silent;
+
+/// What a line of the script led to.
+enum Line {
+    Next,
+    Exit(i32),
+    TimedOut,
+}
+
+struct Command {
+    id: SandboxId,
+    world: Arc<SimWorld>,
+    events: mpsc::Sender<Event>,
+    start: ExecStart,
+}
+
+impl Command {
+    async fn run(&self, mut inputs: ExecInputs) -> Result<(), Silent> {
+        let begun = Instant::now();
+        if self.start.user == "nobody-here" {
+            let kind = ExecFailure::UserUnknown.into();
+            return self.say(Event::Failed(ExecFailed { kind, message: "no such user".into() })).await;
+        }
+        self.say(Event::Started(ExecStarted { pid: 42, tag: self.start.tag.clone() })).await?;
+        let script = if self.start.has_args {
+            format!("{} {}", self.start.cmd, self.start.args.join(" "))
+        } else {
+            self.start.cmd.clone()
+        };
+        let mut exited = ExecExited::default();
+        for line in script.split(';').map(str::trim).filter(|line| !line.is_empty()) {
+            match self.line(line, &mut inputs, begun).await? {
+                Line::Next => exited.exit_code = 0,
+                Line::Exit(code) => {
+                    exited.exit_code = code;
+                    break;
+                }
+                Line::TimedOut => {
+                    (exited.exit_code, exited.timed_out) = (124, true);
+                    break;
+                }
+            }
+        }
+        exited.duration_ms = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX);
+        self.say(Event::Exited(exited)).await
+    }
+
+    async fn line(&self, line: &str, inputs: &mut ExecInputs, begun: Instant) -> Result<Line, Silent> {
+        let (program, rest) = line.split_once(' ').unwrap_or((line, ""));
+        let init = self.world.init_of(self.id);
+        match program {
+            "echo" => self.print(rest).await?,
+            "warn" => self.say(Event::Stderr(format!("{rest}\n").into_bytes())).await?,
+            "true" => {}
+            "false" => return Ok(Line::Exit(1)),
+            "exit" => return Ok(Line::Exit(rest.trim().parse().unwrap_or(2))),
+            "sleep" => return self.sleep(rest.trim().parse().unwrap_or(0.0), begun).await,
+            "cat" => self.cat(inputs).await?,
+            "env" => {
+                let value = self.start.envs.get(rest).or_else(|| init.default_env.get(rest));
+                self.print(value.map_or("", String::as_str)).await?;
+            }
+            "whoami" => {
+                let users = [self.start.user.as_str(), init.default_user.as_str(), "root"];
+                self.print(users.into_iter().find(|user| !user.is_empty()).unwrap_or_default()).await?;
+            }
+            "hostname" => self.print(&init.hostname).await?,
+            "flood" => self.flood(rest.trim().parse().unwrap_or(0)).await?,
+            "crash" => {
+                self.world.crash(self.id, ExitReason::GuestPanic);
+                return Err(Silent);
+            }
+            "babble" => return Err(Silent),
+            "hang" => std::future::pending().await,
+            _ => {
+                self.say(Event::Stderr(format!("{program}: not found\n").into_bytes())).await?;
+                return Ok(Line::Exit(127));
+            }
+        }
+        Ok(Line::Next)
+    }
+
+    async fn sleep(&self, seconds: f64, begun: Instant) -> Result<Line, Silent> {
+        let wanted = Duration::try_from_secs_f64(seconds).unwrap_or_default();
+        let limit = Duration::from_secs(self.start.timeout_sec.into()).saturating_sub(begun.elapsed());
+        let is_limited = self.start.timeout_sec > 0 && limit < wanted;
+        tokio::select! {
+            () = sleep(if is_limited { limit } else { wanted }) => {}
+            () = self.events.closed() => return Err(Silent),
+        }
+        Ok(if is_limited { Line::TimedOut } else { Line::Next })
+    }
+
+    async fn cat(&self, inputs: &mut ExecInputs) -> Result<(), Silent> {
+        while let Some(input) = inputs.next().await {
+            match input.input {
+                Some(Input::Stdin(bytes)) => self.say(Event::Stdout(bytes)).await?,
+                Some(Input::CloseStdin(_)) => break,
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
+    async fn flood(&self, mut bytes: usize) -> Result<(), Silent> {
+        while bytes > 0 {
+            let chunk = bytes.min(CHUNK_BYTES);
+            self.say(Event::Stdout(vec![b'x'; chunk])).await?;
+            bytes -= chunk;
+        }
+        Ok(())
+    }
+
+    async fn print(&self, line: &str) -> Result<(), Silent> {
+        self.say(Event::Stdout(format!("{line}\n").into_bytes())).await
+    }
+
+    async fn say(&self, event: Event) -> Result<(), Silent> {
+        self.events.send(event).await.map_err(|_| Silent)
+    }
+}
