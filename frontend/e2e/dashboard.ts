@@ -1,0 +1,102 @@
+/** The steps the journeys are made of, in the words of somebody who uses the dashboard. */
+import { expect, type Page } from '@playwright/test';
+
+export interface Credentials {
+	email: string;
+	password: string;
+}
+
+/** Emulated machines are slow to boot while others keep both cores busy. */
+const RUNNING_WITHIN_MS = 90_000;
+const SETTLED_WITHIN_MS = 60_000;
+
+/** The account that the environment names. */
+export function admin(): Credentials {
+	return { email: required('WRENN_ADMIN_EMAIL'), password: required('WRENN_ADMIN_PASSWORD') };
+}
+
+function required(name: string): string {
+	const value = process.env[name];
+	if (!value) throw new Error(`${name} is not set; \`source\` the dev.env that \`up\` has written`);
+	return value;
+}
+
+/** An account that does not exist yet. */
+export function stranger(): Credentials & { name: string } {
+	const unique = `${Date.now().toString(36)}-${process.pid}`;
+	return { name: 'A Stranger', email: `journey-${unique}@example.org`, password: `pw-${unique}` };
+}
+
+export async function fillIn(page: Page, { email, password }: Credentials): Promise<void> {
+	await page.getByLabel('Email').fill(email);
+	await page.getByLabel('Password').fill(password);
+}
+
+export async function signIn(page: Page, credentials: Credentials): Promise<void> {
+	await page.goto('/login');
+	await fillIn(page, credentials);
+	await page.getByRole('button', { name: 'Sign in' }).click();
+	await expect(page.getByRole('heading', { name: 'Capsules', exact: true })).toBeVisible();
+}
+
+export async function signUp(page: Page, account: Credentials & { name: string }): Promise<void> {
+	await page.goto('/login');
+	await page.getByRole('tab', { name: 'Sign up' }).click();
+	await page.getByLabel('Name').fill(account.name);
+	await fillIn(page, account);
+	await page.getByRole('button', { name: 'Create account' }).click();
+	await expect(page.getByRole('heading', { name: 'Capsules', exact: true })).toBeVisible();
+}
+
+export async function signOut(page: Page): Promise<void> {
+	await page.getByRole('button', { name: 'Account' }).click();
+	await page.getByRole('button', { name: 'Sign out' }).click();
+	await expect(page.getByRole('tab', { name: 'Sign in' })).toBeVisible();
+}
+
+/** Opens one of the pages that the header names. */
+export async function open(page: Page, name: 'Capsules' | 'API keys'): Promise<void> {
+	await page.getByRole('navigation').getByRole('link', { name }).click();
+	await expect(page.getByRole('heading', { name, exact: true })).toBeVisible();
+}
+
+/** Creates a capsule with the defaults and returns its id. */
+export async function createCapsule(page: Page): Promise<string> {
+	await page.getByRole('button', { name: 'Create capsule' }).click();
+	const created = page.waitForResponse(
+		(response) => response.request().method() === 'POST' && response.url().endsWith('/v1/capsules')
+	);
+	await page.getByRole('dialog').getByRole('button', { name: 'Create', exact: true }).click();
+	const { id } = (await (await created).json()) as { id: string };
+	await expect(row(page, id)).toBeVisible();
+	return id;
+}
+
+export function row(page: Page, id: string) {
+	return page.getByRole('row').filter({ hasText: id });
+}
+
+export async function waitUntilRunning(page: Page, id: string): Promise<void> {
+	await expect(row(page, id).getByText('running', { exact: true }).first()).toBeVisible({
+		timeout: RUNNING_WITHIN_MS
+	});
+	await expect(row(page, id)).not.toContainText('starting', { timeout: RUNNING_WITHIN_MS });
+}
+
+/** Runs a command on the page of a capsule and returns what it printed. */
+export async function run(page: Page, command: string): Promise<string> {
+	const input = page.getByRole('textbox', { name: 'Command' });
+	await input.fill(command);
+	await input.press('Enter');
+	const entry = page.getByRole('log').getByRole('article').last();
+	await expect(entry.getByText(/^exit \d+$/)).toBeVisible({ timeout: SETTLED_WITHIN_MS });
+	return entry.innerText();
+}
+
+export async function destroyCapsule(page: Page, id: string): Promise<void> {
+	await row(page, id)
+		.getByRole('button', { name: `Destroy ${id}` })
+		.click();
+	await page.getByRole('alertdialog').getByRole('button', { name: 'Destroy' }).click();
+	await expect(row(page, id)).toHaveCount(0, { timeout: SETTLED_WITHIN_MS });
+}
