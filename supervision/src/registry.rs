@@ -74,7 +74,8 @@ where
 
     /// Returns the living actor with this id, or the one that `start` starts; never starts two for one id.
     ///
-    /// `start` runs under the registry's lock: it may spawn (which never blocks), but must not touch this registry.
+    /// `start` runs under the registry's lock: it may spawn (which never blocks), but must not touch this registry, nor
+    /// may the exit callbacks of its spec (they run within it when the arbiter has ended already).
     pub fn get_or_spawn(&self, key: K, start: impl FnOnce() -> Child<A>) -> Child<A> {
         let mut entries = self.entries.lock();
         let child = match entries.entry(key.clone()) {

@@ -6,8 +6,8 @@ use actix::prelude::*;
 use parking_lot::Mutex;
 use tokio::sync::mpsc;
 use wrenn_supervision::{
-    CallError, Child, ChildExited, ChildSpec, ExitReason, Failure, RestartLimit, Root, SupervisedContext,
-    call, metrics_snapshot, spawn_local,
+    CallError, Child, ChildExited, ChildSpec, ESCALATION_EXIT_CODE, ExitReason, Failure, RestartLimit, Root,
+    SupervisedContext, call, metrics_snapshot, spawn_local,
 };
 
 use crate::probe::{Do, Hooks, Journal, Probe, Say, eventually, panicking_hook, quick, run, run_paused};
@@ -212,4 +212,24 @@ fn the_root_acts_once_and_only_on_escalations() {
         Root::new(move |exited| sender.send(exited.name.clone()).unwrap()).adopt_child(&adopted.handle());
         assert_eq!(escalations.recv().await.as_deref(), Some("factory"));
     });
+}
+
+#[test]
+fn the_root_can_end_the_process() {
+    const IN_CHILD_PROCESS: &str = "WRENN_TEST_ROOT_ENDS_PROCESS";
+    if std::env::var_os(IN_CHILD_PROCESS).is_some() {
+        run(async {
+            let spec = quick("exit").limit(RestartLimit::never_restart());
+            let child = spawn_local(Root::exit_process().adopt(spec), |_| Probe::default());
+            let _ = call(&child.addr(), Do::panic()).await;
+            std::future::pending::<()>().await;
+        });
+    }
+    let this_test = ["escalation::the_root_can_end_the_process", "--exact", "--test-threads=1"];
+    let output = std::process::Command::new(std::env::current_exe().unwrap())
+        .args(this_test)
+        .env(IN_CHILD_PROCESS, "1")
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(ESCALATION_EXIT_CODE));
 }

@@ -370,3 +370,54 @@ fn an_actor_on_another_arbiter_is_restarted_there() {
         arbiter.join().unwrap();
     });
 }
+
+#[test]
+fn with_many_callers_and_many_failures_every_message_is_handled_once_or_refused() {
+    run(async {
+        let journal = Journal::default();
+        let arbiter = Arbiter::new();
+        let probe = Probe::new(&journal);
+        let child = spawn(
+            &arbiter.handle(),
+            quick("soak").limit(RestartLimit::new(u32::MAX, Duration::ZERO)),
+            |_| probe,
+        );
+        let callers: Vec<_> = (0..4_u32)
+            .map(|caller| {
+                let addr = child.addr();
+                std::thread::spawn(move || {
+                    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+                    let one_of = |n| {
+                        let addr = addr.clone();
+                        async move {
+                            match n % 5 {
+                                0 => call(&addr, Do::panic()).await.map(|()| None),
+                                1 => call(&addr, Do::new(|_, ctx| ctx.fail("declared"))).await.map(|()| None),
+                                _ => call(&addr, Say(caller * 1000 + n)).await.map(Some),
+                            }
+                        }
+                    };
+                    runtime.block_on(futures_util::future::join_all((0..50_u32).map(one_of)))
+                })
+            })
+            .collect();
+        let mut answered = 0;
+        for caller in callers {
+            for (n, answer) in caller.join().unwrap().into_iter().enumerate() {
+                match (n % 5, answer) {
+                    (0, Err(CallError::MayHaveExecuted)) | (1, Ok(None)) => {}
+                    (2.., Ok(Some(said))) => {
+                        assert_eq!(journal.count(&format!("say {said}")), 1);
+                        answered += 1;
+                    }
+                    unexpected => panic!("{unexpected:?}"),
+                }
+            }
+        }
+        assert_eq!(answered, 4 * 30);
+        let snapshot = child.snapshot();
+        assert_eq!((snapshot.panics, snapshot.declared_failures), (40, 40));
+        arbiter.stop();
+        arbiter.join().unwrap();
+    });
+}
