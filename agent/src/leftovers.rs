@@ -1,29 +1,50 @@
 //! What an installation has on its host: everything that must be gone after `wrenn down`.
+//!
+//! All of it is found by name or by path, from the kernel's own lists, so nothing needs to be remembered: after
+//! any crash a scan shows what is there, and [`Leftovers::clean`] removes it.
+//!
+//! | thing | found by |
+//! |---|---|
+//! | VMMs | their network namespace is one of ours, or QEMU has a file of the data folder on its command line |
+//! | namespaces, interfaces, table, cgroups | the installation's number in their names |
+//! | mounts, loop devices | the data folder in their paths |
+//! | sockets | `/run/wrenn/<number>` |
 
 use std::{
-    io,
+    collections::BTreeSet,
+    fs, io,
+    os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
+    process::Command,
+};
+
+use tokio::task::spawn_blocking;
+
+use crate::{
+    disk::{self, Volume},
+    net::{self, SlotNumber, namespace},
+    vmm::{ProcessIdentity, cgroup},
 };
 
 /// Everything of one installation that was found on the host.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Leftovers {
-    /// Pids of VMMs.
-    pub processes: Vec<u32>,
-    /// Network namespaces.
+    /// VMMs, and whatever else runs in a namespace of ours.
+    pub processes: Vec<ProcessIdentity>,
+    /// Names of network namespaces.
     pub namespaces: Vec<String>,
-    /// Interfaces in the host's namespace.
+    /// Names of interfaces in the host's namespace.
     pub interfaces: Vec<String>,
-    /// Firewall tables.
+    /// Names of firewall tables.
     pub tables: Vec<String>,
-    /// Cgroups.
+    /// Cgroups, children before parents.
     pub cgroups: Vec<PathBuf>,
-    /// Mount points in the data folder.
+    /// Mount points in the data folder, the last mounted first.
     pub mounts: Vec<PathBuf>,
-    /// Loop devices over files in the data folder.
+    /// Loop devices over files of the data folder.
     pub loops: Vec<PathBuf>,
-    /// Sockets and other files under `/run/wrenn`.
-    pub runtime_files: Vec<PathBuf>,
+    /// The installation's folder under `/run/wrenn`.
+    pub runtime_dirs: Vec<PathBuf>,
 }
 
 /// Why something could not be removed.
@@ -40,8 +61,29 @@ pub struct CleanError {
 impl Leftovers {
     /// Looks for everything of the installation of a data folder. Blocks for some milliseconds.
     pub fn scan(data_dir: &Path) -> Self {
-        let _ = data_dir;
-        todo!()
+        let data_dir = data_dir.canonicalize().unwrap_or_else(|_| data_dir.to_owned());
+        let number = net::number_of(&data_dir);
+        let mut found = number.map(Self::of_number).unwrap_or_default();
+        let namespaces = number.map(namespace_inodes).unwrap_or_default();
+        found.processes = processes(&namespaces, Some(&data_dir));
+        found.mounts = mounts_below(&data_dir);
+        found.loops = disk::loops_over(&data_dir);
+        found.runtime_dirs.extend(number.map(net::runtime_dir).filter(|folder| folder.exists()));
+        found
+    }
+
+    /// What is named after an installation's number, without processes and files.
+    fn of_number(number: u8) -> Self {
+        let namespaces = names_in("/run/netns", &net::namespace_prefix(number));
+        let interfaces = names_in("/sys/class/net", &net::interface_prefix(number));
+        let table = net::table_name(number);
+        let tables = if table_exists(&table) { vec![table] } else { Vec::new() };
+        let mut cgroups = Vec::new();
+        for parent in cgroup::existing(&net::cgroup_name(number)) {
+            cgroups.extend(cgroup::child_folders(&parent));
+            cgroups.push(parent);
+        }
+        Self { namespaces, interfaces, tables, cgroups, ..Self::default() }
     }
 
     /// Whether nothing was found.
@@ -49,12 +91,155 @@ impl Leftovers {
         *self == Self::default()
     }
 
-    /// Kills and removes all of it, machines first, the volume's mount last. Never touches the files of the
-    /// data folder.
+    /// Kills and removes all of it, machines first, mounts last. Never touches the files of the data folder.
     ///
     /// # Errors
-    /// [`CleanError`] for what is still there; the rest is gone.
+    /// A [`CleanError`] for each thing that is still there; the rest is gone.
     pub async fn clean(&self) -> Result<(), Vec<CleanError>> {
-        todo!()
+        let mut errors = Vec::new();
+        let mut note = |what: String, outcome: io::Result<()>| {
+            errors.extend(outcome.err().map(|source| CleanError { what, source }));
+        };
+        for process in &self.processes {
+            note(format!("process {}", process.pid), process.kill().await.map_err(io::Error::other));
+        }
+        let names = self.clone();
+        let removed = spawn_blocking(move || names.remove_network()).await;
+        note("network".to_owned(), removed.unwrap_or_else(|error| Err(io::Error::other(error))));
+        for cgroup in &self.cgroups {
+            let removed = cgroup::remove_folder(cgroup).await;
+            note(format!("cgroup {}", cgroup.display()), removed.map_err(|error| error.source));
+        }
+        for mount in &self.mounts {
+            note(format!("mount {}", mount.display()), Volume::unmount_path(mount).await);
+        }
+        for device in &self.loops {
+            note(format!("loop device {}", device.display()), Volume::detach(device).await);
+        }
+        for folder in &self.runtime_dirs {
+            note(format!("folder {}", folder.display()), fs::remove_dir_all(folder));
+        }
+        if errors.is_empty() { Ok(()) } else { Err(errors) }
+    }
+
+    fn remove_network(&self) -> io::Result<()> {
+        let mut text = String::new();
+        for interface in &self.interfaces {
+            text += &format!("link delete {interface}\n");
+        }
+        for name in &self.namespaces {
+            text += &format!("netns delete {name}\n");
+        }
+        if !text.is_empty() {
+            // Fails for what went with something else; what counts is what is there afterwards.
+            let outcome = namespace::run("ip", &["-force", "-batch", "-"], &text);
+            let left = self.interfaces.iter().any(|name| interface_exists(name))
+                || self.namespaces.iter().any(|name| namespace::path_of(name).exists());
+            if left {
+                outcome?;
+            }
+        }
+        let text: String = self
+            .tables
+            .iter()
+            .map(|table| format!("table inet {table} {{}}\ndelete table inet {table}\n"))
+            .collect();
+        if text.is_empty() { Ok(()) } else { namespace::run("nft", &["-f", "-"], &text) }
+    }
+}
+
+/// Whether an interface exists in the host's namespace.
+pub(crate) fn interface_exists(name: &str) -> bool {
+    Path::new("/sys/class/net").join(name).exists()
+}
+
+/// Slots of an installation of which anything exists.
+pub(crate) fn slots(number: u8) -> BTreeSet<SlotNumber> {
+    let of = |folder: &str, prefix: String| {
+        let names = names_in(folder, &prefix);
+        names.into_iter().filter_map(move |name| name.strip_prefix(&prefix)?.parse().ok().map(SlotNumber))
+    };
+    of("/run/netns", net::namespace_prefix(number))
+        .chain(of("/sys/class/net", net::interface_prefix(number)))
+        .collect()
+}
+
+/// Whether anything under a number is left that may be in use: processes, namespaces, interfaces.
+pub(crate) fn anything_runs(number: u8) -> bool {
+    let cgroups = cgroup::existing(&net::cgroup_name(number));
+    let has_machines = cgroups.iter().any(|parent| !cgroup::child_folders(parent).is_empty());
+    has_machines || !slots(number).is_empty()
+}
+
+fn names_in(folder: &str, prefix: &str) -> Vec<String> {
+    let entries = fs::read_dir(folder).into_iter().flatten().flatten();
+    let names = entries.filter_map(|entry| entry.file_name().into_string().ok());
+    let mut names: Vec<String> = names.filter(|name| name.starts_with(prefix)).collect();
+    names.sort();
+    names
+}
+
+fn table_exists(table: &str) -> bool {
+    let list = Command::new("nft").args(["list", "table", "inet", table]).output();
+    list.is_ok_and(|output| output.status.success())
+}
+
+/// What identifies the namespaces of an installation, also to a process inside.
+fn namespace_inodes(number: u8) -> BTreeSet<(u64, u64)> {
+    names_in("/run/netns", &net::namespace_prefix(number))
+        .iter()
+        .filter_map(|name| fs::metadata(namespace::path_of(name)).ok())
+        .map(|metadata| (metadata.dev(), metadata.ino()))
+        .collect()
+}
+
+fn processes(namespaces: &BTreeSet<(u64, u64)>, data_dir: Option<&Path>) -> Vec<ProcessIdentity> {
+    let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
+    let pids = entries.filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok());
+    let is_ours = |pid: &u32| {
+        let proc = PathBuf::from(format!("/proc/{pid}"));
+        let inside = fs::metadata(proc.join("ns/net"))
+            .is_ok_and(|metadata| namespaces.contains(&(metadata.dev(), metadata.ino())));
+        let is_vmm = || {
+            let command = fs::read(proc.join("cmdline")).unwrap_or_default();
+            data_dir.is_some_and(|data_dir| is_vmm_of(&command, data_dir))
+        };
+        inside || is_vmm()
+    };
+    pids.filter(is_ours).filter_map(|pid| ProcessIdentity::of_pid(pid).ok()).collect()
+}
+
+/// Whether a command line (words end with a zero byte) is that of a VMM whose memory is in the data folder.
+fn is_vmm_of(command: &[u8], data_dir: &Path) -> bool {
+    let command = String::from_utf8_lossy(command);
+    let program = command.split('\0').next().unwrap_or_default();
+    let folder = format!("mem-path={}/", data_dir.to_string_lossy().replace(',', ",,"));
+    program.rsplit('/').next().is_some_and(|name| name.starts_with("qemu-system-"))
+        && command.contains(&folder)
+}
+
+fn mounts_below(data_dir: &Path) -> Vec<PathBuf> {
+    let mountinfo = fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
+    let mut mounts: Vec<PathBuf> = mountinfo
+        .lines()
+        .filter_map(|line| line.split(' ').nth(4).map(disk::unescape_mount))
+        .filter(|mount| mount != data_dir && mount.starts_with(data_dir))
+        .collect();
+    mounts.reverse();
+    mounts
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_vmm_is_known_by_its_program_and_its_memory() {
+        let command =
+            b"/usr/bin/qemu-system-x86_64\0-object\0memory-backend-file,mem-path=/data/one/volume/memory\0";
+        assert!(is_vmm_of(command, Path::new("/data/one")));
+        assert!(!is_vmm_of(command, Path::new("/data/on")), "only a prefix of its path");
+        assert!(!is_vmm_of(command, Path::new("/data/two")));
+        assert!(!is_vmm_of(b"grep\0mem-path=/data/one/\0", Path::new("/data/one")));
     }
 }

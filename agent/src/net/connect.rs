@@ -7,7 +7,12 @@ use std::{
     time::Duration,
 };
 
-use tokio::net::TcpStream;
+use tokio::{
+    net::{TcpSocket, TcpStream},
+    time::timeout,
+};
+
+use super::namespace::inside;
 
 /// Why there is no connection.
 #[derive(Debug, thiserror::Error)]
@@ -42,6 +47,9 @@ pub enum ConnectError {
 
 /// Connects to `address` as seen from inside a network namespace.
 ///
+/// A socket belongs to the namespace it was made in, for ever; so only its making happens there, and it is
+/// connected, and used, by whatever thread the runtime likes.
+///
 /// # Errors
 /// [`ConnectError`]; `limit` bounds the whole call.
 pub async fn connect_in(
@@ -49,6 +57,25 @@ pub async fn connect_in(
     address: SocketAddr,
     limit: Duration,
 ) -> Result<TcpStream, ConnectError> {
-    let _ = (netns, address, limit);
-    todo!()
+    let connect = async {
+        let make = inside(netns.to_owned(), move || match address {
+            SocketAddr::V4(_) => raw_socket(rustix::net::AddressFamily::INET),
+            SocketAddr::V6(_) => raw_socket(rustix::net::AddressFamily::INET6),
+        });
+        let socket =
+            make.await.map_err(|source| ConnectError::Namespace { netns: netns.to_owned(), source })?;
+        let stream =
+            socket.connect(address).await.map_err(|source| ConnectError::Connect { address, source })?;
+        stream.set_nodelay(true).map_err(|source| ConnectError::Connect { address, source })?;
+        Ok(stream)
+    };
+    timeout(limit, connect).await.map_err(|_| ConnectError::Timeout { address, limit })?
+}
+
+/// A socket for tokio, made without its reactor, which the thread in the namespace has not.
+fn raw_socket(family: rustix::net::AddressFamily) -> io::Result<TcpSocket> {
+    use rustix::net::{SocketFlags, SocketType, socket_with};
+    let flags = SocketFlags::NONBLOCK | SocketFlags::CLOEXEC;
+    let socket = socket_with(family, SocketType::STREAM, flags, None)?;
+    Ok(TcpSocket::from_std_stream(std::net::TcpStream::from(socket)))
 }

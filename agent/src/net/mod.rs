@@ -7,11 +7,26 @@
 //!  │ .0.2     .0.1: resolver, gateway          │   filter: not the host, not private networks
 //!  └───────────────────────────────────────────┘
 //! ```
+//!
+//! Every guest has the same address, since each is alone in its namespace; a snapshot therefore fits any slot.
+//! The outer addresses (`veth0`, `wr3-7`) differ, and belong to the installation, see [`Instance`].
+//!
+//! * [`SlotPool`] makes slots ahead, gives them out, and removes them; it owns everything named `wrenn3-*` and
+//!   `wr3-*`, and removes at its start what nobody claims.
+//! * A [`Slot`] carries the resolver of its namespace: a guest asks its gateway, the agent asks the host's
+//!   resolvers.
+//! * [`Egress`] says what guests may reach.
+//!
+//! Guests are IPv4 only; IPv6 is off in their namespaces. `net.ipv4.ip_forward` is switched on at the start of a
+//! pool, and stays on, as others may rely on it by then.
 
 mod connect;
 mod egress;
 mod instance;
+pub(crate) mod namespace;
 mod pool;
+mod resolver;
+mod rules;
 
 use std::path::{Path, PathBuf};
 
@@ -23,11 +38,21 @@ pub use self::{
         AdoptSlotError, PoolConfig, ReleaseSlotError, SlotPool, StartPoolError, TakeSlotError, TeardownError,
     },
 };
+pub(crate) use self::{
+    instance::{cgroup_name, number_of, runtime_dir},
+    rules::{interface_prefix, namespace_prefix, table_name},
+};
 
 /// MAC address of every guest's interface: like the address the same everywhere, so that a snapshot fits any slot.
 pub const GUEST_MAC: &str = "52:54:00:77:72:6e";
+/// MAC address of the host's side of every tap; a restored guest still knows it.
+pub(crate) const TAP_MAC: &str = "52:54:00:77:72:01";
 /// Name of the tap device in every namespace.
 pub const TAP: &str = "tap0";
+/// How every interface of ours on a host begins, before the installation's number.
+const INTERFACE_PREFIX: &str = "wr";
+/// First user id for VMMs: above every id that a system gives to people, services or containers.
+const FIRST_UID: u32 = 2_000_000_000;
 
 /// Number of a slot, unique within its installation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
@@ -38,15 +63,26 @@ pub struct SlotNumber(pub u16);
 ///
 /// It stays taken until it is given to [`SlotPool::release`], which may happen only after the machine's VMM is
 /// confirmed dead. Dropping a slot stops its resolver and nothing else: the namespace stays, as an agent that
-/// ends must not cut its machines off.
+/// ends must not cut its machines off, and [`SlotPool::adopt`] gives it out again.
 #[derive(Debug)]
 pub struct Slot {
     number: SlotNumber,
     netns: PathBuf,
     uid: u32,
+    /// `None` only while the slot is given back.
+    lease: Option<pool::Lease>,
+    _resolver: resolver::Resolver,
 }
 
 impl Slot {
+    /// Ends the holding of a slot that is about to be removed.
+    fn into_number(mut self) -> SlotNumber {
+        if let Some(lease) = self.lease.take() {
+            lease.end();
+        }
+        self.number
+    }
+
     /// What to persist in order to adopt the slot later.
     pub fn number(&self) -> SlotNumber {
         self.number

@@ -1,8 +1,40 @@
 //! Slots made ahead.
+//!
+//! ```text
+//!            ┌── make (background) ──▶ ready ── take ──▶ taken ──┐
+//!   numbers ─┘                                   ▲               │ release, after the VMM's death
+//!      ▲                              adopt ─────┘               ▼
+//!      └───────────────── removed with all its traces ◀──────────┘
+//! ```
+//!
+//! A slot that was used is never used again: its namespace, with every connection it tracked, is deleted, and
+//! a new one is made. Numbers, and so the outer addresses, go round, so that what the host still remembers of a
+//! number's connections has long expired when it comes back.
+//!
+//! Work that changes the host runs in tasks of its own and is never cut off half-way, whatever becomes of the
+//! caller.
 
-use std::{collections::BTreeSet, io, sync::Arc};
+use std::{
+    collections::{BTreeSet, VecDeque},
+    fs, io,
+    path::{Path, PathBuf},
+    sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
+};
 
-use super::{Egress, Instance, Slot, SlotNumber};
+use tokio::{
+    sync::Notify,
+    task::{JoinError, JoinHandle, spawn_blocking},
+};
+
+use super::{
+    Egress, FIRST_UID, Instance, Slot, SlotNumber,
+    egress::HostNetworks,
+    instance::{MAX_SLOTS, host_networks},
+    namespace::{inside, path_of, run},
+    resolver::Resolver,
+    rules::{self, Plan},
+};
+use crate::leftovers;
 
 /// How a pool works.
 #[derive(Debug, Clone)]
@@ -20,7 +52,7 @@ pub struct PoolConfig {
 #[error("{action}")]
 pub struct StartPoolError {
     /// What was being done.
-    pub action: String,
+    pub action: &'static str,
     /// Why it failed.
     #[source]
     pub source: io::Error,
@@ -30,14 +62,15 @@ pub struct StartPoolError {
 #[derive(Debug, thiserror::Error)]
 pub enum TakeSlotError {
     /// All slots of this installation are taken.
-    #[error("all {0} network slots are taken")]
-    Full(usize),
-    /// A slot could not be made.
-    #[error("{action}")]
+    #[error("all {MAX_SLOTS} network slots are taken")]
+    Full,
+    /// The pool was torn down.
+    #[error("the network is shut down")]
+    Closed,
+    /// A slot could not be made; nothing of it is left.
+    #[error("make a network slot")]
     Make {
-        /// What was being done.
-        action: String,
-        /// Why it failed.
+        /// Why.
         #[source]
         source: io::Error,
     },
@@ -46,14 +79,14 @@ pub enum TakeSlotError {
 /// Why a slot could not be adopted.
 #[derive(Debug, thiserror::Error)]
 pub enum AdoptSlotError {
-    /// Its namespace does not exist.
-    #[error("slot {0:?} does not exist")]
+    /// The pool was not told to keep it, or somebody holds it.
+    #[error("slot {} is not there for adoption", .0.0)]
+    NotKept(SlotNumber),
+    /// Its namespace does not exist; the number is free again.
+    #[error("slot {} does not exist", .0.0)]
     Missing(SlotNumber),
-    /// It is in use.
-    #[error("slot {0:?} is taken already")]
-    Taken(SlotNumber),
-    /// Its resolver could not start.
-    #[error("start the resolver of slot {number:?}")]
+    /// Its resolver could not start; the slot can be adopted again.
+    #[error("start the resolver of slot {}", number.0)]
     Resolver {
         /// The slot.
         number: SlotNumber,
@@ -63,9 +96,9 @@ pub enum AdoptSlotError {
     },
 }
 
-/// Why a slot is not gone; it stays out of use until the next start of the pool.
+/// Why a slot is not gone; it stays out of use until the next start of a pool.
 #[derive(Debug, thiserror::Error)]
-#[error("remove slot {number:?}")]
+#[error("remove slot {}", number.0)]
 pub struct ReleaseSlotError {
     /// The slot.
     pub number: SlotNumber,
@@ -79,7 +112,7 @@ pub struct ReleaseSlotError {
 #[error("{action}")]
 pub struct TeardownError {
     /// What was being done.
-    pub action: String,
+    pub action: &'static str,
     /// Why it failed.
     #[source]
     pub source: io::Error,
@@ -87,8 +120,42 @@ pub struct TeardownError {
 
 /// The slots of one installation; cheap to clone, all futures are `Send`.
 #[derive(Debug, Clone)]
-pub struct SlotPool {
+pub struct SlotPool(Arc<Shared>);
+
+#[derive(Debug)]
+struct Shared {
     instance: Arc<Instance>,
+    ahead: usize,
+    egress: Egress,
+    host: HostNetworks,
+    state: Mutex<State>,
+    /// Signalled whenever a batch has been made, or has failed.
+    made: Notify,
+}
+
+#[derive(Debug)]
+struct State {
+    ready: VecDeque<Slot>,
+    /// Every number that stands for something on the host: ready, being made, kept, taken, being removed.
+    used: BTreeSet<SlotNumber>,
+    /// Numbers whose machines may run and that nobody holds a [`Slot`] of; also in `used`.
+    kept: BTreeSet<SlotNumber>,
+    making: usize,
+    next: u16,
+    closed: bool,
+}
+
+impl State {
+    fn reserve(&mut self) -> Option<SlotNumber> {
+        for _ in 0..MAX_SLOTS {
+            let number = SlotNumber(self.next);
+            self.next = (self.next + 1) % MAX_SLOTS;
+            if self.used.insert(number) {
+                return Some(number);
+            }
+        }
+        None
+    }
 }
 
 impl SlotPool {
@@ -96,27 +163,96 @@ impl SlotPool {
     /// slots in the background.
     ///
     /// # Errors
-    /// [`StartPoolError`] if the host's rules cannot be installed.
+    /// [`StartPoolError`]; what was done so far is done again by the next start.
     pub async fn start(instance: Arc<Instance>, config: PoolConfig) -> Result<Self, StartPoolError> {
-        let _ = (instance, config);
-        todo!()
+        let PoolConfig { ahead, egress, keep } = config;
+        let failed = |action| move |source| StartPoolError { action, source };
+        let host = blocking(host_networks).await.map_err(failed("ask for the host's networks"))?;
+
+        let found = leftovers::slots(instance.number());
+        let orphans: Vec<SlotNumber> = found.difference(&keep).copied().collect();
+        if !orphans.is_empty() {
+            tracing::info!(count = orphans.len(), "removing network slots that nobody uses");
+            let plans = orphans.iter().map(|&number| Plan::new(&instance, number)).collect();
+            blocking(move || remove(plans)).await.map_err(failed("remove slots that nobody uses"))?;
+        }
+        blocking(|| enable("/proc/sys/net/ipv4/ip_forward"))
+            .await
+            .map_err(failed("switch on net.ipv4.ip_forward"))?;
+        let text = rules::host_rules(&instance, &egress, &host);
+        blocking(move || run("nft", &["-f", "-"], &text))
+            .await
+            .map_err(failed("install the host's rules"))?;
+
+        let next = found.last().map_or(0, |last| (last.0 + 1) % MAX_SLOTS);
+        let state =
+            State { ready: VecDeque::new(), used: keep.clone(), kept: keep, making: 0, next, closed: false };
+        let pool = Self(Arc::new(Shared {
+            instance,
+            ahead,
+            egress,
+            host,
+            state: Mutex::new(state),
+            made: Notify::new(),
+        }));
+        pool.refill();
+        Ok(pool)
     }
 
-    /// Takes a slot that nobody uses, made ahead if there is one.
+    /// Takes a slot that nobody uses: one made ahead, else one made now.
     ///
     /// # Errors
     /// [`TakeSlotError`].
     pub async fn take(&self) -> Result<Slot, TakeSlotError> {
-        todo!()
+        loop {
+            let number = {
+                let mut state = self.0.state();
+                if state.closed {
+                    return Err(TakeSlotError::Closed);
+                }
+                match state.ready.pop_front() {
+                    Some(slot) => {
+                        drop(state);
+                        self.refill();
+                        return Ok(slot);
+                    }
+                    None => state.reserve().ok_or(TakeSlotError::Full)?,
+                }
+            };
+            // It goes to the ready ones, where whoever comes first takes it.
+            let made = self.make_in_background(vec![number]).await;
+            made.unwrap_or_else(panicked).map_err(|source| TakeSlotError::Make { source })?;
+        }
     }
 
-    /// Takes the slot of a machine that an earlier agent started.
+    /// Takes the slot of a machine that runs already: started by an earlier agent (`PoolConfig::keep`), or by an
+    /// actor that has dropped its [`Slot`] since.
     ///
     /// # Errors
     /// [`AdoptSlotError`].
     pub async fn adopt(&self, number: SlotNumber) -> Result<Slot, AdoptSlotError> {
-        let _ = number;
-        todo!()
+        if !self.0.state().kept.remove(&number) {
+            return Err(AdoptSlotError::NotKept(number));
+        }
+        let plan = Plan::new(&self.0.instance, number);
+        let netns = path_of(&plan.namespace);
+        if !netns.exists() {
+            // Its veth may be there still; it goes with the next removal of this number's slot.
+            let removed = blocking(move || remove(vec![plan])).await;
+            if let Err(error) = removed {
+                tracing::warn!(slot = number.0, %error, "slot without namespace not removed");
+            } else {
+                self.0.state().used.remove(&number);
+            }
+            return Err(AdoptSlotError::Missing(number));
+        }
+        match Resolver::start(netns.clone()).await {
+            Ok(resolver) => Ok(self.0.slot(number, netns, resolver)),
+            Err(source) => {
+                self.0.state().kept.insert(number);
+                Err(AdoptSlotError::Resolver { number, source })
+            }
+        }
     }
 
     /// Gives a slot back. Only after the VMM in it is confirmed dead. Returns when it is removed; nothing of it
@@ -125,21 +261,222 @@ impl SlotPool {
     /// # Errors
     /// [`ReleaseSlotError`]; the slot is out of use then.
     pub async fn release(&self, slot: Slot) -> Result<(), ReleaseSlotError> {
-        let _ = slot;
-        todo!()
+        let number = slot.into_number();
+        let shared = self.0.clone();
+        let removal = tokio::spawn(async move {
+            let plan = Plan::new(&shared.instance, number);
+            blocking(move || remove(vec![plan])).await?;
+            shared.state().used.remove(&number);
+            Ok(())
+        });
+        let removed = removal.await.unwrap_or_else(panicked);
+        self.refill();
+        removed.map_err(|source| ReleaseSlotError { number, source })
     }
 
     /// The installation the pool works for.
     pub fn instance(&self) -> &Arc<Instance> {
-        &self.instance
+        &self.0.instance
     }
 
-    /// Stops the background work and removes every slot that is not taken, and if none is taken also the host's
-    /// rules.
+    /// How many slots are ready, made ahead.
+    pub fn ready(&self) -> usize {
+        self.0.state().ready.len()
+    }
+
+    /// Waits for the work in the background and removes every slot that is not taken or kept; if there are none,
+    /// the host's rules too. Nothing can be taken from then on.
     ///
     /// # Errors
-    /// [`TeardownError`].
+    /// [`TeardownError`]; the next start of a pool removes what is left.
     pub async fn teardown(&self) -> Result<(), TeardownError> {
-        todo!()
+        let failed = |action| move |source| TeardownError { action, source };
+        self.0.state().closed = true;
+        loop {
+            let made = self.0.made.notified();
+            if self.0.state().making == 0 {
+                break;
+            }
+            made.await;
+        }
+        // Taken out first: what a slot does when it ends needs the state as well.
+        let ready: Vec<Slot> = self.0.state().ready.drain(..).collect();
+        let ready: Vec<SlotNumber> = ready.into_iter().map(Slot::into_number).collect();
+        let plans: Vec<Plan> = ready.iter().map(|&number| Plan::new(&self.0.instance, number)).collect();
+        if !plans.is_empty() {
+            blocking(move || remove(plans)).await.map_err(failed("remove slots made ahead"))?;
+        }
+        let none_left = {
+            let mut state = self.0.state();
+            state.used.retain(|number| !ready.contains(number));
+            state.used.is_empty()
+        };
+        if none_left {
+            let text = rules::remove_host_rules(self.0.instance.number());
+            blocking(move || run("nft", &["-f", "-"], &text))
+                .await
+                .map_err(failed("remove the host's rules"))?;
+        }
+        Ok(())
     }
+
+    /// Starts making as many slots as are missing.
+    fn refill(&self) {
+        let numbers: Vec<SlotNumber> = {
+            let mut state = self.0.state();
+            if state.closed {
+                return;
+            }
+            let missing = self.0.ahead.saturating_sub(state.ready.len() + state.making);
+            std::iter::from_fn(|| state.reserve()).take(missing).collect()
+        };
+        if !numbers.is_empty() {
+            drop(self.make_in_background(numbers));
+        }
+    }
+
+    /// Makes slots of reserved numbers in a task, and puts them to the ready ones.
+    fn make_in_background(&self, numbers: Vec<SlotNumber>) -> JoinHandle<io::Result<()>> {
+        let count = numbers.len();
+        self.0.state().making += count;
+        let shared = self.0.clone();
+        tokio::spawn(async move {
+            let made = shared.make(&numbers).await;
+            let outcome = {
+                let mut state = shared.state();
+                state.making -= count;
+                match made {
+                    Ok(slots) => {
+                        state.ready.extend(slots);
+                        Ok(())
+                    }
+                    Err(error) => {
+                        tracing::warn!(%error, "network slots not made");
+                        state.used.retain(|number| !numbers.contains(number));
+                        Err(error)
+                    }
+                }
+            };
+            shared.made.notify_waiters();
+            outcome
+        })
+    }
+}
+
+impl Shared {
+    fn state(&self) -> MutexGuard<'_, State> {
+        // Every change under this lock is one step; there is no half-done state to fear.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn slot(self: &Arc<Self>, number: SlotNumber, netns: PathBuf, resolver: Resolver) -> Slot {
+        let uid = FIRST_UID + u32::from(self.instance.number()) * u32::from(MAX_SLOTS) + u32::from(number.0);
+        Slot {
+            number,
+            netns,
+            uid,
+            lease: Some(Lease { pool: Arc::downgrade(self), number }),
+            _resolver: resolver,
+        }
+    }
+
+    /// Makes all of the slots, or none.
+    async fn make(self: &Arc<Self>, numbers: &[SlotNumber]) -> io::Result<Vec<Slot>> {
+        let plans: Vec<Plan> = numbers.iter().map(|&number| Plan::new(&self.instance, number)).collect();
+        let result = self.try_make(numbers, &plans).await;
+        if result.is_err()
+            && let Err(error) = blocking(move || remove(plans)).await
+        {
+            tracing::warn!(%error, "network slots that failed are left for the next start");
+        }
+        result
+    }
+
+    async fn try_make(self: &Arc<Self>, numbers: &[SlotNumber], plans: &[Plan]) -> io::Result<Vec<Slot>> {
+        let (text, interfaces) = (
+            rules::create_on_host(plans),
+            plans.iter().map(|plan| plan.interface.clone()).collect::<Vec<_>>(),
+        );
+        blocking(move || {
+            run("ip", &["-batch", "-"], &text)?;
+            interfaces.iter().try_for_each(|interface| disable_ipv6(interface))
+        })
+        .await?;
+        let mut slots = Vec::with_capacity(numbers.len());
+        for (&number, plan) in numbers.iter().zip(plans) {
+            let netns = path_of(&plan.namespace);
+            let (interfaces, firewall) =
+                (rules::create_in_namespace(plan), rules::namespace_rules(&self.egress, &self.host));
+            // The firewall comes before the addresses, so that there is no moment without it.
+            let build = move || {
+                disable_ipv6("all")?;
+                disable_ipv6("default")?;
+                run("nft", &["-f", "-"], &firewall)?;
+                run("ip", &["-batch", "-"], &interfaces)?;
+                enable("/proc/sys/net/ipv4/ip_forward")
+            };
+            inside(netns.clone(), build).await?;
+            let resolver = Resolver::start(netns.clone()).await?;
+            slots.push(self.slot(number, netns, resolver));
+        }
+        Ok(slots)
+    }
+}
+
+/// The pool's knowledge that somebody holds a slot; dropped, the slot waits for its adoption.
+#[derive(Debug)]
+pub(super) struct Lease {
+    pool: Weak<Shared>,
+    number: SlotNumber,
+}
+
+impl Lease {
+    /// Ends the lease without making the slot adoptable.
+    pub(super) fn end(mut self) {
+        self.pool = Weak::new();
+    }
+}
+
+impl Drop for Lease {
+    fn drop(&mut self) {
+        if let Some(pool) = self.pool.upgrade() {
+            pool.state().kept.insert(self.number);
+        }
+    }
+}
+
+/// Removes slots, whatever there is of them. Blocks.
+fn remove(plans: Vec<Plan>) -> io::Result<()> {
+    let text = rules::remove(plans.iter().map(|plan| (plan.namespace.as_str(), plan.interface.as_str())));
+    // Fails for whatever is missing already, so what counts is what is there afterwards.
+    let outcome = run("ip", &["-force", "-batch", "-"], &text);
+    let is_there =
+        |plan: &Plan| path_of(&plan.namespace).exists() || leftovers::interface_exists(&plan.interface);
+    match (plans.iter().any(is_there), outcome) {
+        (false, _) => Ok(()),
+        (true, Err(error)) => Err(error),
+        (true, Ok(())) => Err(io::Error::other("still there after its removal")),
+    }
+}
+
+/// Writes a `1` into a sysctl file of the calling thread's namespace, unless it is there.
+fn enable(path: &str) -> io::Result<()> {
+    if fs::read_to_string(path)?.trim() == "1" {
+        return Ok(());
+    }
+    fs::write(path, "1")
+}
+
+fn disable_ipv6(interface: &str) -> io::Result<()> {
+    let path = format!("/proc/sys/net/ipv6/conf/{interface}/disable_ipv6");
+    // A kernel without IPv6 needs no switch.
+    if Path::new(&path).exists() { enable(&path) } else { Ok(()) }
+}
+
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> io::Result<T> + Send + 'static) -> io::Result<T> {
+    spawn_blocking(work).await.unwrap_or_else(panicked)
+}
+
+fn panicked<T>(error: JoinError) -> io::Result<T> {
+    Err(io::Error::other(error))
 }

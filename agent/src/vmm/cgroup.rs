@@ -316,6 +316,14 @@ fn create_folder(folder: &Path) -> io::Result<()> {
     }
 }
 
+/// Folders of a top-level cgroup, in whatever hierarchies it exists.
+pub(crate) fn existing(name: &str) -> Vec<PathBuf> {
+    let mounts = fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
+    let is_cgroup = |line: &&str| line.contains(" - cgroup ") || line.contains(" - cgroup2 ");
+    let folders = mounts.lines().filter(is_cgroup).filter_map(|line| line.split(' ').nth(4));
+    folders.map(|mount| Path::new(mount).join(name)).filter(|folder| folder.is_dir()).collect()
+}
+
 /// Cgroups directly inside a cgroup.
 pub(crate) fn child_folders(folder: &Path) -> Vec<PathBuf> {
     let entries = fs::read_dir(folder).into_iter().flatten().flatten();

@@ -7,6 +7,9 @@ use std::{fs, io, os::fd::OwnedFd, process::Child, sync::OnceLock};
 
 use rustix::process::{Pid, PidfdFlags, pidfd_open};
 use serde::{Deserialize, Serialize};
+use tokio::time::timeout;
+
+use super::process::{KILL_TIMEOUT, KillError, send_kill, wait_for_exit};
 
 /// A process, told apart from every other that ever had or will have its pid.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -77,6 +80,22 @@ impl ProcessIdentity {
             Err(error) if error.raw_os_error() == Some(rustix::io::Errno::SRCH.raw_os_error()) => Ok(None),
             Err(error) => Err(error),
         }
+    }
+}
+
+impl ProcessIdentity {
+    /// Kills this very process, whoever its parent is, and waits until it is dead. Idempotent.
+    ///
+    /// # Errors
+    /// See [`KillError`]; the process may then still run.
+    pub async fn kill(&self) -> Result<(), KillError> {
+        let pid = self.pid;
+        let signal_error = |source| KillError::Signal { pid, source };
+        let Some(pidfd) = self.open().map_err(signal_error)? else {
+            return Ok(());
+        };
+        send_kill(&pidfd).map_err(signal_error)?;
+        timeout(KILL_TIMEOUT, wait_for_exit(&pidfd)).await.map_err(|_| KillError::StillAlive { pid })
     }
 }
 

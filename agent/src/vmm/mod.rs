@@ -48,7 +48,7 @@ pub struct BootSpec {
     pub runtime_dir: PathBuf,
     /// Raw disk image, the guest's `/dev/vda`.
     pub disk: PathBuf,
-    /// Linux kernel (bzImage or ELF).
+    /// Linux kernel, as an ELF file (`vmlinux`).
     pub kernel: PathBuf,
     /// Initial RAM file system, with the guest daemon as `/init`.
     pub initramfs: PathBuf,

@@ -22,10 +22,10 @@ use tokio::{
     time::timeout,
 };
 
-use super::{VmRecord, VmmKind};
+use super::VmRecord;
 
 /// How long a killed process may take to be gone; it waits only for I/O that cannot be interrupted.
-const KILL_TIMEOUT: Duration = Duration::from_secs(30);
+pub(super) const KILL_TIMEOUT: Duration = Duration::from_secs(30);
 /// How long a console may take to answer.
 const CONSOLE_TIMEOUT: Duration = Duration::from_secs(5);
 
@@ -246,20 +246,6 @@ impl VmOwner {
     }
 }
 
-/// Kills the process of a record, whoever its parent is, and waits until it is dead.
-pub(super) async fn kill_record(record: &VmRecord) -> Result<(), KillError> {
-    let pid = record.process.pid;
-    if record.vmm == VmmKind::Simulated {
-        return Ok(());
-    }
-    let signal_error = |source| KillError::Signal { pid, source };
-    let Some(pidfd) = record.process.open().map_err(signal_error)? else {
-        return Ok(());
-    };
-    send_kill(&pidfd).map_err(signal_error)?;
-    timeout(KILL_TIMEOUT, wait_for_exit(&pidfd)).await.map_err(|_| KillError::StillAlive { pid })
-}
-
 pub(super) fn send_kill(pidfd: &OwnedFd) -> io::Result<()> {
     match pidfd_send_signal(pidfd, Signal::KILL) {
         Ok(()) | Err(rustix::io::Errno::SRCH) => Ok(()),
@@ -268,8 +254,12 @@ pub(super) fn send_kill(pidfd: &OwnedFd) -> io::Result<()> {
 }
 
 /// Returns when the process has ended; a pidfd turns readable then, for zombies and strangers as well.
+#[expect(unsafe_code, reason = "tokio cannot know that this descriptor is not closed behind its back")]
 pub(super) async fn wait_for_exit(pidfd: &OwnedFd) {
-    match AsyncFd::with_interest(pidfd.as_fd(), Interest::READABLE) {
+    // SAFETY: the descriptor is borrowed for as long as the registration exists, which ends with this call; an
+    // `OwnedFd` stays open, and the same, while it is borrowed.
+    let registered = unsafe { AsyncFd::register_with_interest(pidfd.as_fd(), Interest::READABLE) };
+    match registered {
         Ok(pidfd) => {
             // An error here means that the reactor is shutting down, and this task with it.
             if pidfd.readable().await.is_err() {

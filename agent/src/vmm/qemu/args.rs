@@ -25,7 +25,8 @@ pub(super) fn command_line(spec: &BootSpec, acceleration: &Acceleration, control
     args.flag("-nodefaults").flag("-no-user-config");
     args.pair("-display", "none");
     args.pair("-name", spec.id.to_string());
-    args.pair("-machine", "microvm,acpi=on,isa-serial=on,memory-backend=memory");
+    // ACPI, as it is how Debian's kernels find the devices. No option roms: an ELF kernel is entered directly.
+    args.pair("-machine", "microvm,acpi=on,isa-serial=on,x-option-roms=off,memory-backend=memory");
     args.pair("-accel", accel);
     args.pair("-cpu", cpu);
     args.pair("-smp", spec.vcpus.to_string());

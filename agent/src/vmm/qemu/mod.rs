@@ -29,7 +29,7 @@ use self::watch::{Watcher, reap};
 use super::{
     AdoptError, BootError, BootSpec, ExitReason, KillError, VmExit, VmProcess, VmRecord, Vmm, VmmKind,
     accel::{self, Acceleration},
-    process::{kill_record, wait_for_exit},
+    process::wait_for_exit,
     qmp::{Qmp, QmpError},
     spawn::{Detached, SpawnError, Started, VmmLog, fd_number, spawn},
 };
@@ -159,7 +159,7 @@ impl Vmm for Qemu {
     }
 
     async fn kill(&self, record: &VmRecord) -> Result<(), KillError> {
-        kill_record(record).await
+        record.process.kill().await
     }
 
     fn overhead_mb(&self) -> u64 {

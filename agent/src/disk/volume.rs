@@ -1,0 +1,303 @@
+//! Finding, making and closing the volume.
+
+use std::{
+    ffi::CString,
+    fs::{self, File},
+    io::{self, ErrorKind},
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use rustix::{
+    fs::{ioctl_ficlone, statvfs},
+    mount::{MountFlags, UnmountFlags, mount, unmount},
+};
+use tokio::{process::Command, task::spawn_blocking, time::Instant};
+
+use super::image::ImageError;
+
+/// How long a file system or a loop device may take to let go.
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(10);
+const CLOSE_INTERVAL: Duration = Duration::from_millis(20);
+/// Smallest file that `mkfs.xfs` makes a file system in.
+const MIN_SIZE: u64 = 512 << 20;
+
+/// The volume that holds images, disks and memory files. Cheap to clone; all futures are `Send`.
+#[derive(Debug, Clone)]
+pub struct Volume {
+    path: PathBuf,
+    data_dir: PathBuf,
+    loop_mounted: bool,
+}
+
+/// Why there is no volume.
+#[derive(Debug, thiserror::Error)]
+#[error("{action} {path}")]
+pub struct OpenVolumeError {
+    /// What was being done.
+    pub action: &'static str,
+    /// To which path.
+    pub path: PathBuf,
+    /// Why it failed.
+    #[source]
+    pub source: io::Error,
+}
+
+/// Why the volume is still there.
+#[derive(Debug, thiserror::Error)]
+#[error("{action} {path}")]
+pub struct CloseVolumeError {
+    /// What was being done.
+    pub action: &'static str,
+    /// To which path.
+    pub path: PathBuf,
+    /// Why it failed.
+    #[source]
+    pub source: io::Error,
+}
+
+fn failed(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> OpenVolumeError + use<> {
+    let path = path.to_owned();
+    move |source| OpenVolumeError { action, path, source }
+}
+
+impl Volume {
+    /// Opens the volume of a data folder, or makes it. `size_bytes` is the size of a loopback file that must be
+    /// made (at least 512 MiB are taken); it is sparse, and occupies what is used.
+    ///
+    /// # Errors
+    /// [`OpenVolumeError`]; a second call continues where the first one failed.
+    pub async fn open_or_create(data_dir: &Path, size_bytes: u64) -> Result<Self, OpenVolumeError> {
+        let data_dir = data_dir.canonicalize().map_err(failed("resolve", data_dir))?;
+        let path = data_dir.join("volume");
+        fs::create_dir_all(&path).map_err(failed("make", &path))?;
+        let file = data_dir.join("volume.xfs");
+        let volume = |loop_mounted| Self { path: path.clone(), data_dir: data_dir.clone(), loop_mounted };
+
+        if is_mounted(&path) {
+            return Ok(volume(true));
+        }
+        if !file.exists() {
+            if can_clone(&path).map_err(failed("try to clone a file in", &path))? {
+                return Ok(volume(false));
+            }
+            make_file_system(&file, size_bytes.max(MIN_SIZE))
+                .await
+                .map_err(failed("make a file system in", &file))?;
+        }
+        let device = attach(&file).await.map_err(failed("attach a loop device to", &file))?;
+        let target = path.clone();
+        let source = device.clone();
+        let mounted = spawn_blocking(move || mount_xfs(&source, &target)).await;
+        let mounted = mounted.unwrap_or_else(|error| Err(io::Error::other(error)));
+        // From now on the device goes with the mount; and if that failed, it goes now.
+        let detached = Self::detach(&device).await;
+        mounted.map_err(failed("mount", &path))?;
+        detached.map_err(failed("release the loop device of", &file))?;
+        tracing::info!(path = %path.display(), device = %device.display(), "volume mounted");
+        Ok(volume(true))
+    }
+
+    /// Folder in which the volume's files live.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Whether the volume is a loopback file system of ours.
+    pub fn is_loop_mounted(&self) -> bool {
+        self.loop_mounted
+    }
+
+    /// Bytes that can still be written: what the volume has free, and what the file system has that its file is on.
+    ///
+    /// # Errors
+    /// [`ImageError`] if the volume cannot be asked.
+    pub fn free_bytes(&self) -> Result<u64, ImageError> {
+        let free = |path: &Path| {
+            let failed =
+                |source| ImageError { action: "ask for the free space of", path: path.to_owned(), source };
+            let stat = statvfs(path).map_err(|error| failed(error.into()))?;
+            Ok(stat.f_bavail.saturating_mul(stat.f_frsize))
+        };
+        Ok(free(&self.path)?.min(free(&self.data_dir)?))
+    }
+
+    /// Unmounts the volume of a data folder and detaches its loop device; its files stay. Idempotent, and needs
+    /// no open volume, so that `wrenn down` can do it.
+    ///
+    /// # Errors
+    /// [`CloseVolumeError`], as long as something uses the volume.
+    pub async fn unmount(data_dir: &Path) -> Result<(), CloseVolumeError> {
+        let failed = |action, path: &Path| {
+            let path = path.to_owned();
+            move |source| CloseVolumeError { action, path, source }
+        };
+        let data_dir = match data_dir.canonicalize() {
+            Ok(data_dir) => data_dir,
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
+            Err(error) => return Err(failed("resolve", data_dir)(error)),
+        };
+        let path = data_dir.join("volume");
+        if is_mounted(&path) {
+            Self::unmount_path(&path).await.map_err(failed("unmount", &path))?;
+        }
+        for device in loops_over(&data_dir) {
+            Self::detach(&device).await.map_err(failed("detach", &device))?;
+        }
+        let deadline = Instant::now() + CLOSE_TIMEOUT;
+        while let Some(device) = loops_over(&data_dir).first() {
+            if Instant::now() > deadline {
+                return Err(failed("detach", device)(ErrorKind::ResourceBusy.into()));
+            }
+            tokio::time::sleep(CLOSE_INTERVAL).await;
+        }
+        Ok(())
+    }
+
+    /// Unmounts one mount point; waits a while for those who are just leaving it.
+    pub(crate) async fn unmount_path(path: &Path) -> io::Result<()> {
+        let deadline = Instant::now() + CLOSE_TIMEOUT;
+        loop {
+            let target = path.to_owned();
+            let outcome = spawn_blocking(move || unmount(target, UnmountFlags::NOFOLLOW)).await?;
+            match outcome {
+                // INVAL: not a mount point (any more).
+                Ok(()) | Err(rustix::io::Errno::INVAL | rustix::io::Errno::NOENT) => return Ok(()),
+                Err(rustix::io::Errno::BUSY) if Instant::now() < deadline => {
+                    tokio::time::sleep(CLOSE_INTERVAL).await;
+                }
+                Err(error) => return Err(error.into()),
+            }
+        }
+    }
+
+    /// Detaches a loop device; one in use goes when its last user does.
+    pub(crate) async fn detach(device: &Path) -> io::Result<()> {
+        match tool("losetup", [Path::new("--detach"), device]).await {
+            Err(_) if !is_attached(device) => Ok(()),
+            other => other,
+        }
+    }
+}
+
+/// Runs a program to its end; the error holds what it said.
+pub(super) async fn tool<A: AsRef<std::ffi::OsStr>>(
+    program: &str,
+    args: impl IntoIterator<Item = A>,
+) -> io::Result<()> {
+    tool_output(program, args).await.map(drop)
+}
+
+async fn tool_output<A: AsRef<std::ffi::OsStr>>(
+    program: &str,
+    args: impl IntoIterator<Item = A>,
+) -> io::Result<String> {
+    let mut command = Command::new(program);
+    command.args(args).stdin(std::process::Stdio::null());
+    let output = command
+        .output()
+        .await
+        .map_err(|error| io::Error::new(error.kind(), format!("{program}: {error}")))?;
+    if output.status.success() {
+        return Ok(String::from_utf8_lossy(&output.stdout).into_owned());
+    }
+    let said = String::from_utf8_lossy(&output.stderr);
+    Err(io::Error::other(format!("{program} failed ({}): {}", output.status, said.trim())))
+}
+
+/// Tries whether files of a folder can be cloned.
+fn can_clone(folder: &Path) -> io::Result<bool> {
+    let (from, to) = (folder.join(".clone-probe-1"), folder.join(".clone-probe-2"));
+    let attempt = || {
+        fs::write(&from, [1; 4096])?;
+        let cloned = ioctl_ficlone(File::create(&to)?, File::open(&from)?);
+        Ok(cloned.is_ok())
+    };
+    let outcome = attempt();
+    for probe in [from, to] {
+        let _ = fs::remove_file(probe);
+    }
+    outcome
+}
+
+/// Makes the loopback file; it gets its name only when it is complete.
+async fn make_file_system(file: &Path, size_bytes: u64) -> io::Result<()> {
+    let unfinished = file.with_extension("xfs.new");
+    let make = async {
+        let sparse = File::create(&unfinished)?;
+        sparse.set_len(size_bytes)?;
+        let options = ["-q", "-f", "-m", "reflink=1"].map(Path::new);
+        tool("mkfs.xfs", options.into_iter().chain([unfinished.as_path()])).await?;
+        sparse.sync_all()?;
+        fs::rename(&unfinished, file)
+    };
+    let outcome = make.await;
+    if outcome.is_err() {
+        let _ = fs::remove_file(&unfinished);
+    }
+    outcome
+}
+
+/// Attaches a loop device to a file, or finds the one that is attached already.
+async fn attach(file: &Path) -> io::Result<PathBuf> {
+    if let Some(device) = loops_over(file).into_iter().next() {
+        return Ok(device);
+    }
+    let args = ["--find", "--show", "--nooverlap"].map(Path::new);
+    let device = tool_output("losetup", args.into_iter().chain([file])).await?;
+    let device = PathBuf::from(device.trim());
+    // Saves caching everything twice; not every file system below can do it.
+    if let Err(error) = tool("losetup", [Path::new("--direct-io=on"), &device]).await {
+        tracing::info!(%error, "loop device without direct i/o");
+    }
+    Ok(device)
+}
+
+fn mount_xfs(device: &Path, target: &Path) -> io::Result<()> {
+    let flags = MountFlags::NOATIME | MountFlags::NOSUID | MountFlags::NODEV | MountFlags::NOEXEC;
+    // Deleted files shrink the sparse file; and a copy of a data folder mounts beside the original.
+    let options = CString::from(c"discard,nouuid");
+    mount(device, target, "xfs", flags, options.as_c_str()).map_err(io::Error::from)
+}
+
+fn is_mounted(path: &Path) -> bool {
+    let mountinfo = fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
+    mountinfo.lines().filter_map(|line| line.split(' ').nth(4)).any(|mount| unescape_mount(mount) == path)
+}
+
+/// A path as the kernel writes it into `mountinfo`, with blanks and backslashes as octal numbers.
+pub(crate) fn unescape_mount(text: &str) -> PathBuf {
+    let path =
+        text.replace("\\040", " ").replace("\\011", "\t").replace("\\012", "\n").replace("\\134", "\\");
+    PathBuf::from(path)
+}
+
+fn is_attached(device: &Path) -> bool {
+    let name = device.file_name().unwrap_or_default();
+    Path::new("/sys/block").join(name).join("loop/backing_file").exists()
+}
+
+/// Loop devices over a file, or over files in a folder.
+pub(crate) fn loops_over(path: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir("/sys/block").into_iter().flatten().flatten();
+    let is_over = |backing: &str| {
+        let backing = backing.trim_end_matches('\n');
+        Path::new(backing.strip_suffix(" (deleted)").unwrap_or(backing)).starts_with(path)
+    };
+    entries
+        .filter(|entry| {
+            fs::read_to_string(entry.path().join("loop/backing_file")).is_ok_and(|it| is_over(&it))
+        })
+        .map(|entry| Path::new("/dev").join(entry.file_name()))
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn mount_points_with_blanks_are_read() {
+        assert_eq!(unescape_mount("/a\\040b/\\134040"), Path::new("/a b/\\040"));
+    }
+}

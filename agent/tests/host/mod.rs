@@ -1,0 +1,97 @@
+//! What the tests of this folder share. They need root, and the programs below; they fail without.
+#![allow(dead_code, reason = "each test file uses a part")]
+
+use std::{
+    path::{Path, PathBuf},
+    process::Command,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use wrenn_agent::{
+    leftovers::Leftovers,
+    net::{Egress, Instance, PoolConfig, SlotPool},
+};
+
+/// How long anything may take on a busy machine.
+pub const PATIENCE: Duration = Duration::from_secs(120);
+
+/// Fails with words that help if the machine lacks what the tests need.
+pub fn require(programs: &[&str]) {
+    let is_root =
+        std::fs::metadata("/proc/self").map(|it| std::os::unix::fs::MetadataExt::uid(&it)).ok() == Some(0);
+    assert!(is_root, "these tests make namespaces, mounts and machines: run them as root (scripts/test)");
+    for program in programs {
+        let found =
+            ["/usr/sbin", "/usr/bin", "/sbin", "/bin"].iter().any(|it| Path::new(it).join(program).exists());
+        assert!(found, "{program} is not installed (scripts/test installs it)");
+    }
+}
+
+/// A data folder that is emptied of everything on the host before it goes, also when the test fails.
+pub struct DataDir(pub PathBuf);
+
+impl DataDir {
+    pub fn new(name: &str) -> Self {
+        let path = std::env::temp_dir().join(format!("wrenn-test-{name}-{}", std::process::id()));
+        std::fs::create_dir_all(&path).expect("data folder");
+        Self(path.canonicalize().expect("data folder"))
+    }
+
+    /// Everything of this installation on the host.
+    pub fn leftovers(&self) -> Leftovers {
+        Leftovers::scan(&self.0)
+    }
+
+    /// Fails if anything but the installation's runtime folder is on the host.
+    pub fn assert_clean(&self) {
+        let left = Leftovers { runtime_dirs: Vec::new(), ..self.leftovers() };
+        assert!(left.is_empty(), "left on the host: {left:#?}");
+    }
+}
+
+impl Drop for DataDir {
+    fn drop(&mut self) {
+        let folder = self.0.clone();
+        // A runtime of its own: the test's may be unwinding.
+        let cleaning = std::thread::spawn(move || {
+            let runtime =
+                tokio::runtime::Builder::new_current_thread().enable_all().build().expect("runtime");
+            let outcome = runtime.block_on(Leftovers::scan(&folder).clean());
+            let _ = std::fs::remove_dir_all(&folder);
+            outcome
+        });
+        let outcome = cleaning.join().expect("cleaning");
+        if !std::thread::panicking() {
+            outcome.expect("everything can be removed");
+        }
+    }
+}
+
+/// Claims a number for a data folder; tries again while the claim of a dropped instance is being released.
+pub async fn claim(data: &DataDir) -> Arc<Instance> {
+    Arc::new(Instance::claim(&data.0).expect("claim"))
+}
+
+/// A pool that makes `ahead` slots.
+pub async fn pool(instance: &Arc<Instance>, ahead: usize) -> SlotPool {
+    let config = PoolConfig { ahead, egress: Egress::default(), keep: [].into() };
+    SlotPool::start(instance.clone(), config).await.expect("pool")
+}
+
+/// Waits until a condition holds.
+pub async fn eventually(what: &str, mut condition: impl AsyncFnMut() -> bool) {
+    let deadline = Instant::now() + PATIENCE;
+    while !condition().await {
+        assert!(Instant::now() < deadline, "{what}: not within {PATIENCE:?}");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+/// Runs a program and returns what it printed; fails if it does.
+pub fn run(program: &str, args: &[&str]) -> String {
+    let output =
+        Command::new(program).args(args).output().unwrap_or_else(|error| panic!("{program}: {error}"));
+    assert!(output.status.success(), "{program} {args:?}: {}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}

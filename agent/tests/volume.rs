@@ -1,0 +1,106 @@
+//! The volume on this machine's real file systems.
+
+mod host;
+
+use std::{fs, os::unix::fs::MetadataExt};
+
+use host::{DataDir, require, run};
+use wrenn_agent::disk::Volume;
+
+const SIZE: u64 = 1 << 30;
+
+fn required() {
+    require(&["mkfs.xfs", "losetup", "resize2fs", "e2fsck", "mkfs.ext4"]);
+}
+
+#[tokio::test]
+async fn a_volume_is_made_reopened_and_leaves_nothing() {
+    required();
+    let data = DataDir::new("volume");
+    let volume = Volume::open_or_create(&data.0, SIZE).await.expect("make");
+    assert!(volume.free_bytes().expect("free space") > SIZE / 2);
+    let file = volume.path().join("file");
+    fs::write(&file, "kept").expect("write");
+    if volume.is_loop_mounted() {
+        let left = data.leftovers();
+        assert_eq!((left.mounts.len(), left.loops.len()), (1, 1), "{left:?}");
+    }
+
+    let again = Volume::open_or_create(&data.0, SIZE).await.expect("open the open one");
+    assert_eq!(fs::read_to_string(again.path().join("file")).expect("read"), "kept");
+    for _ in 0..2 {
+        Volume::unmount(&data.0).await.expect("unmount, also twice");
+        data.assert_clean();
+    }
+    Volume::open_or_create(&data.0, SIZE).await.expect("open after unmount");
+    assert_eq!(fs::read_to_string(&file).expect("read"), "kept");
+    Volume::unmount(&data.0).await.expect("unmount");
+    data.assert_clean();
+}
+
+#[tokio::test]
+async fn a_loop_device_left_by_a_crash_is_used_again() {
+    required();
+    let data = DataDir::new("volume-crash");
+    let volume = Volume::open_or_create(&data.0, SIZE).await.expect("make");
+    if !volume.is_loop_mounted() {
+        return;
+    }
+    Volume::unmount(&data.0).await.expect("unmount");
+    let file = data.0.join("volume.xfs");
+    run("losetup", &["--find", "--show", file.to_str().expect("path")]);
+    Volume::open_or_create(&data.0, SIZE).await.expect("open");
+    assert_eq!(data.leftovers().loops.len(), 1);
+    Volume::unmount(&data.0).await.expect("unmount");
+    data.assert_clean();
+}
+
+#[tokio::test]
+async fn a_volume_in_use_is_not_unmounted_behind_its_users_back() {
+    required();
+    let data = DataDir::new("volume-busy");
+    let volume = Volume::open_or_create(&data.0, SIZE).await.expect("make");
+    if !volume.is_loop_mounted() {
+        return;
+    }
+    let user = fs::File::create(volume.path().join("file")).expect("create");
+    Volume::unmount(&data.0).await.expect_err("in use");
+    drop(user);
+    Volume::unmount(&data.0).await.expect("no longer in use");
+    data.assert_clean();
+}
+
+#[tokio::test]
+async fn images_are_imported_cloned_and_grown() {
+    required();
+    let data = DataDir::new("images");
+    let source = data.0.join("source.ext4");
+    fs::File::create(&source).expect("create").set_len(64 << 20).expect("length");
+    run("mkfs.ext4", &["-q", "-F", source.to_str().expect("path")]);
+    let volume = Volume::open_or_create(&data.0, SIZE).await.expect("make");
+
+    let image = volume.path().join("image.ext4");
+    volume.import(&source, &image).await.expect("import");
+    let occupied = fs::metadata(&image).expect("metadata").blocks() * 512;
+    assert!(occupied < 16 << 20, "an import stays sparse, this one occupies {occupied}");
+
+    let disk = volume.path().join("disk.ext4");
+    volume.clone_file(&image, &disk).await.expect("clone");
+    volume.clone_file(&image, &disk).await.expect_err("a clone replaces nothing");
+    // Twice: the second finds nothing to do.
+    for _ in 0..2 {
+        volume.grow_ext4(&disk, 512).await.expect("grow");
+        assert_eq!(fs::metadata(&disk).expect("metadata").len(), 512 << 20);
+    }
+    run("e2fsck", &["-f", "-n", disk.to_str().expect("path")]);
+    let told = run("dumpe2fs", &["-h", disk.to_str().expect("path")]);
+    let blocks = told.lines().find_map(|line| line.strip_prefix("Block count:")).expect("block count").trim();
+    let size = told.lines().find_map(|line| line.strip_prefix("Block size:")).expect("block size").trim();
+    assert_eq!(blocks.parse::<u64>().expect("count") * size.parse::<u64>().expect("size"), 512 << 20);
+    volume.grow_ext4(&disk, 100).await.expect("smaller than it is: stays");
+    assert_eq!(fs::metadata(&disk).expect("metadata").len(), 512 << 20);
+    assert_eq!(fs::metadata(&image).expect("metadata").len(), 64 << 20, "the original is untouched");
+
+    Volume::unmount(&data.0).await.expect("unmount");
+    data.assert_clean();
+}
