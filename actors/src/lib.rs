@@ -1,1 +1,44 @@
-//! actors
+//! The actors of the control plane.
+//!
+//! ```text
+//!   REST ──▶ ControlPlane ──▶ Placement ──▶ SandboxActor ⇄ HostConnection ⇄ agent's stream
+//!                  │              (one)        (one each)     (one each)
+//!                  └──▶ TunnelDesk ◀── agent's tunnels
+//! ```
+//!
+//! | part | what it owns |
+//! |---|---|
+//! | [`sandbox`] | the state machine as a pure function, and the one writer of each sandbox's lifecycle |
+//! | [`host`] | what is known of each host, and the way to it |
+//! | [`placement`] | what is promised of each host |
+//! | [`tunnel`] | sessions between clients and machines |
+//!
+//! Reads go straight to the store; everything that changes a sandbox goes through [`ControlPlane`].
+//!
+//! All truth is in Postgres: every actor can be thrown away at any moment and made again from its row. So a
+//! panic, a restart of the server and the return of a host are the same thing seen from here, see
+//! [`sandbox`]. An operation belongs to the sandbox's actor and not to the request that asked for it: a client
+//! that leaves changes nothing.
+//!
+//! Actors run on arbiters of their own (threads with one event loop each), apart from those that serve HTTP.
+//! A connection to Postgres is driven by the event loop on which it was opened, whoever borrows it from the
+//! pool later; arbiters live as long as the process, and one that hangs is reported by the watchdog.
+
+pub mod config;
+mod control_plane;
+mod errors;
+pub mod host;
+pub mod placement;
+mod retry;
+pub mod sandbox;
+mod shared;
+pub mod tunnel;
+
+pub use config::{Config, FaultInjection};
+pub use control_plane::{ControlPlane, Health, Metrics, Victim};
+pub use errors::{
+    AttachError, CreateError, DestroyError, ExecOpenError, InjectError, OperateError, SessionError,
+    StartError, WaitError,
+};
+pub use sandbox::Until;
+pub use tunnel::{ExecSession, TunnelAcceptor};

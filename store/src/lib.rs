@@ -18,6 +18,7 @@ pub mod hosts;
 pub mod lifecycle;
 pub mod sandboxes;
 pub mod settings;
+pub mod statistics;
 pub mod teams;
 pub mod templates;
 pub mod users;
@@ -40,6 +41,13 @@ pub enum StoreError {
         /// The value found.
         value: String,
     },
+}
+
+impl StoreError {
+    /// Returns true if the database refused the statement, so that it certainly changed nothing.
+    pub fn changed_nothing(&self) -> bool {
+        matches!(self, Self::Database(sqlx::Error::Database(_)))
+    }
 }
 
 /// Why the database could not be opened.

@@ -1,0 +1,73 @@
+//! What an operator, or a test, can choose about the control plane's actors.
+
+use std::time::Duration;
+
+/// Whether faults may be injected on purpose.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum FaultInjection {
+    /// They may not; every request for one is refused.
+    #[default]
+    Off,
+    /// They may, for tests.
+    On,
+}
+
+/// How many times over a host's resources may be promised.
+///
+/// Memory is never promised twice: a sandbox keeps what it touched. Processors are shared in time. Disks
+/// are sparse and share their template's blocks, so most of what is promised is never written; what is
+/// really free is watched by `disk_reserve_mb`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Overcommit {
+    /// vCPUs per processor.
+    pub cpu: u32,
+    /// Promised per existing megabyte of disk.
+    pub disk: u32,
+    /// A host that has less disk than this really free takes no new sandbox.
+    pub disk_reserve_mb: u64,
+}
+
+impl Default for Overcommit {
+    fn default() -> Self {
+        Self { cpu: 4, disk: 8, disk_reserve_mb: 1024 }
+    }
+}
+
+/// What an operator, or a test, can choose about the control plane's actors.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Config {
+    /// Threads that sandboxes and host connections are spread over.
+    pub arbiters: usize,
+    /// How often an agent shall say that it lives.
+    pub heartbeat_interval: Duration,
+    /// An attached agent that was silent for so long is cut off.
+    pub silent_after: Duration,
+    /// A host that was not heard of for so long is unreachable, its sandboxes missing.
+    pub unreachable_after: Duration,
+    /// How long destroying waits for a host that is not attached, before it says so.
+    pub away_wait: Duration,
+    /// How long an agent may take to open a tunnel.
+    pub tunnel_open_within: Duration,
+    /// `last_active_at` is written at most once in this time.
+    pub touch_interval: Duration,
+    /// How many times over resources may be promised.
+    pub overcommit: Overcommit,
+    /// Whether faults may be injected on purpose.
+    pub fault_injection: FaultInjection,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            arbiters: std::thread::available_parallelism().map_or(2, |cores| cores.get().clamp(2, 8)),
+            heartbeat_interval: Duration::from_secs(10),
+            silent_after: Duration::from_secs(30),
+            unreachable_after: Duration::from_secs(90),
+            away_wait: Duration::from_secs(5),
+            tunnel_open_within: Duration::from_secs(10),
+            touch_interval: Duration::from_secs(5),
+            overcommit: Overcommit::default(),
+            fault_injection: FaultInjection::Off,
+        }
+    }
+}

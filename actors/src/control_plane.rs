@@ -1,0 +1,359 @@
+//! The handle through which REST and the agents' endpoint reach the actors.
+
+use std::{fmt, future::Future, sync::Arc, time::Duration};
+
+use actix::{Handler, Message};
+use tokio::{
+    sync::{mpsc, oneshot},
+    time::{Instant, timeout, timeout_at},
+};
+use wrenn_proto::{
+    agent::{AgentHello, ServerFrame},
+    guest::{ExecInput, ExecStart, exec_input},
+    ids::{HostId, SandboxId, TunnelId},
+};
+use wrenn_store::{
+    Store,
+    lifecycle::{End, Operation},
+    sandboxes::{NewSandbox, Sandbox},
+};
+use wrenn_supervision::{
+    ArbiterPool, CallError, MetricsSnapshot, Root, Watchdog, WatchdogConfig, call, call_within,
+    metrics_snapshot,
+};
+
+use crate::{
+    AttachError, CreateError, DestroyError, ExecOpenError, InjectError, OperateError, StartError, WaitError,
+    config::{Config, FaultInjection},
+    host::{self, AgentLink, Attach, OpenTunnel, Retire, board::HostView},
+    placement::Admit,
+    sandbox::{self, ExecTarget, Operate, OperateFailure, PrepareExec, SandboxActor, Until, Wait},
+    shared::Shared,
+    tunnel::{ExecSession, Opened, TunnelAcceptor},
+};
+
+/// How long a question that needs no host may take.
+const ANSWER_WITHIN: Duration = Duration::from_secs(30);
+
+/// The running actors; clones share them. Can be used from any thread and any runtime.
+#[derive(Clone)]
+pub struct ControlPlane {
+    shared: Arc<Shared>,
+    /// Stops with the last clone.
+    _watchdog: Arc<Watchdog>,
+}
+
+/// How the control plane is doing.
+#[derive(Debug, Clone)]
+pub struct Health {
+    /// Why the database does not answer; none if it does.
+    pub database: Option<String>,
+    /// Hosts whose agent is attached.
+    pub hosts_online: usize,
+    /// All hosts that have an actor.
+    pub hosts_total: usize,
+    /// Everything that is wrong, in words; empty if nothing is.
+    pub problems: Vec<String>,
+}
+
+/// Numbers about the actors.
+#[derive(Debug, Clone)]
+pub struct Metrics {
+    /// Starts, restarts, panics and so on, per kind of actor, for the whole process.
+    pub supervision: MetricsSnapshot,
+    /// Sandboxes whose actor lives.
+    pub sandbox_actors: usize,
+    /// How every host is doing.
+    pub hosts: Vec<HostView>,
+    /// Tunnels that wait for their agent.
+    pub tunnels_opening: usize,
+    /// Actors per thread.
+    pub arbiters: Vec<(String, usize)>,
+}
+
+/// Whose next message shall panic.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Victim {
+    /// The actor of a sandbox.
+    Sandbox(SandboxId),
+    /// The connection of a host.
+    Host(HostId),
+}
+
+impl ControlPlane {
+    /// Starts the actors, and takes up whatever the last run left in flight.
+    ///
+    /// Must be called on a thread of an actix system, whose arbiters the actors' threads become. If placement
+    /// fails for good, `root` decides what happens to the process.
+    ///
+    /// # Errors
+    /// See [`StartError`]; nothing is left running then.
+    pub async fn start(store: Store, config: Config, root: &Root) -> Result<Self, StartError> {
+        let hosts = store.host_list().await.map_err(StartError::Store)?;
+        let arbiters = ArbiterPool::named("actors", config.arbiters).map_err(StartError::Arbiters)?;
+        // It counts and logs; to end the process would harm those who do not hang.
+        let watchdog = Watchdog::start(WatchdogConfig::default(), |_| {}).map_err(StartError::Watchdog)?;
+        let shared = Arc::new(Shared::new(store, config, arbiters));
+        shared.start_placement(root);
+        for host in hosts {
+            shared.host(host.id);
+        }
+        Ok(Self { shared, _watchdog: Arc::new(watchdog) })
+    }
+
+    /// Ends all actors. Machines live on; what is in flight is taken up by the next start.
+    pub async fn shutdown(&self) {
+        self.shared.end_actors().await;
+    }
+
+    /// Returns the way to the database.
+    pub fn store(&self) -> &Store {
+        &self.shared.store
+    }
+
+    /// Chooses a host, writes the row and begins the start; does not wait for the machine.
+    ///
+    /// The caller has checked that the template exists and that the sizes are in range.
+    ///
+    /// # Errors
+    /// See [`CreateError`].
+    pub async fn sandbox_create(&self, new: NewSandbox) -> Result<Sandbox, CreateError> {
+        call_within(&self.shared.placement(), Admit(new), ANSWER_WITHIN)
+            .await
+            .map_err(CreateError::Unanswered)?
+    }
+
+    /// Waits until a sandbox is in the state that `until` names, for at most `within`.
+    ///
+    /// A sandbox that failed is settled, too: look at its status.
+    ///
+    /// # Errors
+    /// See [`WaitError`].
+    pub async fn sandbox_wait(
+        &self,
+        id: SandboxId,
+        until: Until,
+        within: Duration,
+    ) -> Result<Sandbox, WaitError> {
+        let deadline = Instant::now() + within;
+        let wait = async {
+            loop {
+                let (reply, answer) = oneshot::channel();
+                let asked = call(&self.shared.sandbox(id), Wait { until, reply }).await;
+                match (asked, answer.await) {
+                    (_, Ok(Some(row))) => return Ok(row),
+                    (_, Ok(None)) => return Err(WaitError::NotFound(id)),
+                    (Err(CallError::Full), Err(_)) => return Err(WaitError::Unanswered(id, CallError::Full)),
+                    // The actor ended, or lost this one request; asking again has no effect of its own.
+                    (_, Err(_)) => tokio::time::sleep(Duration::from_millis(50)).await,
+                }
+            }
+        };
+        timeout_at(deadline, wait).await.unwrap_or(Err(WaitError::TimedOut(id)))
+    }
+
+    /// Asks for a sandbox's end and waits for it, for at most `within`; asking twice is the same as once.
+    ///
+    /// If its host is not attached the answer comes earlier, after `away_wait` of the configuration.
+    ///
+    /// # Errors
+    /// See [`DestroyError`].
+    pub async fn sandbox_destroy(&self, id: SandboxId, within: Duration) -> Result<Sandbox, DestroyError> {
+        let deadline = Instant::now() + within;
+        let begun = self.sandbox_operate(id, Operation::Destroying).await;
+        let host = match begun {
+            Ok(row) if row.lifecycle.end == End::Reached => return Ok(row),
+            Ok(row) => row.host_id,
+            Err(OperateError::NotFound(id)) => return Err(DestroyError::NotFound(id)),
+            Err(OperateError::Store(error)) => return Err(DestroyError::Store(error)),
+            Err(OperateError::Unanswered(id, error)) => return Err(DestroyError::Unanswered(id, error)),
+            Err(OperateError::Refused(refusal)) => return Err(DestroyError::Failed(refusal.to_string())),
+        };
+        // A host that just lost its link is back in a moment; one that is not is not waited for.
+        let patience = self.shared.config.away_wait.min(within);
+        let mut waited = self.sandbox_wait(id, Until::Gone, patience).await;
+        if matches!(waited, Err(WaitError::TimedOut(_))) {
+            if !self.shared.board.is_online(host) {
+                let can_return =
+                    self.shared.store.host_can_return(host).await.map_err(DestroyError::Store)?;
+                if can_return {
+                    return Err(DestroyError::HostAway { sandbox: id, host });
+                }
+                self.shared.host(host).do_send(Retire);
+            }
+            let rest = deadline.saturating_duration_since(Instant::now());
+            waited = self.sandbox_wait(id, Until::Gone, rest).await;
+        }
+        match waited {
+            Ok(row) if row.lifecycle.end == End::Reached => Ok(row),
+            Ok(row) => Err(DestroyError::Failed(row.lifecycle.last_error.unwrap_or_default())),
+            Err(WaitError::NotFound(id)) => Err(DestroyError::NotFound(id)),
+            Err(WaitError::TimedOut(id)) if self.shared.board.is_online(host) => {
+                Err(DestroyError::TimedOut(id))
+            }
+            Err(WaitError::TimedOut(sandbox)) => Err(DestroyError::HostAway { sandbox, host }),
+            Err(WaitError::Unanswered(id, error)) => Err(DestroyError::Unanswered(id, error)),
+        }
+    }
+
+    /// Begins an operation; does not wait for its end.
+    ///
+    /// # Errors
+    /// See [`OperateError`]. This version offers `destroying` only, and refuses the others by name.
+    pub async fn sandbox_operate(&self, id: SandboxId, wanted: Operation) -> Result<Sandbox, OperateError> {
+        let answer = self
+            .ask_sandbox(id, || Operate(wanted))
+            .await
+            .map_err(|error| OperateError::Unanswered(id, error))?;
+        answer.map_err(|failure| match failure {
+            OperateFailure::NotFound => OperateError::NotFound(id),
+            OperateFailure::Refused(refusal) => OperateError::Refused(refusal),
+            OperateFailure::Store(error) => OperateError::Store(error),
+            OperateFailure::Overtaken => OperateError::Unanswered(id, CallError::MayHaveExecuted),
+        })
+    }
+
+    /// Runs a command in a running sandbox; returns when the host is connected to the machine.
+    ///
+    /// # Errors
+    /// See [`ExecOpenError`]; the command was not started then.
+    pub async fn exec_open(&self, id: SandboxId, start: ExecStart) -> Result<ExecSession, ExecOpenError> {
+        let host = match self.ask_sandbox(id, || PrepareExec).await.map_err(ExecOpenError::Unanswered)? {
+            ExecTarget::On(host) => host,
+            ExecTarget::NotFound => return Err(ExecOpenError::NotFound(id)),
+            ExecTarget::NotRunning(lifecycle) => {
+                let (status, operation) = (lifecycle.status, lifecycle.operation);
+                return Err(ExecOpenError::InvalidState { status, operation });
+            }
+        };
+        let within = self.shared.config.tunnel_open_within;
+        let mut ticket = self.shared.desk.expect(host);
+        let asked = OpenTunnel { tunnel: ticket.id, sandbox: id };
+        call_within(&self.shared.host(host), asked, within)
+            .await
+            .map_err(ExecOpenError::Unanswered)?
+            .map_err(|host::HostAway| ExecOpenError::HostUnavailable(host))?;
+        let session = match timeout(within, ticket.opened()).await {
+            Ok(Some(Opened::Session(session))) => session,
+            Ok(Some(Opened::Refused(error))) => {
+                return Err(ExecOpenError::Refused { kind: error.kind(), message: error.message });
+            }
+            Ok(None) => return Err(ExecOpenError::HostUnavailable(host)),
+            Err(_) => return Err(ExecOpenError::TimedOut(host)),
+        };
+        let first = ExecInput { input: Some(exec_input::Input::Start(start)) };
+        // A session that ended already says so in its events.
+        let _ = session.input.send(first).await;
+        Ok(session)
+    }
+
+    /// Returns how every host is doing, sorted by id.
+    pub fn hosts_snapshot(&self) -> Vec<HostView> {
+        self.shared.board.snapshot()
+    }
+
+    /// Finds out how the control plane is doing.
+    pub async fn health(&self) -> Health {
+        let database = match timeout(Duration::from_secs(2), self.shared.store.ping()).await {
+            Ok(Ok(())) => None,
+            Ok(Err(error)) => Some(error.to_string()),
+            Err(_) => Some("the database does not answer in time".to_owned()),
+        };
+        let hosts = self.shared.board.snapshot();
+        let hosts_online = hosts.iter().filter(|host| host.agent.is_some()).count();
+        let mut problems: Vec<String> = database.iter().cloned().collect();
+        if hosts_online == 0 {
+            problems.push("no host is attached".to_owned());
+        }
+        Health { database, hosts_online, hosts_total: hosts.len(), problems }
+    }
+
+    /// Returns numbers about the actors.
+    pub fn metrics(&self) -> Metrics {
+        Metrics {
+            supervision: metrics_snapshot(),
+            sandbox_actors: self.shared.sandboxes.len(),
+            hosts: self.shared.board.snapshot(),
+            tunnels_opening: self.shared.desk.len(),
+            arbiters: self.shared.loads(),
+        }
+    }
+
+    /// Takes a host's stream whose token was checked and whose hello was read. Frames for the agent go to
+    /// `outgoing`; the first is a `Welcome`.
+    ///
+    /// # Errors
+    /// See [`AttachError`].
+    pub async fn agent_attach(
+        &self,
+        host: HostId,
+        hello: AgentHello,
+        outgoing: mpsc::Sender<ServerFrame>,
+    ) -> Result<AgentLink, AttachError> {
+        call_within(&self.shared.host(host), Attach { hello, outgoing }, ANSWER_WITHIN)
+            .await
+            .map_err(|error| AttachError::Unanswered(host, error))?
+    }
+
+    /// Takes a tunnel that a host opened; none if nobody asked that host for one with this id.
+    pub fn tunnel_accept(&self, host: HostId, tunnel: TunnelId) -> Option<TunnelAcceptor> {
+        self.shared.desk.accept(host, tunnel)
+    }
+
+    /// Makes an actor's handler panic, to see what that costs; waits until it has.
+    ///
+    /// # Errors
+    /// See [`InjectError`].
+    pub async fn inject_panic(&self, victim: Victim) -> Result<(), InjectError> {
+        if self.shared.config.fault_injection == FaultInjection::Off {
+            return Err(InjectError::Off);
+        }
+        // The answer is that there is none.
+        match victim {
+            Victim::Sandbox(id) => {
+                let addr = self.shared.sandboxes.get(&id).ok_or(InjectError::NotFound)?;
+                let _ = call(&addr, sandbox::InjectPanic).await;
+            }
+            Victim::Host(id) => {
+                let addr = self.shared.hosts.get(&id).ok_or(InjectError::NotFound)?;
+                let _ = call(&addr, host::InjectPanic).await;
+            }
+        }
+        Ok(())
+    }
+
+    /// Asks a sandbox's actor; once more if it had just ended, which only means that it had nothing to do.
+    async fn ask_sandbox<M>(&self, id: SandboxId, message: impl Fn() -> M) -> Result<M::Result, CallError>
+    where
+        M: Message + Send + 'static,
+        M::Result: Send,
+        SandboxActor: Handler<M>,
+        <SandboxActor as actix::Actor>::Context: actix::dev::ToEnvelope<SandboxActor, M>,
+    {
+        let ask = || call_within_owned(self.shared.clone(), id, message());
+        match ask().await {
+            Err(CallError::NotDelivered) => ask().await,
+            answer => answer,
+        }
+    }
+}
+
+fn call_within_owned<M>(
+    shared: Arc<Shared>,
+    id: SandboxId,
+    message: M,
+) -> impl Future<Output = Result<M::Result, CallError>>
+where
+    M: Message + Send + 'static,
+    M::Result: Send,
+    SandboxActor: Handler<M>,
+    <SandboxActor as actix::Actor>::Context: actix::dev::ToEnvelope<SandboxActor, M>,
+{
+    async move { call_within(&shared.sandbox(id), message, ANSWER_WITHIN).await }
+}
+
+impl fmt::Debug for ControlPlane {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ControlPlane").field("config", &self.shared.config).finish_non_exhaustive()
+    }
+}

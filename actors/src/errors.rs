@@ -1,0 +1,184 @@
+//! Why an operation of the control plane failed: one type per operation.
+
+use wrenn_proto::{
+    agent::TunnelErrorKind,
+    ids::{HostId, SandboxId},
+};
+use wrenn_store::{
+    StoreError,
+    lifecycle::{Operation, SandboxStatus},
+};
+use wrenn_supervision::CallError;
+
+use crate::{placement::Shortage, sandbox::Refusal};
+
+/// Why the control plane could not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The threads for the actors could not be made.
+    #[error("cannot start the actors' threads")]
+    Arbiters(#[source] wrenn_supervision::PoolError),
+    /// What is to be taken up again could not be read.
+    #[error("cannot read what the last run left")]
+    Store(#[source] StoreError),
+    /// The thread that watches the others could not be made.
+    #[error("cannot start the watchdog")]
+    Watchdog(#[source] std::io::Error),
+}
+
+/// Why a sandbox was not created. Nothing is left of it, except after `Unanswered`.
+#[derive(Debug, thiserror::Error)]
+pub enum CreateError {
+    /// No host that the team may use is attached.
+    #[error("no host is available")]
+    NoHost,
+    /// There are hosts, and none has room for it.
+    #[error("no host has room: {0}")]
+    NothingFits(Shortage),
+    /// The row could not be written, for example because a size is out of range.
+    #[error("cannot write the new sandbox")]
+    Store(#[source] StoreError),
+    /// The placement actor did not answer; if the sandbox was made it is in the list.
+    #[error("placement failed")]
+    Unanswered(#[source] CallError),
+}
+
+/// Why waiting for a sandbox ended without what was waited for.
+#[derive(Debug, thiserror::Error)]
+pub enum WaitError {
+    /// There is no such sandbox.
+    #[error("there is no sandbox {0}")]
+    NotFound(SandboxId),
+    /// The time is over; the sandbox goes on.
+    #[error("sandbox {0} did not settle in time")]
+    TimedOut(SandboxId),
+    /// Its actor failed again and again; the sandbox goes on.
+    #[error("the actor of sandbox {0} does not answer")]
+    Unanswered(SandboxId, #[source] CallError),
+}
+
+/// Why a sandbox is not known to be gone. Except after `NotFound` and `Failed` it will be
+/// gone once its host can be reached and the database answers.
+#[derive(Debug, thiserror::Error)]
+pub enum DestroyError {
+    /// There is no such sandbox.
+    #[error("there is no sandbox {0}")]
+    NotFound(SandboxId),
+    /// Its host is not attached; what is left is done when it is back.
+    #[error("host {host} is away; sandbox {sandbox} will be removed when it is back")]
+    HostAway {
+        /// Which sandbox.
+        sandbox: SandboxId,
+        /// Its host.
+        host: HostId,
+    },
+    /// Its host tried and failed; asking again tries again.
+    #[error("the host could not remove the machine: {0}")]
+    Failed(String),
+    /// The time is over; the removal goes on.
+    #[error("sandbox {0} was not removed in time; its removal goes on")]
+    TimedOut(SandboxId),
+    /// Its row could not be read or written.
+    #[error("cannot read or write the sandbox")]
+    Store(#[source] StoreError),
+    /// Its actor failed while it handled the request, which may have been executed.
+    #[error("the actor of sandbox {0} did not answer")]
+    Unanswered(SandboxId, #[source] CallError),
+}
+
+/// Why a command cannot be run in a sandbox.
+#[derive(Debug, thiserror::Error)]
+pub enum ExecOpenError {
+    /// There is no such sandbox.
+    #[error("there is no sandbox {0}")]
+    NotFound(SandboxId),
+    /// It does not run, or not settled.
+    #[error("the sandbox is {status}{}", .operation.map(|operation| format!(" ({operation})")).unwrap_or_default())]
+    InvalidState {
+        /// Its settled state.
+        status: SandboxStatus,
+        /// What is in flight.
+        operation: Option<Operation>,
+    },
+    /// Its host is not attached, or has too much to do.
+    #[error("host {0} is not available")]
+    HostUnavailable(HostId),
+    /// The host could not open the way to the machine.
+    #[error("the host could not reach the machine: {message}")]
+    Refused {
+        /// What is wrong.
+        kind: TunnelErrorKind,
+        /// For people.
+        message: String,
+    },
+    /// The host did not open the way in time.
+    #[error("host {0} did not answer in time")]
+    TimedOut(HostId),
+    /// The row could not be read.
+    #[error("cannot read the sandbox")]
+    Store(#[source] StoreError),
+    /// An actor failed while it handled the request; the command was not started.
+    #[error("an actor did not answer")]
+    Unanswered(#[source] CallError),
+}
+
+/// Why a session ended before the command did.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum SessionError {
+    /// The machine, or its guest, failed.
+    #[error("the machine failed: {message}")]
+    Machine {
+        /// What is wrong.
+        kind: TunnelErrorKind,
+        /// For people.
+        message: String,
+    },
+    /// The link to the host ended; what became of the command is not known.
+    #[error("the link to the host was lost")]
+    LinkLost,
+}
+
+/// Why an operation was not begun.
+#[derive(Debug, thiserror::Error)]
+pub enum OperateError {
+    /// There is no such sandbox.
+    #[error("there is no sandbox {0}")]
+    NotFound(SandboxId),
+    /// The state machine refused it; nothing changed.
+    #[error(transparent)]
+    Refused(Refusal),
+    /// Its row could not be read or written.
+    #[error("cannot read or write the sandbox")]
+    Store(#[source] StoreError),
+    /// Its actor failed while it handled the request, which may have been executed.
+    #[error("the actor of sandbox {0} did not answer")]
+    Unanswered(SandboxId, #[source] CallError),
+}
+
+/// Why an agent may not attach.
+#[derive(Debug, thiserror::Error)]
+pub enum AttachError {
+    /// It says that it is another host than the one whose token it shows.
+    #[error("the hello names another host than the token")]
+    WrongHost,
+    /// There is no such host any more.
+    #[error("there is no host {0}")]
+    NotFound(HostId),
+    /// The database did not answer; trying again helps.
+    #[error("cannot write that host {0} attached")]
+    Store(HostId, #[source] StoreError),
+    /// The host's actor failed meanwhile; trying again helps.
+    #[error("the actor of host {0} did not answer")]
+    Unanswered(HostId, #[source] CallError),
+}
+
+/// Why a fault was not injected.
+#[derive(Debug, thiserror::Error)]
+pub enum InjectError {
+    /// The configuration does not allow it.
+    #[error("fault injection is off")]
+    Off,
+    /// There is no such actor.
+    #[error("there is no such actor")]
+    NotFound,
+}

@@ -1,0 +1,482 @@
+//! The actor that stands for a host, attached or not, as long as its record lives.
+//!
+//! ```text
+//!            commands, tunnels                    frames (bounded)
+//!  sandboxes ────────────────▶ HostConnection ══════════════════════▶ agent
+//!            ◀────────────────      │    ▲                              │
+//!            outcomes, reports      ▼    └──────── FromAgent ◀══════════┘
+//!                                 board          one at a time
+//! ```
+//!
+//! It keeps no list of what it has sent: what is in flight is what the rows say, and it is sent again
+//! whenever a host attaches. So there is one way to find out what became of everything, used
+//! - when an agent attaches: its hello carries an inventory, which is compared with the rows;
+//! - after a panic: the stream is kept (nothing of it can be half changed), and a fresh inventory is asked for,
+//!   because the frame being handled, perhaps an exit, was lost.
+//!
+//! While rows are read no frame is handled, so an inventory is always compared with rows that are not ahead of it.
+//!
+//! | what happens | what follows |
+//! |---|---|
+//! | the stream ends | `offline`; tunnels being opened fail; operations in flight stay so |
+//! | silence while attached | the stream is cut, then as above |
+//! | not heard of for long | `unreachable`; its sandboxes become `missing` until it is back |
+//! | a second agent attaches | the first is told to go; the second takes over |
+//! | the agent does not read | the stream is cut; everything is sent again when it is back |
+
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
+
+use actix::{
+    Actor, ActorContext, ActorFutureExt, AsyncContext, AtomicResponse, Context, Handler, Supervised,
+    WrapFuture, fut::ready,
+};
+use chrono::Utc;
+use tokio::time::Instant;
+use wrenn_proto::{
+    agent::{self, AgentHello, agent_frame, server_frame},
+    ids::{HostId, SandboxId},
+};
+use wrenn_store::{
+    hosts::{Host, HostCapacity, HostStatus},
+    lifecycle::{End, Generation},
+    sandboxes::Sandbox,
+};
+
+use super::{
+    board::{AgentInfo, HostLoad, HostView},
+    inventory::{self, Entry},
+    link::{AgentLink, Link, LinkNumber},
+    messages::{Attach, Detach, FromAgent, HostAway, InjectPanic, OpenTunnel, Retire, SendCommand},
+};
+use crate::{
+    AttachError,
+    retry::until_answered,
+    sandbox::{
+        Observe,
+        state::{Input, Machine, Outcome},
+    },
+    shared::Shared,
+};
+
+pub(crate) struct HostConnection {
+    id: HostId,
+    shared: Arc<Shared>,
+    /// Replaced as a whole, never changed.
+    link: Option<Link>,
+    next_link: LinkNumber,
+    /// When the host was heard of last, or this actor began.
+    heard: Instant,
+    view: Option<HostView>,
+    /// The status that the database is known to hold.
+    written: Option<HostStatus>,
+}
+
+impl HostConnection {
+    pub(crate) fn new(id: HostId, shared: Arc<Shared>) -> Self {
+        let heard = Instant::now();
+        Self { id, shared, link: None, next_link: LinkNumber(1), heard, view: None, written: None }
+    }
+
+    fn loaded(&mut self, host: Option<Host>, ctx: &mut Context<Self>) {
+        let Some(host) = host else {
+            tracing::info!(host = %self.id, "host has no record any more");
+            self.shared.board.remove(self.id);
+            ctx.stop();
+            return;
+        };
+        self.written = Some(host.status);
+        let view = self.view.get_or_insert_with(|| HostView {
+            id: host.id,
+            team_id: host.team_id,
+            status: host.status,
+            capacity: host.capacity.unwrap_or_default(),
+            load: None,
+            agent: None,
+        });
+        match &self.link {
+            Some(link) if link.is_open() => {
+                view.status = HostStatus::Online;
+                let ask = server_frame::Frame::InventoryRequest(agent::InventoryRequest { request_id: 1 });
+                if link.send(ask).is_err() {
+                    self.end_link("the agent does not read", ctx);
+                }
+            }
+            _ if view.status == HostStatus::Online => view.status = HostStatus::Offline,
+            _ => {}
+        }
+        self.publish(ctx);
+    }
+
+    /// Shows the view, and writes its status if the database does not hold it.
+    fn publish(&mut self, ctx: &mut Context<Self>) {
+        let Some(view) = &self.view else { return };
+        self.shared.board.publish(view.clone());
+        let status = view.status;
+        if self.written == Some(status) {
+            return;
+        }
+        let (store, id) = (self.shared.store.clone(), self.id);
+        let write = async move { store.host_set_status(id, status).await };
+        ctx.wait(write.into_actor(self).map(move |written, actor: &mut Self, _| match written {
+            Ok(_) => actor.written = Some(status),
+            // The next tick tries again.
+            Err(error) => tracing::warn!(host = %actor.id, %error, "host status was not written"),
+        }));
+    }
+
+    fn set_status(&mut self, status: HostStatus, ctx: &mut Context<Self>) {
+        if let Some(view) = &mut self.view {
+            view.status = status;
+        }
+        self.publish(ctx);
+    }
+
+    /// Looks at the clock.
+    fn tick(&mut self, ctx: &mut Context<Self>) {
+        let silence = self.heard.elapsed();
+        let status = self.view.as_ref().map(|view| view.status);
+        let is_away = matches!(status, Some(HostStatus::Offline | HostStatus::Draining));
+        if self.link.is_some() && silence > self.shared.config.silent_after {
+            self.end_link("the agent is silent", ctx);
+        } else if self.link.is_none() && is_away && silence > self.shared.config.unreachable_after {
+            tracing::warn!(host = %self.id, "host is unreachable");
+            self.set_status(HostStatus::Unreachable, ctx);
+            self.tell_all(Input::HostLost, ctx);
+        } else {
+            self.publish(ctx);
+        }
+    }
+
+    /// Tells the actors of all of the host's sandboxes, before any further message is handled.
+    fn tell_all(&self, input: Input, ctx: &mut Context<Self>) {
+        let (store, id) = (self.shared.store.clone(), self.id);
+        let read = async move { until_answered("sandboxes_of_host", || store.sandboxes_of_host(id)).await };
+        ctx.wait(read.into_actor(self).map(move |rows: Vec<Sandbox>, actor: &mut Self, _| {
+            for row in rows {
+                actor.tell(row.id, input.clone());
+            }
+        }));
+    }
+
+    /// Past the mailbox's bound: what a host says must not get lost, and its stream waits for each frame.
+    fn tell(&self, sandbox: SandboxId, input: Input) {
+        self.shared.sandbox(sandbox).do_send(Observe(input));
+    }
+
+    fn end_link(&mut self, reason: &'static str, ctx: &mut Context<Self>) {
+        let Some(link) = self.link.take() else { return };
+        tracing::info!(host = %self.id, link = link.number.0, reason, "agent detached");
+        drop(link);
+        self.shared.desk.link_ended(self.id);
+        if let Some(view) = &mut self.view {
+            view.agent = None;
+            view.load = None;
+        }
+        self.set_status(HostStatus::Offline, ctx);
+    }
+
+    fn send(&mut self, frame: server_frame::Frame, ctx: &mut Context<Self>) -> Result<(), HostAway> {
+        let link = self.link.as_ref().ok_or(HostAway)?;
+        link.send(frame).map_err(|failure| {
+            tracing::warn!(host = %self.id, ?failure, "a frame cannot be sent");
+            self.end_link("the agent does not read", ctx);
+            HostAway
+        })
+    }
+
+    /// Takes over the stream of an agent whose attachment is written.
+    fn attached(&mut self, hello: AgentHello, attach: Link, ctx: &mut Context<Self>) {
+        if let Some(old) = self.link.take() {
+            tracing::warn!(host = %self.id, link = old.number.0, "another agent attached for this host");
+            let reason = "another agent attached for this host".to_owned();
+            let terminate = agent::Terminate { reason, r#final: false };
+            // If it does not read, it will notice the end of the stream.
+            let _ = old.send(server_frame::Frame::Terminate(terminate));
+            self.shared.desk.link_ended(self.id);
+        }
+        tracing::info!(host = %self.id, link = attach.number.0, version = hello.agent_version, "agent attached");
+        self.link = Some(attach);
+        self.heard = Instant::now();
+        self.written = Some(HostStatus::Online);
+        if let Some(view) = &mut self.view {
+            view.status = HostStatus::Online;
+            view.capacity = capacity(hello.capacity.as_ref());
+            view.load = None;
+            view.agent = Some(AgentInfo {
+                version: hello.agent_version,
+                vmm: hello.vmm,
+                kernel: hello.kernel,
+                boot_id: hello.boot_id,
+                attached_at: Utc::now(),
+            });
+        }
+        self.publish(ctx);
+        let interval = self.shared.config.heartbeat_interval.as_millis();
+        let welcome = agent::Welcome {
+            server_version: env!("CARGO_PKG_VERSION").to_owned(),
+            heartbeat_interval_ms: u32::try_from(interval).unwrap_or(u32::MAX),
+        };
+        let _ = self.send(server_frame::Frame::Welcome(welcome), ctx);
+    }
+
+    /// Acts on an inventory and the rows that were read after it.
+    fn reconcile(
+        &mut self,
+        rows: &[Sandbox],
+        unknown: Vec<Unwanted>,
+        entries: BTreeMap<SandboxId, Entry>,
+        ctx: &mut Context<Self>,
+    ) {
+        for (sandbox, input) in inventory::compare(rows, entries).tell {
+            self.tell(sandbox, input);
+        }
+        for Unwanted { sandbox, generation } in unknown {
+            tracing::warn!(host = %self.id, %sandbox, %generation, "removing a machine that nobody knows");
+            let command = agent::Command {
+                sandbox_id: sandbox.to_string(),
+                generation: generation.0,
+                command: Some(agent::command::Command::Destroy(agent::DestroyMachine {})),
+            };
+            let _ = self.send(server_frame::Frame::Command(command), ctx);
+        }
+    }
+}
+
+/// A machine that must go, and the generation with which it will.
+struct Unwanted {
+    sandbox: SandboxId,
+    generation: Generation,
+}
+
+/// Reads the host's rows, and asks again for every machine that has none.
+async fn read_rows(
+    store: &wrenn_store::Store,
+    host: HostId,
+    entries: &BTreeMap<SandboxId, Entry>,
+) -> Result<(Vec<Sandbox>, Vec<Unwanted>), wrenn_store::StoreError> {
+    let rows = store.sandboxes_of_host(host).await?;
+    let mut unwanted = Vec::new();
+    for (sandbox, accepted) in inventory::compare(&rows, entries.clone()).unknown {
+        let generation = match store.sandbox_load(sandbox).await? {
+            Some(row) if row.host_id == host && row.lifecycle.end != End::Reached => continue,
+            // Its row is settled for ever, or another host's, so no other command of that generation is made.
+            Some(row) => row.lifecycle.generation.max(accepted).next(),
+            None => accepted.next(),
+        };
+        unwanted.push(Unwanted { sandbox, generation });
+    }
+    Ok((rows, unwanted))
+}
+
+fn capacity(wire: Option<&agent::Capacity>) -> HostCapacity {
+    wire.map_or_else(HostCapacity::default, |wire| HostCapacity {
+        cpu_cores: wire.cpu_cores,
+        memory_mb: wire.memory_mb,
+        disk_mb: wire.disk_mb,
+    })
+}
+
+impl Actor for HostConnection {
+    type Context = Context<Self>;
+
+    fn started(&mut self, ctx: &mut Context<Self>) {
+        let (store, id) = (self.shared.store.clone(), self.id);
+        let read = async move { until_answered("host_fetch", || store.host_fetch(id)).await };
+        ctx.wait(read.into_actor(self).map(|host, actor, ctx| actor.loaded(host, ctx)));
+        let period = (self.shared.config.silent_after / 6).max(Duration::from_millis(10));
+        ctx.run_interval(period, Self::tick);
+    }
+}
+
+impl Supervised for HostConnection {
+    fn restarting(&mut self, _: &mut Context<Self>) {
+        // `started` reads the record again. The link is kept: it is never half changed, and its agent would
+        // only have to dial again.
+        self.written = None;
+    }
+}
+
+impl Handler<Attach> for HostConnection {
+    type Result = AtomicResponse<Self, Result<AgentLink, AttachError>>;
+
+    fn handle(&mut self, Attach { mut hello, outgoing }: Attach, ctx: &mut Context<Self>) -> Self::Result {
+        if hello.host_id != self.id.to_string() {
+            return AtomicResponse::new(Box::pin(ready(Err(AttachError::WrongHost))));
+        }
+        let link = Link::new(self.next_link, outgoing);
+        self.next_link = LinkNumber(self.next_link.0 + 1);
+        let agent_end = AgentLink {
+            host: self.id,
+            number: link.number,
+            connection: ctx.address(),
+            cut: link.cut_token(),
+        };
+        let entries = inventory::read(hello.inventory.take().unwrap_or_default());
+        let capacity = capacity(hello.capacity.as_ref());
+        let (store, id) = (self.shared.store.clone(), self.id);
+        let write = async move {
+            if !store.host_attached(id, capacity).await.map_err(|error| AttachError::Store(id, error))? {
+                return Err(AttachError::NotFound(id));
+            }
+            let (rows, unwanted) =
+                read_rows(&store, id, &entries).await.map_err(|error| AttachError::Store(id, error))?;
+            Ok((rows, unwanted, entries))
+        };
+        AtomicResponse::new(Box::pin(write.into_actor(self).map(
+            move |read: Result<_, AttachError>, actor: &mut Self, ctx| {
+                let (rows, unwanted, entries) = read?;
+                actor.attached(hello, link, ctx);
+                actor.reconcile(&rows, unwanted, entries, ctx);
+                Ok(agent_end)
+            },
+        )))
+    }
+}
+
+impl Handler<Detach> for HostConnection {
+    type Result = ();
+
+    fn handle(&mut self, Detach { link }: Detach, ctx: &mut Context<Self>) {
+        if self.link.as_ref().is_some_and(|current| current.number == link) {
+            self.end_link("the stream ended", ctx);
+        }
+    }
+}
+
+impl Handler<FromAgent> for HostConnection {
+    type Result = ();
+
+    fn handle(&mut self, FromAgent { link, frame }: FromAgent, ctx: &mut Context<Self>) {
+        if self.link.as_ref().is_none_or(|current| current.number != link) {
+            return;
+        }
+        self.heard = Instant::now();
+        match frame.frame {
+            Some(agent_frame::Frame::Heartbeat(heartbeat)) => self.heartbeat(heartbeat, ctx),
+            Some(agent_frame::Frame::Result(result)) => self.command_result(result),
+            Some(agent_frame::Frame::Event(event)) => self.machine_event(event),
+            Some(agent_frame::Frame::TunnelRefused(refused)) => {
+                if let Ok(tunnel) = refused.tunnel_id.parse() {
+                    self.shared.desk.refuse(self.id, tunnel, refused.error.unwrap_or_default());
+                }
+            }
+            Some(agent_frame::Frame::Inventory(inventory)) => self.inventory(inventory, ctx),
+            Some(agent_frame::Frame::Hello(_)) | None => {
+                tracing::warn!(host = %self.id, "a frame makes no sense here");
+            }
+        }
+    }
+}
+
+impl HostConnection {
+    fn heartbeat(&mut self, heartbeat: agent::Heartbeat, ctx: &mut Context<Self>) {
+        if let Some(view) = &mut self.view {
+            view.load = Some(HostLoad {
+                memory_available_mb: heartbeat.memory_available_mb,
+                disk_available_mb: heartbeat.disk_available_mb,
+                load_1m: heartbeat.load_1m,
+                machines: heartbeat.machines,
+            });
+        }
+        self.publish(ctx);
+        let (store, id) = (self.shared.store.clone(), self.id);
+        let note = async move {
+            if let Err(error) = store.host_heartbeat(id).await {
+                tracing::warn!(host = %id, %error, "a heartbeat was not noted");
+            }
+        };
+        ctx.spawn(note.into_actor(self));
+    }
+
+    fn command_result(&self, result: agent::CommandResult) {
+        let Ok(sandbox) = result.sandbox_id.parse::<SandboxId>() else {
+            tracing::warn!(host = %self.id, id = result.sandbox_id, "an outcome for a strange id");
+            return;
+        };
+        let outcome = match result.outcome {
+            Some(agent::command_result::Outcome::Started(started)) => {
+                Outcome::Started { guest_ip: started.guest_ip, host_ip: started.host_ip }
+            }
+            Some(agent::command_result::Outcome::Destroyed(_)) => Outcome::Destroyed,
+            Some(agent::command_result::Outcome::Failed(failed)) => {
+                Outcome::Failed { machine: Machine::from_wire(failed.state()), message: failed.message }
+            }
+            None => {
+                let message = "the host sent an outcome of another version".to_owned();
+                Outcome::Failed { message, machine: None }
+            }
+        };
+        let generation = Generation(result.generation);
+        self.tell(sandbox, Input::Finished { generation, outcome });
+    }
+
+    fn machine_event(&self, event: agent::MachineEvent) {
+        let Ok(sandbox) = event.sandbox_id.parse::<SandboxId>() else {
+            tracing::warn!(host = %self.id, id = event.sandbox_id, "an event of a strange id");
+            return;
+        };
+        let generation = Generation(event.generation);
+        match event.event {
+            Some(agent::machine_event::Event::Exited(exited)) => {
+                self.tell(sandbox, Input::Exited { generation, reason: exited.reason });
+            }
+            None => tracing::warn!(host = %self.id, %sandbox, "an event of another version"),
+        }
+    }
+
+    fn inventory(&mut self, inventory: agent::Inventory, ctx: &mut Context<Self>) {
+        let entries = inventory::read(inventory);
+        let (store, id) = (self.shared.store.clone(), self.id);
+        let read = async move {
+            let read = read_rows(&store, id, &entries).await;
+            (read, entries)
+        };
+        ctx.wait(read.into_actor(self).map(|(read, entries), actor, ctx| match read {
+            Ok((rows, unwanted)) => actor.reconcile(&rows, unwanted, entries, ctx),
+            Err(error) => {
+                tracing::warn!(host = %actor.id, %error, "an inventory cannot be compared");
+                // The agent dials again and brings another one.
+                actor.end_link("the database does not answer", ctx);
+            }
+        }));
+    }
+}
+
+impl Handler<SendCommand> for HostConnection {
+    type Result = ();
+
+    fn handle(&mut self, SendCommand(command): SendCommand, ctx: &mut Context<Self>) {
+        let sandbox = command.sandbox_id.clone();
+        if self.send(server_frame::Frame::Command(command), ctx).is_err() {
+            tracing::info!(host = %self.id, sandbox, "host is away; the command is sent when it is back");
+        }
+    }
+}
+
+impl Handler<OpenTunnel> for HostConnection {
+    type Result = Result<(), HostAway>;
+
+    fn handle(&mut self, open: OpenTunnel, ctx: &mut Context<Self>) -> Self::Result {
+        let frame =
+            agent::OpenTunnel { tunnel_id: open.tunnel.to_string(), sandbox_id: open.sandbox.to_string() };
+        self.send(server_frame::Frame::OpenTunnel(frame), ctx)
+    }
+}
+
+impl Handler<Retire> for HostConnection {
+    type Result = ();
+
+    fn handle(&mut self, _: Retire, ctx: &mut Context<Self>) {
+        if self.link.is_none() {
+            self.tell_all(Input::HostRetired, ctx);
+        }
+    }
+}
+
+impl Handler<InjectPanic> for HostConnection {
+    type Result = ();
+
+    fn handle(&mut self, _: InjectPanic, _: &mut Context<Self>) {
+        panic!("injected into host {}", self.id);
+    }
+}

@@ -1,0 +1,87 @@
+//! What a host's connection can be told and asked.
+
+use actix::Message;
+use tokio::sync::mpsc;
+use wrenn_proto::{
+    agent::{self, AgentFrame, AgentHello, ServerFrame},
+    ids::{SandboxId, TunnelId},
+};
+use wrenn_store::sandboxes::Sandbox;
+
+use super::link::{AgentLink, LinkNumber};
+use crate::{AttachError, sandbox::state};
+
+/// An agent dialled and said hello; frames for it go to `outgoing`.
+#[derive(Debug, Message)]
+#[rtype(result = "Result<AgentLink, AttachError>")]
+pub(crate) struct Attach {
+    pub(crate) hello: AgentHello,
+    pub(crate) outgoing: mpsc::Sender<ServerFrame>,
+}
+
+/// A frame arrived.
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+pub(crate) struct FromAgent {
+    pub(crate) link: LinkNumber,
+    pub(crate) frame: AgentFrame,
+}
+
+/// The stream ended.
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+pub(crate) struct Detach {
+    pub(crate) link: LinkNumber,
+}
+
+/// A sandbox's command is to be sent. If the host is not attached it is dropped: every operation in flight
+/// is taken up again when the host attaches.
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+pub(crate) struct SendCommand(pub(crate) agent::Command);
+
+impl SendCommand {
+    /// Makes the command of the row's generation.
+    pub(crate) fn for_sandbox(row: &Sandbox, command: state::Command) -> Self {
+        let command = match command {
+            state::Command::Start => agent::command::Command::Start(agent::StartMachine {
+                template_id: row.template_id.map(|template| template.to_string()).unwrap_or_default(),
+                image: format!("{}.ext4", row.template_name),
+                vcpus: row.vcpus,
+                memory_mb: row.memory_mb,
+                disk_size_mb: row.disk_size_mb,
+                hostname: row.id.to_string(),
+                default_user: row.default_user.clone(),
+                default_env: row.envs.clone().into_iter().collect(),
+            }),
+            state::Command::Destroy => agent::command::Command::Destroy(agent::DestroyMachine {}),
+        };
+        Self(agent::Command {
+            sandbox_id: row.id.to_string(),
+            generation: row.lifecycle.generation.0,
+            command: Some(command),
+        })
+    }
+}
+
+/// A tunnel is to be opened.
+#[derive(Debug, Message)]
+#[rtype(result = "Result<(), HostAway>")]
+pub(crate) struct OpenTunnel {
+    pub(crate) tunnel: TunnelId,
+    pub(crate) sandbox: SandboxId,
+}
+
+/// The host is not attached, or does not read what it is sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct HostAway;
+
+/// The host can never come back: whoever still waits for it is told.
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+pub(crate) struct Retire;
+
+/// The handler of this message panics. Sent only where fault injection is on.
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+pub(crate) struct InjectPanic;

@@ -1,0 +1,9 @@
+//! Placement: which host gets a new sandbox.
+
+mod actor;
+mod ledger;
+pub mod score;
+
+pub use score::Shortage;
+
+pub(crate) use actor::{Admit, Placement, Release};

@@ -1,0 +1,109 @@
+//! What all actors of one control plane share: the way to the database, to each other, and their threads.
+
+use std::{
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
+
+use actix::Addr;
+use wrenn_proto::ids::{HostId, SandboxId};
+use wrenn_store::Store;
+use wrenn_supervision::{ArbiterPool, Backoff, Child, ChildSpec, Registry, RestartLimit, Root};
+
+use crate::{
+    config::Config,
+    host::{HostConnection, board::HostBoard},
+    placement::Placement,
+    sandbox::SandboxActor,
+    tunnel::TunnelDesk,
+};
+
+pub(crate) struct Shared {
+    pub(crate) store: Store,
+    pub(crate) config: Config,
+    pub(crate) board: HostBoard,
+    pub(crate) desk: TunnelDesk,
+    pub(crate) sandboxes: Registry<SandboxId, SandboxActor>,
+    pub(crate) hosts: Registry<HostId, HostConnection>,
+    placement: OnceLock<Child<Placement>>,
+    arbiters: ArbiterPool,
+}
+
+/// A failure costs a moment, and many failures are no reason to give up on a sandbox or a host.
+fn spec(kind: &'static str, name: String) -> ChildSpec {
+    ChildSpec::new(kind, name)
+        .backoff(Backoff::new(Duration::from_millis(20), Duration::from_secs(5)))
+        .limit(RestartLimit::new(30, Duration::from_secs(120)))
+}
+
+impl Shared {
+    pub(crate) fn new(store: Store, config: Config, arbiters: ArbiterPool) -> Self {
+        Self {
+            store,
+            config,
+            board: HostBoard::default(),
+            desk: TunnelDesk::default(),
+            sandboxes: Registry::new(),
+            hosts: Registry::new(),
+            placement: OnceLock::new(),
+            arbiters,
+        }
+    }
+
+    /// Starts placement; once, before anything else is started.
+    pub(crate) fn start_placement(self: &Arc<Self>, root: &Root) {
+        self.placement.get_or_init(|| {
+            let shared = self.clone();
+            let spec = root.adopt(spec("placement", "placement".to_owned()));
+            self.arbiters.spawn(spec, move |_| Placement::new(shared))
+        });
+    }
+
+    /// Returns the address of placement.
+    pub(crate) fn placement(&self) -> Addr<Placement> {
+        #[expect(clippy::expect_used, reason = "set before the first actor that asks is started")]
+        self.placement.get().expect("placement was started").addr()
+    }
+
+    /// Returns the address of a sandbox's actor, which is started if it does not live.
+    pub(crate) fn sandbox(self: &Arc<Self>, id: SandboxId) -> Addr<SandboxActor> {
+        let start = || {
+            let shared = self.clone();
+            self.arbiters.spawn(spec("sandbox", id.to_string()), move |_| SandboxActor::new(id, shared))
+        };
+        self.sandboxes.get_or_spawn(id, start).addr()
+    }
+
+    /// Returns the address of a host's connection, which is started if it does not live.
+    pub(crate) fn host(self: &Arc<Self>, id: HostId) -> Addr<HostConnection> {
+        let start = || {
+            let shared = self.clone();
+            self.arbiters.spawn(spec("host", id.to_string()), move |_| HostConnection::new(id, shared))
+        };
+        self.hosts.get_or_spawn(id, start).addr()
+    }
+
+    /// Returns the names of the arbiters and how many actors live on each.
+    pub(crate) fn loads(&self) -> Vec<(String, usize)> {
+        self.arbiters.loads()
+    }
+
+    /// Ends all actors and waits until they have ended: first those that start others.
+    pub(crate) async fn end_actors(&self) {
+        if let Some(placement) = self.placement.get() {
+            placement.kill();
+            placement.wait_exit().await;
+        }
+        let hosts: Vec<_> = self.hosts.live().iter().filter_map(|(id, _)| self.hosts.child(id)).collect();
+        hosts.iter().for_each(Child::kill);
+        for host in hosts {
+            host.wait_exit().await;
+        }
+        let sandboxes: Vec<_> =
+            self.sandboxes.live().iter().filter_map(|(id, _)| self.sandboxes.child(id)).collect();
+        sandboxes.iter().for_each(Child::kill);
+        for sandbox in sandboxes {
+            sandbox.wait_exit().await;
+        }
+    }
+}
