@@ -1,6 +1,7 @@
 //! What all handlers share.
 
 use actix_web::{HttpRequest, web::Data};
+use wrenn_actors::ControlPlane;
 use wrenn_store::Store;
 
 use crate::{
@@ -12,6 +13,7 @@ use crate::{
 #[derive(Debug)]
 pub(crate) struct App {
     pub(crate) store: Store,
+    pub(crate) control_plane: ControlPlane,
     pub(crate) redis: Redis,
     pub(crate) passwords: Passwords,
     pub(crate) tokens: TokenSigner,

@@ -1,14 +1,6 @@
 //! What the server is told when it starts.
 
-/// Whether the routes that make actors panic exist; for tests of supervision.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum FaultInjection {
-    /// They do not exist.
-    #[default]
-    Off,
-    /// They exist, for administrators.
-    On,
-}
+use wrenn_actors::FaultInjection;
 
 /// Configuration of `wrenn server`.
 #[derive(Debug, Clone)]
@@ -25,7 +17,7 @@ pub struct ServerConfig {
     pub http_workers: usize,
     /// Connections to Postgres, at most.
     pub database_connections: u32,
-    /// Whether fault routes exist.
+    /// Whether the routes that make actors panic exist; for tests of supervision.
     pub fault_injection: FaultInjection,
 }
 

@@ -24,9 +24,11 @@ mod routes;
 mod server;
 
 pub use crate::{
-    config::{FaultInjection, ServerConfig},
+    config::ServerConfig,
     server::{RunError, Server, run},
 };
+
+pub use wrenn_actors::FaultInjection;
 
 /// The OpenAPI document of this version.
 pub fn openapi() -> utoipa::openapi::OpenApi {

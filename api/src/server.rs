@@ -4,7 +4,9 @@ use std::{future::Future, net::SocketAddr, time::Duration};
 
 use actix_web::{App as WebApp, HttpServer, dev::Server as HttpRunner, middleware, web::Data};
 use rand::RngExt as _;
+use wrenn_actors::{ControlPlane, StartError};
 use wrenn_store::{OpenError, Store, StoreError};
+use wrenn_supervision::Root;
 
 use crate::{
     app::App,
@@ -46,6 +48,9 @@ pub enum RunError {
     /// Passwords cannot be hashed on this machine.
     #[error("cannot hash passwords")]
     Passwords(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// The actors could not be started.
+    #[error(transparent)]
+    Actors(#[from] StartError),
     /// The address for REST and dashboard is taken or not valid.
     #[error("cannot listen on {addr} for http")]
     ListenHttp {
@@ -71,6 +76,7 @@ impl From<PasswordError> for RunError {
 pub struct Server {
     http: HttpRunner,
     http_addr: SocketAddr,
+    control_plane: ControlPlane,
 }
 
 impl Server {
@@ -84,8 +90,11 @@ impl Server {
             tracing::warn!(error = %Chain(&error), "redis does not answer, starting without it");
         }
         let tokens = token_signer(&store).await?;
+        let actors = wrenn_actors::Config { fault_injection: config.fault_injection, ..Default::default() };
+        let control_plane = ControlPlane::start(store.clone(), actors, &Root::exit_process()).await?;
         let app = Data::new(App {
             store,
+            control_plane: control_plane.clone(),
             redis,
             passwords: Passwords::new()?,
             tokens,
@@ -100,7 +109,7 @@ impl Server {
             WebApp::new()
                 .app_data(app.clone())
                 .app_data(metrics.clone())
-                .configure(routes::configure)
+                .configure(|app| routes::configure(app, config.fault_injection))
                 .wrap(middleware::Compress::default())
                 .wrap(middleware::from_fn(observe))
         })
@@ -116,7 +125,7 @@ impl Server {
             .first()
             .copied()
             .ok_or_else(|| listen_error(std::io::Error::from(std::io::ErrorKind::AddrNotAvailable)))?;
-        Ok(Self { http: http.run(), http_addr })
+        Ok(Self { http: http.run(), http_addr, control_plane })
     }
 
     /// Where REST and dashboard are served; tells the port when the configuration left it open (`:0`).
@@ -135,6 +144,7 @@ impl Server {
         }
         tracing::info!("server is stopping");
         let (ended, ()) = tokio::join!(http, handle.stop(true));
+        self.control_plane.shutdown().await;
         ended.map_err(RunError::Http)
     }
 }

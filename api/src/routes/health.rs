@@ -72,7 +72,7 @@ pub(crate) struct Health {
 )]
 pub(crate) async fn health(app: Data<App>) -> HttpResponse {
     let (database, redis) = tokio::join!(database(&app), redis(&app));
-    let hosts = hosts(&app, database.status).await;
+    let hosts = hosts(&app);
     let checks = [database.status, redis.status, hosts.check.status];
     let status = if database.status == HealthStatus::Down {
         HealthStatus::Down
@@ -106,12 +106,8 @@ async fn redis(app: &App) -> HealthCheck {
     }
 }
 
-async fn hosts(app: &App, database: HealthStatus) -> HostsHealth {
-    let known = if database == HealthStatus::Ok { app.store.host_list().await.ok() } else { None };
-    let Some(known) = known else {
-        let check = HealthCheck::wrong(HealthStatus::Down, "unknown, because the database does not answer");
-        return HostsHealth { check, online: 0, total: 0 };
-    };
+fn hosts(app: &App) -> HostsHealth {
+    let known = app.control_plane.hosts_snapshot();
     let online = known.iter().filter(|host| host.status == HostStatus::Online).count();
     let check = match online {
         0 => HealthCheck::wrong(HealthStatus::Down, "no host is online, so no capsule can be created"),

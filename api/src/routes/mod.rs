@@ -4,6 +4,7 @@ mod api_keys;
 mod auth;
 mod capsules;
 mod docs;
+mod faults;
 mod health;
 mod hosts;
 mod me;
@@ -20,11 +21,12 @@ use crate::{
     dashboard,
     http::resource::{on, resource},
 };
+use wrenn_actors::FaultInjection;
 
 /// Mounts everything.
-pub(crate) fn configure(app: &mut ServiceConfig) {
+pub(crate) fn configure(app: &mut ServiceConfig, fault_injection: FaultInjection) {
     for prefix in ["/v1", "/api/v1"] {
-        app.service(web::scope(prefix).configure(v1));
+        app.service(web::scope(prefix).configure(|config| v1(config, fault_injection)));
     }
     app.service(resource("/health", [on(Method::GET, health::health)]))
         .service(resource("/metrics", [on(Method::GET, metrics_page::metrics)]))
@@ -32,7 +34,7 @@ pub(crate) fn configure(app: &mut ServiceConfig) {
         .default_service(web::to(dashboard::serve));
 }
 
-fn v1(v1: &mut ServiceConfig) {
+fn v1(v1: &mut ServiceConfig, fault_injection: FaultInjection) {
     v1.service(resource("/auth/signup", [on(Method::POST, auth::signup::signup)]))
         .service(resource("/auth/login", [on(Method::POST, auth::login::login)]))
         .service(resource("/me", [on(Method::GET, me::get_me)]))
@@ -46,6 +48,9 @@ fn v1(v1: &mut ServiceConfig) {
             ],
         ))
         .service(resource("/api-keys/{id}", [on(Method::DELETE, api_keys::delete::delete_api_key)]));
+    if fault_injection == FaultInjection::On {
+        v1.service(resource("/admin/faults/panic", [on(Method::POST, faults::inject_panic)]));
+    }
     // The second name is the one that older clients know.
     for name in ["/capsules", "/sandboxes"] {
         v1.service(web::scope(name).configure(capsules));
@@ -53,8 +58,15 @@ fn v1(v1: &mut ServiceConfig) {
 }
 
 fn capsules(capsules: &mut ServiceConfig) {
-    use self::capsules::{get, list};
+    use self::capsules::{create, destroy, exec, get, list};
     capsules
-        .service(resource("", [on(Method::GET, list::list_capsules)]))
-        .service(resource("/{id}", [on(Method::GET, get::get_capsule)]));
+        .service(resource(
+            "",
+            [on(Method::GET, list::list_capsules), on(Method::POST, create::create_capsule)],
+        ))
+        .service(resource("/{id}/exec", [on(Method::POST, exec::exec)]))
+        .service(resource(
+            "/{id}",
+            [on(Method::GET, get::get_capsule), on(Method::DELETE, destroy::destroy_capsule)],
+        ));
 }

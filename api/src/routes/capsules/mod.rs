@@ -1,7 +1,12 @@
 //! Capsules. The rows are read here; whatever changes one goes through its actor.
 
+pub(crate) mod create;
+pub(crate) mod destroy;
+pub(crate) mod exec;
 pub(crate) mod get;
+mod limits;
 pub(crate) mod list;
+mod output;
 
 use std::collections::BTreeMap;
 

@@ -1,0 +1,288 @@
+//! `POST /v1/capsules`
+
+use std::{collections::BTreeMap, ops::RangeInclusive, time::Duration};
+
+use actix_web::{HttpResponse, web::Data};
+use serde::Deserialize;
+use utoipa::{IntoParams, ToSchema};
+use wrenn_actors::{CreateError, Until, WaitError};
+use wrenn_proto::ids::{SandboxId, TeamId};
+use wrenn_store::{
+    StoreError,
+    lifecycle::SandboxStatus,
+    sandboxes::{NewSandbox, Sandbox},
+    templates::Template,
+};
+
+use super::{Capsule, limits};
+use crate::{
+    app::App,
+    auth::Caller,
+    error::{Answer, Code, ErrorBody, answers},
+    http::extract::{Json, Query, Then},
+};
+
+const DEFAULT_TEMPLATE: &str = "minimal";
+const DEFAULT_VCPUS: i64 = 1;
+const DEFAULT_MEMORY_MB: i64 = 512;
+const DEFAULT_DISK_MB: i64 = 5120;
+
+const VCPUS: RangeInclusive<i64> = 1..=32;
+const MEMORY_MB: RangeInclusive<i64> = 128..=65_536;
+/// The template may ask for more than the lower bound.
+const DISK_MB: RangeInclusive<i64> = 1..=1_048_576;
+/// Up to a year.
+const TIMEOUT_SEC: RangeInclusive<i64> = 0..=31_536_000;
+
+/// How long `wait` waits; a cold boot on a busy machine without acceleration takes most of a minute.
+const WAIT: Duration = Duration::from_secs(180);
+
+/// What the capsule shall be. Everything has a default.
+#[derive(Debug, Default, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct CreateCapsuleRequest {
+    /// One of the team's templates, or of the platform's.
+    #[schema(nullable = false, required = false, default = "minimal")]
+    template: Option<String>,
+    #[schema(value_type = i32, required = false, default = 1, minimum = 1, maximum = 32)]
+    vcpus: Option<i64>,
+    #[schema(value_type = i32, required = false, default = 512, minimum = 128, maximum = 65536)]
+    memory_mb: Option<i64>,
+    /// At least what the template needs.
+    #[schema(value_type = i32, required = false, default = 5120, maximum = 1048576)]
+    disk_size_mb: Option<i64>,
+    /// Seconds of no activity after which it is paused; 0 means never.
+    #[schema(value_type = i32, required = false, default = 0, minimum = 0, maximum = 31536000)]
+    timeout_sec: Option<i64>,
+    /// Environment of every command in it.
+    #[schema(nullable = false, required = false)]
+    envs: Option<BTreeMap<String, String>>,
+    /// Whatever you want to note.
+    #[schema(nullable = false, required = false)]
+    metadata: Option<BTreeMap<String, String>>,
+    /// Whether traffic resumes it when it is paused.
+    #[schema(nullable = false, required = false, default = false)]
+    auto_resume: Option<bool>,
+    /// Answer when it is running or has failed, not at once.
+    #[schema(nullable = false, required = false, default = false)]
+    wait: Option<bool>,
+}
+
+/// The query of the request.
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(crate) struct CreateCapsuleQuery {
+    /// Like `wait` in the body.
+    #[param(nullable = false, required = false)]
+    wait: Option<bool>,
+}
+
+/// Why there is no running capsule.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum CreateCapsuleError {
+    #[error("{field}: must be from {} to {}, not {given}", .allowed.start(), .allowed.end())]
+    OutOfRange { field: &'static str, allowed: RangeInclusive<i64>, given: i64 },
+    #[error("{field}: template `{template}` holds a machine with {holds}, so {given} is not possible")]
+    NotTheSnapshot { field: &'static str, template: String, holds: i64, given: i64 },
+    #[error(transparent)]
+    Limit(#[from] limits::LimitError),
+    #[error("there is no template `{0}`")]
+    NoTemplate(String),
+    #[error(transparent)]
+    Create(#[from] CreateError),
+    #[error("the capsule was created, but could not be waited for")]
+    Wait(#[from] WaitError),
+    #[error("capsule {id} did not start: {reason}")]
+    Failed { id: SandboxId, reason: String },
+    #[error("the template could not be looked up")]
+    Store(#[from] StoreError),
+}
+
+impl CreateCapsuleError {
+    fn answer(&self) -> Answer {
+        let code = match self {
+            Self::OutOfRange { .. } | Self::NotTheSnapshot { .. } | Self::Limit(_) => Code::InvalidRequest,
+            Self::NoTemplate(_) => Code::NotFound,
+            Self::Create(CreateError::NoHost | CreateError::NothingFits(_)) => Code::HostUnavailable,
+            Self::Failed { .. } => Code::AgentError,
+            Self::Create(_) | Self::Wait(_) | Self::Store(_) => return Answer::internal(),
+        };
+        Answer::new(code, self.to_string())
+    }
+}
+answers!(CreateCapsuleError);
+
+/// Create a capsule
+///
+/// Answers at once with `status` `starting` or `running`; with `wait`, when it is running or has failed
+/// (`agent_error`).
+#[utoipa::path(
+    post, path = "/v1/capsules", tag = "capsules", security(("bearerAuth" = []), ("apiKeyAuth" = [])),
+    params(CreateCapsuleQuery),
+    request_body = CreateCapsuleRequest,
+    responses(
+        (status = 201, description = "The capsule", body = Capsule),
+        (status = 400, description = "The request is not valid", body = ErrorBody),
+        (status = 401, description = "Credentials are missing or wrong", body = ErrorBody),
+        (status = 403, description = "The account is disabled or not in the team", body = ErrorBody),
+        (status = 404, description = "There is no such template", body = ErrorBody),
+        (status = 502, description = "It was waited for and did not start", body = ErrorBody),
+        (status = 503, description = "No host has room for it (`host_unavailable`)", body = ErrorBody),
+    ),
+)]
+pub(crate) async fn create_capsule(
+    app: Data<App>,
+    Then(caller, (Query(query), Json(request))): Then<
+        Caller,
+        (Query<CreateCapsuleQuery>, Json<CreateCapsuleRequest>),
+    >,
+) -> Result<HttpResponse, CreateCapsuleError> {
+    let waits = query.wait.or(request.wait).unwrap_or(false);
+    let name = request.template.as_deref().unwrap_or(DEFAULT_TEMPLATE);
+    request.check_alone()?;
+    let no_template = || CreateCapsuleError::NoTemplate(name.chars().take(limits::ECHO_CHARACTERS).collect());
+    if !limits::is_template_name(name) {
+        return Err(no_template());
+    }
+    let template = app.store.template_find(caller.team_id, name).await?.ok_or_else(no_template)?;
+    let new = request.with_template(caller.team_id, template)?;
+    let sandbox = app.control_plane.sandbox_create(new).await?;
+    tracing::info!(sandbox_id = %sandbox.id, team_id = %caller.team_id, "capsule created");
+    let sandbox = if waits { wait(&app, sandbox).await? } else { sandbox };
+    Ok(HttpResponse::Created().json(Capsule::from(sandbox)))
+}
+
+/// Waits for the start; one that takes longer than anybody waits is shown as it is.
+async fn wait(app: &App, sandbox: Sandbox) -> Result<Sandbox, CreateCapsuleError> {
+    let settled = match app.control_plane.sandbox_wait(sandbox.id, Until::Settled, WAIT).await {
+        Ok(settled) => settled,
+        Err(WaitError::TimedOut(_)) => return Ok(sandbox),
+        Err(error) => return Err(error.into()),
+    };
+    if settled.lifecycle.status == SandboxStatus::Running {
+        return Ok(settled);
+    }
+    let lifecycle = settled.lifecycle;
+    let reason = lifecycle.last_error.or(lifecycle.stop_reason);
+    let reason = reason.unwrap_or_else(|| format!("it is {}", lifecycle.status));
+    Err(CreateCapsuleError::Failed { id: settled.id, reason })
+}
+
+impl CreateCapsuleRequest {
+    /// Checks what can be checked without the template.
+    fn check_alone(&self) -> Result<(), CreateCapsuleError> {
+        for (field, given, allowed) in [
+            ("vcpus", self.vcpus, VCPUS),
+            ("memory_mb", self.memory_mb, MEMORY_MB),
+            ("disk_size_mb", self.disk_size_mb, DISK_MB),
+            ("timeout_sec", self.timeout_sec, TIMEOUT_SEC),
+        ] {
+            if let Some(given) = given {
+                in_range(field, given, allowed)?;
+            }
+        }
+        limits::check_envs(self.envs.as_ref())?;
+        limits::check_metadata(self.metadata.as_ref())?;
+        Ok(())
+    }
+
+    /// Fills in what the template says.
+    fn with_template(self, team_id: TeamId, template: Template) -> Result<NewSandbox, CreateCapsuleError> {
+        let held = |field, given: Option<i64>, holds: Option<i32>, default| match (given, holds) {
+            (Some(given), Some(holds)) if given != i64::from(holds) => {
+                let template = template.name.clone();
+                Err(CreateCapsuleError::NotTheSnapshot { field, template, holds: holds.into(), given })
+            }
+            (given, holds) => Ok(given.or(holds.map(i64::from)).unwrap_or(default)),
+        };
+        let vcpus = held("vcpus", self.vcpus, template.vcpus, DEFAULT_VCPUS)?;
+        let memory_mb = held("memory_mb", self.memory_mb, template.memory_mb, DEFAULT_MEMORY_MB)?;
+        let least_disk_mb = i64::from(template.disk_size_mb);
+        let disk_size_mb = self.disk_size_mb.unwrap_or(DEFAULT_DISK_MB.max(least_disk_mb));
+
+        let mut envs = template.default_env;
+        envs.extend(self.envs.unwrap_or_default());
+        Ok(NewSandbox {
+            id: SandboxId::new(),
+            team_id,
+            template_id: template.id,
+            template_name: template.name,
+            vcpus: in_range("vcpus", vcpus, VCPUS)?,
+            memory_mb: in_range("memory_mb", memory_mb, MEMORY_MB)?,
+            disk_size_mb: in_range("disk_size_mb", disk_size_mb, least_disk_mb..=*DISK_MB.end())?,
+            timeout_sec: in_range("timeout_sec", self.timeout_sec.unwrap_or(0), TIMEOUT_SEC)?,
+            auto_resume: self.auto_resume.unwrap_or(false),
+            default_user: template.default_user,
+            envs,
+            metadata: self.metadata.unwrap_or_default(),
+        })
+    }
+}
+
+fn in_range(
+    field: &'static str,
+    given: i64,
+    allowed: RangeInclusive<i64>,
+) -> Result<u32, CreateCapsuleError> {
+    match u32::try_from(given) {
+        Ok(value) if allowed.contains(&given) => Ok(value),
+        _ => Err(CreateCapsuleError::OutOfRange { field, allowed, given }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use wrenn_proto::ids::TemplateId;
+    use wrenn_store::templates::TemplateKind;
+
+    use super::*;
+
+    fn template(vcpus: Option<i32>, memory_mb: Option<i32>, disk_size_mb: i32) -> Template {
+        Template {
+            id: TemplateId::new(),
+            team_id: TeamId::PLATFORM,
+            name: "t".into(),
+            kind: if vcpus.is_some() { TemplateKind::Snapshot } else { TemplateKind::Base },
+            vcpus,
+            memory_mb,
+            disk_size_mb,
+            size_bytes: 0,
+            default_user: "user".into(),
+            default_env: BTreeMap::from([("A".into(), "template".into()), ("B".into(), "template".into())]),
+            created_at: chrono::DateTime::UNIX_EPOCH,
+        }
+    }
+
+    #[test]
+    fn an_empty_request_is_the_smallest_machine_that_the_template_fits() {
+        let new =
+            CreateCapsuleRequest::default().with_template(TeamId::new(), template(None, None, 8000)).unwrap();
+        assert_eq!((new.vcpus, new.memory_mb, new.disk_size_mb, new.timeout_sec), (1, 512, 8000, 0));
+        assert_eq!(new.default_user, "user");
+    }
+
+    #[test]
+    fn a_snapshot_decides_the_size_of_the_machine() {
+        let snapshot = || template(Some(2), Some(1024), 5120);
+        let new = CreateCapsuleRequest::default().with_template(TeamId::new(), snapshot()).unwrap();
+        assert_eq!((new.vcpus, new.memory_mb), (2, 1024));
+        let other = CreateCapsuleRequest { vcpus: Some(1), ..Default::default() };
+        let refused = other.with_template(TeamId::new(), snapshot()).unwrap_err();
+        assert_eq!(refused.answer().code, Code::InvalidRequest);
+    }
+
+    #[test]
+    fn a_disk_smaller_than_the_template_is_refused() {
+        let small = CreateCapsuleRequest { disk_size_mb: Some(5119), ..Default::default() };
+        let refused = small.with_template(TeamId::new(), template(None, None, 5120)).unwrap_err();
+        assert!(refused.to_string().contains("disk_size_mb"), "{refused}");
+    }
+
+    #[test]
+    fn own_variables_win_over_those_of_the_template() {
+        let envs = Some(BTreeMap::from([("A".into(), "own".into())]));
+        let request = CreateCapsuleRequest { envs, ..Default::default() };
+        let new = request.with_template(TeamId::new(), template(None, None, 5120)).unwrap();
+        assert_eq!((new.envs["A"].as_str(), new.envs["B"].as_str()), ("own", "template"));
+    }
+}

@@ -1,0 +1,64 @@
+//! `POST /v1/admin/faults/panic`: makes an actor panic, to see what that costs.
+//!
+//! Exists only where the configuration says so, and is not part of the documented API.
+
+use actix_web::{HttpResponse, web::Data};
+use serde::Deserialize;
+use wrenn_actors::{InjectError, Victim};
+use wrenn_proto::ids::{HostId, ParseIdError, SandboxId};
+
+use crate::{
+    app::App,
+    auth::Admin,
+    error::{Answer, Code, answers},
+    http::extract::{Json, Then},
+};
+
+/// Whose handler shall panic.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct InjectPanicRequest {
+    actor: ActorKind,
+    id: String,
+}
+
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum ActorKind {
+    Sandbox,
+    Host,
+}
+
+/// Why nothing panicked.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum InjectPanicError {
+    #[error("id: {0}")]
+    Id(#[from] ParseIdError),
+    #[error(transparent)]
+    Inject(#[from] InjectError),
+}
+
+impl InjectPanicError {
+    fn answer(&self) -> Answer {
+        let code = match self {
+            Self::Id(_) => Code::InvalidRequest,
+            Self::Inject(InjectError::Off) => Code::Forbidden,
+            Self::Inject(InjectError::NotFound) => Code::NotFound,
+        };
+        Answer::new(code, self.to_string())
+    }
+}
+answers!(InjectPanicError);
+
+/// Answers when the actor has panicked.
+pub(crate) async fn inject_panic(
+    app: Data<App>,
+    Then(_admin, Json(request)): Then<Admin, Json<InjectPanicRequest>>,
+) -> Result<HttpResponse, InjectPanicError> {
+    let victim = match request.actor {
+        ActorKind::Sandbox => Victim::Sandbox(request.id.parse::<SandboxId>()?),
+        ActorKind::Host => Victim::Host(request.id.parse::<HostId>()?),
+    };
+    app.control_plane.inject_panic(victim).await?;
+    Ok(HttpResponse::NoContent().finish())
+}
