@@ -31,7 +31,15 @@ pub struct DataFolder {
 /// Proof that this process is the only one that runs the installation of a data folder.
 #[derive(Debug)]
 pub struct DataLock {
+    pid_file: PathBuf,
     _file: File,
+}
+
+impl Drop for DataLock {
+    fn drop(&mut self) {
+        // A stale one does no harm: the lock decides, the pid is for people and for `down`.
+        let _ = fs::remove_file(&self.pid_file);
+    }
 }
 
 impl DataFolder {
@@ -105,7 +113,11 @@ impl DataFolder {
         };
         let file = open().with_context(|| format!("cannot open {}", path.display()))?;
         match flock(&file, FlockOperation::NonBlockingLockExclusive) {
-            Ok(()) => Ok(Some(DataLock { _file: file })),
+            Ok(()) => {
+                let pid_file = self.pid_file("up");
+                write_atomically(&pid_file, 0o644, format!("{}\n", std::process::id()).as_bytes())?;
+                Ok(Some(DataLock { pid_file, _file: file }))
+            }
             Err(rustix::io::Errno::WOULDBLOCK) => Ok(None),
             Err(error) => Err(error).with_context(|| format!("cannot lock {}", path.display())),
         }
@@ -160,9 +172,8 @@ mod tests {
         let folder = tempfile::tempdir().expect("temporary folder");
         let data = DataFolder::create(folder.path()).expect("data folder");
         let lock = data.lock().expect("first lock");
-        fs::write(data.pid_file("up"), "4711\n").expect("pid file");
         let refusal = data.lock().expect_err("second lock").to_string();
-        assert!(refusal.contains("pid 4711"), "{refusal}");
+        assert!(refusal.contains(&format!("pid {}", std::process::id())), "{refusal}");
         drop(lock);
         data.lock().expect("lock after the first has ended");
     }

@@ -4,19 +4,29 @@
 //! `services`) run on one thread: the thread that starts a process must live as long as `up` does, because
 //! the kernel ties "end with the parent" to it.
 
+pub mod agent;
+pub mod client;
 pub mod data;
+pub mod doctor;
+pub mod down;
 pub mod process;
 pub mod progress;
+pub mod server;
 pub mod services;
+pub mod up;
 
-use std::{io, process::ExitCode};
+use std::{
+    io::{self, IsTerminal},
+    process::ExitCode,
+};
 
 use anyhow::Context;
 use clap::{Parser, Subcommand};
+use tracing_subscriber::EnvFilter;
 
 /// Runs untrusted code in microVMs that start in milliseconds.
 #[derive(Debug, Parser)]
-#[command(version, max_term_width = 110)]
+#[command(name = "wrenn", version, max_term_width = 110)]
 struct Arguments {
     #[command(subcommand)]
     command: Command,
@@ -24,8 +34,20 @@ struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Run a private Postgres and Redis for tests and development.
+    /// Run everything on this machine until Ctrl-C; capsules survive it.
+    Up(up::UpCommand),
+    /// Stop `up`, destroy every capsule and release what they hold on this machine.
+    Down(down::DownCommand),
+    /// Check whether this machine can run Wrenn, and how to fix what is missing.
+    Doctor(doctor::DoctorCommand),
+    /// Run the control plane: REST, dashboard, the hosts' agents.
+    Server(server::ServerCommand),
+    /// Run the host agent; it is configured by the environment alone (docs/operations.md).
+    Agent,
+    /// Run a private Postgres and Redis, for tests and development.
     Services(services::ServicesCommand),
+    /// Print the OpenAPI document of the REST interface.
+    Openapi,
     /// Become another program that ends together with us.
     #[command(hide = true)]
     Launch(process::Launch),
@@ -34,11 +56,29 @@ enum Command {
 impl Command {
     fn run(self) -> anyhow::Result<ExitCode> {
         match self {
+            Self::Up(command) => one_thread()?.block_on(command.run())?,
+            Self::Down(command) => one_thread()?.block_on(command.run())?,
+            Self::Doctor(command) => return one_thread()?.block_on(command.run()),
+            Self::Server(command) => {
+                start_log();
+                actix_rt::System::new().block_on(command.run())?;
+            }
+            Self::Agent => {
+                start_log();
+                actix_rt::System::new().block_on(agent::run())?;
+            }
             Self::Services(command) => one_thread()?.block_on(command.run())?,
+            Self::Openapi => progress::note(serde_json::to_string_pretty(&wrenn_api::openapi())?),
             Self::Launch(command) => command.exec()?,
         }
         Ok(ExitCode::SUCCESS)
     }
+}
+
+/// Logs to standard output, which `up` copies into a file of bounded size; RUST_LOG chooses what.
+fn start_log() {
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
+    tracing_subscriber::fmt().with_env_filter(filter).with_ansi(io::stdout().is_terminal()).init();
 }
 
 fn one_thread() -> anyhow::Result<tokio::runtime::Runtime> {

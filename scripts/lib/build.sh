@@ -19,14 +19,14 @@ npm_install() {
 }
 
 build_dashboard() {
-    local stamp=$root/frontend/build/.inputs now
+    local stamp=$root/frontend/node_modules/.wrenn-build now
     now=$(fingerprint "$root/frontend")
-    [[ $(cat "$stamp" 2>/dev/null) == "$now" ]] && return
+    [[ -e $root/frontend/build/index.html && $(cat "$stamp" 2>/dev/null) == "$now" ]] && return
     npm_install
     step "building the dashboard" npm --prefix "$root/frontend" run build
     say "$now" >"$stamp"
 }
 
 build_images() {
-    WRENN_GUEST=$guest_binary step "preparing kernel and base image" "$root/scripts/image"
+    WRENN_GUEST=$guest_binary "$root/scripts/image"
 }

@@ -11,7 +11,9 @@
 
 pub mod launch;
 pub mod log;
+pub mod stack;
 pub mod supervised;
 
 pub use launch::Launch;
+pub use stack::{EndSignal, ProcessStack};
 pub use supervised::{Process, ProcessSpec};

@@ -12,17 +12,13 @@ use std::{
 };
 
 use anyhow::{Context, bail};
-use tokio::{
-    net::UnixStream,
-    signal::unix::{SignalKind, signal},
-    time::sleep,
-};
+use tokio::{net::UnixStream, time::sleep};
 
 pub use postgres::newest_programs as newest_postgres;
 
 use crate::{
     data::{self, DataFolder},
-    process::Process,
+    process::{EndSignal, Process, ProcessStack},
     progress,
 };
 
@@ -58,29 +54,16 @@ pub struct ServiceUrls {
     pub redis: String,
 }
 
-/// Both processes, running and answering.
-#[derive(Debug)]
-pub struct Services {
-    /// Where they are.
-    pub urls: ServiceUrls,
-    postgres: Process,
-    redis: Process,
-}
-
-impl Services {
-    /// Starts both and waits until both answer.
-    pub async fn start(data: &DataFolder, durability: Durability) -> anyhow::Result<Self> {
-        data::make_folder(data.runtime(), 0o755)?;
-        let (postgres, database) = postgres::start(data, durability).await?;
-        let (redis, redis_url) = redis::start(data).await?;
-        Ok(Self { urls: ServiceUrls { database, redis: redis_url }, postgres, redis })
-    }
-
-    /// Stops both, the one that keeps data last.
-    pub async fn stop(self) {
-        self.redis.stop().await;
-        self.postgres.stop().await;
-    }
+/// Starts both, each onto the stack as soon as it runs, and waits until both answer.
+pub async fn start(
+    data: &DataFolder,
+    durability: Durability,
+    stack: &mut ProcessStack,
+) -> anyhow::Result<ServiceUrls> {
+    data::make_folder(data.runtime(), 0o755)?;
+    let database = postgres::start(data, durability, stack).await?;
+    let redis = redis::start(data, stack).await?;
+    Ok(ServiceUrls { database, redis })
 }
 
 impl ServicesCommand {
@@ -88,27 +71,26 @@ impl ServicesCommand {
     pub async fn run(self) -> anyhow::Result<()> {
         let folder = DataFolder::create(&self.data)?;
         let _lock = folder.lock()?;
-        let own_pid = format!("{}\n", std::process::id());
-        data::write_atomically(&folder.pid_file("up"), 0o644, own_pid.as_bytes())?;
-        let (mut interrupt, mut terminate) =
-            (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
+        let mut end = EndSignal::listen()?;
+        let mut stack = ProcessStack::default();
+        let result = tokio::select! {
+            result = self.run_on(&folder, &mut stack) => result,
+            () = end.received() => Ok(()),
+        };
+        stack.stop_all().await;
+        data::remove(folder.runtime()).context("cannot remove the sockets' folder")?;
+        result
+    }
 
+    async fn run_on(&self, folder: &DataFolder, stack: &mut ProcessStack) -> anyhow::Result<()> {
         let durability = if self.ephemeral { Durability::Ephemeral } else { Durability::Durable };
-        let services = Services::start(&folder, durability).await?;
-        let ServiceUrls { database, redis } = &services.urls;
+        let ServiceUrls { database, redis } = start(folder, durability, stack).await?;
         let env = format!("export DATABASE_URL='{database}'\nexport REDIS_URL='{redis}'\n");
         progress::note(env.trim_end());
         if let Some(path) = &self.print_env {
             data::write_atomically(path, 0o600, env.as_bytes())?;
         }
-
-        tokio::select! {
-            _ = interrupt.recv() => {}
-            _ = terminate.recv() => {}
-        }
-        services.stop().await;
-        data::remove(&folder.pid_file("up"))?;
-        data::remove(folder.runtime()).context("cannot remove the sockets' folder")
+        std::future::pending().await
     }
 }
 

@@ -29,7 +29,7 @@ use tokio::time::sleep;
 use super::{Durability, wait_for_socket};
 use crate::{
     data::{self, DataFolder, make_folder},
-    process::{Launch, Process, ProcessSpec},
+    process::{Launch, Process, ProcessSpec, ProcessStack},
     progress::{self, Step},
 };
 
@@ -40,7 +40,11 @@ const INSIDE: &str = "/mnt";
 const READY_LIMIT: Duration = Duration::from_secs(60);
 
 /// Starts Postgres, makes the cluster and the database if they are missing, and returns its URL.
-pub(super) async fn start(data: &DataFolder, durability: Durability) -> anyhow::Result<(Process, String)> {
+pub(super) async fn start(
+    data: &DataFolder,
+    durability: Durability,
+    stack: &mut ProcessStack,
+) -> anyhow::Result<String> {
     let home = data.path("postgres");
     let cluster = home.join("cluster");
     let sockets = data.runtime().join("postgres");
@@ -82,10 +86,10 @@ pub(super) async fn start(data: &DataFolder, durability: Durability) -> anyhow::
         stop_signal: Signal::SIGINT,
         stop_limit: Duration::from_secs(30),
     };
-    let process = Process::start(data, spec)?;
-    wait_for_socket(&process, &sockets.join(".s.PGSQL.5432"), READY_LIMIT).await?;
-    make_database(&programs, &sockets, &process).await?;
-    Ok((process, format!("postgres:///{DATABASE}?host={}&user={USER}", sockets.display())))
+    let process = stack.start(data, spec)?;
+    wait_for_socket(process, &sockets.join(".s.PGSQL.5432"), READY_LIMIT).await?;
+    make_database(&programs, &sockets, process).await?;
+    Ok(format!("postgres:///{DATABASE}?host={}&user={USER}", sockets.display()))
 }
 
 /// Folder of the newest Postgres programs that are installed, as Debian lays them out.

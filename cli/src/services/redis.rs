@@ -8,7 +8,7 @@ use nix::{sys::signal::Signal, unistd::User};
 use super::wait_for_socket;
 use crate::{
     data::{DataFolder, make_folder},
-    process::{Launch, Process, ProcessSpec},
+    process::{Launch, ProcessSpec, ProcessStack},
 };
 
 const USER: &str = "redis";
@@ -17,7 +17,7 @@ const INSIDE: &str = "/mnt";
 const READY_LIMIT: Duration = Duration::from_secs(20);
 
 /// Starts Redis and returns its URL.
-pub(super) async fn start(data: &DataFolder) -> anyhow::Result<(Process, String)> {
+pub(super) async fn start(data: &DataFolder, stack: &mut ProcessStack) -> anyhow::Result<String> {
     let sockets = data.runtime().join("redis");
     let user = User::from_name(USER)?.context("there is no user redis; install the package redis-server")?;
     make_folder(&sockets, 0o700)?;
@@ -41,7 +41,7 @@ pub(super) async fn start(data: &DataFolder) -> anyhow::Result<(Process, String)
         stop_limit: Duration::from_secs(10),
     };
     let socket = sockets.join("redis.sock");
-    let process = Process::start(data, spec)?;
-    wait_for_socket(&process, &socket, READY_LIMIT).await?;
-    Ok((process, format!("redis+unix://{}", socket.display())))
+    let process = stack.start(data, spec)?;
+    wait_for_socket(process, &socket, READY_LIMIT).await?;
+    Ok(format!("redis+unix://{}", socket.display()))
 }

@@ -1,0 +1,115 @@
+//! A small client of our own REST interface, for `up`, `doctor`, `bench` and the end-to-end tests.
+
+use std::time::Duration;
+
+use anyhow::{Context, bail};
+use reqwest::{Method, StatusCode};
+use serde_json::Value;
+
+use crate::up::dev_env::DevEnv;
+
+/// How a request proves who sends it.
+#[derive(Debug, Clone)]
+pub enum Credentials {
+    /// Nothing is sent.
+    None,
+    /// An API key.
+    ApiKey(String),
+    /// A token of a signed-in user.
+    Bearer(String),
+}
+
+/// A connection to one server, as one caller.
+#[derive(Debug, Clone)]
+pub struct Client {
+    http: reqwest::Client,
+    base_url: String,
+    credentials: Credentials,
+}
+
+/// What the server answered, whatever it is.
+#[derive(Debug, Clone)]
+pub struct Answer {
+    /// Status code.
+    pub status: StatusCode,
+    /// JSON body; null if there was none.
+    pub body: Value,
+}
+
+impl Client {
+    /// Talks to the server at `base_url`.
+    pub fn new(base_url: &str, credentials: Credentials) -> anyhow::Result<Self> {
+        let http = reqwest::Client::builder()
+            // Longest of all operations: a cold boot on a machine that is busy and emulates.
+            .timeout(Duration::from_secs(300))
+            .build()
+            .context("cannot make an HTTP client")?;
+        Ok(Self { http, base_url: base_url.trim_end_matches('/').to_owned(), credentials })
+    }
+
+    /// Talks to an installation as its first team.
+    pub fn of(env: &DevEnv) -> anyhow::Result<Self> {
+        Self::new(&env.base_url, Credentials::ApiKey(env.api_key.clone()))
+    }
+
+    /// The same server, as another caller.
+    pub fn with(&self, credentials: Credentials) -> Self {
+        Self { credentials, ..self.clone() }
+    }
+
+    /// Sends a request and returns the answer, whatever its status.
+    ///
+    /// # Errors
+    /// If no whole answer came.
+    pub async fn send(&self, method: Method, path: &str, body: Option<&Value>) -> anyhow::Result<Answer> {
+        let what = format!("{method} {path}");
+        let mut request = self.http.request(method, format!("{}{path}", self.base_url));
+        request = match &self.credentials {
+            Credentials::None => request,
+            Credentials::ApiKey(key) => request.header("X-API-Key", key),
+            Credentials::Bearer(token) => request.bearer_auth(token),
+        };
+        if let Some(body) = body {
+            request = request.json(body);
+        }
+        let response = request.send().await.with_context(|| what.clone())?;
+        let status = response.status();
+        let bytes = response.bytes().await.with_context(|| what.clone())?;
+        let body = if bytes.is_empty() {
+            Value::Null
+        } else {
+            serde_json::from_slice(&bytes).unwrap_or_else(|_| String::from_utf8_lossy(&bytes).into())
+        };
+        Ok(Answer { status, body })
+    }
+
+    /// GET; see [`send`](Self::send).
+    pub async fn get(&self, path: &str) -> anyhow::Result<Answer> {
+        self.send(Method::GET, path, None).await
+    }
+
+    /// POST with a JSON body; see [`send`](Self::send).
+    pub async fn post(&self, path: &str, body: &Value) -> anyhow::Result<Answer> {
+        self.send(Method::POST, path, Some(body)).await
+    }
+
+    /// DELETE; see [`send`](Self::send).
+    pub async fn delete(&self, path: &str) -> anyhow::Result<Answer> {
+        self.send(Method::DELETE, path, None).await
+    }
+}
+
+impl Answer {
+    /// The body, if the status says success.
+    pub fn success(self) -> anyhow::Result<Value> {
+        if !self.status.is_success() {
+            bail!("the server answered {}: {}", self.status, self.body);
+        }
+        Ok(self.body)
+    }
+
+    /// A text field of the body; empty if there is none.
+    pub fn text(&self, pointer: &str) -> &str {
+        self.body.pointer(pointer).and_then(Value::as_str).unwrap_or_default()
+    }
+}

@@ -1,0 +1,139 @@
+//! The programs that Wrenn calls.
+
+use std::{env, path::PathBuf, process::Command};
+
+use super::Check;
+use crate::services::newest_postgres;
+
+/// A program, what tells its version, what it is for and the Debian package that has it.
+struct Program {
+    name: &'static str,
+    version: &'static [&'static str],
+    purpose: &'static str,
+    package: &'static str,
+    needed: Needed,
+}
+
+#[derive(PartialEq, Eq)]
+enum Needed {
+    ToRun,
+    /// Only by scripts/image, and only until the images exist.
+    ToMakeImages,
+}
+
+const PROGRAMS: &[Program] = &[
+    Program {
+        name: "qemu-system-x86_64",
+        version: &["--version"],
+        purpose: "runs capsules",
+        package: "qemu-system-x86",
+        needed: Needed::ToRun,
+    },
+    Program {
+        name: "ip",
+        version: &["-V"],
+        purpose: "makes capsules' networks",
+        package: "iproute2",
+        needed: Needed::ToRun,
+    },
+    Program {
+        name: "nft",
+        version: &["--version"],
+        purpose: "separates capsules' networks",
+        package: "nftables",
+        needed: Needed::ToRun,
+    },
+    Program {
+        name: "mkfs.xfs",
+        version: &["-V"],
+        purpose: "makes a volume with reflinks",
+        package: "xfsprogs",
+        needed: Needed::ToRun,
+    },
+    Program {
+        name: "resize2fs",
+        version: &[],
+        purpose: "grows capsules' disks",
+        package: "e2fsprogs",
+        needed: Needed::ToRun,
+    },
+    Program {
+        name: "losetup",
+        version: &["--version"],
+        purpose: "attaches the volume",
+        package: "mount",
+        needed: Needed::ToRun,
+    },
+    Program {
+        name: "mmdebstrap",
+        version: &["--version"],
+        purpose: "makes the base image",
+        package: "mmdebstrap",
+        needed: Needed::ToMakeImages,
+    },
+    Program {
+        name: "cpio",
+        version: &["--version"],
+        purpose: "makes the initramfs",
+        package: "cpio",
+        needed: Needed::ToMakeImages,
+    },
+];
+
+/// Whether all programs are there.
+pub(super) fn programs() -> Vec<Check> {
+    let mut checks: Vec<Check> = PROGRAMS.iter().map(check).collect();
+    if env::var_os("DATABASE_URL").is_some() {
+        checks.push(Check::ok("postgres", "the one of DATABASE_URL"));
+        checks.push(Check::ok("redis-server", "the one of REDIS_URL"));
+        return checks;
+    }
+    checks.push(match newest_postgres() {
+        Some(folder) => Check::ok("postgres", format!("{} (keeps the state)", folder.display())),
+        None => Check::fail("postgres", "not installed (keeps the state)", install("postgresql")),
+    });
+    checks.push(check(&Program {
+        name: "redis-server",
+        version: &["--version"],
+        purpose: "queues builds",
+        package: "redis-server",
+        needed: Needed::ToRun,
+    }));
+    checks
+}
+
+fn check(program: &Program) -> Check {
+    let Program { name, version, purpose, package, needed } = program;
+    match (find(name), needed) {
+        (Some(path), _) => {
+            let found = first_line(&path, version).unwrap_or_else(|| path.display().to_string());
+            Check::ok(name, format!("{found} ({purpose})"))
+        }
+        (None, Needed::ToRun) => Check::fail(name, format!("not installed ({purpose})"), install(package)),
+        (None, Needed::ToMakeImages) => {
+            Check::warn(name, format!("not installed ({purpose})"), install(package))
+        }
+    }
+}
+
+/// The command that installs a package.
+pub(super) fn install(package: &str) -> String {
+    format!("apt-get install {package}")
+}
+
+/// Path of a program, as a shell would find it.
+pub(super) fn find(name: &str) -> Option<PathBuf> {
+    let path = env::var_os("PATH").unwrap_or_default();
+    let system = ["/usr/sbin", "/sbin"].map(PathBuf::from);
+    env::split_paths(&path).chain(system).map(|folder| folder.join(name)).find(|path| path.is_file())
+}
+
+fn first_line(program: &PathBuf, arguments: &[&str]) -> Option<String> {
+    if arguments.is_empty() {
+        return None;
+    }
+    let output = Command::new(program).args(arguments).output().ok()?;
+    let text = [output.stdout, output.stderr].concat();
+    let line = String::from_utf8_lossy(&text).lines().next()?.trim().to_owned();
+    (!line.is_empty()).then_some(line)
+}

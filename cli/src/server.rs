@@ -1,0 +1,46 @@
+//! `wrenn server`: the control plane.
+
+use wrenn_api::{FaultInjection, ServerConfig};
+
+use crate::process::EndSignal;
+
+/// `wrenn server`: serves REST, dashboard and the hosts' agents.
+#[derive(Debug, clap::Args)]
+pub struct ServerCommand {
+    /// Postgres, as postgres://… (a unix socket with ?host=/folder).
+    #[arg(long, env = "DATABASE_URL", hide_env_values = true)]
+    database_url: String,
+    /// Redis, as redis://… or redis+unix:///path.
+    #[arg(long, env = "REDIS_URL", hide_env_values = true)]
+    redis_url: String,
+    /// Address of REST interface and dashboard.
+    #[arg(long, env = "WRENN_HTTP_ADDR", default_value = "127.0.0.1:8000")]
+    http_addr: String,
+    /// Address that agents dial, as HOST:PORT or unix:/PATH.
+    #[arg(long, env = "WRENN_GRPC_ADDR", default_value = "127.0.0.1:8001")]
+    grpc_addr: String,
+    /// Connections to Postgres, at most.
+    #[arg(long, env = "WRENN_DATABASE_CONNECTIONS", default_value_t = 10)]
+    database_connections: u32,
+    /// Serve the routes that make actors panic; for tests of supervision.
+    #[arg(long, env = "WRENN_FAULT_INJECTION", hide = true, action = clap::ArgAction::Set, default_value = "0",
+        value_parser = clap::builder::BoolishValueParser::new())]
+    fault_injection: bool,
+}
+
+impl ServerCommand {
+    /// Serves until SIGINT or SIGTERM. Must run on an actix system.
+    pub async fn run(self) -> anyhow::Result<()> {
+        let mut end = EndSignal::listen()?;
+        let config = ServerConfig {
+            database_url: self.database_url,
+            redis_url: self.redis_url,
+            http_addr: self.http_addr,
+            grpc_addr: self.grpc_addr,
+            database_connections: self.database_connections,
+            fault_injection: if self.fault_injection { FaultInjection::On } else { FaultInjection::Off },
+            ..ServerConfig::default()
+        };
+        Ok(wrenn_api::run(config, async move { end.received().await }).await?)
+    }
+}
