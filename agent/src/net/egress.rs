@@ -220,9 +220,9 @@ mod tests {
     fn the_hosts_own_networks_are_found_and_ours_are_not() {
         let addresses = br#"[{"ifname":"lo","addr_info":[{"local":"127.0.0.1","prefixlen":8},{"local":"::1","prefixlen":128}]},
             {"ifname":"eth0","addr_info":[{"local":"203.0.113.7","prefixlen":24}]},
-            {"ifname":"wr3-7","addr_info":[{"local":"198.18.0.0","prefixlen":31}]},{}]"#;
+            {"ifname":"wrn3-7","addr_info":[{"local":"198.18.0.0","prefixlen":31}]},{}]"#;
         let routes = br#"[{"dst":"default","dev":"eth0"},{"dst":"203.0.113.0/24","dev":"eth0"},
-            {"dst":"10.8.0.0/16","dev":"wireguard"},{"dst":"198.18.0.0/31","dev":"wr3-7"},{"dst":"fe80::/64","dev":"eth0"}]"#;
+            {"dst":"10.8.0.0/16","dev":"wireguard"},{"dst":"198.18.0.0/31","dev":"wrn3-7"},{"dst":"fe80::/64","dev":"eth0"}]"#;
         let host = HostNetworks::parse(addresses, routes).expect("networks");
         assert_eq!(host.connected, [parse("127.0.0.0/8"), parse("203.0.113.0/24")]);
         assert_eq!(host.routed, [parse("203.0.113.0/24"), parse("10.8.0.0/16")]);

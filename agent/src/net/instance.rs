@@ -7,7 +7,7 @@
 //!   /run/wrenn/3/owner       the data folder that has number 3
 //! ```
 //!
-//! The number is in the name of everything the installation has on its host (`wr3-7`, `wrenn3-7`, `wrenn-3`)
+//! The number is in the name of everything the installation has on its host (`wrn3-7`, `wrenn3-7`, `wrenn-3`)
 //! and chooses its addresses, so that installations side by side never meet. A number is free again when its
 //! data folder is gone *and* nothing under that number is left running.
 

@@ -3,16 +3,16 @@
 //! ```text
 //!   namespace wrenn3-7                                host
 //!  ┌───────────────────────────────────────────┐
-//!  │ guest ── tap0 ── NAT ── veth0 ────────────┼── wr3-7 ── NAT ── the world
+//!  │ guest ── tap0 ── NAT ── veth0 ────────────┼── wrn3-7 ── NAT ── the world
 //!  │ .0.2     .0.1: resolver, gateway          │   filter: not the host, not private networks
 //!  └───────────────────────────────────────────┘
 //! ```
 //!
 //! Every guest has the same address, since each is alone in its namespace; a snapshot therefore fits any slot.
-//! The outer addresses (`veth0`, `wr3-7`) differ, and belong to the installation, see [`Instance`].
+//! The outer addresses (`veth0`, `wrn3-7`) differ, and belong to the installation, see [`Instance`].
 //!
 //! * [`SlotPool`] makes slots ahead, gives them out, and removes them; it owns everything named `wrenn3-*` and
-//!   `wr3-*`, and removes at its start what nobody claims.
+//!   `wrn3-*`, and removes at its start what nobody claims.
 //! * A [`Slot`] carries the resolver of its namespace: a guest asks its gateway, the agent asks the host's
 //!   resolvers.
 //! * [`Egress`] says what guests may reach.
@@ -50,7 +50,7 @@ pub(crate) const TAP_MAC: &str = "52:54:00:77:72:01";
 /// Name of the tap device in every namespace.
 pub const TAP: &str = "tap0";
 /// How every interface of ours on a host begins, before the installation's number.
-const INTERFACE_PREFIX: &str = "wr";
+const INTERFACE_PREFIX: &str = "wrn";
 /// First user id for VMMs: above every id that a system gives to people, services or containers.
 const FIRST_UID: u32 = 2_000_000_000;
 

@@ -146,7 +146,7 @@ pub(super) fn namespace_rules(egress: &Egress, host: &HostNetworks) -> String {
 /// `nft` text for the host, which replaces an installation's table in one transaction.
 ///
 /// Chains run before those of other firewalls where the priority lets them. What another firewall drops stays
-/// dropped: on a host whose forward policy is `drop` its operator must let `wr*` through.
+/// dropped: on a host whose forward policy is `drop` its operator must let `wrn*` through.
 pub(super) fn host_rules(instance: &Instance, egress: &Egress, host: &HostNetworks) -> String {
     let table = table_name(instance.number());
     let ours = format!("\"{}*\"", interface_prefix(instance.number()));
@@ -217,15 +217,15 @@ mod tests {
     fn slots_differ_in_everything_that_the_host_sees() {
         let (_folder, instance) = crate::net::instance::tests::unclaimed(3, "198.18.24.0/21");
         let (first, last) = (Plan::new(&instance, SlotNumber(0)), Plan::new(&instance, SlotNumber(1023)));
-        assert_eq!((first.namespace.as_str(), first.interface.as_str()), ("wrenn3-0", "wr3-0"));
+        assert_eq!((first.namespace.as_str(), first.interface.as_str()), ("wrenn3-0", "wrn3-0"));
         assert_eq!(first.host_address.to_string(), "198.18.24.0");
         assert_eq!(last.namespace_address.to_string(), "198.18.31.255");
         let text = create_on_host(&[first.clone(), last]);
         assert!(
-            text.contains("netns add wrenn3-0\nlink add wr3-0 type veth peer name veth0 netns wrenn3-0\n")
+            text.contains("netns add wrenn3-0\nlink add wrn3-0 type veth peer name veth0 netns wrenn3-0\n")
         );
-        assert!(text.contains("address add 198.18.31.254/31 dev wr3-1023\n"));
-        assert_eq!(remove([("wrenn3-0", "wr3-0")]), "link delete wr3-0\nnetns delete wrenn3-0\n");
+        assert!(text.contains("address add 198.18.31.254/31 dev wrn3-1023\n"));
+        assert_eq!(remove([("wrenn3-0", "wrn3-0")]), "link delete wrn3-0\nnetns delete wrenn3-0\n");
         assert!(create_in_namespace(&first).contains("route add default via 198.18.24.0\n"));
     }
 
@@ -244,7 +244,7 @@ mod tests {
         let (_folder, instance) = crate::net::instance::tests::unclaimed(3, "198.18.24.0/21");
         let text = host_rules(&instance, &Egress::default(), &HostNetworks::default());
         assert!(text.starts_with("table inet wrenn3 {}\ndelete table inet wrenn3\ntable inet wrenn3 {"));
-        assert!(text.contains("iifname \"wr3-*\" drop"));
+        assert!(text.contains("iifname \"wrn3-*\" drop"));
         assert!(text.contains("ip saddr != 198.18.24.0/21 drop"));
         assert!(!text.contains("elements = {  }"), "an empty list is no valid set");
     }

@@ -14,10 +14,10 @@ use wrenn_agent::{
 };
 
 /// How long anything may take on a busy machine.
-pub const PATIENCE: Duration = Duration::from_secs(120);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(120);
 
 /// Fails with words that help if the machine lacks what the tests need.
-pub fn require(programs: &[&str]) {
+pub(crate) fn require(programs: &[&str]) {
     let is_root =
         std::fs::metadata("/proc/self").map(|it| std::os::unix::fs::MetadataExt::uid(&it)).ok() == Some(0);
     assert!(is_root, "these tests make namespaces, mounts and machines: run them as root (scripts/test)");
@@ -29,22 +29,22 @@ pub fn require(programs: &[&str]) {
 }
 
 /// A data folder that is emptied of everything on the host before it goes, also when the test fails.
-pub struct DataDir(pub PathBuf);
+pub(crate) struct DataDir(pub(crate) PathBuf);
 
 impl DataDir {
-    pub fn new(name: &str) -> Self {
+    pub(crate) fn new(name: &str) -> Self {
         let path = std::env::temp_dir().join(format!("wrenn-test-{name}-{}", std::process::id()));
         std::fs::create_dir_all(&path).expect("data folder");
         Self(path.canonicalize().expect("data folder"))
     }
 
     /// Everything of this installation on the host.
-    pub fn leftovers(&self) -> Leftovers {
+    pub(crate) fn leftovers(&self) -> Leftovers {
         Leftovers::scan(&self.0)
     }
 
     /// Fails if anything but the installation's runtime folder is on the host.
-    pub fn assert_clean(&self) {
+    pub(crate) fn assert_clean(&self) {
         let left = Leftovers { runtime_dirs: Vec::new(), ..self.leftovers() };
         assert!(left.is_empty(), "left on the host: {left:#?}");
     }
@@ -68,19 +68,19 @@ impl Drop for DataDir {
     }
 }
 
-/// Claims a number for a data folder; tries again while the claim of a dropped instance is being released.
-pub async fn claim(data: &DataDir) -> Arc<Instance> {
+/// Claims a number for a data folder.
+pub(crate) fn claim(data: &DataDir) -> Arc<Instance> {
     Arc::new(Instance::claim(&data.0).expect("claim"))
 }
 
 /// A pool that makes `ahead` slots.
-pub async fn pool(instance: &Arc<Instance>, ahead: usize) -> SlotPool {
+pub(crate) async fn pool(instance: &Arc<Instance>, ahead: usize) -> SlotPool {
     let config = PoolConfig { ahead, egress: Egress::default(), keep: [].into() };
     SlotPool::start(instance.clone(), config).await.expect("pool")
 }
 
 /// Waits until a condition holds.
-pub async fn eventually(what: &str, mut condition: impl AsyncFnMut() -> bool) {
+pub(crate) async fn eventually(what: &str, mut condition: impl AsyncFnMut() -> bool) {
     let deadline = Instant::now() + PATIENCE;
     while !condition().await {
         assert!(Instant::now() < deadline, "{what}: not within {PATIENCE:?}");
@@ -89,7 +89,7 @@ pub async fn eventually(what: &str, mut condition: impl AsyncFnMut() -> bool) {
 }
 
 /// Runs a program and returns what it printed; fails if it does.
-pub fn run(program: &str, args: &[&str]) -> String {
+pub(crate) fn run(program: &str, args: &[&str]) -> String {
     let output =
         Command::new(program).args(args).output().unwrap_or_else(|error| panic!("{program}: {error}"));
     assert!(output.status.success(), "{program} {args:?}: {}", String::from_utf8_lossy(&output.stderr));
