@@ -66,7 +66,9 @@ impl Leftovers {
         let mut found = number.map(Self::of_number).unwrap_or_default();
         let namespaces = number.map(namespace_inodes).unwrap_or_default();
         found.processes = processes(&namespaces, Some(&data_dir));
-        found.mounts = mounts_below(&data_dir);
+        if disk::is_loopback(&data_dir) {
+            found.mounts = mounts_below(&data_dir);
+        }
         found.loops = disk::loops_over(&data_dir);
         found.runtime_dirs.extend(number.map(net::runtime_dir).filter(|folder| folder.exists()));
         found

@@ -13,7 +13,7 @@ mod atomic;
 mod image;
 mod volume;
 
-pub(crate) use self::volume::{loops_over, unescape_mount};
+pub(crate) use self::volume::{is_loopback, loops_over, unescape_mount};
 pub use self::{
     atomic::{AtomicWriteError, atomic_write},
     image::ImageError,

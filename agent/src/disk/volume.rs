@@ -1,7 +1,6 @@
 //! Finding, making and closing the volume.
 
 use std::{
-    ffi::CString,
     fs::{self, File},
     io::{self, ErrorKind},
     path::{Path, PathBuf},
@@ -10,7 +9,7 @@ use std::{
 
 use rustix::{
     fs::{ioctl_ficlone, statvfs},
-    mount::{MountFlags, UnmountFlags, mount, unmount},
+    mount::{MountFlags, MountPropagationFlags, UnmountFlags, mount, mount_bind, mount_change, unmount},
 };
 use tokio::{process::Command, task::spawn_blocking, time::Instant};
 
@@ -19,6 +18,9 @@ use super::image::ImageError;
 /// How long a file system or a loop device may take to let go.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(10);
 const CLOSE_INTERVAL: Duration = Duration::from_millis(20);
+/// The loopback file, in the data folder.
+const FILE: &str = "volume.xfs";
+const FILE_SYSTEM: &str = "xfs";
 /// Smallest file that `mkfs.xfs` makes a file system in.
 const MIN_SIZE: u64 = 512 << 20;
 
@@ -71,24 +73,25 @@ impl Volume {
         let data_dir = data_dir.canonicalize().map_err(failed("resolve", data_dir))?;
         let path = data_dir.join("volume");
         fs::create_dir_all(&path).map_err(failed("make", &path))?;
-        let file = data_dir.join("volume.xfs");
+        let file = data_dir.join(FILE);
         let volume = |loop_mounted| Self { path: path.clone(), data_dir: data_dir.clone(), loop_mounted };
 
-        if is_mounted(&path) {
-            return Ok(volume(true));
-        }
         if !file.exists() {
             if can_clone(&path).map_err(failed("try to clone a file in", &path))? {
                 return Ok(volume(false));
             }
+            // Nothing to clone with, so this folder is not a volume that the operator has mounted here.
             make_file_system(&file, size_bytes.max(MIN_SIZE))
                 .await
                 .map_err(failed("make a file system in", &file))?;
         }
+        if mounts_at(&path).iter().any(|kind| kind == FILE_SYSTEM) {
+            return Ok(volume(true));
+        }
         let device = attach(&file).await.map_err(failed("attach a loop device to", &file))?;
         let target = path.clone();
         let source = device.clone();
-        let mounted = spawn_blocking(move || mount_xfs(&source, &target)).await;
+        let mounted = spawn_blocking(move || mount_volume(&source, &target)).await;
         let mounted = mounted.unwrap_or_else(|error| Err(io::Error::other(error)));
         // From now on the device goes with the mount; and if that failed, it goes now.
         let detached = Self::detach(&device).await;
@@ -137,8 +140,11 @@ impl Volume {
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
             Err(error) => return Err(failed("resolve", data_dir)(error)),
         };
+        if !is_loopback(&data_dir) {
+            return Ok(());
+        }
         let path = data_dir.join("volume");
-        if is_mounted(&path) {
+        while !mounts_at(&path).is_empty() {
             Self::unmount_path(&path).await.map_err(failed("unmount", &path))?;
         }
         for device in loops_over(&data_dir) {
@@ -253,16 +259,34 @@ async fn attach(file: &Path) -> io::Result<PathBuf> {
     Ok(device)
 }
 
-fn mount_xfs(device: &Path, target: &Path) -> io::Result<()> {
+/// Mounts the volume on top of a shared bind mount of its own mount point.
+///
+/// `ip netns exec` and containers copy all mounts into a namespace of their own. An unmount reaches such copies
+/// only if the mount *below* is shared, which the root of many hosts is not; then a copy that nobody uses would
+/// keep the file system and its loop device busy.
+fn mount_volume(device: &Path, target: &Path) -> io::Result<()> {
+    if mounts_at(target).is_empty() {
+        mount_bind(target, target)?;
+    }
+    mount_change(target, MountPropagationFlags::SHARED)?;
     let flags = MountFlags::NOATIME | MountFlags::NOSUID | MountFlags::NODEV | MountFlags::NOEXEC;
     // Deleted files shrink the sparse file; and a copy of a data folder mounts beside the original.
-    let options = CString::from(c"discard,nouuid");
-    mount(device, target, "xfs", flags, options.as_c_str()).map_err(io::Error::from)
+    mount(device, target, FILE_SYSTEM, flags, c"discard,nouuid").map_err(io::Error::from)
 }
 
-fn is_mounted(path: &Path) -> bool {
+/// Whether a data folder has a loopback volume; else what is mounted in it is the operator's.
+pub(crate) fn is_loopback(data_dir: &Path) -> bool {
+    data_dir.join(FILE).exists()
+}
+
+/// Kinds of the file systems mounted at a path, the top one last.
+fn mounts_at(path: &Path) -> Vec<String> {
     let mountinfo = fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
-    mountinfo.lines().filter_map(|line| line.split(' ').nth(4)).any(|mount| unescape_mount(mount) == path)
+    mountinfo
+        .lines()
+        .filter(|line| line.split(' ').nth(4).is_some_and(|mount| unescape_mount(mount) == path))
+        .filter_map(|line| line.split_once(" - ")?.1.split(' ').next().map(str::to_owned))
+        .collect()
 }
 
 /// A path as the kernel writes it into `mountinfo`, with blanks and backslashes as octal numbers.

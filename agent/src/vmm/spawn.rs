@@ -16,7 +16,7 @@ use rustix::{
     fs::{MemfdFlags, SealFlags, fcntl_add_seals, ftruncate, memfd_create},
     io::{FdFlags, fcntl_setfd},
     process::{WaitId, WaitIdOptions, setsid, waitid},
-    thread::{LinkNameSpaceType, move_into_link_name_space},
+    thread::{LinkNameSpaceType, move_into_link_name_space, set_no_new_privs},
 };
 
 use super::{ProcessIdentity, process::send_kill};
@@ -113,13 +113,14 @@ pub(super) fn spawn(detached: Detached) -> Result<Started, SpawnError> {
         for mut file in &cgroup_procs {
             io::Write::write_all(&mut file, b"0")?;
         }
+        set_no_new_privs(true)?;
         move_into_link_name_space(netns.as_fd(), Some(LinkNameSpaceType::Network))?;
         // Every descriptor of the agent closes on exec; this one alone stays.
         fcntl_setfd(&inherit, FdFlags::empty())?;
         Ok(())
     };
     // SAFETY: between fork and exec only async-signal-safe things may happen, as another thread may have held
-    // any lock while forking. The closure only makes system calls (setsid, write, setns, fcntl) on descriptors
+    // any lock while forking. The closure only makes system calls (setsid, write, prctl, setns, fcntl) on descriptors
     // that were opened before; it neither allocates nor locks.
     unsafe { command.pre_exec(in_child) };
 

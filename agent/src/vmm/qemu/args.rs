@@ -58,9 +58,11 @@ pub(super) fn command_line(spec: &BootSpec, acceleration: &Acceleration, control
     // A guest that ends stays, stopped, until the agent has read its last words; also while no agent runs.
     args.pair("-action", "reboot=shutdown,shutdown=pause,panic=pause");
 
-    // Seccomp, and no privilege once everything is open. `children` is what forbids new privileges and still
-    // lets QEMU itself give up its own.
-    args.pair("-sandbox", "on,obsolete=deny,elevateprivileges=children,spawn=deny,resourcecontrol=deny");
+    // Seccomp. A VMM that gives up its privileges once everything is open must be let do so; it cannot get them
+    // back, as it was started with `no_new_privs`.
+    let elevate = if spec.uid.is_some() { "allow" } else { "deny" };
+    let sandbox = format!("on,obsolete=deny,elevateprivileges={elevate},spawn=deny,resourcecontrol=deny");
+    args.pair("-sandbox", sandbox);
     if let Some(uid) = spec.uid {
         args.pair("-runas", format!("{uid}:{uid}"));
     }

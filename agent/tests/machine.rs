@@ -1,0 +1,324 @@
+//! Real machines: boot, adoption, death, and what is left behind.
+//!
+//! They need the kernel, initramfs and base image that `scripts/image` makes.
+
+mod host;
+
+use std::{
+    fs,
+    net::SocketAddr,
+    os::unix::fs::MetadataExt,
+    path::{Path, PathBuf},
+    process::Command,
+    sync::Arc,
+    time::Duration,
+};
+
+use host::{DataDir, claim, eventually, pool, require};
+use wrenn_agent::{
+    disk::Volume,
+    net::{GUEST_MAC, Instance, PoolConfig, Slot, SlotNumber, SlotPool, connect_in},
+    vmm::{
+        AdoptError, BootError, BootSpec, ExitReason, VmProcess, VmRecord, Vmm,
+        cgroup::{Cgroups, Limits},
+        qemu::Qemu,
+    },
+};
+use wrenn_proto::{GUEST_IP, GUEST_PORT, ids::SandboxId};
+
+const MEMORY_MB: u32 = 256;
+/// Tells the helper process below which data folder to use.
+const STARTER_DATA: &str = "WRENN_TEST_STARTER_DATA";
+
+fn images() -> PathBuf {
+    let folder = std::env::var_os("WRENN_IMAGES").map(PathBuf::from).unwrap_or_else(|| {
+        let cache = std::env::var_os("XDG_CACHE_HOME").map(PathBuf::from);
+        let home = || PathBuf::from(std::env::var_os("HOME").unwrap_or_default()).join(".cache");
+        cache.unwrap_or_else(home).join("wrenn/images")
+    });
+    assert!(folder.join("vmlinux").exists(), "no kernel in {}: run scripts/image", folder.display());
+    folder
+}
+
+/// A host on which one machine can run.
+struct Host {
+    instance: Arc<Instance>,
+    pool: SlotPool,
+    volume: Volume,
+    cgroups: Cgroups,
+    qemu: Qemu,
+}
+
+impl Host {
+    async fn new(data: &DataDir, keep: &[SlotNumber]) -> Self {
+        require(&["qemu-system-x86_64", "ip", "nft", "mkfs.xfs", "losetup"]);
+        let instance = claim(data);
+        let pool = match keep {
+            [] => pool(&instance, 1).await,
+            keep => {
+                let config =
+                    PoolConfig { ahead: 0, egress: Default::default(), keep: keep.iter().copied().collect() };
+                SlotPool::start(instance.clone(), config).await.expect("pool")
+            }
+        };
+        let volume = Volume::open_or_create(instance.data_dir(), 8 << 30).await.expect("volume");
+        let cgroups = Cgroups::open(&instance.cgroup_name());
+        let qemu = Qemu::detect(instance.data_dir()).await.expect("qemu");
+        Self { instance, pool, volume, cgroups, qemu }
+    }
+
+    /// Everything for a machine, with a slot of its own; its disk is empty.
+    async fn spec(&self) -> (BootSpec, Slot) {
+        let id = SandboxId::new();
+        let slot = self.pool.take().await.expect("slot");
+        let dir = self.volume.path().join(id.to_string());
+        let runtime_dir = self.instance.runtime_dir().join(id.to_string());
+        fs::create_dir_all(&dir).expect("machine folder");
+        fs::create_dir_all(&runtime_dir).expect("runtime folder");
+        let disk = dir.join("disk.ext4");
+        fs::File::create(&disk).expect("disk").set_len(64 << 20).expect("length");
+        let limits = Limits { memory_mb: u64::from(MEMORY_MB) + self.qemu.overhead_mb(), vcpus: 1 };
+        let images = images();
+        let spec = BootSpec {
+            id,
+            disk,
+            kernel: images.join("vmlinux"),
+            initramfs: images.join("initramfs.cpio"),
+            vcpus: 1,
+            memory_mb: MEMORY_MB,
+            netns: slot.netns().to_owned(),
+            tap: slot.tap().to_owned(),
+            mac: GUEST_MAC.to_owned(),
+            uid: Some(slot.uid()),
+            cgroup: self.cgroups.create(id, limits).expect("cgroup"),
+            kernel_args: Vec::new(),
+            dir,
+            runtime_dir,
+        };
+        (spec, slot)
+    }
+
+    /// A machine whose disk is the base image, so that its guest comes up.
+    async fn spec_with_system(&self) -> (BootSpec, Slot) {
+        let (spec, slot) = self.spec().await;
+        let base = self.volume.path().join("minimal.ext4");
+        self.volume.import(&images().join("minimal.ext4"), &base).await.expect("import");
+        fs::remove_file(&spec.disk).expect("remove");
+        self.volume.clone_file(&base, &spec.disk).await.expect("clone");
+        (spec, slot)
+    }
+
+    /// Gives back everything of a dead machine, and of the host; nothing may be left.
+    async fn close(self, data: &DataDir, spec: BootSpec, slot: Slot) {
+        if let Some(cgroup) = &spec.cgroup {
+            cgroup.remove().await.expect("cgroup");
+        }
+        self.pool.release(slot).await.expect("release");
+        fs::remove_dir_all(&spec.dir).expect("machine folder");
+        fs::remove_dir_all(&spec.runtime_dir).expect("runtime folder");
+        self.pool.teardown().await.expect("teardown");
+        self.cgroups.teardown().await.expect("cgroups");
+        Volume::unmount(&data.0).await.expect("unmount");
+        data.assert_clean();
+    }
+}
+
+fn guest_address() -> SocketAddr {
+    (GUEST_IP.0, GUEST_PORT).into()
+}
+
+async fn guest_is_up(slot: &Slot) -> bool {
+    connect_in(slot.netns(), guest_address(), Duration::from_millis(500)).await.is_ok()
+}
+
+fn is_alive(pid: u32) -> bool {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    !stat.is_empty() && !stat.contains(") Z ")
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_machine_boots_confined_is_reached_and_dies_when_killed() {
+    let data = DataDir::new("boot");
+    let host = Host::new(&data, &[]).await;
+    let (spec, slot) = host.spec_with_system().await;
+    let machine = host.qemu.boot(&spec).await.expect("boot");
+    let pid = machine.record().process.pid;
+    eventually("the guest is up", async || guest_is_up(&slot).await).await;
+    let console = machine.console_tail().await;
+    assert!(console.contains("wrenn-guest"), "{console}");
+
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).expect("status");
+    let uid = slot.uid().to_string();
+    assert!(status.lines().any(|line| line.starts_with("Uid:") && line.contains(&uid)), "{status}");
+    assert!(status.contains("Seccomp:\t2") && status.contains("NoNewPrivs:\t1"), "{status}");
+    let own = fs::metadata(format!("/proc/{pid}/ns/net")).expect("namespace").ino();
+    assert_eq!(own, fs::metadata(slot.netns()).expect("namespace").ino());
+    for file in spec.cgroup.iter().flat_map(|cgroup| cgroup.procs_files()) {
+        let pids = fs::read_to_string(&file).expect("cgroup");
+        assert!(pids.lines().any(|line| line == pid.to_string()), "{} in {}", pid, file.display());
+    }
+    assert_eq!(session_of(pid), pid, "its own session");
+    assert_eq!(data.leftovers().processes, [machine.record().process.clone()]);
+
+    let exit = machine.kill().await.expect("kill");
+    assert_eq!(exit.reason, ExitReason::Killed, "{exit:?}");
+    assert!(!is_alive(pid));
+    assert_eq!(machine.kill().await.expect("kill again"), exit);
+    host.qemu.kill(machine.record()).await.expect("kill by record");
+    assert!(matches!(host.qemu.adopt(machine.record()).await, Err(AdoptError::Gone { .. })));
+    host.close(&data, spec, slot).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_guest_that_panics_tells_its_last_words() {
+    let data = DataDir::new("panic");
+    let host = Host::new(&data, &[]).await;
+    let (mut spec, slot) = host.spec().await;
+    spec.kernel_args = vec!["rdinit=/nonexistent".into()];
+    let machine = host.qemu.boot(&spec).await.expect("boot");
+    let exit = tokio::time::timeout(host::PATIENCE, machine.exited()).await.expect("the end of the guest");
+    assert_eq!(exit.reason, ExitReason::GuestPanic, "{exit:?}");
+    assert!(exit.console.contains("Kernel panic"), "{}", exit.console);
+    assert_eq!(machine.console_tail().await, exit.console, "also afterwards");
+    host.close(&data, spec, slot).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_guest_that_panics_while_nobody_watches_still_tells_why() {
+    let data = DataDir::new("unwatched");
+    let host = Host::new(&data, &[]).await;
+    let (mut spec, slot) = host.spec().await;
+    spec.kernel_args = vec!["rdinit=/nonexistent".into()];
+    let machine = host.qemu.boot(&spec).await.expect("boot");
+    let record = machine.record().clone();
+    drop(machine);
+    // Adopting and dropping in turn: each time but one nobody is there when the guest ends.
+    let mut reason = None;
+    eventually("the end of the guest is seen", async || {
+        let adopted = match host.qemu.adopt(&record).await {
+            Ok(adopted) => adopted,
+            Err(AdoptError::Gone { .. }) => panic!("gone before anybody could ask why"),
+            Err(error) => panic!("{error:?}"),
+        };
+        reason =
+            tokio::time::timeout(Duration::from_millis(200), adopted.exited()).await.ok().map(|it| it.reason);
+        reason.is_some()
+    })
+    .await;
+    assert_eq!(reason, Some(ExitReason::GuestPanic));
+    host.close(&data, spec, slot).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_vmm_that_is_killed_by_others_is_noticed() {
+    let data = DataDir::new("killed");
+    let host = Host::new(&data, &[]).await;
+    let (spec, slot) = host.spec().await;
+    let machine = host.qemu.boot(&spec).await.expect("boot");
+    let pid = machine.record().process.pid.to_string();
+    host::run("kill", &["-KILL", &pid]);
+    let exit = tokio::time::timeout(host::PATIENCE, machine.exited()).await.expect("exit");
+    assert_eq!(exit.reason, ExitReason::Signal(9), "{exit:?}");
+    host.close(&data, spec, slot).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_boot_that_fails_says_why_and_leaves_no_process() {
+    let data = DataDir::new("fail");
+    let host = Host::new(&data, &[]).await;
+    let (spec, slot) = host.spec().await;
+    let mut no_kernel = spec.clone();
+    no_kernel.kernel = "/nonexistent/vmlinux".into();
+    match host.qemu.boot(&no_kernel).await {
+        Err(BootError::Exited { exit, .. }) => assert!(exit.log.contains("/nonexistent/vmlinux"), "{exit:?}"),
+        other => panic!("{other:?}"),
+    }
+    let mut no_namespace = spec.clone();
+    no_namespace.netns = "/run/netns/nonexistent".into();
+    assert!(matches!(host.qemu.boot(&no_namespace).await, Err(BootError::Prepare { .. })));
+    let mut no_cpu = spec.clone();
+    no_cpu.vcpus = 0;
+    assert!(matches!(host.qemu.boot(&no_cpu).await, Err(BootError::Spec { .. })));
+    // Given up half-way.
+    for wait_ms in [0, 1, 5, 20, 50] {
+        let _ = tokio::time::timeout(Duration::from_millis(wait_ms), host.qemu.boot(&spec))
+            .await
+            .map(drop_killed);
+    }
+    eventually("no process is left", async || data.leftovers().processes.is_empty()).await;
+    host.close(&data, spec, slot).await;
+}
+
+/// A boot that was quicker than its time limit.
+fn drop_killed(booted: Result<VmProcess, BootError>) {
+    let machine = booted.expect("boot");
+    host::run("kill", &["-KILL", &machine.record().process.pid.to_string()]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_machine_survives_its_starter_and_is_adopted() {
+    let data = DataDir::new("survive");
+    let helper = Command::new(std::env::current_exe().expect("this test"))
+        .args(["--exact", "starter_of_a_machine", "--ignored", "--nocapture"])
+        .env(STARTER_DATA, &data.0)
+        .output()
+        .expect("helper");
+    assert!(
+        helper.status.success(),
+        "{}{}",
+        String::from_utf8_lossy(&helper.stdout),
+        String::from_utf8_lossy(&helper.stderr)
+    );
+    let (record, slot, dir, runtime_dir) = read_note(&data.0);
+
+    let host = Host::new(&data, &[slot]).await;
+    let slot = host.pool.adopt(slot).await.expect("adopt slot");
+    let machine = host.qemu.adopt(&record).await.expect("adopt machine");
+    eventually("the guest answers", async || guest_is_up(&slot).await).await;
+    // Both a lost and a second agent: dropping the handle ends nothing, and the socket is free again.
+    drop(machine);
+    eventually("it is adopted again", async || host.qemu.adopt(&record).await.is_ok()).await;
+    let machine = host.qemu.adopt(&record).await.expect("adopt");
+    let exit = machine.kill().await.expect("kill");
+    assert_eq!(exit.reason, ExitReason::Killed);
+    assert!(!is_alive(record.process.pid));
+
+    let cgroup = record.cgroup.clone();
+    let (mut spec, spare) = host.spec().await;
+    host.pool.release(spare).await.expect("release");
+    fs::remove_dir_all(&spec.dir).expect("spare folder");
+    fs::remove_dir_all(&spec.runtime_dir).expect("spare folder");
+    if let Some(spare) = &spec.cgroup {
+        spare.remove().await.expect("spare cgroup");
+    }
+    (spec.dir, spec.runtime_dir, spec.cgroup) = (dir, runtime_dir, cgroup);
+    host.close(&data, spec, slot).await;
+}
+
+/// What an agent keeps of a machine, here as a file for the next process.
+fn read_note(data: &Path) -> (VmRecord, SlotNumber, PathBuf, PathBuf) {
+    let text = fs::read(data.join("note.json")).expect("note");
+    serde_json::from_slice(&text).expect("note")
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "a helper process of another test, which starts it"]
+async fn starter_of_a_machine() {
+    let data = std::mem::ManuallyDrop::new(DataDir(PathBuf::from(
+        std::env::var_os(STARTER_DATA).expect("data folder"),
+    )));
+    let host = Host::new(&data, &[]).await;
+    let (spec, slot) = host.spec_with_system().await;
+    let machine = host.qemu.boot(&spec).await.expect("boot");
+    let note = (machine.record(), slot.number(), &spec.dir, &spec.runtime_dir);
+    fs::write(data.0.join("note.json"), serde_json::to_vec(&note).expect("json")).expect("note");
+    // As a crash: no destructor runs.
+    std::process::exit(0);
+}
+
+/// The session of a process: field 6 of its stat line.
+fn session_of(pid: u32) -> u32 {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).expect("stat");
+    let after_name = &stat[stat.rfind(')').expect("name") + 1..];
+    after_name.split_ascii_whitespace().nth(3).expect("session").parse().expect("session")
+}
