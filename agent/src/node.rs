@@ -6,7 +6,6 @@
 //! ```
 
 use std::{
-    collections::BTreeMap,
     fs,
     path::{Path, PathBuf},
     sync::Arc,
@@ -16,7 +15,6 @@ use std::{
 use actix_rt::ArbiterHandle;
 use tokio::{sync::watch, time::timeout};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
-use wrenn_proto::ids::SandboxId;
 use wrenn_supervision::{Backoff, Child, ChildSpec, Root, spawn};
 
 use crate::{
@@ -107,12 +105,8 @@ impl Node {
             works: TaskTracker::new(),
             killed: CancellationToken::new(),
         });
-        let known: BTreeMap<SandboxId, Record> =
-            state.records.into_iter().map(|record| (record.id, record)).collect();
-        for (id, record) in &known {
-            board.publish(*id, record.report(true));
-        }
-        let ids = known.into_keys().collect();
+        host.announce(&state.records);
+        let ids = state.records.iter().map(|record| record.id).collect();
         let for_machines = host.clone();
         let spec = root.adopt(ChildSpec::new("machines", "machines"));
         let machines = spawn(arbiter, spec, move |_| Machines::new(for_machines, ids));

@@ -201,7 +201,9 @@ async fn many_execs_run_at_once_and_large_output_stays_in_order() {
     stalled.send(Input::Start(ExecStart { cmd: "flood 50000000".into(), ..ExecStart::default() })).await;
     for _ in 0..20 {
         let mut tunnel = plane.open_tunnel(&session, id).await;
-        tunnel.send(Input::Start(ExecStart { cmd: "flood 300000; exit 5".into(), ..ExecStart::default() })).await;
+        tunnel
+            .send(Input::Start(ExecStart { cmd: "flood 300000; exit 5".into(), ..ExecStart::default() }))
+            .await;
         let output = tunnel.output().await;
         assert_eq!((output.stdout.len(), output.exit_code), (300_000, Some(5)));
     }
@@ -215,7 +217,9 @@ async fn a_tunnel_to_a_machine_that_does_not_run_is_refused() {
     let _host = sim(&plane).await;
     let mut session = plane.session().await;
     session.request_tunnel("tun-1", SandboxId::new());
-    let Frame::TunnelRefused(refused) = session.frame_but_heartbeats().await else { panic!("expected a refusal") };
+    let Frame::TunnelRefused(refused) = session.frame_but_heartbeats().await else {
+        panic!("expected a refusal")
+    };
     assert_eq!(refused.tunnel_id, "tun-1");
     assert_eq!(refused.error.unwrap().kind(), TunnelErrorKind::NoMachine);
 }

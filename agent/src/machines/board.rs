@@ -89,7 +89,7 @@ impl Board {
     }
 
     /// Publishes what is true of a machine.
-    pub(crate) fn publish(&self, id: SandboxId, report: wire::MachineReport) {
+    pub(super) fn publish(&self, id: SandboxId, report: wire::MachineReport) {
         self.entries.lock().entry(id).or_default().report = report;
         self.note_change();
     }

@@ -35,3 +35,6 @@ pub use self::{
     registry::{Dispatch, Machines},
     work::Host,
 };
+
+#[cfg(test)]
+mod tests;

@@ -191,6 +191,14 @@ async fn init(host: &Host, record: &Record) -> Result<(), StartError> {
 }
 
 impl Host {
+    /// Publishes what the last agent knew, before anything is done about it; so nobody takes a machine that has not
+    /// been looked at for one that is not there.
+    pub fn announce(&self, records: &[Record]) {
+        for record in records {
+            self.board.publish(record.id, record.report(true));
+        }
+    }
+
     /// Writes a record down, and publishes it.
     pub(super) async fn save(&self, record: &Record, busy: bool) -> Result<(), StateError> {
         let (store, copy) = (self.store.clone(), record.clone());

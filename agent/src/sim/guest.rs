@@ -63,10 +63,7 @@ impl SimGuest {
 impl Guest for SimGuest {
     fn hello(&self) -> BoxFuture<'_, Result<HelloResponse, GuestError>> {
         async {
-            if self.world.takes_fault(SimStep::Hello) {
-                // A guest that never gets so far.
-                std::future::pending::<()>().await;
-            }
+            self.world.step(SimStep::Hello, || ()).await.map_err(GuestError::Unreachable)?;
             self.reach()?;
             Ok(HelloResponse { version: "sim".into(), kernel: "sim".into(), uptime_ms: 1 })
         }
@@ -75,12 +72,12 @@ impl Guest for SimGuest {
 
     fn init(&self, request: InitRequest) -> BoxFuture<'_, Result<(), GuestError>> {
         async move {
-            if self.world.takes_fault(SimStep::Init) {
-                return Err(GuestError::Protocol("ordered failure of Init".into()));
-            }
             self.reach()?;
-            self.world.set_init(self.id, request);
-            Ok(())
+            let effect = || self.world.set_init(self.id, request);
+            self.world
+                .step(SimStep::Init, effect)
+                .await
+                .map_err(|error| GuestError::Protocol(error.to_string()))
         }
         .boxed()
     }
@@ -94,9 +91,11 @@ impl Guest for SimGuest {
                 let Some(Input::Start(start)) = inputs.next().await.and_then(|input| input.input) else {
                     return;
                 };
-                let command = Command { id, world, events, start };
+                world.note_exec(1);
+                let command = Command { id, world: world.clone(), events, start };
                 // It ends early when nobody listens any more.
                 let _ = command.run(inputs).await;
+                world.note_exec(-1);
             });
             Ok(ReceiverStream::new(output).map(|event| Ok(ExecEvent { event: Some(event) })).boxed())
         }

@@ -28,7 +28,7 @@ use wrenn_supervision::Root;
 
 pub use self::{
     guest::SimGuest,
-    world::{SimBackend, SimStep, SimWorld},
+    world::{SimBackend, SimFault, SimStep, SimWorld},
 };
 use crate::{
     config::ServerAddr,

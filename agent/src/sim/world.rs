@@ -2,7 +2,10 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
-    sync::{Arc, atomic::AtomicU32},
+    sync::{
+        Arc,
+        atomic::{AtomicI64, AtomicU32, Ordering},
+    },
 };
 
 use futures_util::future::{BoxFuture, FutureExt as _};
@@ -20,7 +23,7 @@ use wrenn_proto::{
 use super::{SimGuest, SimOptions};
 use crate::{
     machines::{
-        backend::{AdoptError, Backend, Guest, ReleaseError, StartError},
+        backend::{AdoptError, Backend, BoxError, Guest, ReleaseError, StartError},
         record::{MachineSpec, Resources},
     },
     net::SlotNumber,
@@ -57,12 +60,26 @@ impl SimStep {
     ];
 }
 
+/// What goes wrong with a step.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SimFault {
+    /// It fails, and has no effect.
+    Fail,
+    /// It panics, and has no effect.
+    Panic,
+    /// It never returns, and has no effect.
+    StallBefore,
+    /// It has its effect, and never returns.
+    StallAfter,
+}
+
 /// Everything a simulated host has. It lives on when the agent is killed.
 #[derive(Debug)]
 pub struct SimWorld {
     options: SimOptions,
     inner: Mutex<Inner>,
     next_pid: AtomicU32,
+    execs_running: AtomicI64,
 }
 
 #[derive(Debug, Default)]
@@ -70,7 +87,7 @@ struct Inner {
     slots: BTreeMap<SlotNumber, SandboxId>,
     disks: BTreeSet<SandboxId>,
     vms: HashMap<SandboxId, SimVm>,
-    faults: HashMap<SimStep, u32>,
+    faults: HashMap<SimStep, (SimFault, u32)>,
     boots: HashMap<SandboxId, u32>,
 }
 
@@ -83,8 +100,13 @@ struct SimVm {
 }
 
 impl SimWorld {
-    pub(super) fn new(options: SimOptions) -> Self {
-        Self { options, inner: Mutex::default(), next_pid: AtomicU32::new(1) }
+    pub(crate) fn new(options: SimOptions) -> Self {
+        Self {
+            options,
+            inner: Mutex::default(),
+            next_pid: AtomicU32::new(1),
+            execs_running: AtomicI64::new(0),
+        }
     }
 
     /// Returns how the host was told to behave.
@@ -92,21 +114,35 @@ impl SimWorld {
         &self.options
     }
 
-    /// Lets the next `times` tries of a step fail.
-    pub fn fail_next(&self, step: SimStep, times: u32) {
-        self.inner.lock().faults.insert(step, times);
+    /// Lets the next `times` tries of a step go wrong; replaces an earlier order for the same step.
+    pub fn order_fault(&self, step: SimStep, fault: SimFault, times: u32) {
+        self.inner.lock().faults.insert(step, (fault, times));
     }
 
-    /// Returns true if this try of a step has to fail.
-    pub(super) fn takes_fault(&self, step: SimStep) -> bool {
+    /// Takes back all orders.
+    pub fn clear_faults(&self) {
+        self.inner.lock().faults.clear();
+    }
+
+    fn next_fault(&self, step: SimStep) -> Option<SimFault> {
         let mut inner = self.inner.lock();
-        let Some(times) = inner.faults.get_mut(&step).filter(|times| **times > 0) else { return false };
+        let (fault, times) = inner.faults.get_mut(&step).filter(|(_, times)| *times > 0)?;
         *times -= 1;
-        true
+        Some(*fault)
     }
 
-    fn check(&self, step: SimStep) -> Result<(), String> {
-        if self.takes_fault(step) { Err(format!("ordered failure of {step:?}")) } else { Ok(()) }
+    /// Does a step as ordered: `effect` takes place, or not, and the step returns, or not.
+    pub(super) async fn step<T>(&self, step: SimStep, effect: impl FnOnce() -> T) -> Result<T, BoxError> {
+        match self.next_fault(step) {
+            None => Ok(effect()),
+            Some(SimFault::Fail) => Err(format!("ordered failure of {step:?}").into()),
+            Some(SimFault::Panic) => panic!("ordered panic of {step:?}"),
+            Some(SimFault::StallBefore) => std::future::pending().await,
+            Some(SimFault::StallAfter) => {
+                effect();
+                std::future::pending().await
+            }
+        }
     }
 
     /// Ends a machine for the given reason; returns false if none runs.
@@ -125,6 +161,15 @@ impl SimWorld {
     /// Returns how often the machine was booted.
     pub fn boots(&self, id: SandboxId) -> u32 {
         self.inner.lock().boots.get(&id).copied().unwrap_or(0)
+    }
+
+    /// Returns the number of commands that run in all guests.
+    pub fn execs_running(&self) -> i64 {
+        self.execs_running.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn note_exec(&self, change: i64) {
+        self.execs_running.fetch_add(change, Ordering::Relaxed);
     }
 
     /// Returns everything that machines hold, in words; empty if the host is clean.
@@ -152,7 +197,7 @@ impl SimWorld {
     }
 
     fn boot(self: &Arc<Self>, id: SandboxId) -> VmProcess {
-        let pid = self.next_pid.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        let pid = self.next_pid.fetch_add(1, Ordering::Relaxed);
         let record = VmRecord {
             id,
             vmm: VmmKind::Simulated,
@@ -205,19 +250,19 @@ impl SimBackend {
         Self { world }
     }
 
-    fn start_step(&self, step: SimStep) -> Result<(), StartError> {
-        self.world.check(step).map_err(|error| StartError::step("do as ordered")(error.into()))
+    async fn take<T>(&self, step: SimStep, effect: impl FnOnce() -> T) -> Result<T, StartError> {
+        self.world.step(step, effect).await.map_err(StartError::step("do as ordered"))
     }
 
-    fn release_step(&self, step: SimStep) -> Result<(), ReleaseError> {
-        self.world.check(step).map_err(|error| ReleaseError::step("do as ordered")(error.into()))
+    async fn release(&self, step: SimStep, effect: impl FnOnce()) -> Result<(), ReleaseError> {
+        self.world.step(step, effect).await.map_err(ReleaseError::step("do as ordered"))
     }
 }
 
 impl Backend for SimBackend {
     fn admit<'a>(&'a self, spec: &'a MachineSpec) -> BoxFuture<'a, Result<(), StartError>> {
         async move {
-            self.start_step(SimStep::Admit)?;
+            self.take(SimStep::Admit, || ()).await?;
             let images = &self.world.options.images;
             if images.is_empty() || images.contains(&spec.image) {
                 Ok(())
@@ -229,24 +274,24 @@ impl Backend for SimBackend {
     }
 
     fn take_slot(&self, id: SandboxId) -> BoxFuture<'_, Result<SlotNumber, StartError>> {
-        async move {
-            self.start_step(SimStep::TakeSlot)?;
+        let effect = move || {
             let mut inner = self.world.inner.lock();
-            let free = (0..u16::MAX).map(SlotNumber).find(|slot| !inner.slots.contains_key(slot));
-            let slot = free.ok_or_else(|| StartError::Spec("all slots are taken".into()))?;
-            inner.slots.insert(slot, id);
-            Ok(slot)
+            let free = (0..u16::MAX).map(SlotNumber).find(|slot| !inner.slots.contains_key(slot))?;
+            inner.slots.insert(free, id);
+            Some(free)
+        };
+        async move {
+            let slot = self.take(SimStep::TakeSlot, effect).await?;
+            slot.ok_or_else(|| StartError::Spec("all slots are taken".into()))
         }
         .boxed()
     }
 
     fn make_disk<'a>(&'a self, id: SandboxId, _: &'a MachineSpec) -> BoxFuture<'a, Result<(), StartError>> {
-        async move {
-            self.start_step(SimStep::MakeDisk)?;
+        let effect = move || {
             self.world.inner.lock().disks.insert(id);
-            Ok(())
-        }
-        .boxed()
+        };
+        self.take(SimStep::MakeDisk, effect).boxed()
     }
 
     fn boot<'a>(
@@ -255,11 +300,7 @@ impl Backend for SimBackend {
         _: &'a MachineSpec,
         _: SlotNumber,
     ) -> BoxFuture<'a, Result<VmProcess, StartError>> {
-        async move {
-            self.start_step(SimStep::Boot)?;
-            Ok(self.world.boot(id))
-        }
-        .boxed()
+        self.take(SimStep::Boot, move || self.world.boot(id)).boxed()
     }
 
     fn guest(&self, id: SandboxId) -> Arc<dyn Guest> {
@@ -283,7 +324,7 @@ impl Backend for SimBackend {
 
     fn kill<'a>(&'a self, id: SandboxId, _: &'a Resources) -> BoxFuture<'a, Result<(), ReleaseError>> {
         async move {
-            self.release_step(SimStep::Kill)?;
+            self.release(SimStep::Kill, || ()).await?;
             let process = self.world.inner.lock().vms.get(&id).map(|vm| vm.process.clone());
             if let Some(process) = process {
                 process.kill().await.map_err(|error| ReleaseError::step("kill it")(error.into()))?;
@@ -294,12 +335,10 @@ impl Backend for SimBackend {
     }
 
     fn remove_files(&self, id: SandboxId) -> BoxFuture<'_, Result<(), ReleaseError>> {
-        async move {
-            self.release_step(SimStep::RemoveFiles)?;
+        let effect = move || {
             self.world.inner.lock().disks.remove(&id);
-            Ok(())
-        }
-        .boxed()
+        };
+        self.release(SimStep::RemoveFiles, effect).boxed()
     }
 
     fn release_slot<'a>(
@@ -307,14 +346,12 @@ impl Backend for SimBackend {
         id: SandboxId,
         _: &'a Resources,
     ) -> BoxFuture<'a, Result<(), ReleaseError>> {
-        async move {
-            self.release_step(SimStep::ReleaseSlot)?;
+        let effect = move || {
             let mut inner = self.world.inner.lock();
             assert!(!inner.vms.contains_key(&id), "a slot is released while its machine lives");
             inner.slots.retain(|_, owner| *owner != id);
-            Ok(())
-        }
-        .boxed()
+        };
+        self.release(SimStep::ReleaseSlot, effect).boxed()
     }
 
     fn vmm(&self) -> String {

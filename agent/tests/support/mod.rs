@@ -1,6 +1,6 @@
 //! A control plane that does what a test tells it, over real gRPC on a unix socket.
 
-#![allow(dead_code, reason = "each test binary uses its own part")]
+#![allow(dead_code, unreachable_pub, reason = "each test binary uses its own part")]
 
 use std::{
     collections::HashMap,
@@ -94,7 +94,11 @@ impl ControlPlane {
         });
         let incoming = UnixListenerStream::new(UnixListener::bind(path).unwrap());
         let service = ControlPlaneServer::new(Service(state.clone()));
-        tokio::spawn(Server::builder().add_service(service).serve_with_incoming(incoming));
+        // Tunnels share one connection: a single one that is not read must not use up its window.
+        let mut server = Server::builder()
+            .initial_stream_window_size(256 * 1024)
+            .initial_connection_window_size(16 * 1024 * 1024);
+        tokio::spawn(server.add_service(service).serve_with_incoming(incoming));
         Self { address, state, sessions, _dir: None }
     }
 

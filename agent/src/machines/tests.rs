@@ -1,0 +1,434 @@
+//! Machine actors over a simulated host: fencing, failures at every step, crashes of the agent at every step.
+
+use std::{
+    path::PathBuf,
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
+
+use tokio::time::timeout;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use wrenn_proto::{
+    agent::{
+        self as wire, FailureKind, MachineState, agent_frame::Frame, command::Command,
+        command_result::Outcome,
+    },
+    ids::SandboxId,
+};
+use wrenn_supervision::{Child, ChildSpec, spawn_local};
+
+use super::{
+    Dispatch, Host, Machines,
+    board::Board,
+    record::{Durability, RecordStore, tests::spec},
+    tombstones::Tombstones,
+};
+use crate::{
+    link::{Outbox, SessionQueue},
+    sim::{SimBackend, SimFault, SimOptions, SimStep, SimWorld},
+    vmm::ExitReason,
+};
+
+/// How long anything may take here.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+const TAKING: [SimStep; 6] =
+    [SimStep::Admit, SimStep::TakeSlot, SimStep::MakeDisk, SimStep::Boot, SimStep::Hello, SimStep::Init];
+const RELEASING: [SimStep; 3] = [SimStep::Kill, SimStep::RemoveFiles, SimStep::ReleaseSlot];
+
+/// The machines of one host, whose agent can be killed and started again.
+struct Agent {
+    dir: tempfile::TempDir,
+    world: Arc<SimWorld>,
+    host: Arc<Host>,
+    machines: Child<Machines>,
+    queue: SessionQueue,
+}
+
+impl Agent {
+    fn start() -> Self {
+        let options = SimOptions { boot_timeout: Duration::from_millis(200), ..SimOptions::default() };
+        let dir = tempfile::tempdir().unwrap();
+        let world = Arc::new(SimWorld::new(options));
+        let (host, machines, queue) = Self::run(dir.path().to_owned(), &world);
+        Self { dir, world, host, machines, queue }
+    }
+
+    fn run(dir: PathBuf, world: &Arc<SimWorld>) -> (Arc<Host>, Child<Machines>, SessionQueue) {
+        let store = RecordStore::open(dir.join("machines"), Durability::Process).unwrap();
+        let records = store.load_all().unwrap();
+        let known = records.iter().map(|record| record.id).collect();
+        let tombstones =
+            Tombstones::open(dir.join("tombstones"), Durability::Process, SystemTime::now()).unwrap();
+        let host = Arc::new(Host {
+            backend: Arc::new(SimBackend::new(world.clone())),
+            store,
+            tombstones: Arc::new(tombstones),
+            board: Board::default(),
+            outbox: Outbox::default(),
+            boot_timeout: world.options().boot_timeout,
+            works: TaskTracker::new(),
+            killed: CancellationToken::new(),
+        });
+        host.announce(&records);
+        let queue = host.outbox.open_session(1000);
+        let for_machines = host.clone();
+        let spec = ChildSpec::new("machines", "machines");
+        let machines = spawn_local(spec, move |_| Machines::new(for_machines, known));
+        (host, machines, queue)
+    }
+
+    /// As `kill -9` and a new start.
+    async fn restart(&mut self) {
+        self.host.killed.cancel();
+        self.machines.kill();
+        self.machines.wait_exit().await;
+        self.host.works.close();
+        self.host.works.wait().await;
+        self.world.clear_faults();
+        (self.host, self.machines, self.queue) = Self::run(self.dir.path().to_owned(), &self.world);
+    }
+
+    fn send(&self, id: SandboxId, generation: u64, command: Command) {
+        let command = wire::Command { sandbox_id: id.to_string(), generation, command: Some(command) };
+        self.machines.addr().do_send(Dispatch(command));
+    }
+
+    fn order_start(&self, id: SandboxId, generation: u64) {
+        let start = wire::StartMachine {
+            image: spec().image,
+            vcpus: 1,
+            memory_mb: 128,
+            disk_size_mb: 512,
+            hostname: "box".into(),
+            ..wire::StartMachine::default()
+        };
+        self.send(id, generation, Command::Start(start));
+    }
+
+    fn order_destroy(&self, id: SandboxId, generation: u64) {
+        self.send(id, generation, Command::Destroy(wire::DestroyMachine {}));
+    }
+
+    async fn frame(&mut self) -> Frame {
+        timeout(PATIENCE, self.queue.frames.recv()).await.expect("a frame in time").unwrap().frame.unwrap()
+    }
+
+    async fn result(&mut self) -> (u64, Outcome) {
+        match self.frame().await {
+            Frame::Result(result) => (result.generation, result.outcome.unwrap()),
+            other => panic!("expected a result, got {other:?}"),
+        }
+    }
+
+    async fn failure(&mut self) -> (u64, FailureKind) {
+        match self.result().await {
+            (generation, Outcome::Failed(failed)) => (generation, failed.kind()),
+            other => panic!("expected a failure, got {other:?}"),
+        }
+    }
+
+    async fn started(&mut self, id: SandboxId, generation: u64) {
+        self.order_start(id, generation);
+        let (answered, outcome) = self.result().await;
+        assert!(matches!(outcome, Outcome::Started(_)), "{outcome:?}");
+        assert_eq!(answered, generation);
+    }
+
+    async fn destroyed(&mut self, id: SandboxId, generation: u64) {
+        self.order_destroy(id, generation);
+        assert_eq!(self.result().await, (generation, Outcome::Destroyed(wire::Destroyed {})));
+    }
+
+    async fn wait_for(&self, id: SandboxId, condition: impl Fn(Option<&wire::MachineReport>) -> bool) {
+        let met = self.host.board.wait_until(|board| condition(board.report(id).as_ref()));
+        let report = || self.host.board.report(id);
+        assert!(timeout(PATIENCE, met).await.is_ok(), "still {:?}", report());
+    }
+
+    async fn wait_for_state(&self, id: SandboxId, state: MachineState) {
+        self.wait_for(id, |report| report.is_some_and(|report| report.state() == state && !report.busy))
+            .await;
+    }
+
+    fn files(&self) -> Vec<String> {
+        let entries = std::fs::read_dir(self.dir.path().join("machines")).unwrap();
+        entries.map(|entry| entry.unwrap().file_name().to_string_lossy().into_owned()).collect()
+    }
+
+    fn assert_no_trace(&self, id: SandboxId) {
+        assert_eq!(self.host.board.report(id), None);
+        assert_eq!(self.world.holdings(), Vec::<String>::new());
+        assert_eq!(self.files(), Vec::<String>::new());
+    }
+}
+
+#[actix_rt::test]
+async fn a_machine_that_is_destroyed_leaves_no_trace() {
+    let mut agent = Agent::start();
+    let id = SandboxId::new();
+    agent.started(id, 1).await;
+    assert_eq!(agent.host.board.report(id).unwrap().state(), MachineState::Running);
+    assert!(agent.host.board.access(id).is_some());
+    assert_eq!(agent.world.running(), [id]);
+    agent.destroyed(id, 2).await;
+    agent.assert_no_trace(id);
+}
+
+#[actix_rt::test]
+async fn the_destruction_of_an_unknown_machine_succeeds_and_fences_it() {
+    let mut agent = Agent::start();
+    let id = SandboxId::new();
+    agent.destroyed(id, 5).await;
+    agent.order_start(id, 4);
+    assert_eq!(agent.failure().await, (4, FailureKind::StaleGeneration));
+    agent.assert_no_trace(id);
+}
+
+#[actix_rt::test]
+async fn a_command_that_is_sent_again_has_its_effect_once() {
+    let mut agent = Agent::start();
+    let id = SandboxId::new();
+    agent.started(id, 1).await;
+    agent.started(id, 1).await;
+    assert_eq!(agent.world.boots(id), 1);
+    agent.destroyed(id, 2).await;
+    agent.destroyed(id, 2).await;
+    agent.restart().await;
+    agent.destroyed(id, 2).await;
+    agent.assert_no_trace(id);
+}
+
+#[actix_rt::test]
+async fn an_older_command_is_refused_also_after_a_destruction_and_a_restart() {
+    let mut agent = Agent::start();
+    let id = SandboxId::new();
+    agent.started(id, 5).await;
+    agent.order_destroy(id, 4);
+    assert_eq!(agent.failure().await, (4, FailureKind::StaleGeneration));
+    agent.destroyed(id, 6).await;
+    agent.order_start(id, 5);
+    assert_eq!(agent.failure().await, (5, FailureKind::StaleGeneration));
+    agent.restart().await;
+    agent.order_start(id, 5);
+    assert_eq!(agent.failure().await, (5, FailureKind::StaleGeneration));
+    agent.assert_no_trace(id);
+}
+
+#[actix_rt::test]
+async fn a_running_machine_is_not_started_a_second_time() {
+    let mut agent = Agent::start();
+    let id = SandboxId::new();
+    agent.started(id, 1).await;
+    agent.order_start(id, 2);
+    assert_eq!(agent.failure().await, (2, FailureKind::InvalidState));
+    assert_eq!(agent.world.boots(id), 1);
+    assert!(agent.host.board.access(id).is_some());
+    let report = agent.host.board.report(id).unwrap();
+    assert_eq!((report.generation, report.state()), (2, MachineState::Running));
+    agent.world.crash(id, ExitReason::GuestPanic);
+    agent.wait_for_state(id, MachineState::Exited).await;
+}
+
+#[actix_rt::test]
+async fn a_failure_at_any_step_undoes_all_of_them() {
+    for fault in [SimFault::Fail, SimFault::Panic] {
+        for step in TAKING {
+            let mut agent = Agent::start();
+            let id = SandboxId::new();
+            // A guest is greeted again and again, so it must fail always.
+            let times = if (step, fault) == (SimStep::Hello, SimFault::Fail) { u32::MAX } else { 1 };
+            agent.world.order_fault(step, fault, times);
+            agent.order_start(id, 1);
+            let (_, kind) = agent.failure().await;
+            let is_of_guest = matches!(step, SimStep::Hello | SimStep::Init) || fault == SimFault::Panic;
+            let expected = if is_of_guest { FailureKind::BootFailed } else { FailureKind::Internal };
+            assert_eq!(kind, expected, "{fault:?} of {step:?}");
+            agent.wait_for_state(id, MachineState::Exited).await;
+            assert_eq!(agent.world.holdings(), Vec::<String>::new(), "{fault:?} of {step:?}");
+            agent.world.clear_faults();
+            agent.started(id, 2).await;
+            agent.destroyed(id, 3).await;
+            agent.assert_no_trace(id);
+        }
+    }
+}
+
+#[actix_rt::test]
+async fn what_cannot_be_released_at_once_is_released_later() {
+    for fault in [SimFault::Fail, SimFault::Panic] {
+        for step in RELEASING {
+            let mut agent = Agent::start();
+            let id = SandboxId::new();
+            agent.started(id, 1).await;
+            agent.world.order_fault(step, fault, 2);
+            agent.destroyed(id, 2).await;
+            agent.assert_no_trace(id);
+        }
+    }
+}
+
+#[actix_rt::test]
+async fn an_agent_that_is_killed_at_any_step_of_a_start_undoes_it_when_it_is_back() {
+    for stall in [SimFault::StallBefore, SimFault::StallAfter] {
+        for step in TAKING {
+            let mut agent = Agent::start();
+            let id = SandboxId::new();
+            agent.world.order_fault(step, stall, u32::MAX);
+            agent.order_start(id, 1);
+            agent.wait_for(id, |report| report.is_some_and(|report| report.busy)).await;
+            if matches!(step, SimStep::Boot | SimStep::Hello | SimStep::Init) && stall == SimFault::StallAfter
+            {
+                let booted = async {
+                    while agent.world.running().is_empty() {
+                        tokio::task::yield_now().await
+                    }
+                };
+                timeout(PATIENCE, booted).await.unwrap();
+            }
+            agent.restart().await;
+            agent.wait_for_state(id, MachineState::Exited).await;
+            assert_eq!(agent.world.holdings(), Vec::<String>::new(), "{stall:?} of {step:?}");
+            assert_eq!(agent.failure().await, (1, FailureKind::BootFailed));
+            agent.order_start(id, 1);
+            assert_eq!(agent.failure().await, (1, FailureKind::BootFailed));
+            agent.destroyed(id, 2).await;
+            agent.assert_no_trace(id);
+        }
+    }
+}
+
+#[actix_rt::test]
+async fn an_agent_that_is_killed_at_any_step_of_a_destruction_finishes_it_when_it_is_back() {
+    for stall in [SimFault::StallBefore, SimFault::StallAfter] {
+        for step in RELEASING {
+            let mut agent = Agent::start();
+            let id = SandboxId::new();
+            agent.started(id, 1).await;
+            agent.world.order_fault(step, stall, u32::MAX);
+            agent.order_destroy(id, 2);
+            agent.wait_for(id, |report| report.is_some_and(|report| report.generation == 2)).await;
+            agent.restart().await;
+            agent.wait_for(id, |report| report.is_none()).await;
+            agent.assert_no_trace(id);
+            agent.order_start(id, 1);
+            assert_eq!(agent.result().await.0, 2);
+            assert_eq!(agent.failure().await, (1, FailureKind::StaleGeneration));
+        }
+    }
+}
+
+#[actix_rt::test]
+async fn a_destruction_overtakes_a_start_in_progress() {
+    let mut agent = Agent::start();
+    let id = SandboxId::new();
+    agent.world.order_fault(SimStep::Init, SimFault::StallBefore, 1);
+    agent.order_start(id, 1);
+    let booted = async {
+        while agent.world.running().is_empty() {
+            tokio::task::yield_now().await
+        }
+    };
+    timeout(PATIENCE, booted).await.unwrap();
+    agent.destroyed_after_overtaking(id).await;
+    agent.assert_no_trace(id);
+}
+
+impl Agent {
+    async fn destroyed_after_overtaking(&mut self, id: SandboxId) {
+        self.order_destroy(id, 2);
+        assert_eq!(self.failure().await, (1, FailureKind::StaleGeneration));
+        assert_eq!(self.result().await, (2, Outcome::Destroyed(wire::Destroyed {})));
+    }
+}
+
+#[actix_rt::test]
+async fn of_the_commands_that_wait_only_the_latest_is_carried_out() {
+    let mut agent = Agent::start();
+    let id = SandboxId::new();
+    agent.started(id, 1).await;
+    agent.world.order_fault(SimStep::RemoveFiles, SimFault::Fail, 2);
+    agent.order_destroy(id, 2);
+    agent.order_start(id, 3);
+    agent.order_destroy(id, 4);
+    agent.order_start(id, 5);
+    assert_eq!(agent.failure().await, (3, FailureKind::StaleGeneration));
+    assert_eq!(agent.failure().await, (4, FailureKind::StaleGeneration));
+    assert_eq!(agent.result().await.0, 2);
+    assert!(matches!(agent.result().await, (5, Outcome::Started(_))));
+    assert_eq!(agent.world.boots(id), 2);
+}
+
+#[actix_rt::test]
+async fn a_machine_that_ends_by_itself_is_cleaned_up_and_reported_with_its_reason() {
+    let mut agent = Agent::start();
+    let id = SandboxId::new();
+    agent.started(id, 3).await;
+    let access = agent.host.board.access(id).unwrap();
+    agent.world.crash(id, ExitReason::Signal(9));
+    let Frame::Event(event) = agent.frame().await else { panic!("expected an event") };
+    assert_eq!((event.sandbox_id, event.generation), (id.to_string(), 3));
+    let Some(wire::machine_event::Event::Exited(exited)) = event.event else { panic!("expected an exit") };
+    assert!(exited.reason.contains("signal 9"), "{}", exited.reason);
+    assert!(access.gone.is_cancelled());
+    assert!(agent.host.board.access(id).is_none());
+    let report = agent.host.board.report(id).unwrap();
+    assert_eq!((report.state(), report.reason, report.busy), (MachineState::Exited, exited.reason, false));
+    assert_eq!(agent.world.holdings(), Vec::<String>::new());
+    agent.destroyed(id, 4).await;
+    agent.assert_no_trace(id);
+}
+
+#[actix_rt::test]
+async fn running_machines_survive_the_agent_and_dead_ones_are_noticed() {
+    let mut agent = Agent::start();
+    let ids: Vec<_> = (0..4).map(|_| SandboxId::new()).collect();
+    for &id in &ids {
+        agent.started(id, 1).await;
+    }
+    let dead = ids[3];
+    agent.host.killed.cancel();
+    agent.world.crash(dead, ExitReason::GuestPowerOff);
+    let gone = async {
+        while agent.world.running().contains(&dead) {
+            tokio::task::yield_now().await
+        }
+    };
+    timeout(PATIENCE, gone).await.unwrap();
+    agent.restart().await;
+    for &id in &ids[..3] {
+        agent.wait_for_state(id, MachineState::Running).await;
+        assert_eq!(agent.world.boots(id), 1);
+        assert!(agent.host.board.access(id).unwrap().guest.hello().await.is_ok());
+    }
+    agent.wait_for_state(dead, MachineState::Exited).await;
+    assert_eq!(agent.world.holdings().len(), 9);
+    agent.world.crash(ids[0], ExitReason::GuestPanic);
+    agent.wait_for_state(ids[0], MachineState::Exited).await;
+}
+
+#[actix_rt::test]
+async fn a_machine_that_stands_still_delays_no_other() {
+    let mut agent = Agent::start();
+    let (slow, quick) = (SandboxId::new(), SandboxId::new());
+    agent.world.order_fault(SimStep::Boot, SimFault::StallBefore, 1);
+    agent.order_start(slow, 1);
+    agent.wait_for(slow, |report| report.is_some()).await;
+    agent.started(quick, 1).await;
+    agent.destroyed(quick, 2).await;
+    assert_eq!(agent.host.board.report(slow).unwrap().state(), MachineState::Starting);
+}
+
+#[actix_rt::test]
+async fn commands_that_make_no_sense_are_refused_and_harm_nothing() {
+    let mut agent = Agent::start();
+    agent
+        .machines
+        .addr()
+        .do_send(Dispatch(wire::Command { sandbox_id: "../x".into(), ..Default::default() }));
+    assert_eq!(agent.failure().await, (0, FailureKind::Internal));
+    let sandbox_id = SandboxId::new().to_string();
+    agent.machines.addr().do_send(Dispatch(wire::Command { sandbox_id, generation: 3, command: None }));
+    assert_eq!(agent.failure().await, (3, FailureKind::Internal));
+    agent.started(SandboxId::new(), 1).await;
+}
