@@ -2,6 +2,8 @@
 //!
 //! They need the kernel, initramfs and base image that `scripts/image` makes.
 
+#![allow(clippy::expect_used, reason = "a test that cannot go on fails")]
+
 mod host;
 
 use std::{
@@ -321,4 +323,21 @@ fn session_of(pid: u32) -> u32 {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).expect("stat");
     let after_name = &stat[stat.rfind(')').expect("name") + 1..];
     after_name.split_ascii_whitespace().nth(3).expect("session").parse().expect("session")
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_vmm_that_needs_more_than_its_limit_is_ended_and_says_so() {
+    let data = DataDir::new("limit");
+    let host = Host::new(&data, &[]).await;
+    let (mut spec, slot) = host.spec().await;
+    let limits = Limits { memory_mb: 8, vcpus: 1 };
+    let Some(cgroup) = host.cgroups.create(spec.id, limits).expect("cgroup") else {
+        panic!("this host has no memory cgroup");
+    };
+    spec.cgroup = Some(cgroup);
+    match host.qemu.boot(&spec).await {
+        Err(BootError::Exited { exit, .. }) => assert_eq!(exit.reason, ExitReason::OutOfMemory),
+        other => panic!("{other:?}"),
+    }
+    host.close(&data, spec, slot).await;
 }

@@ -8,6 +8,8 @@
 //!   172.30.0.2                                                             198.51.100.10 and others
 //! ```
 
+#![allow(clippy::expect_used, reason = "a test that cannot go on fails")]
+
 mod host;
 
 use std::{

@@ -1,5 +1,7 @@
 //! The volume on this machine's real file systems.
 
+#![allow(clippy::expect_used, reason = "a test that cannot go on fails")]
+
 mod host;
 
 use std::{fs, os::unix::fs::MetadataExt};

@@ -25,7 +25,7 @@ use std::{
 use serde_json::json;
 use tokio::task::spawn_blocking;
 
-use self::watch::{Watcher, reap};
+use self::watch::{Watcher, end_of_process};
 use super::{
     AdoptError, BootError, BootSpec, ExitReason, KillError, VmExit, VmProcess, VmRecord, Vmm, VmmKind,
     accel::{self, Acceleration},
@@ -119,7 +119,7 @@ impl Vmm for Qemu {
         };
         let (qmp, events) = match connected {
             Ok(connected) => connected,
-            Err(source) => return Err(boot_failure(id, started, source).await),
+            Err(source) => return Err(boot_failure(&record, started, source).await),
         };
         let (pidfd, log) = started.release();
         tracing::info!(sandbox = %id, pid = record.process.pid, "machine started");
@@ -224,11 +224,12 @@ fn watch(
 }
 
 /// Ends a process that did not start well, and tells which of the two it was: it died, or it does not answer.
-async fn boot_failure(id: wrenn_proto::ids::SandboxId, started: Started, source: QmpError) -> BootError {
+async fn boot_failure(record: &VmRecord, started: Started, source: QmpError) -> BootError {
+    let id = record.id;
     // A connection that ends is a process that ends; its status follows at once.
     let ended = tokio::time::timeout(Duration::from_secs(1), wait_for_exit(&started.pidfd)).await.is_ok();
     let failure = if ended {
-        let reason = reap(&started.pidfd).unwrap_or(ExitReason::Unknown);
+        let reason = end_of_process(record, &started.pidfd);
         BootError::Exited { id, exit: VmExit { reason, console: String::new(), log: started.log.text() } }
     } else {
         BootError::Control { id, source }

@@ -4,13 +4,14 @@
 //! so when it adopts; it reads the console, then kills the process. Whatever happens to the control socket, the
 //! pidfd alone decides when the machine is dead.
 
-use rustix::process::{WaitId, WaitIdOptions, waitid};
 use std::os::fd::{AsFd, OwnedFd};
+
+use rustix::process::{WaitId, WaitIdOptions, waitid};
 use tokio::sync::mpsc;
 
 use super::console::ConsoleTail;
 use crate::vmm::{
-    ExitReason, VmExit, VmOwner,
+    ExitReason, VmExit, VmOwner, VmRecord,
     process::{ConsoleQuestion, send_kill},
     qmp::{Qmp, QmpEvent},
     spawn::VmmLog,
@@ -85,18 +86,27 @@ impl Watcher {
     }
 
     fn exit(&self, console: &ConsoleTail) -> VmExit {
-        let status = self.owner.pidfd().and_then(reap);
-        let oom_killed = self.owner.record().cgroup.as_ref().is_some_and(|cgroup| cgroup.oom_kills() > 0);
-        let reason = match (self.guest_end, status) {
-            (Some(reason), _) => reason,
-            _ if self.owner.is_kill_requested() => ExitReason::Killed,
-            _ if oom_killed => ExitReason::OutOfMemory,
-            (None, Some(reason)) => reason,
-            (None, None) => ExitReason::Unknown,
+        let process_end = match self.owner.pidfd() {
+            Some(pidfd) => end_of_process(self.owner.record(), pidfd),
+            None => ExitReason::Unknown,
+        };
+        let reason = match self.guest_end {
+            Some(guest_end) => guest_end,
+            None if self.owner.is_kill_requested() => ExitReason::Killed,
+            None => process_end,
         };
         let log = self.log.as_ref().map(VmmLog::text).unwrap_or_default();
         VmExit { reason, console: console.text(), log }
     }
+}
+
+/// How an ended process ended, as far as the host knows. Takes its status, if it is a child of ours.
+pub(super) fn end_of_process(record: &VmRecord, pidfd: &OwnedFd) -> ExitReason {
+    let status = reap(pidfd);
+    if record.cgroup.as_ref().is_some_and(|cgroup| cgroup.oom_kills() > 0) {
+        return ExitReason::OutOfMemory;
+    }
+    status.unwrap_or(ExitReason::Unknown)
 }
 
 /// How a guest ended, from the event that says so.
@@ -111,7 +121,7 @@ fn end_told_by(event: &QmpEvent) -> ExitReason {
 }
 
 /// Takes the status of an ended child; `None` if it is not ours, or was taken already.
-pub(super) fn reap(pidfd: &OwnedFd) -> Option<ExitReason> {
+fn reap(pidfd: &OwnedFd) -> Option<ExitReason> {
     let options = WaitIdOptions::EXITED | WaitIdOptions::NOHANG;
     let status = waitid(WaitId::PidFd(pidfd.as_fd()), options).ok()??;
     status.terminating_signal().map(ExitReason::Signal).or(status.exit_status().map(ExitReason::Status))
