@@ -11,6 +11,7 @@
 //! contract's shape (`error`); a panic costs one request (`http::observe`).
 
 mod account;
+pub mod agents;
 mod app;
 mod auth;
 pub mod bootstrap;

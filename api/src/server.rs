@@ -1,14 +1,21 @@
 //! Start, run and end of the server.
 
-use std::{future::Future, net::SocketAddr, time::Duration};
+use std::{
+    future::Future,
+    net::{SocketAddr, TcpListener},
+    pin::pin,
+    time::Duration,
+};
 
 use actix_web::{App as WebApp, HttpServer, dev::Server as HttpRunner, middleware, web::Data};
 use rand::RngExt as _;
+use tokio_util::sync::CancellationToken;
 use wrenn_actors::{ControlPlane, StartError};
 use wrenn_store::{OpenError, Store, StoreError};
 use wrenn_supervision::Root;
 
 use crate::{
+    agents::{AgentListener, ListenError, ServeError},
     app::App,
     auth::{
         password::{PasswordError, Passwords},
@@ -60,6 +67,12 @@ pub enum RunError {
         #[source]
         source: std::io::Error,
     },
+    /// The address for agents is taken or not valid.
+    #[error("cannot listen for agents")]
+    ListenAgents(#[from] ListenError),
+    /// The agents' endpoint ended with an error.
+    #[error("the agents' endpoint failed")]
+    Agents(#[from] ServeError),
     /// The HTTP server ended with an error.
     #[error("the http server failed")]
     Http(#[source] std::io::Error),
@@ -76,6 +89,7 @@ impl From<PasswordError> for RunError {
 pub struct Server {
     http: HttpRunner,
     http_addr: SocketAddr,
+    agents: AgentListener,
     control_plane: ControlPlane,
 }
 
@@ -84,48 +98,31 @@ impl Server {
     ///
     /// Must be called on an actix system. Redis need not be there.
     pub async fn start(config: ServerConfig) -> Result<Self, RunError> {
+        // Addresses first: of two servers with the same configuration the second must touch nothing.
+        let http_listener = bind_http(&config.http_addr)?;
+        let agents = AgentListener::bind(&config.grpc_addr)?;
+
         let store = Store::open(&config.database_url, config.database_connections).await?;
         let redis = Redis::new(&config.redis_url).map_err(|error| RunError::RedisUrl(Box::new(error)))?;
         if let Err(error) = redis.ping().await {
             tracing::warn!(error = %Chain(&error), "redis does not answer, starting without it");
         }
         let tokens = token_signer(&store).await?;
+        let passwords = Passwords::new()?;
         let actors = wrenn_actors::Config { fault_injection: config.fault_injection, ..Default::default() };
         let control_plane = ControlPlane::start(store.clone(), actors, &Root::exit_process()).await?;
-        let app = Data::new(App {
+        let app = App {
             store,
             control_plane: control_plane.clone(),
             redis,
-            passwords: Passwords::new()?,
+            passwords,
             tokens,
             login_throttle: LoginThrottle::default(),
-        });
-        let metrics = Data::new(Metrics::default());
-
-        let addr = config.http_addr.strip_prefix("http://").unwrap_or(&config.http_addr);
-        let addr = addr.trim_end_matches('/');
+        };
         let listen_error = |source| RunError::ListenHttp { addr: config.http_addr.clone(), source };
-        let http = HttpServer::new(move || {
-            WebApp::new()
-                .app_data(app.clone())
-                .app_data(metrics.clone())
-                .configure(|app| routes::configure(app, config.fault_injection))
-                .wrap(middleware::Compress::default())
-                .wrap(middleware::from_fn(observe))
-        })
-        .workers(config.http_workers)
-        .client_request_timeout(HEAD_TIMEOUT)
-        .keep_alive(KEEP_ALIVE)
-        .shutdown_timeout(SHUTDOWN_SEC)
-        .disable_signals()
-        .bind(addr)
-        .map_err(listen_error)?;
-        let http_addr = http
-            .addrs()
-            .first()
-            .copied()
-            .ok_or_else(|| listen_error(std::io::Error::from(std::io::ErrorKind::AddrNotAvailable)))?;
-        Ok(Self { http: http.run(), http_addr, control_plane })
+        let http_addr = http_listener.local_addr().map_err(listen_error)?;
+        let http = serve_http(http_listener, app, &config).map_err(listen_error)?;
+        Ok(Self { http, http_addr, agents, control_plane })
     }
 
     /// Where REST and dashboard are served; tells the port when the configuration left it open (`:0`).
@@ -134,19 +131,62 @@ impl Server {
     }
 
     /// Serves until `shutdown` completes, then lets open requests end, for a bounded time.
+    ///
+    /// Agents stay attached until the requests have ended, because they carry them out.
     pub async fn run(self, shutdown: impl Future<Output = ()>) -> Result<(), RunError> {
-        tracing::info!(http_addr = %self.http_addr, "server is up");
-        let handle = self.http.handle();
-        let mut http = std::pin::pin!(self.http);
+        let Self { http, http_addr, agents, control_plane } = self;
+        tracing::info!(%http_addr, "server is up");
+        let handle = http.handle();
+        let requests_ended = CancellationToken::new();
+        let mut http = pin!(http);
+        let mut agents = pin!(agents.serve(control_plane.clone(), requests_ended.cancelled()));
         tokio::select! {
             ended = &mut http => return ended.map_err(RunError::Http),
+            ended = &mut agents => return Ok(ended?),
             () = shutdown => {}
         }
         tracing::info!("server is stopping");
-        let (ended, ()) = tokio::join!(http, handle.stop(true));
-        self.control_plane.shutdown().await;
-        ended.map_err(RunError::Http)
+        let end_requests = async {
+            let (ended, ()) = tokio::join!(http, handle.stop(true));
+            requests_ended.cancel();
+            ended
+        };
+        let (http_ended, agents_ended) = tokio::join!(end_requests, agents);
+        control_plane.shutdown().await;
+        http_ended.map_err(RunError::Http)?;
+        Ok(agents_ended?)
     }
+}
+
+/// Listens on `host:port`; a leading `http://` is accepted.
+fn bind_http(addr: &str) -> Result<TcpListener, RunError> {
+    let host_and_port = addr.strip_prefix("http://").unwrap_or(addr).trim_end_matches('/');
+    TcpListener::bind(host_and_port).map_err(|source| RunError::ListenHttp { addr: addr.to_owned(), source })
+}
+
+/// The HTTP server; serves nothing until it is awaited.
+fn serve_http(listener: TcpListener, app: App, config: &ServerConfig) -> std::io::Result<HttpRunner> {
+    let app = Data::new(app);
+    let metrics = Data::new(Metrics::default());
+    let fault_injection = config.fault_injection;
+    let server = HttpServer::new(move || {
+        WebApp::new()
+            .app_data(app.clone())
+            .app_data(metrics.clone())
+            .configure(|app| routes::configure(app, fault_injection))
+            .wrap(middleware::Compress::default())
+            .wrap(middleware::from_fn(observe))
+    });
+    let server = server
+        .workers(config.http_workers)
+        .client_request_timeout(HEAD_TIMEOUT)
+        // Whoever closes the connection has left: the handler ends, and with it the command it waits for.
+        .h1_allow_half_closed(false)
+        .keep_alive(KEEP_ALIVE)
+        .shutdown_timeout(SHUTDOWN_SEC)
+        .disable_signals()
+        .listen(listener)?;
+    Ok(server.run())
 }
 
 /// Starts a server and runs it until `shutdown` completes; see [`Server`].

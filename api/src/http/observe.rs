@@ -149,3 +149,35 @@ fn decorate(headers: &mut HeaderMap, id: &str) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use actix_web::{
+        App, HttpResponse,
+        body::to_bytes,
+        dev::Service as _,
+        middleware::from_fn,
+        test::{TestRequest, init_service},
+        web,
+    };
+
+    use super::*;
+
+    async fn panics() -> HttpResponse {
+        panic!("a secret")
+    }
+
+    #[actix_web::test]
+    async fn a_panic_is_an_internal_error_that_tells_nothing() {
+        let metrics = Data::new(Metrics::default());
+        let app = App::new().app_data(metrics).route("/", web::get().to(panics)).wrap(from_fn(observe));
+        let app = init_service(app).await;
+        let error = app.call(TestRequest::get().uri("/").to_request()).await.expect_err("it panics");
+        let response = error.error_response();
+        assert_eq!(response.status(), 500);
+        assert!(response.headers().contains_key(REQUEST_ID));
+        let body = to_bytes(response.into_body()).await.expect("it has a body");
+        let text = std::str::from_utf8(&body).expect("it is text");
+        assert!(text.contains("internal_error") && !text.contains("secret"), "{text}");
+    }
+}

@@ -2,6 +2,8 @@
 
 #![allow(dead_code, reason = "every test file uses a part of it")]
 
+pub mod host;
+
 use std::{net::SocketAddr, thread::JoinHandle};
 
 use serde_json::{Value, json};

@@ -1,0 +1,57 @@
+//! A simulated host for a test: the real agent over pretended machines, attached to the test's server.
+
+use std::{sync::Arc, time::Duration};
+
+use sqlx::PgPool;
+use tempfile::TempDir;
+use wrenn_agent::sim::{SimHost, SimIdentity, SimOptions};
+use wrenn_api::{ServerConfig, bootstrap};
+use wrenn_store::Store;
+
+use super::TestServer;
+
+/// How long anything may take that should happen at once.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// A server and one host, connected by a socket in a folder of their own.
+pub struct Installation {
+    pub host: SimHost,
+    pub server: TestServer,
+    _folder: Arc<TempDir>,
+}
+
+impl Installation {
+    pub async fn start(pool: PgPool) -> Self {
+        Self::start_with(pool, SimOptions::default()).await
+    }
+
+    pub async fn start_with(pool: PgPool, options: SimOptions) -> Self {
+        let folder = Arc::new(tempfile::tempdir().expect("a folder can be made"));
+        let grpc_addr = format!("unix:{}", folder.path().join("agents.sock").display());
+        let config = ServerConfig { grpc_addr: grpc_addr.clone(), ..super::config(&pool) };
+        let server = TestServer::start_with(pool.clone(), config).await;
+
+        let store = Store::from_pool(pool);
+        let admin =
+            bootstrap::ensure_admin(&store, "root@example.org", "correct horse").await.expect("an admin");
+        let record = bootstrap::ensure_local_host(&store, &admin).await.expect("a host's record");
+        let token = bootstrap::issue_registration_token(&store, record).await.expect("a token");
+        let addr = grpc_addr.parse().expect("an address");
+        let identity = SimIdentity::RegistrationToken(token);
+        let host = SimHost::start(addr, identity, options).await.expect("the host starts");
+        let attached =
+            tokio::time::timeout(PATIENCE, host.attached()).await.expect("the host attaches in time");
+        assert!(attached, "the host may attach");
+        Self { host, server, _folder: folder }
+    }
+}
+
+/// Waits until something is true, for a bounded time.
+pub async fn eventually<F: Future<Output = bool>>(what: &str, mut is_true: impl FnMut() -> F) {
+    let wait = async {
+        while !is_true().await {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, wait).await.unwrap_or_else(|_| panic!("not in time: {what}"));
+}
