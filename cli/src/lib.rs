@@ -5,6 +5,7 @@
 //! the kernel ties "end with the parent" to it.
 
 pub mod agent;
+pub mod bench;
 pub mod client;
 pub mod data;
 pub mod doctor;
@@ -46,6 +47,8 @@ enum Command {
     Agent,
     /// Run a private Postgres and Redis, for tests and development.
     Services(services::ServicesCommand),
+    /// Measure a running installation.
+    Bench(bench::BenchCommand),
     /// Print the OpenAPI document of the REST interface.
     Openapi,
     /// Become another program that ends together with us.
@@ -68,6 +71,7 @@ impl Command {
                 actix_rt::System::new().block_on(agent::run())?;
             }
             Self::Services(command) => one_thread()?.block_on(command.run())?,
+            Self::Bench(command) => one_thread()?.block_on(command.run())?,
             Self::Openapi => progress::note(serde_json::to_string_pretty(&wrenn_api::openapi())?),
             Self::Launch(command) => command.exec()?,
         }

@@ -1,0 +1,278 @@
+//! One `wrenn up` in a data folder of its own, and what the tests do with it.
+
+use std::{
+    env, fs,
+    net::TcpListener,
+    path::{Path, PathBuf},
+    process::Stdio,
+    sync::{Arc, Mutex},
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context, bail, ensure};
+use nix::{
+    sys::signal::{Signal, kill},
+    unistd::Pid,
+};
+use serde_json::{Value, json};
+use tokio::{
+    io::{AsyncBufReadExt, BufReader},
+    process::{Child, Command},
+    sync::{Mutex as AsyncMutex, OnceCell},
+    time::timeout,
+};
+use wrenn_cli::{client::Client, up::dev_env::DevEnv};
+
+use crate::wait::{BOOT, RECOVERY, until};
+
+/// The binary under test.
+pub(crate) const WRENN: &str = env!("CARGO_BIN_EXE_wrenn");
+
+/// Time for the first start: database, volume, image, network slots.
+const FIRST_START: Duration = Duration::from_secs(180);
+
+static SHARED: OnceCell<Installation> = OnceCell::const_new();
+
+/// An installation; call [`end`](Self::end) when done with it.
+pub(crate) struct Installation {
+    folder: tempfile::TempDir,
+    port: u16,
+    up: AsyncMutex<Option<Running>>,
+}
+
+struct Running {
+    child: Child,
+    output: Arc<Mutex<String>>,
+}
+
+/// A command for `wrenn` with none of this process's settings.
+pub(crate) fn wrenn(data: &Path) -> Command {
+    let mut command = Command::new(WRENN);
+    for (name, _) in env::vars_os() {
+        let is_setting = name.to_string_lossy().starts_with("WRENN_") && name != "WRENN_IMAGES";
+        if (is_setting && name != "WRENN_CACHE") || name == "DATABASE_URL" || name == "REDIS_URL" {
+            command.env_remove(name);
+        }
+    }
+    // Away from the checkout, whose .env must not matter here.
+    command.current_dir("/").env("WRENN_DATA", data).stdin(Stdio::null()).kill_on_drop(true);
+    command
+}
+
+/// A folder on a disk; `/tmp` may be memory.
+pub(crate) fn temporary_folder() -> anyhow::Result<tempfile::TempDir> {
+    let parent = env::var_os("WRENN_E2E_FOLDER").unwrap_or_else(|| "/var/tmp".into());
+    tempfile::Builder::new().prefix("wrenn-e2e-").tempdir_in(parent).context("a temporary folder")
+}
+
+/// A port that was free a moment ago.
+pub(crate) fn free_port() -> anyhow::Result<u16> {
+    Ok(TcpListener::bind("127.0.0.1:0")?.local_addr()?.port())
+}
+
+impl Installation {
+    /// The installation that most tests share.
+    pub(crate) async fn shared() -> anyhow::Result<&'static Self> {
+        SHARED.get_or_try_init(Self::start_new).await
+    }
+
+    /// Takes the shared installation down, if a test has started it.
+    pub(crate) async fn end_shared() -> anyhow::Result<()> {
+        match SHARED.get() {
+            Some(installation) => installation.end().await,
+            None => Ok(()),
+        }
+    }
+
+    /// Makes a data folder and starts `up` on it.
+    pub(crate) async fn start_new() -> anyhow::Result<Self> {
+        let folder = temporary_folder()?;
+        let installation = Self { folder, port: free_port()?, up: AsyncMutex::new(None) };
+        if let Err(error) = installation.start().await {
+            let _ = installation.end().await;
+            return Err(error);
+        }
+        Ok(installation)
+    }
+
+    pub(crate) fn data(&self) -> PathBuf {
+        self.folder.path().join("data")
+    }
+
+    pub(crate) fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// A `wrenn` command for this installation.
+    pub(crate) fn wrenn(&self) -> Command {
+        let mut command = wrenn(&self.data());
+        command.env("WRENN_HTTP_ADDR", format!("127.0.0.1:{}", self.port)).env("WRENN_FAULT_INJECTION", "1");
+        command
+    }
+
+    /// Starts `up`, waits until it says ready, and tells how long that took.
+    pub(crate) async fn start(&self) -> anyhow::Result<Duration> {
+        let begun = Instant::now();
+        let mut child = self
+            .wrenn()
+            .arg("up")
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .context("start wrenn up")?;
+        let output = Arc::new(Mutex::new(String::new()));
+        collect(child.stdout.take().context("stdout")?, &output);
+        collect(child.stderr.take().context("stderr")?, &output);
+        *self.up.lock().await = Some(Running { child, output: output.clone() });
+        let ready = until("`wrenn up` says that it is ready", FIRST_START, async || {
+            let has_ended = match self.up.lock().await.as_mut() {
+                Some(running) => running.child.try_wait()?.is_some(),
+                None => true,
+            };
+            if output.lock().expect("output").contains("Wrenn is ready") {
+                return Ok(Some(true));
+            }
+            Ok(has_ended.then_some(false))
+        })
+        .await;
+        match ready {
+            Ok(true) => Ok(begun.elapsed()),
+            Ok(false) => bail!("`wrenn up` has ended:\n{}", output.lock().expect("output")),
+            Err(error) => Err(error.context(format!("its output:\n{}", output.lock().expect("output")))),
+        }
+    }
+
+    /// Sends `up` a signal, waits for its end and returns what it printed.
+    pub(crate) async fn stop(&self, signal: Signal) -> anyhow::Result<String> {
+        let Some(mut running) = self.up.lock().await.take() else { bail!("`wrenn up` does not run") };
+        let pid = running.child.id().context("`wrenn up` has ended by itself")?;
+        kill(Pid::from_raw(i32::try_from(pid)?), signal)?;
+        let status = timeout(RECOVERY, running.child.wait()).await.context("`wrenn up` does not end")??;
+        let output = running.output.lock().expect("output").clone();
+        ensure!(status.success(), "`wrenn up` ended with {status}:\n{output}");
+        Ok(output)
+    }
+
+    /// Removes everything; what is already gone is fine.
+    pub(crate) async fn end(&self) -> anyhow::Result<()> {
+        let output = self.wrenn().args(["down", "--purge"]).output().await?;
+        let text = String::from_utf8_lossy(&output.stderr).into_owned();
+        ensure!(output.status.success(), "`wrenn down --purge` failed: {text}");
+        if let Some(mut running) = self.up.lock().await.take() {
+            timeout(RECOVERY, running.child.wait()).await.context("`wrenn up` does not end")??;
+        }
+        Ok(())
+    }
+
+    /// What `up` wrote for clients.
+    pub(crate) fn env(&self) -> anyhow::Result<DevEnv> {
+        DevEnv::read(&self.data().join("dev.env"))?.context("dev.env is there")
+    }
+
+    /// A client with the first team's API key.
+    pub(crate) fn client(&self) -> anyhow::Result<Client> {
+        Client::of(&self.env()?)
+    }
+
+    /// Pid of one of the processes that `up` runs.
+    pub(crate) fn pid(&self, name: &str) -> anyhow::Result<i32> {
+        let path = self.data().join("run").join(format!("{name}.pid"));
+        let text = fs::read_to_string(&path).with_context(|| path.display().to_string())?;
+        Ok(text.trim().parse()?)
+    }
+
+    /// Kills one of them, and waits until another has taken its place and all is well again.
+    pub(crate) async fn kill(&self, name: &str) -> anyhow::Result<()> {
+        let old = self.pid(name)?;
+        kill(Pid::from_raw(old), Signal::SIGKILL)?;
+        until(&format!("{name} is running again"), RECOVERY, async || {
+            Ok(self.pid(name).ok().filter(|pid| *pid != old))
+        })
+        .await?;
+        self.healthy().await
+    }
+
+    /// Waits until `/health` says ok.
+    pub(crate) async fn healthy(&self) -> anyhow::Result<()> {
+        let client = self.client()?;
+        until("/health says ok", RECOVERY, async || {
+            let answer = client.get("/health").await?;
+            ensure!(answer.text("/status") == "ok", "{}", answer.body);
+            Ok(Some(()))
+        })
+        .await
+    }
+
+    /// Creates a capsule and waits until it runs.
+    pub(crate) async fn capsule(&self) -> anyhow::Result<Capsule<'_>> {
+        let body = json!({ "template": "minimal" });
+        let created = self.client()?.post("/v1/capsules", &body).await?;
+        ensure!(created.status == 201, "create: {created:?}");
+        let capsule = Capsule { installation: self, id: created.text("/id").to_owned() };
+        capsule.wait_for("running", BOOT).await?;
+        Ok(capsule)
+    }
+}
+
+fn collect(pipe: impl tokio::io::AsyncRead + Unpin + Send + 'static, output: &Arc<Mutex<String>>) {
+    let output = output.clone();
+    tokio::spawn(async move {
+        let mut lines = BufReader::new(pipe).lines();
+        while let Ok(Some(line)) = lines.next_line().await {
+            let mut text = output.lock().expect("output");
+            text.push_str(&line);
+            text.push('\n');
+        }
+    });
+}
+
+/// A capsule of an installation.
+pub(crate) struct Capsule<'a> {
+    pub(crate) installation: &'a Installation,
+    pub(crate) id: String,
+}
+
+impl Capsule<'_> {
+    pub(crate) fn path(&self) -> String {
+        format!("/v1/capsules/{}", self.id)
+    }
+
+    pub(crate) async fn show(&self) -> anyhow::Result<Value> {
+        self.installation.client()?.get(&self.path()).await?.success()
+    }
+
+    /// Waits until the capsule has settled in this status.
+    pub(crate) async fn wait_for(&self, status: &str, limit: Duration) -> anyhow::Result<Value> {
+        until(&format!("{} is {status}", self.id), limit, async || {
+            let capsule = self.show().await?;
+            ensure!(
+                capsule["status"] == "error" || capsule["status"] == status && capsule["operation"].is_null(),
+                "{capsule}"
+            );
+            Ok(Some(capsule))
+        })
+        .await
+        .and_then(|capsule| {
+            ensure!(capsule["status"] == status, "the capsule failed: {capsule}");
+            Ok(capsule)
+        })
+    }
+
+    /// Runs a command; the body is that of the exec request.
+    pub(crate) async fn exec(&self, body: Value) -> anyhow::Result<Value> {
+        self.installation.client()?.post(&format!("{}/exec", self.path()), &body).await?.success()
+    }
+
+    /// Runs a shell command that must succeed, and returns what it printed.
+    pub(crate) async fn shell(&self, command: &str) -> anyhow::Result<String> {
+        let result = self.exec(json!({ "cmd": command, "timeout_sec": 60 })).await?;
+        ensure!(result["exit_code"] == 0, "`{command}`: {result}");
+        Ok(result["stdout"].as_str().context("stdout is text")?.to_owned())
+    }
+
+    pub(crate) async fn delete(&self) -> anyhow::Result<()> {
+        let answer = self.installation.client()?.delete(&self.path()).await?;
+        ensure!(answer.status == 204, "delete: {answer:?}");
+        Ok(())
+    }
+}

@@ -1,0 +1,92 @@
+//! The whole system on real VMs, through its REST interface, as somebody who uses it would.
+//!
+//! ```text
+//!   WRENN_E2E=1 cargo test -p wrenn-cli --test e2e [-- NAME]      as root; scripts/test does it
+//! ```
+//!
+//! Most tests share one installation, which the first of them starts with `wrenn up` in a data folder and on a
+//! port of its own. They run one after the other, because they kill processes of it. Whatever happens, it is
+//! taken down at the end. Every wait is for a condition and has a limit; when it is over, the message says what
+//! was waited for.
+
+mod bad_input;
+mod capsules;
+mod crashes;
+mod faults;
+mod installation;
+mod isolation;
+mod lifecycle;
+mod readme;
+mod tools;
+mod traces;
+mod wait;
+
+use std::{env, process::ExitCode, sync::LazyLock};
+
+use libtest_mimic::{Arguments, Failed, Trial};
+
+use crate::installation::Installation;
+
+static RUNTIME: LazyLock<tokio::runtime::Runtime> =
+    LazyLock::new(|| tokio::runtime::Runtime::new().expect("a runtime can be made"));
+
+/// A test on the shared installation.
+fn shared(
+    name: &'static str,
+    test: impl AsyncFnOnce(&Installation) -> anyhow::Result<()> + Send + 'static,
+) -> Trial {
+    alone(name, async move || test(Installation::shared().await?).await)
+}
+
+/// A test that starts what it needs.
+fn alone(name: &'static str, test: impl AsyncFnOnce() -> anyhow::Result<()> + Send + 'static) -> Trial {
+    Trial::test(name, move || RUNTIME.block_on(test()).map_err(|error| Failed::from(format!("{error:?}"))))
+        .with_ignored_flag(!is_enabled())
+}
+
+fn is_enabled() -> bool {
+    env::var("WRENN_E2E").is_ok_and(|value| value == "1") && rustix::process::geteuid().is_root()
+}
+
+fn tests() -> Vec<Trial> {
+    vec![
+        alone("doctor says what accelerates machines here and why", tools::doctor_explains),
+        alone("doctor names the command that fixes what is missing", tools::doctor_names_fixes),
+        shared("server shows dashboard, documentation and openapi", tools::pages_are_served),
+        shared("a capsule starts and runs commands", capsules::runs_commands),
+        shared("a command that takes too long leaves no process", capsules::timeout_leaves_no_process),
+        shared("five megabytes of output arrive whole", capsules::large_output),
+        shared("bytes that are no text arrive as base64", capsules::binary_output),
+        shared("a command finds no input", capsules::no_input),
+        shared("arguments, environment, folder and user are as asked", capsules::arguments_and_environment),
+        shared("a deleted capsule leaves nothing on the host", capsules::delete_leaves_nothing),
+        shared("a capsule reaches neither host nor guest daemon nor metadata", isolation::guest_is_fenced_in),
+        shared("bad input is a clear error and makes nothing", bad_input::is_refused),
+        shared("callers without credentials are turned away", bad_input::credentials_are_needed),
+        shared("another team's capsule does not exist", bad_input::foreign_capsules_are_hidden),
+        alone("without a host the answer is 503", bad_input::no_host),
+        shared("capsules survive a killed agent", crashes::agent_killed),
+        shared("capsules survive a killed server", crashes::server_killed),
+        shared("capsules survive a killed database", crashes::database_killed),
+        shared("a killed machine is noticed, explained and cleaned up", crashes::machine_killed),
+        shared("a panic costs one request", faults::panic_costs_one_request),
+        shared("the readme's walk-through works", readme::walk_through),
+        shared("a second up on the same data folder is refused", lifecycle::second_up_is_refused),
+        alone("two installations run side by side", lifecycle::side_by_side),
+        shared(
+            "ctrl-c leaves nothing but capsules, and the next start takes them up",
+            lifecycle::interrupted,
+        ),
+        shared("down leaves nothing", lifecycle::down_leaves_nothing),
+    ]
+}
+
+fn main() -> ExitCode {
+    let arguments = Arguments { test_threads: Some(1), ..Arguments::from_args() };
+    let conclusion = libtest_mimic::run(&arguments, tests());
+    let torn_down = RUNTIME.block_on(Installation::end_shared());
+    if let Err(error) = &torn_down {
+        eprintln!("the shared installation could not be taken down: {error:?}");
+    }
+    if conclusion.has_failed() || torn_down.is_err() { ExitCode::FAILURE } else { ExitCode::SUCCESS }
+}
