@@ -74,12 +74,17 @@ impl TestGuest {
 impl Drop for TestGuest {
     fn drop(&mut self) {
         self.server.abort();
-        if let Some(folder) = &self.cgroup {
-            let _ = fs::write(folder.join("cgroup.kill"), "1");
+        let Some(folder) = &self.cgroup else { return };
+        let _ = fs::write(folder.join("cgroup.kill"), "1");
+        // Killed processes take a moment to leave.
+        let began = Instant::now();
+        while folder.exists() && began.elapsed() < PATIENCE {
             for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
                 let _ = fs::remove_dir(entry.path());
             }
-            let _ = fs::remove_dir(folder);
+            if fs::remove_dir(folder).is_err() {
+                std::thread::sleep(Duration::from_millis(5));
+            }
         }
     }
 }
@@ -376,8 +381,6 @@ async fn strangers_are_not_served() {
     let guest = TestGuest::start_for(IpAddr::V4(Ipv4Addr::new(172, 30, 0, 1))).await;
     // The connection is closed unread, so there is no status of the service's own.
     assert!(guest.client.clone().hello(HelloRequest {}).await.is_err());
-}).await.unwrap_err();
-    assert_eq!(refused.code(), Code::Unavailable);
 }
 
 #[tokio::test]
