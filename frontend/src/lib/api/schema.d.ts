@@ -4,7 +4,48 @@
  */
 
 export interface paths {
-    "/v1/auth/signup": {
+    "/health": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Say what works and what does not
+         * @description 503 when nothing can work. A server without Redis or without hosts answers 200 and `degraded`.
+         */
+        get: operations["health"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/api-keys": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** List the team's API keys */
+        get: operations["list_api_keys"];
+        put?: never;
+        /**
+         * Create an API key
+         * @description The answer is the only one that carries the key.
+         */
+        post: operations["create_api_key"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/api-keys/{id}": {
         parameters: {
             query?: never;
             header?: never;
@@ -13,9 +54,12 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** Create an account and its first team */
-        post: operations["signup"];
-        delete?: never;
+        post?: never;
+        /**
+         * Delete an API key
+         * @description It stops working at once.
+         */
+        delete: operations["delete_api_key"];
         options?: never;
         head?: never;
         patch?: never;
@@ -38,25 +82,7 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
-    "/v1/api-keys": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        /** List the team's API keys */
-        get: operations["list_api_keys"];
-        put?: never;
-        /** Create an API key; the answer is the only one that carries it */
-        post: operations["create_api_key"];
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/v1/api-keys/{id}": {
+    "/v1/auth/signup": {
         parameters: {
             query?: never;
             header?: never;
@@ -65,9 +91,12 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        post?: never;
-        /** Delete an API key */
-        delete: operations["delete_api_key"];
+        /**
+         * Create an account and its first team
+         * @description The first account ever created administers the platform.
+         */
+        post: operations["signup"];
+        delete?: never;
         options?: never;
         head?: never;
         patch?: never;
@@ -80,10 +109,17 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** List the team's capsules */
+        /**
+         * List the team's capsules
+         * @description Destroyed ones are left out.
+         */
         get: operations["list_capsules"];
         put?: never;
-        /** Create a capsule */
+        /**
+         * Create a capsule
+         * @description Answers at once with `status` `starting` or `running`; with `wait`, when it is running or has failed
+         *     (`agent_error`).
+         */
         post: operations["create_capsule"];
         delete?: never;
         options?: never;
@@ -98,11 +134,18 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Show a capsule */
+        /**
+         * Show a capsule
+         * @description One that was destroyed is shown as `stopped`.
+         */
         get: operations["get_capsule"];
         put?: never;
         post?: never;
-        /** Destroy a capsule */
+        /**
+         * Destroy a capsule
+         * @description Answers when it is gone; destroying it again is fine. In case of 502 or 503 its end is decided and goes
+         *     on without the client.
+         */
         delete: operations["destroy_capsule"];
         options?: never;
         head?: never;
@@ -126,141 +169,380 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/hosts": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List all hosts
+         * @description For platform administrators.
+         */
+        get: operations["list_hosts"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/me": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Show who is signed in */
+        get: operations["get_me"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/teams": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** List the teams that you belong to */
+        get: operations["list_teams"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
 }
 export type webhooks = Record<string, never>;
 export interface components {
     schemas: {
-        Error: {
-            error: {
-                code: string;
-                message: string;
-            };
-        };
-        SignupRequest: {
-            email: string;
-            password: string;
+        /** @description An API key's record. */
+        ApiKeyResponse: {
+            /** Format: date-time */
+            created_at: string;
+            /** @example key-01jx3m8k2vdqg5z7c9h4f6t8r */
+            id: string;
+            /** @description The key itself; only in the answer that created it. */
+            key?: string;
+            /** @description First characters of the key, to recognise it by. */
+            key_prefix: string;
+            /**
+             * Format: date-time
+             * @description When it was last used, to the minute.
+             */
+            last_used: string | null;
             name: string;
-        };
-        LoginRequest: {
-            email: string;
-            password: string;
-        };
-        AuthResponse: {
-            token: string;
-            user_id: string;
             team_id: string;
-            email: string;
-            name: string;
-            is_admin: boolean;
         };
+        /** @description A user who is signed in now. */
+        AuthResponse: {
+            email: string;
+            /** @description Whether the user administers the platform. */
+            is_admin: boolean;
+            name: string;
+            /**
+             * @description The team that the token acts in.
+             * @example team-01jx3m8k2vdqg5z7c9h4f6t8r
+             */
+            team_id: string;
+            /** @description For `Authorization: Bearer <token>`; good for six hours. */
+            token: string;
+            /** @example usr-01jx3m8k2vdqg5z7c9h4f6t8r */
+            user_id: string;
+        };
+        /** @description A microVM of the team. */
+        Capsule: {
+            /** @description Whether traffic resumes it. */
+            auto_resume: boolean;
+            /** Format: date-time */
+            created_at: string;
+            /** @description User of commands that name none. */
+            default_user: string;
+            /**
+             * Format: int32
+             * @description Size of the disk as the capsule sees it.
+             */
+            disk_size_mb: number;
+            /** @description Absent while there is none. */
+            guest_ip?: string;
+            /** @example host-01jx3m8k2vdqg5z7c9h4f6t8r */
+            host_id: string;
+            /** @description Absent while there is none. */
+            host_ip?: string;
+            /** @example cl-01jx3m8k2vdqg5z7c9h4f6t8r0 */
+            id: string;
+            /**
+             * Format: date-time
+             * @description To a few seconds.
+             */
+            last_active_at: string | null;
+            /** @description Why the last operation failed, if it did. */
+            last_error: string | null;
+            /** Format: date-time */
+            last_updated: string;
+            /** Format: int32 */
+            memory_mb: number;
+            metadata: {
+                [key: string]: string;
+            };
+            operation: components["schemas"]["CapsuleOperation"] | null;
+            /** Format: date-time */
+            started_at: string | null;
+            status: components["schemas"]["CapsuleStatus"];
+            /** @description Why the machine is not running any more. */
+            stop_reason: string | null;
+            /** @description Name of the template that it was made from. */
+            template: string;
+            /** @description Null when that template is gone. */
+            template_id: string | null;
+            /**
+             * Format: int32
+             * @description Seconds of no activity after which it is paused; 0 means never.
+             */
+            timeout_sec: number;
+            /** Format: int32 */
+            vcpus: number;
+        };
+        /**
+         * @description What is being done to a capsule at this moment.
+         * @enum {string}
+         */
+        CapsuleOperation: "starting" | "pausing" | "resuming" | "snapshotting" | "flattening" | "destroying";
+        /**
+         * @description The last settled state of a capsule.
+         * @enum {string}
+         */
+        CapsuleStatus: "pending" | "starting" | "running" | "paused" | "hibernated" | "stopped" | "missing" | "error";
+        /** @description What the key is to be called. */
         CreateApiKeyRequest: {
             /** @default Unnamed API Key */
             name?: string;
         };
-        ApiKeyResponse: {
-            id: string;
-            team_id: string;
-            name: string;
-            key_prefix: string;
-            /** Format: date-time */
-            created_at: string;
-            /** Format: date-time */
-            last_used?: string | null;
-            key?: string | null;
-        };
-        /** @enum {string} */
-        CapsuleStatus: "pending" | "starting" | "running" | "paused" | "hibernated" | "stopped" | "missing" | "error";
-        /** @enum {string} */
-        CapsuleOperation: "starting" | "pausing" | "resuming" | "snapshotting" | "flattening" | "destroying";
+        /** @description What the capsule shall be. Everything has a default. */
         CreateCapsuleRequest: {
-            /** @default minimal */
+            /**
+             * @description Whether traffic resumes it when it is paused.
+             * @default false
+             */
+            auto_resume?: boolean;
+            /**
+             * Format: int32
+             * @description At least what the template needs.
+             * @default 5120
+             */
+            disk_size_mb?: number;
+            /** @description Environment of every command in it. */
+            envs?: {
+                [key: string]: string;
+            };
+            /**
+             * Format: int32
+             * @default 512
+             */
+            memory_mb?: number;
+            /** @description Whatever you want to note. */
+            metadata?: {
+                [key: string]: string;
+            };
+            /**
+             * @description One of the team's templates, or of the platform's.
+             * @default minimal
+             */
             template?: string;
+            /**
+             * Format: int32
+             * @description Seconds of no activity after which it is paused; 0 means never.
+             * @default 0
+             */
+            timeout_sec?: number;
             /**
              * Format: int32
              * @default 1
              */
             vcpus?: number;
             /**
-             * Format: int32
-             * @default 512
+             * @description Answer when it is running or has failed, not at once.
+             * @default false
              */
-            memory_mb?: number;
+            wait?: boolean;
+        };
+        /** @description Body of every answer that is not a success. */
+        Error: {
+            error: components["schemas"]["ErrorDetail"];
+        };
+        /** @description What went wrong. */
+        ErrorDetail: {
             /**
-             * Format: int32
-             * @default 5120
+             * @description One of a fixed set, for programs.
+             * @example not_found
              */
-            disk_size_mb?: number;
+            code: string;
+            /** @description For people. */
+            message: string;
+        };
+        /** @description The command. */
+        ExecRequest: {
+            args?: string[];
             /**
-             * Format: int32
-             * @default 0
+             * @description Not offered yet.
+             * @default false
              */
-            timeout_sec?: number;
+            background?: boolean;
+            /**
+             * @description Run by `/bin/sh -c`, or directly if there are `args`.
+             * @example uname -a
+             */
+            cmd: string;
+            /** @description By default the user's home. */
+            cwd?: string;
+            /** @description On top of the capsule's own. */
             envs?: {
                 [key: string]: string;
             };
-            metadata?: {
-                [key: string]: string;
-            };
-            auto_resume?: boolean;
-            wait?: boolean;
-        };
-        Capsule: {
-            id: string;
-            status: components["schemas"]["CapsuleStatus"];
-            operation?: null | components["schemas"]["CapsuleOperation"];
-            last_error?: string | null;
-            stop_reason?: string | null;
-            template: string;
-            template_id?: string | null;
-            host_id?: string | null;
-            /** Format: int32 */
-            vcpus: number;
-            /** Format: int32 */
-            memory_mb: number;
-            /** Format: int32 */
-            disk_size_mb: number;
-            /** Format: int32 */
-            timeout_sec: number;
-            guest_ip?: string | null;
-            host_ip?: string | null;
-            default_user?: string | null;
-            metadata: {
-                [key: string]: string;
-            };
-            /** Format: date-time */
-            created_at: string;
-            /** Format: date-time */
-            started_at?: string | null;
-            /** Format: date-time */
-            last_active_at?: string | null;
-            /** Format: date-time */
-            last_updated: string;
-        };
-        ExecRequest: {
-            cmd: string;
-            args?: string[];
+            /** @description Name of a background process. */
+            tag?: string;
             /**
              * Format: int32
+             * @description After it the whole process group is killed and `exit_code` is 124; 0 means no limit.
              * @default 30
              */
             timeout_sec?: number;
-            envs?: {
-                [key: string]: string;
-            };
-            cwd?: string;
+            /** @description By default the capsule's `default_user`. */
             user?: string;
         };
+        /** @description What the command did. */
         ExecResponse: {
-            sandbox_id: string;
             cmd: string;
-            stdout: string;
-            stderr: string;
-            /** Format: int32 */
-            exit_code: number;
             /** Format: int64 */
             duration_ms: number;
-            /** @enum {string} */
-            encoding: "utf-8" | "base64";
+            encoding: components["schemas"]["OutputEncoding"];
+            /**
+             * Format: int32
+             * @description 128 and the signal's number if one killed it; 124 if `timeout_sec` did.
+             */
+            exit_code: number;
+            sandbox_id: string;
+            stderr: string;
+            stdout: string;
+            /** @description Whether one of the streams was longer than what is kept (16 MiB). */
+            truncated: boolean;
+        };
+        /** @description How the server is, and what is wrong. */
+        Health: {
+            database: components["schemas"]["HealthCheck"];
+            hosts: components["schemas"]["HostsHealth"];
+            redis: components["schemas"]["HealthCheck"];
+            status: components["schemas"]["HealthStatus"];
+            version: string;
+        };
+        /** @description One thing that the server needs. */
+        HealthCheck: {
+            /** @description What is wrong and what it means, when something is. */
+            message?: string;
+            status: components["schemas"]["HealthStatus"];
+        };
+        /**
+         * @description How the server is.
+         * @enum {string}
+         */
+        HealthStatus: "ok" | "degraded" | "down";
+        /** @description A machine that runs capsules. */
+        Host: {
+            address: string | null;
+            arch: string | null;
+            availability_zone: string | null;
+            /** Format: int32 */
+            cpu_cores: number | null;
+            /** Format: date-time */
+            created_at: string;
+            /** @description Absent for a host that nobody in particular made. */
+            created_by?: string;
+            /** Format: int64 */
+            disk_gb: number | null;
+            id: string;
+            /** Format: date-time */
+            last_heartbeat_at: string | null;
+            /** Format: int64 */
+            memory_mb: number | null;
+            provider: string | null;
+            status: components["schemas"]["HostStatus"];
+            team_id: string | null;
+            type: components["schemas"]["HostType"];
+            /** Format: date-time */
+            updated_at: string;
+        };
+        /**
+         * @description How a host is doing.
+         * @enum {string}
+         */
+        HostStatus: "pending" | "online" | "offline" | "draining" | "unreachable";
+        /**
+         * @description Whose a host is.
+         * @enum {string}
+         */
+        HostType: "regular" | "byoc";
+        /** @description The machines that run capsules. */
+        HostsHealth: components["schemas"]["HealthCheck"] & {
+            online: number;
+            total: number;
+        };
+        /** @description Who wants to sign in. */
+        LoginRequest: {
+            /** Format: email */
+            email: string;
+            password: string;
+        };
+        /** @description The signed-in user. */
+        MeResponse: {
+            /** Format: email */
+            email: string;
+            has_password: boolean;
+            is_admin: boolean;
+            name: string;
+            /** @description Other ways in which the user can sign in. */
+            providers: string[];
+            team_id: string;
+            user_id: string;
+        };
+        /**
+         * @description How `stdout` and `stderr` are written.
+         * @enum {string}
+         */
+        OutputEncoding: "utf-8" | "base64";
+        /** @description Who wants an account. */
+        SignupRequest: {
+            /** Format: email */
+            email: string;
+            name: string;
+            password: string;
+        };
+        /**
+         * @description What a member may do.
+         * @enum {string}
+         */
+        TeamRole: "owner" | "admin" | "member";
+        /** @description A team and the caller's role in it. */
+        TeamWithRole: {
+            /** Format: date-time */
+            created_at: string;
+            id: string;
+            /** @description Whether the team may bring hosts of its own. */
+            is_byoc: boolean;
+            name: string;
+            role: components["schemas"]["TeamRole"];
+            /** @description Name in addresses; unique. */
+            slug: string;
         };
     };
     responses: never;
@@ -271,72 +553,26 @@ export interface components {
 }
 export type $defs = Record<string, never>;
 export interface operations {
-    signup: {
+    health: {
         parameters: {
             query?: never;
             header?: never;
             path?: never;
             cookie?: never;
         };
-        requestBody: {
-            content: {
-                "application/json": components["schemas"]["SignupRequest"];
-            };
-        };
+        requestBody?: never;
         responses: {
-            /** @description Signed up */
-            201: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["AuthResponse"];
-                };
-            };
-            /** @description The request is not valid */
-            400: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Error"];
-                };
-            };
-            /** @description In conflict with the present state */
-            409: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Error"];
-                };
-            };
-        };
-    };
-    login: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody: {
-            content: {
-                "application/json": components["schemas"]["LoginRequest"];
-            };
-        };
-        responses: {
-            /** @description Signed in */
+            /** @description The server works */
             200: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["AuthResponse"];
+                    "application/json": components["schemas"]["Health"];
                 };
             };
-            /** @description The request is not valid */
-            400: {
+            /** @description The server does not even know */
+            500: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -344,22 +580,13 @@ export interface operations {
                     "application/json": components["schemas"]["Error"];
                 };
             };
-            /** @description Credentials are missing or wrong */
-            401: {
+            /** @description The server does not work */
+            503: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Error"];
-                };
-            };
-            /** @description Not allowed */
-            403: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Error"];
+                    "application/json": components["schemas"]["Health"];
                 };
             };
         };
@@ -373,7 +600,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description The keys */
+            /** @description The keys, newest first */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -384,6 +611,15 @@ export interface operations {
             };
             /** @description Credentials are missing or wrong */
             401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description The account is disabled or not in the team */
+            403: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -433,6 +669,15 @@ export interface operations {
                     "application/json": components["schemas"]["Error"];
                 };
             };
+            /** @description The account is disabled or not in the team */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
         };
     };
     delete_api_key: {
@@ -440,6 +685,7 @@ export interface operations {
             query?: never;
             header?: never;
             path: {
+                /** @description Id of the key's record */
                 id: string;
             };
             cookie?: never;
@@ -453,6 +699,15 @@ export interface operations {
                 };
                 content?: never;
             };
+            /** @description The request is not valid */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
             /** @description Credentials are missing or wrong */
             401: {
                 headers: {
@@ -462,8 +717,119 @@ export interface operations {
                     "application/json": components["schemas"]["Error"];
                 };
             };
-            /** @description No such thing */
+            /** @description The account is disabled or not in the team */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description The team has no such key */
             404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+        };
+    };
+    login: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["LoginRequest"];
+            };
+        };
+        responses: {
+            /** @description Signed in */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AuthResponse"];
+                };
+            };
+            /** @description The request is not valid */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Address or password is wrong */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description The account is disabled or in no team */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Too many failed attempts (`rate_limited`) */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+        };
+    };
+    signup: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["SignupRequest"];
+            };
+        };
+        responses: {
+            /** @description Signed up and signed in */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AuthResponse"];
+                };
+            };
+            /** @description The request is not valid */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description The email address is taken (`email_taken`) */
+            409: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -482,7 +848,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description The capsules */
+            /** @description The capsules, newest first */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -500,11 +866,23 @@ export interface operations {
                     "application/json": components["schemas"]["Error"];
                 };
             };
+            /** @description The account is disabled or not in the team */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
         };
     };
     create_capsule: {
         parameters: {
-            query?: never;
+            query?: {
+                /** @description Like `wait` in the body. */
+                wait?: boolean;
+            };
             header?: never;
             path?: never;
             cookie?: never;
@@ -542,7 +920,16 @@ export interface operations {
                     "application/json": components["schemas"]["Error"];
                 };
             };
-            /** @description No such thing */
+            /** @description The account is disabled or not in the team */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description There is no such template */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -551,7 +938,7 @@ export interface operations {
                     "application/json": components["schemas"]["Error"];
                 };
             };
-            /** @description The host failed */
+            /** @description It was waited for and did not start */
             502: {
                 headers: {
                     [name: string]: unknown;
@@ -560,7 +947,7 @@ export interface operations {
                     "application/json": components["schemas"]["Error"];
                 };
             };
-            /** @description No host can take it */
+            /** @description No host has room for it (`host_unavailable`) */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -576,6 +963,7 @@ export interface operations {
             query?: never;
             header?: never;
             path: {
+                /** @description The capsule */
                 id: string;
             };
             cookie?: never;
@@ -591,6 +979,15 @@ export interface operations {
                     "application/json": components["schemas"]["Capsule"];
                 };
             };
+            /** @description The request is not valid */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
             /** @description Credentials are missing or wrong */
             401: {
                 headers: {
@@ -600,7 +997,16 @@ export interface operations {
                     "application/json": components["schemas"]["Error"];
                 };
             };
-            /** @description No such thing */
+            /** @description The account is disabled or not in the team */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description The team has no such capsule */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -616,6 +1022,7 @@ export interface operations {
             query?: never;
             header?: never;
             path: {
+                /** @description The capsule */
                 id: string;
             };
             cookie?: never;
@@ -629,6 +1036,15 @@ export interface operations {
                 };
                 content?: never;
             };
+            /** @description The request is not valid */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
             /** @description Credentials are missing or wrong */
             401: {
                 headers: {
@@ -638,7 +1054,16 @@ export interface operations {
                     "application/json": components["schemas"]["Error"];
                 };
             };
-            /** @description No such thing */
+            /** @description The account is disabled or not in the team */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description The team has no such capsule */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -647,7 +1072,7 @@ export interface operations {
                     "application/json": components["schemas"]["Error"];
                 };
             };
-            /** @description The host failed */
+            /** @description The host failed (`agent_error`) */
             502: {
                 headers: {
                     [name: string]: unknown;
@@ -656,7 +1081,7 @@ export interface operations {
                     "application/json": components["schemas"]["Error"];
                 };
             };
-            /** @description No host can take it */
+            /** @description The host is away (`host_unavailable`) */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -672,6 +1097,7 @@ export interface operations {
             query?: never;
             header?: never;
             path: {
+                /** @description The capsule */
                 id: string;
             };
             cookie?: never;
@@ -682,7 +1108,7 @@ export interface operations {
             };
         };
         responses: {
-            /** @description The command ended */
+            /** @description The command ended, or was killed by its timeout */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -709,7 +1135,16 @@ export interface operations {
                     "application/json": components["schemas"]["Error"];
                 };
             };
-            /** @description No such thing */
+            /** @description The account is disabled or not in the team */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description The team has no such capsule */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -718,7 +1153,7 @@ export interface operations {
                     "application/json": components["schemas"]["Error"];
                 };
             };
-            /** @description In conflict with the present state */
+            /** @description The capsule is not running (`invalid_state`) */
             409: {
                 headers: {
                     [name: string]: unknown;
@@ -727,7 +1162,7 @@ export interface operations {
                     "application/json": components["schemas"]["Error"];
                 };
             };
-            /** @description The host failed */
+            /** @description Host or capsule failed (`agent_error`) */
             502: {
                 headers: {
                     [name: string]: unknown;
@@ -736,8 +1171,122 @@ export interface operations {
                     "application/json": components["schemas"]["Error"];
                 };
             };
-            /** @description No host can take it */
+            /** @description The host is away (`host_unavailable`) */
             503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+        };
+    };
+    list_hosts: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The hosts, oldest first */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Host"][];
+                };
+            };
+            /** @description Credentials are missing or wrong */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Not an administrator */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+        };
+    };
+    get_me: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The signed-in user */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["MeResponse"];
+                };
+            };
+            /** @description Credentials are missing or wrong */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description The account is disabled or not in the team */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+        };
+    };
+    list_teams: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The teams */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TeamWithRole"][];
+                };
+            };
+            /** @description Credentials are missing or wrong */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description The account is disabled or not in the team */
+            403: {
                 headers: {
                     [name: string]: unknown;
                 };

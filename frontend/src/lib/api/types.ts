@@ -20,5 +20,7 @@ export type CreateCapsuleRequest = Json<paths['/v1/capsules']['post']['requestBo
 export type ExecRequest = Json<paths['/v1/capsules/{id}/exec']['post']['requestBody']>;
 export type ExecResponse = Json<paths['/v1/capsules/{id}/exec']['post']['responses'][200]>;
 
+export type Team = Json<paths['/v1/teams']['get']['responses'][200]>[number];
+
 export type ApiKey = Json<paths['/v1/api-keys']['get']['responses'][200]>[number];
 export type CreatedApiKey = Json<paths['/v1/api-keys']['post']['responses'][201]>;

@@ -8,7 +8,7 @@ import type { CreateCapsuleRequest } from '../api/types';
 
 const NUMBER_FIELDS = {
 	vcpus: { label: 'vCPUs', min: 1 },
-	memory_mb: { label: 'Memory', min: 64 },
+	memory_mb: { label: 'Memory', min: 128 },
 	disk_size_mb: { label: 'Disk', min: 64 },
 	timeout_sec: { label: 'Idle timeout', min: 0 }
 } as const;

@@ -10,7 +10,7 @@ export async function createKey(name: string): Promise<CreatedApiKey> {
 	const body = name === '' ? {} : { name };
 	const created = await unwrap(api.POST('/v1/api-keys', { body }));
 	// The secret is for the dialog that asked for it, not for the list.
-	events.emit('key:created', { ...created, key: null });
+	events.emit('key:created', { ...created, key: undefined });
 	return created;
 }
 
