@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! cargo run -p wrenn-guest --example exec -- [--addr A] [--wait SEC] [--repeat N] [--init]
+//!     [--freeze MS] [--thaw] [--shutdown]
 //!     [--user U] [--cwd D] [--env K=V]… [--timeout SEC] [--background] [--direct] -- CMD [ARG]…
 //! ```
 //! Without `--direct` the words are joined and run by the shell. Output goes to standard output and
@@ -20,8 +21,8 @@ use tonic::transport::{Channel, Endpoint};
 use wrenn_proto::{
     GUEST_IP, GUEST_PORT,
     guest::{
-        ExecInput, ExecStart, HelloRequest, InitRequest, exec_event::Event, exec_input::Input,
-        guest_client::GuestClient,
+        ExecInput, ExecStart, FreezeRequest, HelloRequest, InitRequest, ShutdownRequest, ThawRequest,
+        exec_event::Event, exec_input::Input, guest_client::GuestClient,
     },
 };
 
@@ -30,6 +31,9 @@ struct Options {
     wait: Duration,
     repeat: u32,
     init: bool,
+    freeze_ms: Option<u32>,
+    thaw: bool,
+    shutdown: bool,
     start: ExecStart,
 }
 
@@ -39,6 +43,9 @@ fn parse() -> Result<Options, Box<dyn Error>> {
         wait: Duration::from_secs(10),
         repeat: 1,
         init: false,
+        freeze_ms: None,
+        thaw: false,
+        shutdown: false,
         start: ExecStart { envs: HashMap::new(), ..ExecStart::default() },
     };
     let mut args = std::env::args().skip(1);
@@ -49,6 +56,9 @@ fn parse() -> Result<Options, Box<dyn Error>> {
             "--wait" => options.wait = Duration::from_secs(value()?.parse()?),
             "--repeat" => options.repeat = value()?.parse()?,
             "--init" => options.init = true,
+            "--freeze" => options.freeze_ms = Some(value()?.parse()?),
+            "--thaw" => options.thaw = true,
+            "--shutdown" => options.shutdown = true,
             "--user" => options.start.user = value()?,
             "--cwd" => options.start.cwd = value()?,
             "--env" => {
@@ -135,6 +145,16 @@ async fn main() -> Result<ExitCode, Box<dyn Error>> {
     eprintln!("guest {}, kernel {}, up {} ms", hello.version, hello.kernel, hello.uptime_ms);
     if options.init {
         init(&mut guest).await?;
+    }
+    if options.thaw {
+        guest.thaw(ThawRequest {}).await?;
+    }
+    if let Some(max_freeze_ms) = options.freeze_ms {
+        guest.freeze(FreezeRequest { max_freeze_ms }).await?;
+    }
+    if options.shutdown {
+        guest.shutdown(ShutdownRequest {}).await?;
+        return Ok(ExitCode::SUCCESS);
     }
     let mut times = Vec::new();
     let mut code = 0;

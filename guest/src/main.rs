@@ -15,7 +15,10 @@ use wrenn_guest::{
     reaper::{ReapScope, Reaper},
     service::{GuestService, uptime_ms},
 };
-use wrenn_proto::{GUEST_GATEWAY, GUEST_PORT};
+use wrenn_proto::{GUEST_GATEWAY, GUEST_IP, GUEST_PORT};
+
+/// Connections that wait to be accepted.
+const CONNECTION_BACKLOG: u32 = 64;
 
 /// Why the machine cannot be a capsule.
 #[derive(Debug, thiserror::Error)]
@@ -72,11 +75,9 @@ fn run() -> Result<(), GuestError> {
     })
 }
 
-/// Listens on the interface that leads to the host only, so connections from inside never get here.
+/// Listens on the address that the host knows; who may connect is checked with each connection.
 fn listen() -> io::Result<TcpListener> {
     let socket = TcpSocket::new_v4()?;
-    socket.set_reuseaddr(true)?;
-    socket.bind_device(Some(boot::INTERFACE.as_bytes()))?;
-    socket.bind(SocketAddr::from(([0, 0, 0, 0], GUEST_PORT)))?;
-    socket.listen(64)
+    socket.bind(SocketAddr::from((GUEST_IP.0, GUEST_PORT)))?;
+    socket.listen(CONNECTION_BACKLOG)
 }

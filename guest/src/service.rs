@@ -9,6 +9,7 @@ use nix::{
 use tokio::{
     net::{TcpListener, TcpStream},
     sync::mpsc,
+    task::spawn_blocking,
     time::sleep,
 };
 use tokio_stream::{Stream, StreamExt, wrappers::ReceiverStream};
@@ -107,12 +108,11 @@ impl Guest for GuestService {
         if !init.entropy.is_empty() {
             machine::add_entropy(&init.entropy).map_err(failed("add entropy"))?;
         }
-        if !init.hostname.is_empty() {
-            machine::set_hostname(&init.hostname).map_err(failed("set the hostname"))?;
-        }
-        if !init.nameservers.is_empty() {
-            machine::set_nameservers(&init.nameservers).map_err(failed("set the nameservers"))?;
-        }
+        let (hostname, nameservers) = (init.hostname, init.nameservers);
+        // On a thread of its own: writing to a frozen disk blocks, and this one is to thaw it.
+        spawn_blocking(move || name_machine(&hostname, &nameservers))
+            .await
+            .map_err(|error| Status::internal(error.to_string()))??;
         *self.defaults.lock() = Defaults { user: init.default_user, environment: init.default_env };
         Ok(Response::new(InitResponse {}))
     }
@@ -156,6 +156,17 @@ impl Guest for GuestService {
         machine::shut_down_soon(self.freezer.clone());
         Ok(Response::new(ShutdownResponse {}))
     }
+}
+
+/// The part of `Init` that writes files; what is empty is left alone.
+fn name_machine(hostname: &str, nameservers: &[String]) -> Result<(), Status> {
+    if !hostname.is_empty() {
+        machine::set_hostname(hostname).map_err(failed("set the hostname"))?;
+    }
+    if !nameservers.is_empty() {
+        machine::set_nameservers(nameservers).map_err(failed("set the nameservers"))?;
+    }
+    Ok(())
 }
 
 /// Checks an `Init` as a whole, so that a wrong one changes nothing.

@@ -2,6 +2,8 @@
 //!
 //! Run as root the commands are also put into cgroups (where the machine has version 2) and switch users.
 
+#![expect(clippy::unwrap_used, clippy::expect_used, reason = "helpers of tests fail like tests")]
+
 use std::{
     collections::HashMap,
     fs,

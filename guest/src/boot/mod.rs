@@ -25,7 +25,6 @@ use nix::{
 };
 
 pub use mounts::EXEC_CGROUPS;
-pub use network::INTERFACE;
 
 /// Open files of a process: the soft limit that programs see, and the hard one that they may raise it to.
 const OPEN_FILES: (u64, u64) = (65_536, 1_048_576);

@@ -8,7 +8,7 @@ use super::BootError;
 use crate::{machine::set_nameservers, sys};
 
 /// Interface that leads to the host.
-pub const INTERFACE: &str = "eth0";
+const INTERFACE: &str = "eth0";
 const LOOPBACK: &str = "lo";
 
 /// Brings both interfaces up and points the default route and the resolver at the host.
