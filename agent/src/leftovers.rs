@@ -12,7 +12,7 @@
 
 use std::{
     collections::BTreeSet,
-    fs, io,
+    fmt, fs, io,
     os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
     process::Command,
@@ -60,6 +60,9 @@ pub struct CleanError {
 
 impl Leftovers {
     /// Looks for everything of the installation of a data folder. Blocks for some milliseconds.
+    ///
+    /// The data folder is the one that [`Instance::claim`](crate::net::Instance::claim) got; machines keep their
+    /// files below `Instance::data_dir`, by which their processes are found.
     pub fn scan(data_dir: &Path) -> Self {
         let data_dir = data_dir.canonicalize().unwrap_or_else(|_| data_dir.to_owned());
         let number = net::number_of(&data_dir);
@@ -150,6 +153,29 @@ impl Leftovers {
     }
 }
 
+impl fmt::Display for Leftovers {
+    /// One line for each thing, for people.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let paths = |kind: &'static str, paths: &[PathBuf]| -> Vec<String> {
+            paths.iter().map(|path| format!("{kind} {}", path.display())).collect()
+        };
+        let names = |kind: &'static str, names: &[String]| -> Vec<String> {
+            names.iter().map(|name| format!("{kind} {name}")).collect()
+        };
+        let lines = [
+            self.processes.iter().map(|process| format!("process {}", process.pid)).collect(),
+            names("network namespace", &self.namespaces),
+            names("interface", &self.interfaces),
+            names("firewall table inet", &self.tables),
+            paths("cgroup", &self.cgroups),
+            paths("mount", &self.mounts),
+            paths("loop device", &self.loops),
+            paths("folder", &self.runtime_dirs),
+        ];
+        f.write_str(&lines.concat().join("\n"))
+    }
+}
+
 /// Whether an interface exists in the host's namespace.
 pub(crate) fn interface_exists(name: &str) -> bool {
     Path::new("/sys/class/net").join(name).exists()
@@ -234,6 +260,18 @@ fn mounts_below(data_dir: &Path) -> Vec<PathBuf> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn every_thing_has_a_line() {
+        let found = Leftovers {
+            interfaces: vec!["wrn3-7".into()],
+            tables: vec!["wrenn3".into()],
+            loops: vec!["/dev/loop0".into()],
+            ..Leftovers::default()
+        };
+        assert_eq!(found.to_string(), "interface wrn3-7\nfirewall table inet wrenn3\nloop device /dev/loop0");
+        assert_eq!(Leftovers::default().to_string(), "");
+    }
 
     #[test]
     fn a_vmm_is_known_by_its_program_and_its_memory() {

@@ -153,6 +153,14 @@ async fn a_machine_boots_confined_is_reached_and_dies_when_killed() {
     let uid = slot.uid().to_string();
     assert!(status.lines().any(|line| line.starts_with("Uid:") && line.contains(&uid)), "{status}");
     assert!(status.contains("Seccomp:\t2") && status.contains("NoNewPrivs:\t1"), "{status}");
+    for file in [spec.dir.join("memory"), spec.disk.clone()] {
+        assert_eq!(
+            fs::metadata(&file).expect("metadata").mode() & 0o077,
+            0,
+            "{} is for nobody else",
+            file.display()
+        );
+    }
     let own = fs::metadata(format!("/proc/{pid}/ns/net")).expect("namespace").ino();
     assert_eq!(own, fs::metadata(slot.netns()).expect("namespace").ino());
     for file in spec.cgroup.iter().flat_map(|cgroup| cgroup.procs_files()) {

@@ -1,8 +1,9 @@
 //! Finding, making and closing the volume.
 
 use std::{
-    fs::{self, File},
+    fs::{self, File, Permissions},
     io::{self, ErrorKind},
+    os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -74,31 +75,16 @@ impl Volume {
         let path = data_dir.join("volume");
         fs::create_dir_all(&path).map_err(failed("make", &path))?;
         let file = data_dir.join(FILE);
-        let volume = |loop_mounted| Self { path: path.clone(), data_dir: data_dir.clone(), loop_mounted };
-
-        if !file.exists() {
-            if can_clone(&path).map_err(failed("try to clone a file in", &path))? {
-                return Ok(volume(false));
-            }
-            // Nothing to clone with, so this folder is not a volume that the operator has mounted here.
-            make_file_system(&file, size_bytes.max(MIN_SIZE))
-                .await
-                .map_err(failed("make a file system in", &file))?;
-        }
-        if mounts_at(&path).iter().any(|kind| kind == FILE_SYSTEM) {
-            return Ok(volume(true));
-        }
-        let device = attach(&file).await.map_err(failed("attach a loop device to", &file))?;
-        let target = path.clone();
-        let source = device.clone();
-        let mounted = spawn_blocking(move || mount_volume(&source, &target)).await;
-        let mounted = mounted.unwrap_or_else(|error| Err(io::Error::other(error)));
-        // From now on the device goes with the mount; and if that failed, it goes now.
-        let detached = Self::detach(&device).await;
-        mounted.map_err(failed("mount", &path))?;
-        detached.map_err(failed("release the loop device of", &file))?;
-        tracing::info!(path = %path.display(), device = %device.display(), "volume mounted");
-        Ok(volume(true))
+        let loop_mounted =
+            if file.exists() || !can_clone(&path).map_err(failed("try to clone a file in", &path))? {
+                open_loopback(&path, &file, size_bytes).await?;
+                true
+            } else {
+                false
+            };
+        // A VMM opens its files before it gives up being root; it must not open those of others afterwards.
+        fs::set_permissions(&path, Permissions::from_mode(0o700)).map_err(failed("restrict", &path))?;
+        Ok(Self { path, data_dir, loop_mounted })
     }
 
     /// Folder in which the volume's files live.
@@ -184,6 +170,28 @@ impl Volume {
             other => other,
         }
     }
+}
+
+/// Makes the loopback file if there is none, and mounts it if it is not.
+async fn open_loopback(path: &Path, file: &Path, size_bytes: u64) -> Result<(), OpenVolumeError> {
+    if !file.exists() {
+        make_file_system(file, size_bytes.max(MIN_SIZE))
+            .await
+            .map_err(failed("make a file system in", file))?;
+    }
+    if mounts_at(path).iter().any(|kind| kind == FILE_SYSTEM) {
+        return Ok(());
+    }
+    let device = attach(file).await.map_err(failed("attach a loop device to", file))?;
+    let (source, target) = (device.clone(), path.to_owned());
+    let mounted = spawn_blocking(move || mount_volume(&source, &target)).await;
+    let mounted = mounted.unwrap_or_else(|error| Err(io::Error::other(error)));
+    // From now on the device goes with the mount; and if that failed, it goes now.
+    let detached = Volume::detach(&device).await;
+    mounted.map_err(failed("mount", path))?;
+    detached.map_err(failed("release the loop device of", file))?;
+    tracing::info!(path = %path.display(), device = %device.display(), "volume mounted");
+    Ok(())
 }
 
 /// Runs a program to its end; the error holds what it said.

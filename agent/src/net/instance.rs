@@ -12,9 +12,10 @@
 //! data folder is gone *and* nothing under that number is left running.
 
 use std::{
-    fs::{self, File, TryLockError},
+    fs::{self, File, Permissions, TryLockError},
     io::{self, ErrorKind},
     net::Ipv4Addr,
+    os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
     process::Command,
 };
@@ -107,6 +108,9 @@ impl Instance {
 
         let runtime_dir = runtime_dir(number);
         fs::create_dir_all(&runtime_dir).map_err(failed("make", &runtime_dir))?;
+        // Control sockets are in it: not for the users that VMMs run as.
+        fs::set_permissions(&runtime_dir, Permissions::from_mode(0o700))
+            .map_err(failed("restrict", &runtime_dir))?;
         let owner = owner_file(number);
         write(&owner, data_dir.as_os_str().as_encoded_bytes())?;
         let kept = Kept { number, addresses: addresses.to_string() };

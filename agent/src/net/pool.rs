@@ -17,6 +17,7 @@
 use std::{
     collections::{BTreeSet, VecDeque},
     fs, io,
+    net::Ipv4Addr,
     path::{Path, PathBuf},
     sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
 };
@@ -272,6 +273,11 @@ impl SlotPool {
         let removed = removal.await.unwrap_or_else(panicked);
         self.refill();
         removed.map_err(|source| ReleaseSlotError { number, source })
+    }
+
+    /// Address under which the host reaches a slot's namespace.
+    pub fn address(&self, number: SlotNumber) -> Ipv4Addr {
+        Plan::new(&self.0.instance, number).namespace_address
     }
 
     /// The installation the pool works for.

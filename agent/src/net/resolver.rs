@@ -20,7 +20,7 @@ use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpListener, TcpStream, UdpSocket},
     task::{AbortHandle, JoinSet},
-    time::timeout,
+    time::{Instant, timeout},
 };
 use wrenn_proto::{GUEST_GATEWAY, GUEST_IP};
 
@@ -44,6 +44,10 @@ const SERVER_TIMEOUT: Duration = Duration::from_secs(2);
 /// How long a connection may be silent.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(10);
 
+/// How long the resolver before may take to let go of the port.
+const TAKEOVER_TIMEOUT: Duration = Duration::from_secs(5);
+const TAKEOVER_INTERVAL: Duration = Duration::from_millis(10);
+
 /// The resolver of one namespace; dropping it stops it.
 #[derive(Debug)]
 pub(super) struct Resolver([AbortHandle; 2]);
@@ -59,7 +63,16 @@ impl Resolver {
     pub(super) async fn start(netns: PathBuf) -> io::Result<Self> {
         let address = (GUEST_GATEWAY, PORT);
         let bind = move || Ok((StdUdpSocket::bind(address)?, StdTcpListener::bind(address)?));
-        let (udp, tcp) = inside(netns, bind).await?;
+        let deadline = Instant::now() + TAKEOVER_TIMEOUT;
+        let (udp, tcp) = loop {
+            match inside(netns.clone(), bind).await {
+                // A resolver that was dropped just now closes its sockets when its tasks are next looked at.
+                Err(error) if error.kind() == io::ErrorKind::AddrInUse && Instant::now() < deadline => {
+                    tokio::time::sleep(TAKEOVER_INTERVAL).await;
+                }
+                bound => break bound?,
+            }
+        };
         udp.set_nonblocking(true)?;
         tcp.set_nonblocking(true)?;
         let (udp, tcp) = (UdpSocket::from_std(udp)?, TcpListener::from_std(tcp)?);

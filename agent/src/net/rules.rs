@@ -9,6 +9,7 @@
 //! | refused destinations answer at once | namespace, forward |
 //! | refused destinations are refused, also after somebody's DNAT | host, prerouting and forward |
 //! | the host itself, and other capsules, are unreachable | host, input and forward |
+//! | a guest does not fill the host's table of connections | namespace, forward |
 //! | nobody reaches a guest who was not asked by it | host and namespace, forward |
 //!
 //! The namespace's rules make a guest's errors quick and clear; the host's alone must be right, as there the
@@ -27,6 +28,10 @@ use super::{
 /// The veth's end inside a namespace.
 const VETH: &str = "veth0";
 
+/// Connections that one guest may have open. Every one takes a place in the host's table of connections, which all
+/// guests and the host share (262,144 places by default).
+const MAX_CONNECTIONS: u32 = 4096;
+
 /// Names and addresses of one slot.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Plan {
@@ -34,7 +39,8 @@ pub(super) struct Plan {
     /// The veth's end on the host.
     pub(super) interface: String,
     host_address: std::net::Ipv4Addr,
-    namespace_address: std::net::Ipv4Addr,
+    /// The veth's end in the namespace.
+    pub(super) namespace_address: std::net::Ipv4Addr,
 }
 
 impl Plan {
@@ -130,6 +136,7 @@ pub(super) fn namespace_rules(egress: &Egress, host: &HostNetworks) -> String {
          \tchain forward {{\n\
          \t\ttype filter hook forward priority 0; policy drop;\n\
          \t\tiifname {VETH} oifname {TAP} ct state established,related accept\n\
+         \t\tiifname {TAP} ct state new ct count over {MAX_CONNECTIONS} drop\n\
          \t\tiifname {TAP} oifname {VETH} ip daddr @never reject with icmp type admin-prohibited\n\
          \t\tiifname {TAP} oifname {VETH} ip daddr @allowed accept\n\
          \t\tiifname {TAP} oifname {VETH} ip daddr @refused reject with icmp type admin-prohibited\n\
@@ -231,7 +238,7 @@ mod tests {
 
     #[test]
     fn what_is_allowed_never_opens_what_must_stay_closed() {
-        let egress = Egress::parse("0.0.0.0/0").expect("egress");
+        let egress = Egress { allow: vec!["0.0.0.0/0".parse().expect("network")] };
         let text = namespace_rules(&egress, &HostNetworks::default());
         let at = |needle: &str| text.find(needle).unwrap_or_else(|| panic!("{needle} in {text}"));
         assert!(at("ip daddr @never reject") < at("ip daddr @allowed accept"));

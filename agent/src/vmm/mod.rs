@@ -42,7 +42,8 @@ pub use self::{
 pub struct BootSpec {
     /// The sandbox this machine is of.
     pub id: SandboxId,
-    /// The machine's directory on the data volume; the guest's memory is the file `memory` in it.
+    /// The machine's directory on the data volume, without symbolic links; the guest's memory is the file `memory`
+    /// in it, which the driver makes anew.
     pub dir: PathBuf,
     /// The machine's directory for sockets, gone after a reboot of the host. At most 90 bytes long.
     pub runtime_dir: PathBuf,

@@ -13,9 +13,12 @@ mod console;
 mod watch;
 
 use std::{
-    fs,
+    fs::{self, OpenOptions},
     io::{self, ErrorKind},
-    os::{fd::OwnedFd, unix::net::UnixListener},
+    os::{
+        fd::OwnedFd,
+        unix::{fs::OpenOptionsExt, net::UnixListener},
+    },
     path::{Path, PathBuf},
     process::Command,
     sync::Arc,
@@ -83,6 +86,13 @@ impl Qemu {
             spawn_blocking(find_program).await.unwrap_or(Err(DetectError::Missing(PROGRAM)))?;
         let acceleration = accel::probe(&program, cache_dir).await;
         Ok(Self(Arc::new(Installed { program, version, acceleration })))
+    }
+
+    /// The same QEMU, but always with software emulation, for the reason given.
+    pub fn emulating(&self, why: String) -> Self {
+        let Installed { program, version, .. } = &*self.0;
+        let acceleration = Acceleration::Tcg { why };
+        Self(Arc::new(Installed { program: program.clone(), version: version.clone(), acceleration }))
     }
 
     /// How machines run here.
@@ -187,9 +197,15 @@ impl Qemu {
             move |source| BootError::Prepare { id, path, source }
         };
         check(spec).map_err(|problem| BootError::Spec { id, problem })?;
-        // Made afresh: a guest must not find another one's memory.
+        // Made afresh, and for nobody else: a guest must not find another one's memory.
         let memory = spec.dir.join(args::MEMORY_FILE);
         remove_if_there(&memory).map_err(prepare(&memory))?;
+        OpenOptions::new()
+            .write(true)
+            .create_new(true)
+            .mode(0o600)
+            .open(&memory)
+            .map_err(prepare(&memory))?;
         let socket = control_socket(spec);
         remove_if_there(&socket).map_err(prepare(&socket))?;
         let listener = UnixListener::bind(&socket).map_err(prepare(&socket))?;
