@@ -1,0 +1,132 @@
+# The suites of ./scripts/test. Sourced; `work` is a folder for everything that they make, `wrenn` the binary.
+
+results=()
+failures=0
+
+# check NAME COMMAND…: a step that is counted, and whose failure does not end the run.
+check() {
+    local begun=$SECONDS outcome=passed
+    step "$@" || outcome=FAILED
+    [[ $outcome == passed ]] || failures=$((failures + 1))
+    results+=("$(printf '%-7s %4ds  %s' "$outcome" $((SECONDS - begun)) "$1")")
+}
+
+summarize() {
+    say "" "Summary"
+    printf '  %s\n' "${results[@]}"
+    say "" "$((${#results[@]} - failures)) passed, $failures failed"
+    ((failures == 0))
+}
+
+# --- what the suites need -----------------------------------------------------------------------------------------
+
+services_pid=
+up_pid=
+
+# start_services: a private Postgres and Redis, whose addresses are in the environment afterwards.
+start_services() {
+    "$wrenn" services --data "$work/services" --ephemeral --print-env "$work/services.env" >"$work/services.log" 2>&1 &
+    services_pid=$!
+    step "starting Postgres and Redis" wait_for 60 test -s "$work/services.env" || die "$(cat "$work/services.log")"
+    source "$work/services.env"
+}
+
+# start_system: the whole system on a port and a data folder of its own; dev.env is in the environment afterwards.
+start_system() {
+    local port data=$work/system
+    port=$(free_port)
+    # The databases of the other tests are not its own.
+    env -u DATABASE_URL -u REDIS_URL WRENN_DATA="$data" WRENN_HTTP_ADDR="127.0.0.1:$port" \
+        "$wrenn" up >"$work/up.log" 2>&1 &
+    up_pid=$!
+    step "starting the system" wait_for 240 grep -q '^Wrenn is ready' "$work/up.log" || { cat "$work/up.log"; return 1; }
+    set -a
+    source "$data/dev.env"
+    set +a
+}
+
+# wait_for SECONDS COMMAND…: runs the command until it succeeds.
+wait_for() {
+    local until=$((SECONDS + $1))
+    shift
+    until "$@"; do
+        ((SECONDS < until)) || { echo "waited in vain for: $*"; return 1; }
+        sleep 0.2
+    done
+}
+
+free_port() {
+    node -e 'const s = require("net").createServer().listen(0, "127.0.0.1", () => { console.log(s.address().port); s.close(); })'
+}
+
+# take_down: whatever was started, and whatever the end-to-end tests may have left when they were killed.
+take_down() {
+    local data
+    trap '' INT TERM
+    for data in "$work"/system "$work"/wrenn-e2e-*/data "$work"/wrenn-e2e-*/*/data; do
+        [[ -d $data ]] && WRENN_DATA=$data "$wrenn" down --purge >>"$work/down.log" 2>&1
+    done
+    [[ $up_pid ]] && wait "$up_pid"
+    [[ $services_pid ]] && kill "$services_pid" 2>/dev/null && wait "$services_pid"
+    rm -rf --one-file-system "$work"
+}
+
+# --- the suites ---------------------------------------------------------------------------------------------------
+
+suite_style() {
+    check "formatting" cargo fmt --all --check
+    check "scripts" bash_syntax
+    SQLX_OFFLINE=true check "clippy" cargo clippy --locked --workspace --all-targets -- -D warnings
+}
+
+bash_syntax() {
+    local script
+    for script in scripts/up scripts/test scripts/wrenn scripts/image scripts/sqlx .ci/run scripts/lib/*.sh; do
+        bash -n "$script" || return
+    done
+}
+
+suite_offline() {
+    check "offline query data" scripts/sqlx --check
+}
+
+suite_interface() {
+    check "OpenAPI document" openapi_is_fresh
+    check "the dashboard's client" npm --prefix frontend run generate:check
+}
+
+openapi_is_fresh() {
+    "$wrenn" openapi >"$work/openapi.json"
+    diff -u frontend/openapi.json "$work/openapi.json" || {
+        echo "frontend/openapi.json is not what the code says; ./scripts/openapi writes it anew"
+        return 1
+    }
+}
+
+suite_dashboard() {
+    check "dashboard: lint" npm --prefix frontend run lint
+    check "dashboard: types" npm --prefix frontend run check
+    check "dashboard: unit tests" npm --prefix frontend test
+}
+
+suite_rust() {
+    # The agent's tests boot machines of their own.
+    build_guest
+    build_images
+    SQLX_OFFLINE=true WRENN_GUEST=$guest_binary check "cargo test" cargo test --locked --workspace
+}
+
+suite_e2e() {
+    build_guest
+    build_images
+    SQLX_OFFLINE=true WRENN_E2E=1 WRENN_E2E_FOLDER=$work check "end to end" \
+        cargo test --locked -p wrenn-cli --test e2e
+}
+
+suite_browser() {
+    build_guest
+    build_images
+    check "browser: start" true
+    start_system || { failures=$((failures + 1)); return; }
+    check "browser" npm --prefix frontend run e2e
+}
