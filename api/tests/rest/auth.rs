@@ -1,10 +1,9 @@
 //! Accounts, tokens and API keys, over HTTP on a real database.
 
-mod support;
-
 use serde_json::json;
 use sqlx::PgPool;
-use support::{As, TestServer};
+
+use crate::support::{As, TestServer};
 
 #[sqlx::test(migrator = "wrenn_store::MIGRATIONS")]
 async fn a_signup_is_an_account_a_team_and_a_token(pool: PgPool) {

@@ -14,18 +14,18 @@ use super::TestServer;
 const PATIENCE: Duration = Duration::from_secs(20);
 
 /// A server and one host, connected by a socket in a folder of their own.
-pub struct Installation {
-    pub host: SimHost,
-    pub server: TestServer,
+pub(crate) struct Installation {
+    pub(crate) host: SimHost,
+    pub(crate) server: TestServer,
     _folder: Arc<TempDir>,
 }
 
 impl Installation {
-    pub async fn start(pool: PgPool) -> Self {
+    pub(crate) async fn start(pool: PgPool) -> Self {
         Self::start_with(pool, SimOptions::default()).await
     }
 
-    pub async fn start_with(pool: PgPool, options: SimOptions) -> Self {
+    pub(crate) async fn start_with(pool: PgPool, options: SimOptions) -> Self {
         let folder = Arc::new(tempfile::tempdir().expect("a folder can be made"));
         let grpc_addr = format!("unix:{}", folder.path().join("agents.sock").display());
         let config = ServerConfig { grpc_addr: grpc_addr.clone(), ..super::config(&pool) };
@@ -47,7 +47,7 @@ impl Installation {
 }
 
 /// Waits until something is true, for a bounded time.
-pub async fn eventually<F: Future<Output = bool>>(what: &str, mut is_true: impl FnMut() -> F) {
+pub(crate) async fn eventually<F: Future<Output = bool>>(what: &str, mut is_true: impl FnMut() -> F) {
     let wait = async {
         while !is_true().await {
             tokio::time::sleep(Duration::from_millis(10)).await;

@@ -1,8 +1,6 @@
 //! A real server for a test: its own database, the shared Redis, a port of its own.
 
-#![allow(dead_code, reason = "every test file uses a part of it")]
-
-pub mod host;
+pub(crate) mod host;
 
 use std::{net::SocketAddr, thread::JoinHandle};
 
@@ -13,16 +11,16 @@ use wrenn_api::{FaultInjection, Server, ServerConfig};
 
 /// What a request was answered with.
 #[derive(Debug)]
-pub struct Answer {
-    pub status: u16,
-    pub headers: reqwest::header::HeaderMap,
-    pub body: Value,
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    pub(crate) headers: reqwest::header::HeaderMap,
+    pub(crate) body: Value,
 }
 
 impl Answer {
     /// The code of an error, after checking that its body has the contract's shape and nothing else.
     #[track_caller]
-    pub fn error(&self) -> (u16, &str) {
+    pub(crate) fn error(&self) -> (u16, &str) {
         let error = &self.body["error"];
         let (code, message) = (error["code"].as_str(), error["message"].as_str());
         let is_exact = self.body.as_object().is_some_and(|body| body.len() == 1)
@@ -32,42 +30,42 @@ impl Answer {
     }
 
     #[track_caller]
-    pub fn message(&self) -> &str {
+    pub(crate) fn message(&self) -> &str {
         self.error();
         self.body["error"]["message"].as_str().expect("an error has a message")
     }
 
     #[track_caller]
-    pub fn ok(self, status: u16) -> Value {
+    pub(crate) fn ok(self, status: u16) -> Value {
         assert_eq!(self.status, status, "{self:?}");
         self.body
     }
 
     #[track_caller]
-    pub fn text(&self, field: &str) -> String {
+    pub(crate) fn text(&self, field: &str) -> String {
         self.body[field].as_str().unwrap_or_else(|| panic!("no text {field} in {self:?}")).to_owned()
     }
 }
 
 /// How a request authenticates.
 #[derive(Debug, Clone)]
-pub enum As {
+pub(crate) enum As {
     Nobody,
     Token(String),
     Key(String),
 }
 
 /// A server in a thread of its own; stopped when dropped.
-pub struct TestServer {
-    pub addr: SocketAddr,
-    pub pool: PgPool,
+pub(crate) struct TestServer {
+    pub(crate) addr: SocketAddr,
+    pub(crate) pool: PgPool,
     client: reqwest::Client,
     stop: Option<oneshot::Sender<()>>,
     thread: Option<JoinHandle<()>>,
 }
 
 /// The configuration for a database made by `#[sqlx::test]`.
-pub fn config(pool: &PgPool) -> ServerConfig {
+pub(crate) fn config(pool: &PgPool) -> ServerConfig {
     ServerConfig {
         database_url: pool.connect_options().to_url_lossy().into(),
         redis_url: std::env::var("REDIS_URL").expect("REDIS_URL is set for tests"),
@@ -80,12 +78,12 @@ pub fn config(pool: &PgPool) -> ServerConfig {
 }
 
 impl TestServer {
-    pub async fn start(pool: PgPool) -> Self {
+    pub(crate) async fn start(pool: PgPool) -> Self {
         let config = config(&pool);
         Self::start_with(pool, config).await
     }
 
-    pub async fn start_with(pool: PgPool, config: ServerConfig) -> Self {
+    pub(crate) async fn start_with(pool: PgPool, config: ServerConfig) -> Self {
         let (stop, stopped) = oneshot::channel();
         let (tell_addr, addr) = oneshot::channel();
         let thread = std::thread::spawn(move || {
@@ -101,11 +99,11 @@ impl TestServer {
         Self { addr, pool, client, stop: Some(stop), thread: Some(thread) }
     }
 
-    pub fn url(&self, path: &str) -> String {
+    pub(crate) fn url(&self, path: &str) -> String {
         format!("http://{}{path}", self.addr)
     }
 
-    pub fn request(&self, method: &str, path: &str, who: &As) -> reqwest::RequestBuilder {
+    pub(crate) fn request(&self, method: &str, path: &str, who: &As) -> reqwest::RequestBuilder {
         let method = method.parse().expect("a method");
         let request = self.client.request(method, self.url(path));
         match who {
@@ -115,7 +113,7 @@ impl TestServer {
         }
     }
 
-    pub async fn send(&self, request: reqwest::RequestBuilder) -> Answer {
+    pub(crate) async fn send(&self, request: reqwest::RequestBuilder) -> Answer {
         let response = request.send().await.expect("the server answers");
         let status = response.status().as_u16();
         let headers = response.headers().clone();
@@ -124,20 +122,26 @@ impl TestServer {
         Answer { status, headers, body }
     }
 
-    pub async fn get(&self, path: &str, who: &As) -> Answer {
+    pub(crate) async fn get(&self, path: &str, who: &As) -> Answer {
         self.send(self.request("GET", path, who)).await
     }
 
-    pub async fn delete(&self, path: &str, who: &As) -> Answer {
+    pub(crate) async fn delete(&self, path: &str, who: &As) -> Answer {
         self.send(self.request("DELETE", path, who)).await
     }
 
-    pub async fn post(&self, path: &str, who: &As, body: Value) -> Answer {
+    pub(crate) async fn post(&self, path: &str, who: &As, body: Value) -> Answer {
         self.send(self.request("POST", path, who).json(&body)).await
     }
 
     /// Posts a body as it is, with or without a content type.
-    pub async fn post_raw(&self, path: &str, who: &As, content_type: Option<&str>, body: String) -> Answer {
+    pub(crate) async fn post_raw(
+        &self,
+        path: &str,
+        who: &As,
+        content_type: Option<&str>,
+        body: String,
+    ) -> Answer {
         let mut request = self.request("POST", path, who).body(body);
         if let Some(content_type) = content_type {
             request = request.header("content-type", content_type);
@@ -146,18 +150,18 @@ impl TestServer {
     }
 
     /// Signs up `<name>@example.org` and returns the answer's body.
-    pub async fn signup(&self, name: &str) -> Value {
+    pub(crate) async fn signup(&self, name: &str) -> Value {
         let body = json!({"email": format!("{name}@example.org"), "password": "correct horse", "name": name});
         self.post("/v1/auth/signup", &As::Nobody, body).await.ok(201)
     }
 
     /// Signs up and returns the token.
-    pub async fn token(&self, name: &str) -> As {
+    pub(crate) async fn token(&self, name: &str) -> As {
         As::Token(self.signup(name).await["token"].as_str().expect("a token").to_owned())
     }
 
     /// Makes an API key for a signed-in user.
-    pub async fn key(&self, who: &As) -> As {
+    pub(crate) async fn key(&self, who: &As) -> As {
         let key = self.post("/v1/api-keys", who, json!({})).await;
         As::Key(key.text("key"))
     }

@@ -1,10 +1,9 @@
 //! The OpenAPI document: complete, true, and with every field of the contract.
 
-mod support;
-
 use serde_json::{Value, json};
 use sqlx::PgPool;
-use support::{As, TestServer};
+
+use crate::support::{As, TestServer};
 
 fn document() -> Value {
     serde_json::to_value(wrenn_api::openapi()).unwrap()

@@ -1,16 +1,15 @@
 //! Capsules over HTTP, on a host whose machines are simulated and whose agent is real.
 
-mod support;
-
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 use sqlx::PgPool;
-use support::{
-    As,
+use wrenn_agent::sim::{SimFault, SimOptions, SimStep};
+
+use crate::support::{
+    Answer, As,
     host::{Installation, eventually},
 };
-use wrenn_agent::sim::{SimFault, SimOptions, SimStep};
 
 /// Creates a capsule that runs and returns its id.
 async fn running(installation: &Installation, who: &As) -> String {
@@ -19,7 +18,7 @@ async fn running(installation: &Installation, who: &As) -> String {
     capsule["id"].as_str().unwrap().to_owned()
 }
 
-async fn exec(installation: &Installation, who: &As, id: &str, body: Value) -> support::Answer {
+async fn exec(installation: &Installation, who: &As, id: &str, body: Value) -> Answer {
     installation.server.post(&format!("/v1/capsules/{id}/exec"), who, body).await
 }
 

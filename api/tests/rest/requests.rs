@@ -1,11 +1,10 @@
 //! Requests that are wrong in themselves, and what every answer has in common.
 
-mod support;
-
 use serde_json::{Value, json};
 use sqlx::PgPool;
-use support::{As, TestServer};
 use wrenn_proto::ids::{ApiKeyId, HostId, SandboxId};
+
+use crate::support::{As, TestServer};
 
 #[sqlx::test(migrator = "wrenn_store::MIGRATIONS")]
 async fn bad_input_is_a_clear_error_and_leaves_nothing(pool: PgPool) {
@@ -133,7 +132,7 @@ async fn without_a_host_creating_is_503_and_leaves_nothing(pool: PgPool) {
 
 #[sqlx::test(migrator = "wrenn_store::MIGRATIONS")]
 async fn health_says_what_is_wrong(pool: PgPool) {
-    let mut config = support::config(&pool);
+    let mut config = crate::support::config(&pool);
     let server = TestServer::start(pool.clone()).await;
     let health = server.get("/health", &As::Nobody).await.ok(200);
     assert_eq!(health["status"], "degraded");
@@ -232,8 +231,10 @@ async fn fault_routes_are_for_admins_and_exist_only_where_configured(pool: PgPoo
     assert_eq!(server.post(path, &admin, wrong).await.error(), (400, "invalid_request"));
     drop(server);
 
-    let config =
-        wrenn_api::ServerConfig { fault_injection: wrenn_api::FaultInjection::Off, ..support::config(&pool) };
+    let config = wrenn_api::ServerConfig {
+        fault_injection: wrenn_api::FaultInjection::Off,
+        ..crate::support::config(&pool)
+    };
     let server = TestServer::start_with(pool, config).await;
     let answer = server.post(path, &admin, body).await;
     assert_eq!(answer.error(), (404, "not_found"));

@@ -1,0 +1,11 @@
+//! The server as its clients see it: bound to a port, on a database and a Redis that are real.
+//!
+//! Needs `DATABASE_URL` (of a server on which databases can be made) and `REDIS_URL`.
+
+#![expect(clippy::expect_used, clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod auth;
+mod capsules;
+mod openapi;
+mod requests;
+mod support;
