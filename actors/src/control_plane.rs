@@ -1,6 +1,6 @@
 //! The handle through which REST and the agents' endpoint reach the actors.
 
-use std::{fmt, future::Future, sync::Arc, time::Duration};
+use std::{fmt, sync::Arc, time::Duration};
 
 use actix::{Handler, Message};
 use tokio::{
@@ -330,26 +330,13 @@ impl ControlPlane {
         SandboxActor: Handler<M>,
         <SandboxActor as actix::Actor>::Context: actix::dev::ToEnvelope<SandboxActor, M>,
     {
-        let ask = || call_within_owned(self.shared.clone(), id, message());
-        match ask().await {
-            Err(CallError::NotDelivered) => ask().await,
+        match call_within(&self.shared.sandbox(id), message(), ANSWER_WITHIN).await {
+            Err(CallError::NotDelivered) => {
+                call_within(&self.shared.sandbox(id), message(), ANSWER_WITHIN).await
+            }
             answer => answer,
         }
     }
-}
-
-fn call_within_owned<M>(
-    shared: Arc<Shared>,
-    id: SandboxId,
-    message: M,
-) -> impl Future<Output = Result<M::Result, CallError>>
-where
-    M: Message + Send + 'static,
-    M::Result: Send,
-    SandboxActor: Handler<M>,
-    <SandboxActor as actix::Actor>::Context: actix::dev::ToEnvelope<SandboxActor, M>,
-{
-    async move { call_within(&shared.sandbox(id), message, ANSWER_WITHIN).await }
 }
 
 impl fmt::Debug for ControlPlane {

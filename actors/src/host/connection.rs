@@ -37,14 +37,16 @@ use wrenn_proto::{
     ids::{HostId, SandboxId},
 };
 use wrenn_store::{
+    Store, StoreError,
     hosts::{Host, HostCapacity, HostStatus},
     lifecycle::{End, Generation},
     sandboxes::Sandbox,
 };
+use wrenn_supervision::SupervisedContext;
 
 use super::{
     board::{AgentInfo, HostLoad, HostView},
-    inventory::{self, Entry},
+    inventory::{self, Baseline, Comparison, Entry},
     link::{AgentLink, Link, LinkNumber},
     messages::{Attach, Detach, FromAgent, HostAway, InjectPanic, OpenTunnel, Retire, SendCommand},
 };
@@ -69,15 +71,32 @@ pub(crate) struct HostConnection {
     view: Option<HostView>,
     /// The status that the database is known to hold.
     written: Option<HostStatus>,
+    /// The inventory that was asked for.
+    asked: Option<Asked>,
+}
+
+/// An inventory that was asked for, and what it can be compared with.
+struct Asked {
+    request_id: u64,
+    baseline: Baseline,
 }
 
 impl HostConnection {
     pub(crate) fn new(id: HostId, shared: Arc<Shared>) -> Self {
         let heard = Instant::now();
-        Self { id, shared, link: None, next_link: LinkNumber(1), heard, view: None, written: None }
+        Self {
+            id,
+            shared,
+            link: None,
+            next_link: LinkNumber(1),
+            heard,
+            view: None,
+            written: None,
+            asked: None,
+        }
     }
 
-    fn loaded(&mut self, host: Option<Host>, ctx: &mut Context<Self>) {
+    fn loaded(&mut self, host: Option<Host>, rows: &[Sandbox], ctx: &mut Context<Self>) {
         let Some(host) = host else {
             tracing::info!(host = %self.id, "host has no record any more");
             self.shared.board.remove(self.id);
@@ -96,7 +115,9 @@ impl HostConnection {
         match &self.link {
             Some(link) if link.is_open() => {
                 view.status = HostStatus::Online;
-                let ask = server_frame::Frame::InventoryRequest(agent::InventoryRequest { request_id: 1 });
+                let request_id = ctx.incarnation();
+                self.asked = Some(Asked { request_id, baseline: inventory::baseline(rows) });
+                let ask = server_frame::Frame::InventoryRequest(agent::InventoryRequest { request_id });
                 if link.send(ask).is_err() {
                     self.end_link("the agent does not read", ctx);
                 }
@@ -220,17 +241,11 @@ impl HostConnection {
     }
 
     /// Acts on an inventory and the rows that were read after it.
-    fn reconcile(
-        &mut self,
-        rows: &[Sandbox],
-        unknown: Vec<Unwanted>,
-        entries: BTreeMap<SandboxId, Entry>,
-        ctx: &mut Context<Self>,
-    ) {
-        for (sandbox, input) in inventory::compare(rows, entries).tell {
+    fn reconcile(&mut self, found: Found, ctx: &mut Context<Self>) {
+        for (sandbox, input) in found.tell {
             self.tell(sandbox, input);
         }
-        for Unwanted { sandbox, generation } in unknown {
+        for Unwanted { sandbox, generation } in found.unwanted {
             tracing::warn!(host = %self.id, %sandbox, %generation, "removing a machine that nobody knows");
             let command = agent::Command {
                 sandbox_id: sandbox.to_string(),
@@ -242,30 +257,40 @@ impl HostConnection {
     }
 }
 
+/// What an inventory says, once compared with the database.
+struct Found {
+    tell: Vec<(SandboxId, Input)>,
+    unwanted: Vec<Unwanted>,
+}
+
 /// A machine that must go, and the generation with which it will.
 struct Unwanted {
     sandbox: SandboxId,
     generation: Generation,
 }
 
-/// Reads the host's rows, and asks again for every machine that has none.
-async fn read_rows(
-    store: &wrenn_store::Store,
+/// Compares an inventory with the host's rows, and asks again for every machine that has none. Without a
+/// baseline the rows themselves are it.
+async fn look_up(
+    store: &Store,
     host: HostId,
-    entries: &BTreeMap<SandboxId, Entry>,
-) -> Result<(Vec<Sandbox>, Vec<Unwanted>), wrenn_store::StoreError> {
+    entries: BTreeMap<SandboxId, Entry>,
+    baseline: Option<Baseline>,
+) -> Result<Found, StoreError> {
     let rows = store.sandboxes_of_host(host).await?;
+    let baseline = baseline.unwrap_or_else(|| inventory::baseline(&rows));
+    let Comparison { tell, unknown } = inventory::compare(&rows, entries, &baseline);
     let mut unwanted = Vec::new();
-    for (sandbox, accepted) in inventory::compare(&rows, entries.clone()).unknown {
+    for (sandbox, accepted) in unknown {
         let generation = match store.sandbox_load(sandbox).await? {
             Some(row) if row.host_id == host && row.lifecycle.end != End::Reached => continue,
             // Its row is settled for ever, or another host's, so no other command of that generation is made.
-            Some(row) => row.lifecycle.generation.max(accepted).next(),
-            None => accepted.next(),
+            Some(row) if row.lifecycle.end == End::Reached => row.lifecycle.generation.max(accepted).next(),
+            Some(_) | None => accepted.next(),
         };
         unwanted.push(Unwanted { sandbox, generation });
     }
-    Ok((rows, unwanted))
+    Ok(Found { tell, unwanted })
 }
 
 fn capacity(wire: Option<&agent::Capacity>) -> HostCapacity {
@@ -281,8 +306,12 @@ impl Actor for HostConnection {
 
     fn started(&mut self, ctx: &mut Context<Self>) {
         let (store, id) = (self.shared.store.clone(), self.id);
-        let read = async move { until_answered("host_fetch", || store.host_fetch(id)).await };
-        ctx.wait(read.into_actor(self).map(|host, actor, ctx| actor.loaded(host, ctx)));
+        let read = async move {
+            let host = until_answered("host_fetch", || store.host_fetch(id)).await;
+            let rows = until_answered("sandboxes_of_host", || store.sandboxes_of_host(id)).await;
+            (host, rows)
+        };
+        ctx.wait(read.into_actor(self).map(|(host, rows), actor, ctx| actor.loaded(host, &rows, ctx)));
         let period = (self.shared.config.silent_after / 6).max(Duration::from_millis(10));
         ctx.run_interval(period, Self::tick);
     }
@@ -293,6 +322,7 @@ impl Supervised for HostConnection {
         // `started` reads the record again. The link is kept: it is never half changed, and its agent would
         // only have to dial again.
         self.written = None;
+        self.asked = None;
     }
 }
 
@@ -314,19 +344,19 @@ impl Handler<Attach> for HostConnection {
         let entries = inventory::read(hello.inventory.take().unwrap_or_default());
         let capacity = capacity(hello.capacity.as_ref());
         let (store, id) = (self.shared.store.clone(), self.id);
-        let write = async move {
+        let attach = async move {
             if !store.host_attached(id, capacity).await.map_err(|error| AttachError::Store(id, error))? {
                 return Err(AttachError::NotFound(id));
             }
-            let (rows, unwanted) =
-                read_rows(&store, id, &entries).await.map_err(|error| AttachError::Store(id, error))?;
-            Ok((rows, unwanted, entries))
+            // An agent takes its inventory after its last session ended, and what a session said was handled
+            // before the next one attaches: so a row is not ahead of a hello.
+            look_up(&store, id, entries, None).await.map_err(|error| AttachError::Store(id, error))
         };
-        AtomicResponse::new(Box::pin(write.into_actor(self).map(
-            move |read: Result<_, AttachError>, actor: &mut Self, ctx| {
-                let (rows, unwanted, entries) = read?;
+        AtomicResponse::new(Box::pin(attach.into_actor(self).map(
+            move |read: Result<Found, AttachError>, actor: &mut Self, ctx| {
+                let found = read?;
                 actor.attached(hello, link, ctx);
-                actor.reconcile(&rows, unwanted, entries, ctx);
+                actor.reconcile(found, ctx);
                 Ok(agent_end)
             },
         )))
@@ -425,14 +455,15 @@ impl HostConnection {
     }
 
     fn inventory(&mut self, inventory: agent::Inventory, ctx: &mut Context<Self>) {
+        let Some(asked) = self.asked.take_if(|asked| asked.request_id == inventory.request_id) else {
+            tracing::warn!(host = %self.id, "an inventory that nobody asked for");
+            return;
+        };
         let entries = inventory::read(inventory);
         let (store, id) = (self.shared.store.clone(), self.id);
-        let read = async move {
-            let read = read_rows(&store, id, &entries).await;
-            (read, entries)
-        };
-        ctx.wait(read.into_actor(self).map(|(read, entries), actor, ctx| match read {
-            Ok((rows, unwanted)) => actor.reconcile(&rows, unwanted, entries, ctx),
+        let look = async move { look_up(&store, id, entries, Some(asked.baseline)).await };
+        ctx.wait(look.into_actor(self).map(|found, actor, ctx| match found {
+            Ok(found) => actor.reconcile(found, ctx),
             Err(error) => {
                 tracing::warn!(host = %actor.id, %error, "an inventory cannot be compared");
                 // The agent dials again and brings another one.

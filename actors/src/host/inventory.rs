@@ -44,9 +44,22 @@ pub(crate) fn read(inventory: agent::Inventory) -> BTreeMap<SandboxId, Entry> {
     entries.collect()
 }
 
-/// Compares. `rows` are the host's sandboxes that are not gone, read after the inventory was taken and before
-/// any later frame of the host was handled: so a settled row is never ahead of the inventory.
-pub(crate) fn compare(rows: &[Sandbox], mut entries: BTreeMap<SandboxId, Entry>) -> Comparison {
+/// What certainly was on the host when an inventory was taken, if it exists at all: the sandboxes that were
+/// settled before, by their generations. Only of those an inventory can say that they are absent.
+pub(crate) type Baseline = BTreeMap<SandboxId, Generation>;
+
+/// Returns the baseline of an inventory that is taken after these rows were read.
+pub(crate) fn baseline(rows: &[Sandbox]) -> Baseline {
+    let settled = rows.iter().filter(|row| row.lifecycle.operation.is_none());
+    settled.map(|row| (row.id, row.lifecycle.generation)).collect()
+}
+
+/// Compares an inventory with the host's sandboxes that are not gone, read after it was taken.
+pub(crate) fn compare(
+    rows: &[Sandbox],
+    mut entries: BTreeMap<SandboxId, Entry>,
+    baseline: &Baseline,
+) -> Comparison {
     let mut comparison = Comparison::default();
     for row in rows {
         let generation = row.lifecycle.generation;
@@ -58,7 +71,7 @@ pub(crate) fn compare(rows: &[Sandbox], mut entries: BTreeMap<SandboxId, Entry>)
                 let reported = Input::Reported { generation, machine, reason, activity };
                 comparison.tell.push((row.id, reported));
             }
-            None if row.lifecycle.operation.is_none() => {
+            None if baseline.get(&row.id) == Some(&generation) => {
                 comparison.tell.push((row.id, Input::NotReported { generation }));
             }
             None => {}

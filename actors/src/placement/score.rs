@@ -245,7 +245,7 @@ mod tests {
                 .collect();
             let overcommit = Overcommit { cpu: 2, disk: 1, disk_reserve_mb: 0 };
             let fits = |c: &Candidate| {
-                c.reserved.vcpus + 1 <= c.capacity.vcpus * 2 && c.reserved.memory_mb + 512 <= c.capacity.memory_mb
+                c.reserved.vcpus < c.capacity.vcpus * 2 && c.reserved.memory_mb + 512 <= c.capacity.memory_mb
             };
             match choose(SMALL, &candidates, &overcommit) {
                 Ok(chosen) => prop_assert!(fits(candidates.iter().find(|c| c.host == chosen).unwrap())),

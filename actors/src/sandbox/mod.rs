@@ -1,6 +1,8 @@
 //! Sandboxes: the state machine, and the actor that lives it.
 
 mod actor;
+#[cfg(test)]
+mod exhaustive;
 pub mod invariants;
 mod messages;
 pub mod state;

@@ -1,0 +1,282 @@
+//! A control plane on a real database, and agents that do what a test tells them.
+
+use std::{future::Future, thread::JoinHandle, time::Duration};
+
+use sqlx::postgres::{PgPool, PgPoolOptions};
+use tokio::{
+    sync::{mpsc, oneshot},
+    time::timeout,
+};
+use uuid::Uuid;
+use wrenn_actors::{Config, ControlPlane, FaultInjection, Until, host::AgentLink};
+use wrenn_proto::{
+    agent::{
+        AgentFrame, AgentHello, Capacity, Command, CommandFailed, CommandResult, Destroyed, FailureKind,
+        Heartbeat, Inventory, MachineEvent, MachineExited, MachineReport, MachineState, OpenTunnel,
+        ServerFrame, Started, agent_frame, command, command_result, machine_event, server_frame,
+    },
+    ids::{HostId, SandboxId, TeamId, TemplateId},
+};
+use wrenn_store::{
+    Store,
+    hosts::NewHost,
+    lifecycle::{Operation, SandboxStatus},
+    sandboxes::{NewSandbox, Sandbox},
+};
+use wrenn_supervision::Root;
+
+/// How long anything may take before a test gives up.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
+
+/// Waits for a condition, and panics if it never holds.
+pub(crate) async fn eventually<T, F: Future<Output = Option<T>>>(
+    what: &str,
+    mut look: impl FnMut() -> F,
+) -> T {
+    let wait = async {
+        loop {
+            if let Some(found) = look().await {
+                return found;
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    timeout(PATIENCE, wait).await.unwrap_or_else(|_| panic!("never happened: {what}"))
+}
+
+/// A configuration whose times fit a test.
+pub(crate) fn config() -> Config {
+    Config {
+        arbiters: 2,
+        away_wait: Duration::from_millis(200),
+        fault_injection: FaultInjection::On,
+        ..Config::default()
+    }
+}
+
+/// A running control plane, on an actix system in a thread of its own.
+pub(crate) struct Server {
+    pub(crate) control_plane: ControlPlane,
+    pub(crate) store: Store,
+    stop: Option<oneshot::Sender<()>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Server {
+    /// Starts one on the test's database, with connections of its own.
+    pub(crate) async fn start(pool: &PgPool, config: Config) -> Self {
+        let _ = tracing_subscriber::fmt().with_env_filter("off").with_test_writer().try_init();
+        let options = (*pool.connect_options()).clone();
+        let (ready, started) = oneshot::channel();
+        let (stop, stopped) = oneshot::channel::<()>();
+        let thread = std::thread::spawn(move || {
+            actix_rt::System::new().block_on(async move {
+                let pool = PgPoolOptions::new().max_connections(4).connect_lazy_with(options);
+                let root = Root::new(|exited| panic!("reached the root: {exited:?}"));
+                let store = Store::from_pool(pool.clone());
+                let control_plane = ControlPlane::start(store, config, &root).await.unwrap();
+                ready.send(control_plane.clone()).unwrap_or_else(|_| panic!("the test is gone"));
+                let _ = stopped.await;
+                control_plane.shutdown().await;
+                pool.close().await;
+            });
+        });
+        let control_plane = started.await.unwrap();
+        let store = Store::from_pool(pool.clone());
+        Self { control_plane, store, stop: Some(stop), thread: Some(thread) }
+    }
+
+    /// Ends it as a crash would: no actor is asked.
+    pub(crate) async fn stop(mut self) {
+        drop(self.stop.take());
+        let thread = self.thread.take().unwrap();
+        tokio::task::spawn_blocking(move || thread.join().unwrap()).await.unwrap();
+    }
+
+    pub(crate) async fn host(&self) -> HostId {
+        self.store.host_create(&NewHost::default()).await.unwrap().id
+    }
+
+    /// A sandbox whose start was sent to `agent`.
+    pub(crate) async fn starting(&self, agent: &mut FakeAgent) -> (SandboxId, Command) {
+        let row = self.control_plane.sandbox_create(new_sandbox()).await.unwrap();
+        let command = agent.command().await;
+        assert!(matches!(command.command, Some(command::Command::Start(_))), "{command:?}");
+        assert_eq!(command.sandbox_id, row.id.to_string());
+        (row.id, command)
+    }
+
+    /// A sandbox that `agent` runs.
+    pub(crate) async fn running(&self, agent: &mut FakeAgent) -> SandboxId {
+        let (id, command) = self.starting(agent).await;
+        agent.started(&command).await;
+        assert_eq!(self.settled(id).await.lifecycle.status, SandboxStatus::Running);
+        id
+    }
+
+    pub(crate) async fn settled(&self, id: SandboxId) -> Sandbox {
+        self.control_plane.sandbox_wait(id, Until::Settled, PATIENCE).await.unwrap()
+    }
+
+    pub(crate) async fn row(&self, id: SandboxId) -> Sandbox {
+        self.store.sandbox_load(id).await.unwrap().unwrap()
+    }
+
+    /// Waits until the row is as wanted.
+    pub(crate) async fn row_where(&self, id: SandboxId, wanted: impl Fn(&Sandbox) -> bool) -> Sandbox {
+        eventually("the row is as wanted", || async {
+            let row = self.row(id).await;
+            wanted(&row).then_some(row)
+        })
+        .await
+    }
+
+    pub(crate) async fn has_operation(&self, id: SandboxId, operation: Operation) -> Sandbox {
+        self.row_where(id, |row| row.lifecycle.operation == Some(operation)).await
+    }
+}
+
+pub(crate) fn new_sandbox() -> NewSandbox {
+    NewSandbox {
+        id: SandboxId::new(),
+        team_id: TeamId::PLATFORM,
+        template_id: TemplateId(Uuid::from_u128(1)),
+        template_name: "minimal".to_owned(),
+        vcpus: 1,
+        memory_mb: 512,
+        disk_size_mb: 5120,
+        timeout_sec: 0,
+        auto_resume: false,
+        default_user: "root".to_owned(),
+        envs: [("A".to_owned(), "b".to_owned())].into(),
+        metadata: [].into(),
+    }
+}
+
+/// An agent that says only what the test wants.
+pub(crate) struct FakeAgent {
+    pub(crate) host: HostId,
+    pub(crate) link: AgentLink,
+    frames: mpsc::Receiver<ServerFrame>,
+}
+
+pub(crate) fn hello(host: HostId, machines: Vec<MachineReport>) -> AgentHello {
+    AgentHello {
+        host_id: host.to_string(),
+        boot_id: "boot".to_owned(),
+        incarnation: "incarnation".to_owned(),
+        agent_version: "0".to_owned(),
+        vmm: "fake".to_owned(),
+        kernel: "6".to_owned(),
+        capacity: Some(Capacity { cpu_cores: 8, memory_mb: 8192, disk_mb: 100_000 }),
+        inventory: Some(Inventory { request_id: 0, machines }),
+    }
+}
+
+pub(crate) fn report(id: SandboxId, generation: u64, state: MachineState) -> MachineReport {
+    MachineReport {
+        sandbox_id: id.to_string(),
+        generation,
+        state: state.into(),
+        reason: "killed".to_owned(),
+        busy: false,
+    }
+}
+
+impl FakeAgent {
+    pub(crate) async fn attach(server: &Server, host: HostId, machines: Vec<MachineReport>) -> Self {
+        Self::attach_with(server, hello(host, machines), host).await
+    }
+
+    pub(crate) async fn attach_with(server: &Server, hello: AgentHello, host: HostId) -> Self {
+        let (outgoing, frames) = mpsc::channel(64);
+        let link = server.control_plane.agent_attach(host, hello, outgoing).await.unwrap();
+        let mut agent = Self { host, link, frames };
+        assert!(matches!(agent.frame().await, Some(server_frame::Frame::Welcome(_))));
+        agent
+    }
+
+    /// The next frame; none if the control plane ended the stream.
+    pub(crate) async fn frame(&mut self) -> Option<server_frame::Frame> {
+        let frame = timeout(PATIENCE, self.frames.recv()).await.expect("no frame came");
+        frame.map(|frame| frame.frame.expect("frames are not empty"))
+    }
+
+    /// The next frame, which must be a command.
+    pub(crate) async fn command(&mut self) -> Command {
+        match self.frame().await {
+            Some(server_frame::Frame::Command(command)) => command,
+            other => panic!("expected a command, got {other:?}"),
+        }
+    }
+
+    pub(crate) async fn open_tunnel(&mut self) -> OpenTunnel {
+        match self.frame().await {
+            Some(server_frame::Frame::OpenTunnel(open)) => open,
+            other => panic!("expected a tunnel, got {other:?}"),
+        }
+    }
+
+    /// The next frame, which must be a removal of this generation.
+    pub(crate) async fn expect_destroy(&mut self, id: SandboxId, generation: u64) -> Command {
+        let command = self.command().await;
+        assert_eq!((command.sandbox_id.as_str(), command.generation), (id.to_string().as_str(), generation));
+        assert!(matches!(command.command, Some(command::Command::Destroy(_))), "{command:?}");
+        command
+    }
+
+    /// Panics if a frame has arrived.
+    pub(crate) fn assert_silent(&mut self) {
+        if let Ok(frame) = self.frames.try_recv() {
+            panic!("unexpected {frame:?}");
+        }
+    }
+
+    pub(crate) async fn say(&self, frame: agent_frame::Frame) {
+        assert!(self.link.receive(AgentFrame { frame: Some(frame) }).await, "the link was cut");
+    }
+
+    async fn result(&self, command: &Command, outcome: command_result::Outcome) {
+        let result = CommandResult {
+            sandbox_id: command.sandbox_id.clone(),
+            generation: command.generation,
+            outcome: Some(outcome),
+        };
+        self.say(agent_frame::Frame::Result(result)).await;
+    }
+
+    pub(crate) async fn started(&self, command: &Command) {
+        let started =
+            Started { guest_ip: "172.30.0.2".to_owned(), host_ip: "10.0.0.2".to_owned(), boot_ms: 1 };
+        self.result(command, command_result::Outcome::Started(started)).await;
+    }
+
+    pub(crate) async fn destroyed(&self, command: &Command) {
+        self.result(command, command_result::Outcome::Destroyed(Destroyed {})).await;
+    }
+
+    pub(crate) async fn failed(&self, command: &Command, state: MachineState) {
+        let failed = CommandFailed {
+            kind: FailureKind::NoSpace.into(),
+            message: "no space left".to_owned(),
+            state: state.into(),
+        };
+        self.result(command, command_result::Outcome::Failed(failed)).await;
+    }
+
+    pub(crate) async fn exited(&self, id: SandboxId, generation: u64) {
+        let event = MachineEvent {
+            sandbox_id: id.to_string(),
+            generation,
+            event: Some(machine_event::Event::Exited(MachineExited {
+                reason: "killed by signal 9".to_owned(),
+            })),
+        };
+        self.say(agent_frame::Frame::Event(event)).await;
+    }
+
+    pub(crate) async fn heartbeat(&self, disk_available_mb: u64) {
+        let heartbeat = Heartbeat { memory_available_mb: 4096, disk_available_mb, load_1m: 0.5, machines: 0 };
+        self.say(agent_frame::Frame::Heartbeat(heartbeat)).await;
+    }
+}
