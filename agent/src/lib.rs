@@ -11,10 +11,18 @@
 
 pub mod config;
 pub mod disk;
+pub mod guest_client;
+mod host_load;
 pub mod leftovers;
 pub mod link;
 pub mod machines;
 pub mod net;
 pub mod node;
+mod run;
 pub mod sim;
 pub mod vmm;
+
+pub use self::{
+    config::Config,
+    run::{RunError, run},
+};

@@ -137,7 +137,7 @@ async fn exec(
     let (inputs, fed) = mpsc::channel(QUEUE_FRAMES);
     // The queue is empty and its other end is at hand, so this cannot fail.
     let _ = inputs.try_send(first);
-    let events = access.guest.exec(Box::pin(ReceiverStream::new(fed)));
+    let events = access.guest.exec(ReceiverStream::new(fed));
     let feed = async {
         loop {
             let input = next_input(down).await?;

@@ -8,6 +8,7 @@
 use std::sync::Arc;
 
 use futures_util::{future::BoxFuture, stream::BoxStream};
+use tokio_stream::wrappers::ReceiverStream;
 use wrenn_proto::{agent as wire, guest, ids::SandboxId};
 
 use super::record::{FailureKind, MachineSpec, Resources};
@@ -176,7 +177,7 @@ impl ReleaseError {
 /// What a guest prints, does and ends with; bounded by whoever reads it.
 pub type ExecEvents = BoxStream<'static, Result<guest::ExecEvent, GuestError>>;
 /// What a command in a guest is fed with; the first one starts it.
-pub type ExecInputs = BoxStream<'static, guest::ExecInput>;
+pub type ExecInputs = ReceiverStream<guest::ExecInput>;
 
 /// The daemon inside of a machine. Nothing it says is trusted; every answer is bounded in size and time.
 pub trait Guest: Send + Sync + 'static {

@@ -23,6 +23,8 @@ mod actor;
 pub mod backend;
 pub mod board;
 pub mod fence;
+mod images;
+mod real;
 pub mod record;
 mod registry;
 pub mod tombstones;
@@ -32,6 +34,8 @@ pub(crate) use self::work::causes;
 pub use self::{
     actor::{MachineActor, Wish},
     board::{Access, Board},
+    images::{Images, ImagesError},
+    real::{Parts, RealBackend},
     registry::{Dispatch, Machines},
     work::Host,
 };

@@ -36,7 +36,7 @@ use crate::{link::Outbox, vmm::VmProcess};
 /// Bytes of entropy that a new machine gets.
 const ENTROPY_BYTES: usize = 256;
 /// Rest between two tries to greet a guest that boots.
-const GREET_PAUSE: Duration = Duration::from_millis(50);
+const GREET_PAUSE: Duration = Duration::from_millis(20);
 /// Longest rest between two tries to release something.
 const RELEASE_PAUSE_MAX: Duration = Duration::from_secs(30);
 

@@ -37,7 +37,7 @@ use wrenn_proto::{
 };
 
 /// How long anything may take in a test.
-pub const PATIENCE: Duration = Duration::from_secs(30);
+pub const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Waits until a condition holds.
 pub async fn eventually(what: &str, condition: impl Fn() -> bool) {
@@ -187,7 +187,7 @@ impl Session {
         }
     }
 
-    fn command(&self, id: SandboxId, generation: u64, command: command::Command) {
+    pub fn command(&self, id: SandboxId, generation: u64, command: command::Command) {
         let command = Command { sandbox_id: id.to_string(), generation, command: Some(command) };
         self.send(server_frame::Frame::Command(command));
     }

@@ -1,0 +1,193 @@
+//! A real agent from its start to its end.
+//!
+//! ```text
+//!   claim the data folder ─▶ records ─▶ end what nobody knows ─▶ volume ─▶ driver ─▶ slots ─▶ Node
+//! ```
+//!
+//! The order matters: orphaned processes must be dead before their slots are removed, and the slots of known machines
+//! must be kept by the pool before anything takes one. When the agent ends, its machines run on.
+
+use std::{collections::BTreeSet, future::Future, io, path::Path, sync::Arc, time::Duration};
+
+use actix_rt::{ArbiterHandle, System};
+use tokio::{sync::watch, task::spawn_blocking};
+use wrenn_proto::ids::SandboxId;
+use wrenn_supervision::{Root, Watchdog, WatchdogConfig};
+
+use crate::{
+    config::{Config, VmmChoice},
+    disk::{OpenVolumeError, Volume},
+    leftovers::{CleanError, Leftovers},
+    link::LinkState,
+    machines::{
+        Parts, RealBackend, causes,
+        record::{Durability, Record, StateError},
+    },
+    net::{ClaimError, Egress, Instance, PoolConfig, SlotPool, StartPoolError},
+    node::{Node, NodeLink, NodeState},
+    vmm::{
+        accel::Acceleration,
+        cgroup::Cgroups,
+        qemu::{DetectError, Qemu},
+    },
+};
+
+/// How long work in progress may take when the agent is asked to end.
+const STOP_TIMEOUT: Duration = Duration::from_secs(10);
+const MIB: u64 = 1024 * 1024;
+
+/// Why an agent ended, or did not start.
+#[derive(Debug, thiserror::Error)]
+pub enum RunError {
+    /// It was not called on the thread of an actix system.
+    #[error("the agent needs a thread of an actix system")]
+    NoSystem,
+    /// The data folder could not be claimed.
+    #[error("claim the data folder")]
+    Claim(#[from] ClaimError),
+    /// Its own state could not be read or written.
+    #[error("open the agent's state")]
+    State(#[from] StateError),
+    /// What an earlier agent left could not be removed.
+    #[error("remove what an earlier agent left: {}", list(.0))]
+    Orphans(Vec<CleanError>),
+    /// Folders of machines that are no more could not be removed.
+    #[error("remove folders that an earlier agent left")]
+    Folders(#[source] io::Error),
+    /// There is no volume for disks.
+    #[error("open the volume")]
+    Volume(#[from] OpenVolumeError),
+    /// There is nothing to run machines with.
+    #[error("find a driver for virtual machines")]
+    Detect(#[from] DetectError),
+    /// KVM is wanted and does not work here.
+    #[error("WRENN_VMM=qemu-kvm, but KVM cannot be used: {why}")]
+    NoKvm {
+        /// What is in the way.
+        why: String,
+    },
+    /// Networks cannot be made.
+    #[error("start the pool of network slots")]
+    Pool(#[from] StartPoolError),
+    /// The control plane does not want this host.
+    #[error("the link to the control plane ended for good: {reason}")]
+    LinkEnded {
+        /// What it said.
+        reason: String,
+    },
+    /// An actor failed again and again.
+    #[error("the agent gave up: {reason}")]
+    Escalated {
+        /// Which actor, and why.
+        reason: String,
+    },
+}
+
+fn list(errors: &[CleanError]) -> String {
+    errors.iter().map(|error| format!("{error}: {}", error.source)).collect::<Vec<_>>().join("; ")
+}
+
+/// Runs an agent until `shutdown` is ready; its machines run on. Must be called on the thread of an actix system.
+///
+/// # Errors
+/// Why it could not start or had to end. The process should then exit with a failure, and be started again
+/// unless it is [`RunError::LinkEnded`].
+pub async fn run(config: Config, shutdown: impl Future<Output = ()>) -> Result<(), RunError> {
+    let arbiter = System::try_current().ok_or(RunError::NoSystem)?.arbiter().clone();
+    let (escalation, mut escalated) = watch::channel(None);
+    let root = Root::new(move |exited| {
+        escalation.send_replace(Some(format!("{} {}", exited.name, exited.reason)));
+    });
+    // A thread that hangs is reported, not killed: what it does is most likely a system call.
+    let watchdog = Watchdog::start(WatchdogConfig::default(), |_| {});
+    if let Err(error) = &watchdog {
+        tracing::warn!(%error, "running without a watchdog");
+    }
+    tokio::pin!(shutdown);
+    let node = tokio::select! {
+        node = start(&config, &arbiter, &root) => node?,
+        () = &mut shutdown => return Ok(()),
+    };
+    let mut link = node.link_state();
+    let ended = tokio::select! {
+        () = &mut shutdown => Ok(()),
+        reason = escalated.wait_for(Option::is_some) => {
+            Err(RunError::Escalated { reason: reason.ok().and_then(|reason| reason.clone()).unwrap_or_default() })
+        }
+        state = link.wait_for(|state| matches!(state, LinkState::Ended { .. })) => match state.as_deref() {
+            Ok(LinkState::Ended { reason }) => Err(RunError::LinkEnded { reason: reason.clone() }),
+            _ => Err(RunError::LinkEnded { reason: "its actor is gone".into() }),
+        },
+    };
+    tracing::info!("agent is ending, its machines run on");
+    node.stop(STOP_TIMEOUT).await;
+    ended
+}
+
+/// Brings everything up, in the order that the module's documentation gives the reasons for.
+async fn start(config: &Config, arbiter: &ArbiterHandle, root: &Root) -> Result<Node, RunError> {
+    let instance = Arc::new(Instance::claim(&config.data_dir)?);
+    let data_dir = instance.data_dir().to_owned();
+    let state = NodeState::open(&data_dir, Durability::Disk)?;
+    tracing::info!(
+        data_dir = %data_dir.display(), instance = instance.number(), machines = state.records().len(),
+        "agent is starting"
+    );
+    end_orphans(&data_dir, state.records()).await?;
+
+    let volume = Volume::open_or_create(&data_dir, config.volume_mb.saturating_mul(MIB)).await?;
+    let qemu = driver(config.vmm, &data_dir).await?;
+    let keep = state.records().iter().filter_map(|record| record.resources.slot).collect();
+    let egress = Egress { allow: config.guest_allow.clone() };
+    let pool =
+        SlotPool::start(instance.clone(), PoolConfig { ahead: config.slots_ahead, egress, keep }).await?;
+    let cgroups = Cgroups::open(&instance.cgroup_name());
+    let backend = Arc::new(RealBackend::new(Parts { qemu, volume, pool, cgroups }, config));
+
+    let known: BTreeSet<SandboxId> = state.records().iter().map(|record| record.id).collect();
+    let for_folders = backend.clone();
+    let removed = spawn_blocking(move || for_folders.remove_unknown_folders(&known)).await;
+    removed.unwrap_or_else(|panic| Err(io::Error::other(panic))).map_err(RunError::Folders)?;
+    import_images(backend.clone());
+
+    let link =
+        NodeLink { server: config.server.clone(), registration_token: config.registration_token.clone() };
+    Ok(Node::start(arbiter, root, state, backend, link, config.boot_timeout).await)
+}
+
+/// Ends processes of machines that were started and not yet written down when the agent before was killed.
+async fn end_orphans(data_dir: &Path, records: &[Record]) -> Result<(), RunError> {
+    let for_scan = data_dir.to_owned();
+    let Ok(mut found) = spawn_blocking(move || Leftovers::scan(&for_scan)).await else { return Ok(()) };
+    let known: Vec<_> =
+        records.iter().filter_map(|record| record.resources.vm.as_ref()).map(|vm| &vm.process).collect();
+    found.processes.retain(|process| !known.contains(&process));
+    if found.processes.is_empty() {
+        return Ok(());
+    }
+    for process in &found.processes {
+        tracing::warn!(pid = process.pid, "ending a virtual machine that nobody knows");
+    }
+    let orphans = Leftovers { processes: found.processes, ..Leftovers::default() };
+    orphans.clean().await.map_err(RunError::Orphans)
+}
+
+async fn driver(choice: VmmChoice, data_dir: &Path) -> Result<Qemu, RunError> {
+    let qemu = Qemu::detect(data_dir).await?;
+    match (choice, qemu.acceleration()) {
+        (VmmChoice::QemuKvm, Acceleration::Tcg { why }) => Err(RunError::NoKvm { why: why.clone() }),
+        (VmmChoice::QemuTcg, Acceleration::Kvm) => Ok(qemu.emulating("WRENN_VMM=qemu-tcg".to_owned())),
+        _ => Ok(qemu),
+    }
+}
+
+/// Imports the images in the background, so that the first machine does not have to wait for that.
+fn import_images(backend: Arc<RealBackend>) {
+    actix_rt::spawn(async move {
+        for name in backend.images().names() {
+            if let Err(error) = backend.images().get(&name).await {
+                tracing::warn!(image = name, %error, causes = causes(&error), "image could not be imported ahead");
+            }
+        }
+    });
+}
