@@ -1,5 +1,6 @@
 //! What the tests of this folder share. They need root, and the programs below; they fail without.
 #![allow(dead_code, reason = "each test file uses a part")]
+#![allow(clippy::expect_used, reason = "a test that cannot go on fails")]
 
 use std::{
     path::{Path, PathBuf},
