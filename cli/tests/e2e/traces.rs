@@ -41,7 +41,7 @@ impl Traces {
             }
         }
         let (namespace, interface, table) =
-            (format!("wrenn{number}-"), format!("wr{number}-"), format!("wrenn{number}"));
+            (format!("wrenn{number}-"), format!("wrn{number}-"), format!("wrenn{number}"));
         for name in names_in("/run/netns").into_iter().filter(|name| name.starts_with(&namespace)) {
             traces.add("namespace", &name);
         }
