@@ -68,6 +68,15 @@ pub fn set_hostname(hostname: &str) -> io::Result<()> {
     write_if_changed(hosts, &hosts_with(&read_text(hosts)?, hostname))
 }
 
+/// Names the machine as its image says, until `Init` says better; a machine without a name makes `sudo` complain.
+pub fn take_hostname_from_image() {
+    let text = read_text(Path::new("/etc/hostname")).unwrap_or_default();
+    let name = Some(text.trim()).filter(|name| is_hostname(name)).unwrap_or("capsule");
+    if let Err(error) = sethostname(name) {
+        eprintln!("wrenn-guest: cannot set the hostname: {error}");
+    }
+}
+
 /// Whether a machine can have this name: letters, digits, `-` and `.`, nothing else.
 pub fn is_hostname(name: &str) -> bool {
     !name.is_empty()

@@ -24,6 +24,8 @@ use nix::{
     unistd::Pid,
 };
 
+use crate::machine;
+
 pub use mounts::EXEC_CGROUPS;
 
 /// Open files of a process: the soft limit that programs see, and the hard one that they may raise it to.
@@ -93,5 +95,6 @@ pub fn boot() -> Result<(), BootError> {
     modules::load_all()?;
     mounts::enter_root()?;
     mounts::mount_system()?;
+    machine::take_hostname_from_image();
     network::bring_up()
 }
