@@ -1,0 +1,246 @@
+//! The agents' endpoint, over real sockets.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test may panic, also in its helpers")]
+
+use std::{net::SocketAddr, thread::JoinHandle, time::Duration};
+
+use sqlx::postgres::{PgPool, PgPoolOptions};
+use tokio::{
+    sync::{mpsc, oneshot},
+    time::timeout,
+};
+use tokio_stream::wrappers::ReceiverStream;
+use tonic::{
+    Code, Request, Status, Streaming,
+    transport::{Channel, Endpoint},
+};
+use uuid::Uuid;
+use wrenn_actors::{Config, ControlPlane, Until};
+use wrenn_api::agents::AgentListener;
+use wrenn_proto::{
+    agent::{
+        AgentFrame, AgentHello, Capacity, CommandResult, RefreshTokenRequest, RegisterRequest,
+        RegisterResponse, ServerFrame, Started, TunnelReady, TunnelUp, agent_frame, command_result,
+        control_plane_client::ControlPlaneClient, server_frame, tunnel_down, tunnel_up,
+    },
+    guest::{ExecEvent, ExecExited, ExecStart, exec_event, exec_input},
+    ids::{HostId, SandboxId, TeamId, TemplateId},
+};
+use wrenn_store::{Store, hosts::NewHost, lifecycle::SandboxStatus, sandboxes::NewSandbox};
+use wrenn_supervision::Root;
+
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// A control plane and its endpoint, on an actix system in a thread of its own.
+struct Server {
+    control_plane: ControlPlane,
+    addr: String,
+    stop: Option<oneshot::Sender<()>>,
+    thread: JoinHandle<()>,
+}
+
+impl Server {
+    async fn start(pool: &PgPool, addr: &str) -> Self {
+        let listener = AgentListener::bind(addr).unwrap();
+        let addr = listener.to_string();
+        let options = (*pool.connect_options()).clone();
+        let (ready, started) = oneshot::channel();
+        let (stop, stopped) = oneshot::channel::<()>();
+        let thread = std::thread::spawn(move || {
+            actix_rt::System::new().block_on(async move {
+                let pool = PgPoolOptions::new().max_connections(4).connect_lazy_with(options);
+                let root = Root::new(|exited| panic!("reached the root: {exited:?}"));
+                let store = Store::from_pool(pool.clone());
+                let control_plane = ControlPlane::start(store, Config::default(), &root).await.unwrap();
+                ready.send(control_plane.clone()).unwrap_or_else(|_| panic!("the test is gone"));
+                let stopped = async {
+                    let _ = stopped.await;
+                };
+                listener.serve(control_plane.clone(), stopped).await.unwrap();
+                control_plane.shutdown().await;
+                pool.close().await;
+            });
+        });
+        Self { control_plane: started.await.unwrap(), addr, stop: Some(stop), thread }
+    }
+
+    async fn client(&self) -> ControlPlaneClient<Channel> {
+        let endpoint = Endpoint::from_shared(self.addr.clone()).unwrap();
+        ControlPlaneClient::new(endpoint.connect().await.unwrap())
+    }
+
+    async fn stop(self) {
+        drop(self.stop);
+        tokio::task::spawn_blocking(move || self.thread.join().unwrap()).await.unwrap();
+    }
+}
+
+async fn registered(server: &Server, client: &mut ControlPlaneClient<Channel>) -> RegisterResponse {
+    let store = server.control_plane.store();
+    let host = store.host_create(&NewHost::default()).await.unwrap();
+    let token = wrenn_api::bootstrap::issue_registration_token(store, host.id).await.unwrap();
+    let request = RegisterRequest {
+        registration_token: token,
+        capacity: Some(Capacity { cpu_cores: 4, memory_mb: 4096, disk_mb: 50_000 }),
+        arch: "x86_64".to_owned(),
+        address: "here".to_owned(),
+    };
+    let response = client.register(request.clone()).await.unwrap().into_inner();
+    assert_eq!(response.host_id, host.id.to_string());
+    let again = client.register(request).await.unwrap_err();
+    assert_eq!(again.code(), Code::Unauthenticated, "a registration token works once");
+    response
+}
+
+fn with_token<T>(token: &str, message: T) -> Request<T> {
+    let mut request = Request::new(message);
+    request.metadata_mut().insert("authorization", format!("Bearer {token}").parse().unwrap());
+    request
+}
+
+async fn next(frames: &mut Streaming<ServerFrame>) -> Result<Option<server_frame::Frame>, Status> {
+    let frame = timeout(PATIENCE, frames.message()).await.expect("no frame came")?;
+    Ok(frame.and_then(|frame| frame.frame))
+}
+
+fn hello(host_id: &str) -> AgentFrame {
+    let capacity = Some(Capacity { cpu_cores: 4, memory_mb: 4096, disk_mb: 50_000 });
+    let hello = AgentHello { host_id: host_id.to_owned(), capacity, ..AgentHello::default() };
+    AgentFrame { frame: Some(agent_frame::Frame::Hello(hello)) }
+}
+
+struct Attached {
+    say: mpsc::Sender<AgentFrame>,
+    frames: Streaming<ServerFrame>,
+}
+
+async fn attach(
+    client: &mut ControlPlaneClient<Channel>,
+    host: &str,
+    token: &str,
+) -> Result<Attached, Status> {
+    let (say, said) = mpsc::channel(16);
+    say.send(hello(host)).await.unwrap();
+    let frames = client.attach(with_token(token, ReceiverStream::new(said))).await?.into_inner();
+    let mut attached = Attached { say, frames };
+    let welcome = next(&mut attached.frames).await?;
+    assert!(matches!(welcome, Some(server_frame::Frame::Welcome(_))), "{welcome:?}");
+    Ok(attached)
+}
+
+/// Creates a sandbox and runs a command in it, with an agent at the other end of the sockets.
+async fn create_and_run(
+    server: &Server,
+    client: &mut ControlPlaneClient<Channel>,
+    token: &str,
+    agent: &mut Attached,
+) {
+    let new = NewSandbox {
+        id: SandboxId::new(),
+        team_id: TeamId::PLATFORM,
+        template_id: TemplateId(Uuid::from_u128(1)),
+        template_name: "minimal".to_owned(),
+        vcpus: 1,
+        memory_mb: 512,
+        disk_size_mb: 5120,
+        timeout_sec: 0,
+        auto_resume: false,
+        default_user: "root".to_owned(),
+        envs: [].into(),
+        metadata: [].into(),
+    };
+    let id = server.control_plane.sandbox_create(new).await.unwrap().id;
+    let Ok(Some(server_frame::Frame::Command(command))) = next(&mut agent.frames).await else {
+        panic!("a command must come");
+    };
+    let started = Started { guest_ip: "172.30.0.2".to_owned(), host_ip: "10.0.0.2".to_owned(), boot_ms: 1 };
+    let result = CommandResult {
+        sandbox_id: command.sandbox_id,
+        generation: command.generation,
+        outcome: Some(command_result::Outcome::Started(started)),
+    };
+    agent.say.send(AgentFrame { frame: Some(agent_frame::Frame::Result(result)) }).await.unwrap();
+    let row = server.control_plane.sandbox_wait(id, Until::Settled, PATIENCE).await.unwrap();
+    assert_eq!(row.lifecycle.status, SandboxStatus::Running);
+
+    let start = ExecStart { cmd: "true".to_owned(), ..ExecStart::default() };
+    let opening = server.control_plane.exec_open(id, start.clone());
+    let carry = async {
+        let Ok(Some(server_frame::Frame::OpenTunnel(open))) = next(&mut agent.frames).await else {
+            panic!("a tunnel must be asked for");
+        };
+        let (up, frames) = mpsc::channel(16);
+        let mut request = with_token(token, ReceiverStream::new(frames));
+        request.metadata_mut().insert("x-wrenn-tunnel", open.tunnel_id.parse().unwrap());
+        let mut down = client.tunnel(request).await.unwrap().into_inner();
+        let ready = tunnel_up::Frame::Ready(TunnelReady {});
+        up.send(TunnelUp { frame: Some(ready) }).await.unwrap();
+        let frame = down.message().await.unwrap().unwrap().frame;
+        let Some(tunnel_down::Frame::Exec(input)) = frame else { panic!("{frame:?}") };
+        assert_eq!(input.input, Some(exec_input::Input::Start(start.clone())));
+        let exited = exec_event::Event::Exited(ExecExited::default());
+        let exited = tunnel_up::Frame::Exec(ExecEvent { event: Some(exited) });
+        up.send(TunnelUp { frame: Some(exited) }).await.unwrap();
+        assert!(down.message().await.unwrap().is_none(), "the tunnel ends with the command");
+
+        let (_up, frames) = mpsc::channel::<TunnelUp>(1);
+        let mut request = with_token(token, ReceiverStream::new(frames));
+        request.metadata_mut().insert("x-wrenn-tunnel", open.tunnel_id.parse().unwrap());
+        assert_eq!(client.tunnel(request).await.unwrap_err().code(), Code::NotFound, "an id works once");
+    };
+    let (session, ()) = tokio::join!(opening, carry);
+    let event = session.unwrap().events.recv().await.unwrap().unwrap();
+    assert!(matches!(event.event, Some(exec_event::Event::Exited(_))));
+}
+
+#[sqlx::test(migrator = "wrenn_store::MIGRATIONS")]
+async fn a_host_registers_attaches_and_carries_a_command_over_tcp(pool: PgPool) {
+    let server = Server::start(&pool, "127.0.0.1:0").await;
+    assert!(server.addr.strip_prefix("http://").unwrap().parse::<SocketAddr>().unwrap().port() > 0);
+    let mut client = server.client().await;
+    let credentials = registered(&server, &mut client).await;
+    let mut agent = attach(&mut client, &credentials.host_id, &credentials.host_token).await.unwrap();
+    create_and_run(&server, &mut client, &credentials.host_token, &mut agent).await;
+
+    let stopping = tokio::spawn(server.stop());
+    assert!(matches!(next(&mut agent.frames).await, Ok(None) | Err(_)), "streams end with the server");
+    drop((agent, client));
+    timeout(PATIENCE, stopping).await.unwrap().unwrap();
+}
+
+#[sqlx::test(migrator = "wrenn_store::MIGRATIONS")]
+async fn a_unix_socket_serves_the_same(pool: PgPool) {
+    let path = std::env::temp_dir().join(format!("wrenn-api-{}.sock", Uuid::new_v4()));
+    let server = Server::start(&pool, &format!("unix:{}", path.display())).await;
+    let mut client = server.client().await;
+    let credentials = registered(&server, &mut client).await;
+    let mut agent = attach(&mut client, &credentials.host_id, &credentials.host_token).await.unwrap();
+    create_and_run(&server, &mut client, &credentials.host_token, &mut agent).await;
+    drop((agent, client));
+    server.stop().await;
+    assert!(!path.exists());
+}
+
+#[sqlx::test(migrator = "wrenn_store::MIGRATIONS")]
+async fn credentials_are_renewed_once_and_wrong_ones_are_refused(pool: PgPool) {
+    let server = Server::start(&pool, "127.0.0.1:0").await;
+    let mut client = server.client().await;
+    let credentials = registered(&server, &mut client).await;
+    let refresh = RefreshTokenRequest { refresh_token: credentials.refresh_token.clone() };
+    let renewed = client.refresh_token(refresh.clone()).await.unwrap().into_inner();
+    assert_ne!(renewed.host_token, credentials.host_token);
+    assert_eq!(client.refresh_token(refresh).await.unwrap_err().code(), Code::Unauthenticated);
+
+    for wrong in ["", "hst_wrong", credentials.refresh_token.as_str()] {
+        let refused = attach(&mut client, &credentials.host_id, wrong).await.err().unwrap();
+        assert_eq!(refused.code(), Code::Unauthenticated, "{wrong:?}");
+    }
+    let other = HostId::new().to_string();
+    let refused = attach(&mut client, &other, &renewed.host_token).await.err().unwrap();
+    assert_eq!(refused.code(), Code::InvalidArgument);
+    for good in [&credentials.host_token, &renewed.host_token] {
+        attach(&mut client, &credentials.host_id, good).await.unwrap();
+    }
+    drop(client);
+    server.stop().await;
+}
