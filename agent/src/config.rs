@@ -2,6 +2,8 @@
 
 use std::{env, fmt, net::IpAddr, path::PathBuf, str::FromStr, time::Duration};
 
+use crate::net::{Cidr, Egress};
+
 /// Address of the control plane.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ServerAddr {
@@ -109,8 +111,8 @@ pub struct Config {
     pub images_dir: PathBuf,
     /// Which driver runs the machines (`WRENN_VMM`).
     pub vmm: VmmChoice,
-    /// Networks that guests may reach although they are private (`WRENN_GUEST_ALLOW`, separated by commas).
-    pub guest_allow: Vec<crate::net::Cidr>,
+    /// What guests may reach beside the internet (`WRENN_GUEST_ALLOW`).
+    pub egress: Egress,
     /// Size of a loopback volume that has to be made, in MiB (`WRENN_VOLUME_MB`); sparse.
     pub volume_mb: u64,
     /// What must stay free on the volume, in MiB (`WRENN_DISK_RESERVE_MB`); below it no machine is started.
@@ -160,13 +162,9 @@ impl Config {
             data_dir: required("WRENN_AGENT_DATA")?.into(),
             images_dir: required("WRENN_IMAGES")?.into(),
             vmm: parsed("WRENN_VMM", &get("WRENN_VMM").unwrap_or_default())?,
-            guest_allow: get("WRENN_GUEST_ALLOW")
-                .unwrap_or_default()
-                .split(',')
-                .map(str::trim)
-                .filter(|network| !network.is_empty())
-                .map(|network| parsed("WRENN_GUEST_ALLOW", network))
-                .collect::<Result<_, _>>()?,
+            egress: Egress {
+                allow: networks("WRENN_GUEST_ALLOW", &get("WRENN_GUEST_ALLOW").unwrap_or_default())?,
+            },
             volume_mb: number("WRENN_VOLUME_MB", get("WRENN_VOLUME_MB"), 64 * 1024)?,
             disk_reserve_mb: number("WRENN_DISK_RESERVE_MB", get("WRENN_DISK_RESERVE_MB"), 1024)?,
             boot_timeout: Duration::from_secs(number(
@@ -184,6 +182,12 @@ where
     T::Err: std::error::Error + Send + Sync + 'static,
 {
     text.parse().map_err(|source: T::Err| ConfigError::Invalid { name, source: source.into() })
+}
+
+/// Networks separated by commas, or nothing.
+fn networks(name: &'static str, text: &str) -> Result<Vec<Cidr>, ConfigError> {
+    let parts = text.split(',').map(str::trim).filter(|part| !part.is_empty());
+    parts.map(|part| parsed(name, part)).collect()
 }
 
 fn number<T: FromStr>(name: &'static str, text: Option<String>, default: T) -> Result<T, ConfigError>

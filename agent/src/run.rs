@@ -23,7 +23,7 @@ use crate::{
         Parts, RealBackend, causes,
         record::{Durability, Record, StateError},
     },
-    net::{ClaimError, Egress, Instance, PoolConfig, SlotPool, StartPoolError},
+    net::{ClaimError, Instance, PoolConfig, SlotPool, StartPoolError},
     node::{Node, NodeLink, NodeState},
     vmm::{
         accel::Acceleration,
@@ -138,9 +138,11 @@ async fn start(config: &Config, arbiter: &ArbiterHandle, root: &Root) -> Result<
     let volume = Volume::open_or_create(&data_dir, config.volume_mb.saturating_mul(MIB)).await?;
     let qemu = driver(config.vmm, &data_dir).await?;
     let keep = state.records().iter().filter_map(|record| record.resources.slot).collect();
-    let egress = Egress { allow: config.guest_allow.clone() };
-    let pool =
-        SlotPool::start(instance.clone(), PoolConfig { ahead: config.slots_ahead, egress, keep }).await?;
+    let pool = SlotPool::start(
+        instance.clone(),
+        PoolConfig { ahead: config.slots_ahead, egress: config.egress.clone(), keep },
+    )
+    .await?;
     let cgroups = Cgroups::open(&instance.cgroup_name());
     let backend = Arc::new(RealBackend::new(Parts { qemu, volume, pool, cgroups }, config));
 

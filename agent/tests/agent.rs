@@ -2,6 +2,8 @@
 //!
 //! They need root, and the kernel, initramfs and base image that `scripts/image` makes.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on fails")]
+
 mod host;
 mod support;
 

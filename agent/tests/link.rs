@@ -1,5 +1,7 @@
 //! The link against a scripted control plane over real gRPC, with simulated machines behind it.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on fails")]
+
 mod support;
 
 use std::time::Duration;

@@ -24,7 +24,10 @@ use std::{
 
 use actix::prelude::*;
 use rand::{SeedableRng as _, rngs::StdRng};
-use tokio::sync::{Semaphore, watch};
+use tokio::{
+    sync::{Semaphore, watch},
+    time::Instant,
+};
 use tokio_util::task::TaskTracker;
 use tonic::{Request, Status, transport::Channel};
 use wrenn_supervision::Backoff;
@@ -43,6 +46,9 @@ use crate::{
 const TUNNELS_MAX: usize = 1024;
 /// Rest between two tries to reach the control plane.
 const RECONNECT: Backoff = Backoff::new(Duration::from_millis(200), Duration::from_secs(15)).jitter(0.5);
+
+/// A session that lasted for this long was a good one: the next try comes soon.
+const STEADY_AFTER: Duration = Duration::from_secs(10);
 
 /// Where the link stands.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -178,7 +184,7 @@ async fn keep_attached(shared: &LinkShared) -> String {
 enum Attempt {
     /// The host was attached for a while.
     Attached,
-    /// It did not come to that.
+    /// It was not, or only for a moment.
     Failed,
     /// It must not be tried again.
     Refused(String),
@@ -198,6 +204,7 @@ async fn attach_once(shared: &LinkShared) -> Attempt {
             return Attempt::Failed;
         }
     };
+    let begun = Instant::now();
     let end = session::run(shared, &link, &tunnels, &credentials).await;
     let was_attached = *shared.state.borrow() == LinkState::Attached;
     match end {
@@ -220,7 +227,8 @@ async fn attach_once(shared: &LinkShared) -> Attempt {
             }
         }
     }
-    if was_attached { Attempt::Attached } else { Attempt::Failed }
+    // Two agents with the same credentials would otherwise throw each other out at full speed.
+    if was_attached && begun.elapsed() > STEADY_AFTER { Attempt::Attached } else { Attempt::Failed }
 }
 
 /// Returns credentials that are good for a while: the kept ones, refreshed ones, or those of a registration.

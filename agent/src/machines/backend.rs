@@ -49,7 +49,7 @@ pub trait Backend: Send + Sync + 'static {
     /// Takes over what a machine held when the agent ended.
     ///
     /// # Errors
-    /// Why the machine counts as gone. Its resources have to be released then; its process may even still run.
+    /// See [`AdoptError`]. What was taken over until then is released like everything else of the machine.
     fn adopt<'a>(
         &'a self,
         id: SandboxId,
@@ -145,15 +145,21 @@ impl StartError {
     }
 }
 
-/// Why a machine could not be taken over.
+/// Why a machine could not be taken over. Its text is for the owner of the machine, the cause for the operator's log.
 #[derive(Debug, thiserror::Error)]
-#[error("{reason}")]
-pub struct AdoptError {
-    /// For the owner of the machine.
-    pub reason: String,
-    /// For the operator's log.
-    #[source]
-    pub source: Option<BoxError>,
+pub enum AdoptError {
+    /// It is gone, or can never be used again.
+    #[error("{reason}")]
+    Gone {
+        /// Why.
+        reason: &'static str,
+        /// What was found.
+        #[source]
+        source: BoxError,
+    },
+    /// It may be alive, but could not be reached; worth another try.
+    #[error("the machine did not answer after a restart of the agent")]
+    Unclear(#[source] BoxError),
 }
 
 /// Why something of a machine could not be released. It will be tried again.

@@ -250,8 +250,7 @@ impl Backend for RealBackend {
         resources: &'a Resources,
     ) -> BoxFuture<'a, Result<VmProcess, AdoptError>> {
         async move {
-            let lost =
-                |reason: &str, source: BoxError| AdoptError { reason: reason.into(), source: Some(source) };
+            let gone = |reason, source| AdoptError::Gone { reason, source };
             // Another incarnation of the machine's actor may have it at hand already.
             let (vm, has_slot) = {
                 let held = self.held.lock();
@@ -262,20 +261,25 @@ impl Backend for RealBackend {
                 return Ok(vm);
             }
             let (Some(number), Some(record)) = (resources.slot, &resources.vm) else {
-                return Err(lost(
+                return Err(gone(
                     "the machine was never complete",
                     "its record lacks slot or process".into(),
                 ));
             };
             let vm = self.qemu.adopt(record).await.map_err(|error| match error {
                 vmm::AdoptError::Gone { .. } => {
-                    lost("the machine ended while the agent was away", error.into())
+                    gone("the machine ended while the agent was away", error.into())
                 }
-                error => lost("the machine could not be taken over by the agent", error.into()),
+                vmm::AdoptError::WrongDriver { .. } => {
+                    gone("the agent cannot run this machine any more", error.into())
+                }
+                error => AdoptError::Unclear(error.into()),
             })?;
             if !has_slot {
-                let slot = self.pool.adopt(number).await;
-                let slot = slot.map_err(|error| lost("the machine's network is gone", error.into()))?;
+                let slot = self.pool.adopt(number).await.map_err(|error| match error {
+                    AdoptSlotError::Resolver { .. } => AdoptError::Unclear(error.into()),
+                    error => gone("the machine's network is gone", error.into()),
+                })?;
                 self.held.lock().entry(id).or_default().slot = Some(slot);
             }
             self.held.lock().entry(id).or_default().vm = Some(vm.clone());

@@ -346,10 +346,23 @@ impl RecordStore {
     /// # Errors
     /// See [`write_atomically`].
     pub fn save(&self, record: &Record) -> Result<(), StateError> {
+        self.write(record, self.durability)
+    }
+
+    /// As [`save`](Self::save), but without waiting for the disk: for what means nothing after a loss of power, as it
+    /// names processes and networks that are gone then.
+    ///
+    /// # Errors
+    /// See [`write_atomically`].
+    pub fn save_step(&self, record: &Record) -> Result<(), StateError> {
+        self.write(record, Durability::Process)
+    }
+
+    fn write(&self, record: &Record, durability: Durability) -> Result<(), StateError> {
         let path = self.path(record.id);
         let text = serde_json::to_vec_pretty(record)
             .map_err(|source| StateError::Corrupt { path: path.clone(), source })?;
-        write_atomically(&path, &text, self.durability)
+        write_atomically(&path, &text, durability)
     }
 
     /// Reads the record of one machine; none if there is none.

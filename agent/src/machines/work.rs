@@ -26,7 +26,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use wrenn_proto::{GUEST_GATEWAY, GUEST_IP, agent as wire, guest::InitRequest, ids::SandboxId};
 
 use super::{
-    backend::{Backend, StartError},
+    backend::{AdoptError, Backend, StartError},
     board::{Access, Board},
     record::{CommandError, FailureKind, MachineState, Outcome, Phase, Record, RecordStore, StateError},
     tombstones::Tombstones,
@@ -37,6 +37,8 @@ use crate::{link::Outbox, vmm::VmProcess};
 const ENTROPY_BYTES: usize = 256;
 /// Rest between two tries to greet a guest that boots.
 const GREET_PAUSE: Duration = Duration::from_millis(20);
+/// How often a machine is tried to be adopted whose state cannot be found out.
+const ADOPT_TRIES: u32 = 8;
 /// Longest rest between two tries to release something.
 const RELEASE_PAUSE_MAX: Duration = Duration::from_secs(30);
 
@@ -139,7 +141,7 @@ impl Start<'_> {
             StartStep::Greet => return self.while_it_lives(greet(self.host, id)).await,
             StartStep::Init => return self.while_it_lives(init(self.host, self.record)).await,
         }
-        let saved = self.host.save(self.record, true).await;
+        let saved = self.host.save_step(self.record).await;
         saved.map_err(|error| StartError::step("write the record")(error.into()))
     }
 
@@ -207,6 +209,23 @@ impl Host {
         saved.unwrap_or_else(|panic| Err(StateError::interrupted(panic)))?;
         self.board.publish(record.id, record.report(busy));
         Ok(())
+    }
+
+    /// Writes down what work in progress holds.
+    async fn save_step(&self, record: &Record) -> Result<(), StateError> {
+        let (store, copy) = (self.store.clone(), record.clone());
+        let saved = self.works.spawn_blocking(move || store.save_step(&copy)).await;
+        saved.unwrap_or_else(|panic| Err(StateError::interrupted(panic)))?;
+        self.board.publish(record.id, record.report(true));
+        Ok(())
+    }
+
+    /// Writes down that a machine is going away. Goes on without that if it cannot be: the disk may be full, and then
+    /// this is what makes room. A crash would be followed by the same clean-up, for a reason less exact.
+    async fn save_if_possible(&self, record: &Record) {
+        if let Err(error) = self.save(record, true).await {
+            tracing::error!(sandbox_id = %record.id, %error, causes = causes(&error), "record not written, going on");
+        }
     }
 
     /// Writes a record down, however long that takes.
@@ -290,7 +309,7 @@ impl Host {
             record.generation = generation;
             record.phase = Phase::Destroying;
             record.outcome = None;
-            self.save_surely(&record, true).await;
+            self.save_if_possible(&record).await;
             self.release(&record).await;
         }
         // The order matters: between the two, a crash leaves a record that is lower than its tombstone, and is removed.
@@ -329,7 +348,7 @@ impl Host {
             return self.destroy(id, generation, Some(record)).await;
         }
         match record.phase.clone() {
-            Phase::Running => match self.backend.adopt(id, &record.resources).await {
+            Phase::Running => match self.adopt(&record).await {
                 Ok(vm) => {
                     tracing::info!(sandbox_id = %id, generation = record.generation, "machine is adopted");
                     self.board.publish(id, record.report(false));
@@ -338,7 +357,7 @@ impl Host {
                 }
                 Err(error) => {
                     tracing::warn!(sandbox_id = %id, causes = causes(&error), %error, "machine is lost");
-                    self.clean_up(record, error.reason).await
+                    self.clean_up(record, error.to_string()).await
                 }
             },
             Phase::Starting => {
@@ -363,9 +382,26 @@ impl Host {
         }
     }
 
+    /// Takes a running machine over; tries several times before it gives up one that may only be slow to answer.
+    async fn adopt(&self, record: &Record) -> Result<VmProcess, AdoptError> {
+        let mut pause = Duration::from_millis(200);
+        for _ in 1..ADOPT_TRIES {
+            match self.backend.adopt(record.id, &record.resources).await {
+                Err(error @ AdoptError::Unclear(_)) => {
+                    let causes = causes(&error);
+                    tracing::warn!(sandbox_id = %record.id, %error, causes, retry_in = ?pause, "machine not yet adopted");
+                }
+                settled => return settled,
+            }
+            sleep(pause).await;
+            pause *= 2;
+        }
+        self.backend.adopt(record.id, &record.resources).await
+    }
+
     /// Releases everything of a machine whose record is in phase `Releasing`, and tells that it is gone.
     async fn release_to_exited(&self, mut record: Record, told: Told) -> Done {
-        self.save_surely(&record, true).await;
+        self.save_if_possible(&record).await;
         self.release(&record).await;
         record.resources = Default::default();
         let reason = match &record.phase {

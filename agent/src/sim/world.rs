@@ -314,9 +314,9 @@ impl Backend for SimBackend {
     fn adopt<'a>(&'a self, id: SandboxId, _: &'a Resources) -> BoxFuture<'a, Result<VmProcess, AdoptError>> {
         async move {
             let process = self.world.inner.lock().vms.get(&id).map(|vm| vm.process.clone());
-            process.ok_or_else(|| AdoptError {
-                reason: "the machine ended while the agent was away".into(),
-                source: None,
+            process.ok_or_else(|| AdoptError::Gone {
+                reason: "the machine ended while the agent was away",
+                source: "it is not in this world".into(),
             })
         }
         .boxed()
