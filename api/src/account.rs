@@ -15,7 +15,7 @@ use crate::{
 /// Longest name of a user or a team, in characters.
 const MAX_NAME: usize = 100;
 /// Longest email address, as mail servers have it.
-const MAX_EMAIL: usize = 254;
+pub(crate) const MAX_EMAIL: usize = 254;
 
 /// Why an account could not be made.
 #[derive(Debug, thiserror::Error)]

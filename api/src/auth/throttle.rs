@@ -8,6 +8,8 @@ use std::{
 
 use parking_lot::Mutex;
 
+use crate::account::MAX_EMAIL;
+
 /// Failures after which an address must wait, per account.
 const MAX_FAILURES: u32 = 10;
 /// How long failures count.
@@ -30,26 +32,26 @@ pub(crate) struct LoginThrottle {
 }
 
 impl LoginThrottle {
-    /// How long this address must wait before it may try this account again, if it must.
-    pub(crate) fn wait_for(&self, address: Option<IpAddr>, email: &str, now: Instant) -> Option<Duration> {
-        let entries = self.entries.lock();
-        let entry = entries.get(&key(address, email))?;
-        let age = now.saturating_duration_since(entry.since);
-        (entry.failures >= MAX_FAILURES && age < WINDOW).then(|| WINDOW - age)
-    }
-
-    /// Counts a failure.
-    pub(crate) fn failed(&self, address: Option<IpAddr>, email: &str, now: Instant) {
+    /// Counts an attempt as failed until [`succeeded`](Self::succeeded) says otherwise, so that many at the
+    /// same time are no way around the limit.
+    ///
+    /// # Errors
+    /// How long this address must wait before it may try this account again; the attempt is not counted.
+    pub(crate) fn begin(&self, address: Option<IpAddr>, email: &str, now: Instant) -> Result<(), Duration> {
         let mut entries = self.entries.lock();
         let key = key(address, email);
         if entries.len() >= MAX_ENTRIES && !entries.contains_key(&key) {
             make_room(&mut entries, now);
         }
         let entry = entries.entry(key).or_insert(Entry { failures: 0, since: now });
-        if now.saturating_duration_since(entry.since) >= WINDOW {
+        let age = now.saturating_duration_since(entry.since);
+        if age >= WINDOW {
             *entry = Entry { failures: 0, since: now };
+        } else if entry.failures >= MAX_FAILURES {
+            return Err(WINDOW - age);
         }
         entry.failures += 1;
+        Ok(())
     }
 
     /// Forgets the failures, after a success.
@@ -58,8 +60,9 @@ impl LoginThrottle {
     }
 }
 
+/// An address that is too long to be one counts by its beginning.
 fn key(address: Option<IpAddr>, email: &str) -> Key {
-    (address, email.to_lowercase())
+    (address, email.chars().take(MAX_EMAIL).flat_map(char::to_lowercase).collect())
 }
 
 fn make_room(entries: &mut HashMap<Key, Entry>, now: Instant) {
@@ -81,22 +84,23 @@ mod tests {
         let throttle = LoginThrottle::default();
         let start = Instant::now();
         for _ in 0..MAX_FAILURES {
-            assert_eq!(throttle.wait_for(None, EMAIL, start), None);
-            throttle.failed(None, EMAIL, start);
+            assert_eq!(throttle.begin(None, EMAIL, start), Ok(()));
         }
-        assert_eq!(throttle.wait_for(None, "ADA@example.org", start), Some(WINDOW));
-        assert_eq!(throttle.wait_for(None, "bob@example.org", start), None);
-        assert_eq!(throttle.wait_for(Some([127, 0, 0, 1].into()), EMAIL, start), None);
-        assert_eq!(throttle.wait_for(None, EMAIL, start + WINDOW), None);
+        assert_eq!(throttle.begin(None, "ADA@example.org", start), Err(WINDOW));
+        assert_eq!(throttle.begin(None, "bob@example.org", start), Ok(()));
+        assert_eq!(throttle.begin(Some([127, 0, 0, 1].into()), EMAIL, start), Ok(()));
+        assert_eq!(throttle.begin(None, EMAIL, start + WINDOW), Ok(()));
     }
 
     #[test]
     fn a_success_forgives() {
         let throttle = LoginThrottle::default();
         let start = Instant::now();
-        (0..MAX_FAILURES).for_each(|_| throttle.failed(None, EMAIL, start));
+        for _ in 0..MAX_FAILURES {
+            assert_eq!(throttle.begin(None, EMAIL, start), Ok(()));
+        }
         throttle.succeeded(None, EMAIL);
-        assert_eq!(throttle.wait_for(None, EMAIL, start), None);
+        assert_eq!(throttle.begin(None, EMAIL, start), Ok(()));
     }
 
     #[test]
@@ -104,7 +108,7 @@ mod tests {
         let throttle = LoginThrottle::default();
         let start = Instant::now();
         for n in 0..MAX_ENTRIES + 5 {
-            throttle.failed(None, &n.to_string(), start);
+            assert_eq!(throttle.begin(None, &n.to_string(), start), Ok(()));
         }
         assert_eq!(throttle.entries.lock().len(), MAX_ENTRIES);
     }

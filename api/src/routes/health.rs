@@ -5,10 +5,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 use wrenn_store::hosts::HostStatus;
 
-use crate::{
-    app::App,
-    error::{Chain, ErrorBody},
-};
+use crate::{app::App, error::Chain};
 
 /// How the server is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
@@ -67,7 +64,6 @@ pub(crate) struct Health {
     responses(
         (status = 200, description = "The server works", body = Health),
         (status = 503, description = "The server does not work", body = Health),
-        (status = 500, description = "The server does not even know", body = ErrorBody),
     ),
 )]
 pub(crate) async fn health(app: Data<App>) -> HttpResponse {

@@ -78,17 +78,14 @@ pub(crate) async fn login(
 ) -> Result<HttpResponse, LoginError> {
     let address = request.peer_addr().map(|address| address.ip());
     let email = email.trim();
-    if let Some(wait) = app.login_throttle.wait_for(address, email, Instant::now()) {
-        return Err(LoginError::TooMany { wait_sec: wait.as_secs() + 1 });
-    }
+    app.login_throttle
+        .begin(address, email, Instant::now())
+        .map_err(|wait| LoginError::TooMany { wait_sec: wait.as_secs() + 1 })?;
     // What cannot be an address is looked up nowhere, but takes as long.
     let found = if account::is_email(email) { app.store.user_find_by_email(email).await? } else { None };
     let (user, password_hash) = found.map_or((None, None), |(user, hash)| (Some(user), hash));
     let matches = app.passwords.verify(password, password_hash).await?;
-    let Some(user) = user.filter(|_| matches) else {
-        app.login_throttle.failed(address, email, Instant::now());
-        return Err(LoginError::Wrong);
-    };
+    let user = user.filter(|_| matches).ok_or(LoginError::Wrong)?;
     app.login_throttle.succeeded(address, email);
     if !user.is_active {
         return Err(LoginError::AccountDisabled);

@@ -75,7 +75,7 @@ impl From<Operation> for CapsuleOperation {
 /// A microVM of the team.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct Capsule {
-    #[schema(example = "cl-01jx3m8k2vdqg5z7c9h4f6t8r0")]
+    #[schema(example = "cl-01jx3m8k2vdqg5z7c9h4f6t8r")]
     id: String,
     status: CapsuleStatus,
     /// What is in flight, if anything.
