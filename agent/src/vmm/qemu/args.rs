@@ -71,11 +71,15 @@ pub(super) fn command_line(spec: &BootSpec, acceleration: &Acceleration, control
 
 fn kernel_command_line(spec: &BootSpec, acceleration: &Acceleration) -> String {
     let khz = tsc::frequency_khz();
-    // The first three keep a guest on a busy host from hanging in its clock calibration; a panic resets at
-    // once, by a triple fault, which is what QEMU notices.
+    // The first line keeps a guest on a busy host from hanging in its clock calibration; a panic resets at
+    // once, by a triple fault, which is what QEMU notices. The last one leaves out what a machine of one tenant
+    // has no use for: self tests of ciphers at boot, access control and auditing of itself, pages that are zeroed
+    // twice; and it does not make commands wait for idle processors whenever a cgroup or mount changes. Measured
+    // under emulation it takes a third off a boot and off an exec.
     let mut words = vec![
         format!("tsc_early_khz={khz} tsc=reliable no_timer_check"),
         "console=ttyS0 quiet panic=-1 reboot=t random.trust_cpu=on".to_owned(),
+        "cryptomgr.notests lsm=landlock,yama audit=0 init_on_alloc=0 rcupdate.rcu_expedited=1".to_owned(),
     ];
     if let Acceleration::Tcg { .. } = acceleration {
         // An emulated processor does not speculate, but what guards against it costs as much.
