@@ -6,7 +6,8 @@
 //! ```
 
 use std::{
-    fs,
+    fs::{self, Permissions},
+    os::unix::fs::PermissionsExt as _,
     path::{Path, PathBuf},
     sync::Arc,
     time::{Duration, SystemTime},
@@ -48,6 +49,9 @@ impl NodeState {
     /// If a file cannot be read or written.
     pub fn open(data_dir: &Path, durability: Durability) -> Result<Self, StateError> {
         fs::create_dir_all(data_dir).map_err(StateError::io("make folder", data_dir))?;
+        // Disks, memory and tokens are below it.
+        let private = Permissions::from_mode(0o700);
+        fs::set_permissions(data_dir, private).map_err(StateError::io("make private", data_dir))?;
         let store = RecordStore::open(data_dir.join("machines"), durability)?;
         let records = store.load_all()?;
         let tombstones = Tombstones::open(data_dir.join("tombstones.jsonl"), durability, SystemTime::now())?;

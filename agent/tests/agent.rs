@@ -9,6 +9,7 @@ mod support;
 
 use std::{
     fs,
+    os::unix::fs::MetadataExt as _,
     path::PathBuf,
     process::{Child, Command, Stdio},
     time::{Duration, Instant},
@@ -144,7 +145,12 @@ impl World {
     }
 
     fn vmm_pids(&self) -> Vec<u32> {
-        let mut pids: Vec<_> = self.data.leftovers().processes.iter().map(|process| process.pid).collect();
+        // Programs that make a slot run in its namespace, too, for a moment.
+        let is_vmm = |pid: &u32| {
+            fs::read_to_string(format!("/proc/{pid}/comm")).is_ok_and(|name| name.starts_with("qemu-system"))
+        };
+        let processes = self.data.leftovers().processes;
+        let mut pids: Vec<_> = processes.iter().map(|process| process.pid).filter(is_vmm).collect();
         pids.sort();
         pids
     }
@@ -152,7 +158,7 @@ impl World {
     /// Fails if anything of any machine is left; what the agent itself holds may be there.
     fn assert_no_machine(&self) {
         let left = self.data.leftovers();
-        assert!(left.processes.is_empty(), "{:?}", left.processes);
+        assert_eq!(self.vmm_pids(), Vec::<u32>::new());
         let cgroups: Vec<_> =
             left.cgroups.iter().filter(|path| path.to_string_lossy().contains("cl-")).collect();
         assert!(cgroups.is_empty(), "{cgroups:?}");
@@ -228,15 +234,21 @@ async fn a_machine_is_started_used_and_destroyed_without_a_trace() {
     assert_eq!(big.await.stdout.len(), 5_000_000);
 
     let direct = || ExecStart { cmd: "/bin/true".into(), has_args: true, ..ExecStart::default() };
-    let mut trips = Vec::new();
+    let (mut trips, mut overheads) = (Vec::new(), Vec::new());
     for _ in 0..20 {
         let begun = Instant::now();
-        assert_eq!(world.exec(&session, id, direct()).await.exit_code, Some(0));
+        let output = world.exec(&session, id, direct()).await;
+        assert_eq!(output.exit_code, Some(0));
         trips.push(begun.elapsed());
+        overheads.push(begun.elapsed().saturating_sub(Duration::from_millis(output.duration_ms)));
     }
     trips.sort();
+    overheads.sort();
     let rss_kib = agent.rss_kib();
-    println!("boot {boot_ms} ms, exec p50 {:?}, p90 {:?}, agent {rss_kib} KiB", trips[10], trips[18]);
+    println!("boot {boot_ms} ms, exec p50 {:?}, of it not in the command {:?}", trips[10], overheads[10]);
+    println!("agent {rss_kib} KiB");
+    let mode = fs::metadata(&world.data.0).expect("data folder").mode();
+    assert_eq!(mode & 0o777, 0o700, "disks and tokens are for nobody else");
     assert!(rss_kib < RSS_MAX_KIB, "the agent occupies {rss_kib} KiB");
 
     destroyed(&mut session, id, 2).await;

@@ -227,6 +227,8 @@ pub struct Output {
     pub stderr: Vec<u8>,
     pub exit_code: Option<i32>,
     pub timed_out: bool,
+    /// What the guest says the command took.
+    pub duration_ms: u64,
 }
 
 impl Tunnel {
@@ -252,6 +254,7 @@ impl Tunnel {
                 Event::Exited(exited) => {
                     output.exit_code = Some(exited.exit_code);
                     output.timed_out = exited.timed_out;
+                    output.duration_ms = exited.duration_ms;
                 }
                 Event::Failed(failed) => panic!("exec failed: {failed:?}"),
             }
