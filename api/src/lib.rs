@@ -19,6 +19,7 @@ mod config;
 mod dashboard;
 mod error;
 mod http;
+mod memory;
 mod metrics;
 mod redis;
 mod routes;

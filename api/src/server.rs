@@ -25,6 +25,7 @@ use crate::{
     config::ServerConfig,
     error::Chain,
     http::observe::observe,
+    memory,
     metrics::Metrics,
     redis::Redis,
     routes,
@@ -98,6 +99,7 @@ impl Server {
     ///
     /// Must be called on an actix system. Redis need not be there.
     pub async fn start(config: ServerConfig) -> Result<Self, RunError> {
+        memory::limit();
         // Addresses first: of two servers with the same configuration the second must touch nothing.
         let http_listener = bind_http(&config.http_addr)?;
         let agents = AgentListener::bind(&config.grpc_addr)?;
