@@ -5,7 +5,8 @@ set -euo pipefail
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 export WRENN_CACHE=${WRENN_CACHE:-${HOME:-/root}/.cache/wrenn}
 export CARGO_TARGET_DIR=${CARGO_TARGET_DIR:-$WRENN_CACHE/target}
-step_logs=$WRENN_CACHE/logs
+# Per script, so that a test beside a running `up` does not write into its logs.
+step_logs=$WRENN_CACHE/logs/${0##*/}
 # `sudo` forgets the user's path; rustup puts cargo there.
 PATH=$PATH:${HOME:-/root}/.cargo/bin:/usr/local/sbin:/usr/sbin:/sbin
 
@@ -26,7 +27,7 @@ step() {
     local name=$1 log begun pid status=0 shown=0
     shift
     mkdir -p "$step_logs"
-    log=$step_logs/${name//[^a-zA-Z0-9]/-}.log
+    log=$(step_log "$name")
     begun=$SECONDS
     "$@" >"$log" 2>&1 </dev/null &
     pid=$!
@@ -52,6 +53,9 @@ step() {
     fi
     say "  $name: done ($((SECONDS - begun))s)"
 }
+
+# step_log NAME: where the step of that name writes.
+step_log() { say "$step_logs/${1//[^a-zA-Z0-9]/-}.log"; }
 
 # fingerprint PATH…: one line that changes when a file below the paths is added, removed or written.
 fingerprint() {

@@ -8,7 +8,14 @@ check() {
     local begun=$SECONDS outcome=passed
     step "$@" || outcome=FAILED
     [[ $outcome == passed ]] || failures=$((failures + 1))
-    results+=("$(printf '%-7s %4ds  %s' "$outcome" $((SECONDS - begun)) "$1")")
+    results+=("$(printf '%-7s %4ds  %s%s' "$outcome" $((SECONDS - begun)) "$1" "$(test_counts "$1")")")
+}
+
+# test_counts NAME: how many tests cargo ran in that step, if it did.
+test_counts() {
+    awk '/^test result:/ { passed += $4; failed += $6; ignored += $8 }
+        END { if (NR && passed + failed) printf ": %d tests passed, %d failed, %d ignored", passed, failed, ignored }' \
+        "$(step_log "$1")"
 }
 
 summarize() {
@@ -21,7 +28,6 @@ summarize() {
 # --- what the suites need -----------------------------------------------------------------------------------------
 
 services_pid=
-up_pid=
 
 # start_services: a private Postgres and Redis, whose addresses are in the environment afterwards.
 start_services() {
@@ -31,18 +37,12 @@ start_services() {
     source "$work/services.env"
 }
 
-# start_system: the whole system on a port and a data folder of its own; dev.env is in the environment afterwards.
+# start_system: the whole system on a port and a data folder of its own; it goes on running.
 start_system() {
-    local port data=$work/system
-    port=$(free_port)
     # The databases of the other tests are not its own.
-    env -u DATABASE_URL -u REDIS_URL WRENN_DATA="$data" WRENN_HTTP_ADDR="127.0.0.1:$port" \
+    env -u DATABASE_URL -u REDIS_URL WRENN_DATA="$work/system" WRENN_HTTP_ADDR="127.0.0.1:$(free_port)" \
         "$wrenn" up >"$work/up.log" 2>&1 &
-    up_pid=$!
-    step "starting the system" wait_for 240 grep -q '^Wrenn is ready' "$work/up.log" || { cat "$work/up.log"; return 1; }
-    set -a
-    source "$data/dev.env"
-    set +a
+    wait_for 240 grep -q '^Wrenn is ready' "$work/up.log" || { cat "$work/up.log"; return 1; }
 }
 
 # wait_for SECONDS COMMAND…: runs the command until it succeeds.
@@ -62,11 +62,11 @@ free_port() {
 # take_down: whatever was started, and whatever the end-to-end tests may have left when they were killed.
 take_down() {
     local data
+    set +e
     trap '' INT TERM
     for data in "$work"/system "$work"/wrenn-e2e-*/data "$work"/wrenn-e2e-*/*/data; do
         [[ -d $data ]] && WRENN_DATA=$data "$wrenn" down --purge >>"$work/down.log" 2>&1
     done
-    [[ $up_pid ]] && wait "$up_pid"
     [[ $services_pid ]] && kill "$services_pid" 2>/dev/null && wait "$services_pid"
     rm -rf --one-file-system "$work"
 }
@@ -113,7 +113,7 @@ suite_rust() {
     # The agent's tests boot machines of their own.
     build_guest
     build_images
-    SQLX_OFFLINE=true WRENN_GUEST=$guest_binary check "cargo test" cargo test --locked --workspace
+    SQLX_OFFLINE=true WRENN_GUEST=$guest_binary check "cargo test" cargo test --locked --workspace --no-fail-fast
 }
 
 suite_e2e() {
@@ -126,7 +126,10 @@ suite_e2e() {
 suite_browser() {
     build_guest
     build_images
-    check "browser: start" true
-    start_system || { failures=$((failures + 1)); return; }
+    check "system for the browser" start_system
+    [[ -s $work/system/dev.env ]] || return 0
+    set -a
+    source "$work/system/dev.env"
+    set +a
     check "browser" npm --prefix frontend run e2e
 }

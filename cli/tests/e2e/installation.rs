@@ -161,7 +161,8 @@ impl Installation {
         if let Some(mut running) = self.up.lock().await.take() {
             timeout(RECOVERY, running.child.wait()).await.context("`wrenn up` does not end")??;
         }
-        Ok(())
+        // The shared installation is never dropped, and so neither is its folder.
+        wrenn_cli::data::remove(self.folder.path()).context("remove the folder")
     }
 
     /// What `up` wrote for clients.

@@ -40,7 +40,7 @@ fn shared(
 
 /// A test that starts what it needs.
 fn alone(name: &'static str, test: impl AsyncFnOnce() -> anyhow::Result<()> + Send + 'static) -> Trial {
-    Trial::test(name, move || RUNTIME.block_on(test()).map_err(|error| Failed::from(format!("{error:?}"))))
+    Trial::test(name, move || RUNTIME.block_on(test()).map_err(|error| Failed::from(format!("{error:#}"))))
         .with_ignored_flag(!is_enabled())
 }
 
@@ -86,7 +86,7 @@ fn main() -> ExitCode {
     let conclusion = libtest_mimic::run(&arguments, tests());
     let torn_down = RUNTIME.block_on(Installation::end_shared());
     if let Err(error) = &torn_down {
-        eprintln!("the shared installation could not be taken down: {error:?}");
+        eprintln!("the shared installation could not be taken down: {error:#}");
     }
     if conclusion.has_failed() || torn_down.is_err() { ExitCode::FAILURE } else { ExitCode::SUCCESS }
 }
