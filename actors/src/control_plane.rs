@@ -262,6 +262,9 @@ impl ControlPlane {
         let hosts = self.shared.board.snapshot();
         let hosts_online = hosts.iter().filter(|host| host.agent.is_some()).count();
         let mut problems: Vec<String> = database.iter().cloned().collect();
+        if !self.shared.placement_runs() {
+            problems.push("placement is recovering from a failure".to_owned());
+        }
         if hosts_online == 0 {
             problems.push("no host is attached".to_owned());
         }

@@ -8,7 +8,7 @@ use std::{
 use actix::Addr;
 use wrenn_proto::ids::{HostId, SandboxId};
 use wrenn_store::Store;
-use wrenn_supervision::{ArbiterPool, Backoff, Child, ChildSpec, Registry, RestartLimit, Root};
+use wrenn_supervision::{ArbiterPool, Backoff, Child, ChildSpec, ChildState, Registry, RestartLimit, Root};
 
 use crate::{
     config::Config,
@@ -29,9 +29,13 @@ pub(crate) struct Shared {
     arbiters: ArbiterPool,
 }
 
+/// Questions that an actor may leave unanswered before it refuses more; each is short.
+const CAPACITY: usize = 4096;
+
 /// A failure costs a moment, and many failures are no reason to give up on a sandbox or a host.
 fn spec(kind: &'static str, name: String) -> ChildSpec {
     ChildSpec::new(kind, name)
+        .capacity(CAPACITY)
         .backoff(Backoff::new(Duration::from_millis(20), Duration::from_secs(5)))
         .limit(RestartLimit::new(30, Duration::from_secs(120)))
 }
@@ -63,6 +67,11 @@ impl Shared {
     pub(crate) fn placement(&self) -> Addr<Placement> {
         #[expect(clippy::expect_used, reason = "set before the first actor that asks is started")]
         self.placement.get().expect("placement was started").addr()
+    }
+
+    /// Returns true if placement is neither starting nor recovering.
+    pub(crate) fn placement_runs(&self) -> bool {
+        self.placement.get().is_some_and(|placement| placement.snapshot().state == ChildState::Running)
     }
 
     /// Returns the address of a sandbox's actor, which is started if it does not live.

@@ -87,15 +87,14 @@ impl SandboxActor {
 
     fn loaded(&mut self, row: Option<Sandbox>, ctx: &mut Context<Self>) {
         self.current = row.map(Current::of);
-        match self.current.as_ref().map(|current| &current.row.lifecycle) {
-            None => self.answer_waiters(),
-            Some(lifecycle) => {
-                if !lifecycle.holds_resources() {
-                    // The incarnation that settled it may have failed before it said so.
-                    self.shared.placement().do_send(Release(self.id));
-                }
-                ctx.wait(self.observe(Input::TakeUp));
+        // Those who waited for the incarnation before may have what they wait for already.
+        self.answer_waiters();
+        if let Some(current) = &self.current {
+            if !current.row.lifecycle.holds_resources() {
+                // The incarnation that settled it may have failed before it said so.
+                self.shared.placement().do_send(Release(self.id));
             }
+            ctx.wait(self.observe(Input::TakeUp));
         }
         self.end_if_over(ctx);
     }

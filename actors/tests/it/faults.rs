@@ -83,8 +83,7 @@ async fn a_panic_in_a_host_connection_keeps_the_link_and_looks_at_everything_aga
     agent.say(agent_frame::Frame::Inventory(inventory)).await;
 
     // The exit that was lost with the panic is found, and the start is sent again.
-    let mut commands = [agent.command().await, agent.command().await];
-    commands.sort_by_key(|command| command.generation);
+    let commands = agent.distinct_commands(2).await;
     assert_eq!(commands[0], start);
     assert_eq!((&commands[1].sandbox_id, commands[1].generation), (&dies.to_string(), 2));
     agent.started(&commands[0]).await;
@@ -121,8 +120,7 @@ async fn a_new_server_takes_up_what_the_last_one_left(pool: Pool) {
         report(ends, 2, MachineState::Running),
     ];
     let mut agent = FakeAgent::attach(&server, host, machines).await;
-    let mut commands = [agent.command().await, agent.command().await];
-    commands.sort_by_key(|command| command.generation);
+    let commands = agent.distinct_commands(2).await;
     assert_eq!(commands[0], start);
     assert_eq!((&commands[1].sandbox_id, commands[1].generation), (&ends.to_string(), 2));
     agent.started(&commands[0]).await;

@@ -210,6 +210,20 @@ impl FakeAgent {
         }
     }
 
+    /// The next commands that differ, lowest generation first. A command may come more than once: when its
+    /// sandbox's actor starts, and when the host attaches.
+    pub(crate) async fn distinct_commands(&mut self, count: usize) -> Vec<Command> {
+        let mut commands = Vec::new();
+        while commands.len() < count {
+            let command = self.command().await;
+            if !commands.contains(&command) {
+                commands.push(command);
+            }
+        }
+        commands.sort_by_key(|command| command.generation);
+        commands
+    }
+
     pub(crate) async fn open_tunnel(&mut self) -> OpenTunnel {
         match self.frame().await {
             Some(server_frame::Frame::OpenTunnel(open)) => open,

@@ -1,0 +1,170 @@
+//! What the statements for sandboxes and host tokens refuse.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test may panic, also in its helpers")]
+
+use sqlx::PgPool;
+use uuid::Uuid;
+use wrenn_proto::ids::{HostId, SandboxId, TeamId, TemplateId};
+use wrenn_store::{
+    Store,
+    host_tokens::{CredentialHashes, HostFacts},
+    hosts::{HostCapacity, HostStatus, NewHost},
+    lifecycle::{End, Lifecycle, Operation, SandboxStatus},
+    sandboxes::{NewSandbox, Sandbox},
+};
+
+fn new_sandbox() -> NewSandbox {
+    NewSandbox {
+        id: SandboxId::new(),
+        team_id: TeamId::PLATFORM,
+        template_id: TemplateId(Uuid::from_u128(1)),
+        template_name: "minimal".to_owned(),
+        vcpus: 1,
+        memory_mb: 512,
+        disk_size_mb: 5120,
+        timeout_sec: 0,
+        auto_resume: false,
+        default_user: "root".to_owned(),
+        envs: [("A".to_owned(), "b".to_owned())].into(),
+        metadata: [("owner".to_owned(), "me".to_owned())].into(),
+    }
+}
+
+async fn host(store: &Store) -> HostId {
+    store.host_create(&NewHost::default()).await.unwrap().id
+}
+
+async fn inserted(store: &Store) -> Sandbox {
+    let host = host(store).await;
+    store.sandbox_insert(&new_sandbox(), host).await.unwrap()
+}
+
+fn running(from: &Lifecycle) -> Lifecycle {
+    Lifecycle { status: SandboxStatus::Running, operation: None, ..from.clone() }
+}
+
+fn destroying(from: &Lifecycle) -> Lifecycle {
+    Lifecycle {
+        operation: Some(Operation::Destroying),
+        generation: from.generation.next(),
+        end: End::Requested,
+        ..from.clone()
+    }
+}
+
+#[sqlx::test(migrator = "wrenn_store::MIGRATIONS")]
+async fn a_row_is_read_as_it_was_written(pool: PgPool) {
+    let store = Store::from_pool(pool);
+    let row = inserted(&store).await;
+    assert_eq!(row.lifecycle, Lifecycle::first());
+    assert_eq!((row.envs["A"].as_str(), row.metadata["owner"].as_str()), ("b", "me"));
+    assert_eq!(store.sandbox_fetch(row.team_id, row.id).await.unwrap().as_ref(), Some(&row));
+    assert_eq!(store.sandbox_fetch(TeamId::new(), row.id).await.unwrap(), None);
+    assert_eq!(store.sandbox_list(row.team_id).await.unwrap(), [row.clone()]);
+    assert_eq!(store.sandboxes_in_flight().await.unwrap(), [row.id]);
+    store.sandbox_touch(row.id).await.unwrap();
+    assert!(store.sandbox_load(row.id).await.unwrap().unwrap().last_active_at.is_some());
+}
+
+#[sqlx::test(migrator = "wrenn_store::MIGRATIONS")]
+async fn a_writer_that_was_overtaken_changes_nothing(pool: PgPool) {
+    let store = Store::from_pool(pool);
+    let row = inserted(&store).await;
+    let first = row.lifecycle;
+    let overtaking = destroying(&first);
+    let written = store.sandbox_transition(row.id, &first, &overtaking).await.unwrap().unwrap();
+    assert_eq!(written.lifecycle, overtaking);
+    assert_eq!(store.sandbox_transition(row.id, &first, &running(&first)).await.unwrap(), None);
+    let same_generation = Lifecycle { operation: None, ..overtaking.clone() };
+    assert_eq!(store.sandbox_transition(row.id, &same_generation, &running(&first)).await.unwrap(), None);
+    assert_eq!(store.sandbox_load(row.id).await.unwrap().unwrap().lifecycle, overtaking);
+}
+
+#[sqlx::test(migrator = "wrenn_store::MIGRATIONS")]
+async fn what_is_gone_stays_gone_and_holds_nothing(pool: PgPool) {
+    let store = Store::from_pool(pool);
+    let row = inserted(&store).await;
+    assert_eq!(store.sandbox_reservations().await.unwrap().len(), 1);
+    let requested = destroying(&row.lifecycle);
+    store.sandbox_transition(row.id, &row.lifecycle, &requested).await.unwrap().unwrap();
+    let gone =
+        Lifecycle { status: SandboxStatus::Stopped, operation: None, end: End::Reached, ..requested.clone() };
+    let written = store.sandbox_transition(row.id, &requested, &gone).await.unwrap().unwrap();
+    assert_eq!(written.lifecycle, gone);
+    assert_eq!(store.sandbox_transition(row.id, &gone, &running(&gone)).await.unwrap(), None);
+    assert!(store.sandbox_reservations().await.unwrap().is_empty());
+    assert!(store.sandboxes_of_host(row.host_id).await.unwrap().is_empty());
+    assert!(store.sandbox_list(row.team_id).await.unwrap().is_empty());
+    assert!(store.sandbox_fetch(row.team_id, row.id).await.unwrap().is_some());
+}
+
+#[sqlx::test(migrator = "wrenn_store::MIGRATIONS")]
+async fn sizes_out_of_range_are_refused_and_nothing_is_made(pool: PgPool) {
+    let store = Store::from_pool(pool);
+    let host = host(&store).await;
+    for (vcpus, memory_mb) in [(0, 512), (u32::MAX, 512), (1, 0), (1, u32::MAX)] {
+        let new = NewSandbox { vcpus, memory_mb, ..new_sandbox() };
+        let error = store.sandbox_insert(&new, host).await.unwrap_err();
+        assert!(error.changed_nothing(), "{error:?}");
+    }
+    assert!(store.sandboxes_of_host(host).await.unwrap().is_empty());
+}
+
+#[sqlx::test(migrator = "wrenn_store::MIGRATIONS")]
+async fn tokens_work_once_for_their_purpose_and_until_they_end(pool: PgPool) {
+    let store = Store::from_pool(pool.clone());
+    let host = host(&store).await;
+    assert!(!store.host_can_return(host).await.unwrap());
+    store.host_registration_token_issue(host, &[0; 32]).await.unwrap();
+    store.host_registration_token_issue(host, &[1; 32]).await.unwrap();
+    let facts = HostFacts {
+        capacity: HostCapacity { cpu_cores: 2, memory_mb: 4096, disk_mb: 10_000 },
+        arch: "x86_64".to_owned(),
+        address: "here".to_owned(),
+    };
+    let first = CredentialHashes { host: [2; 32], refresh: [3; 32] };
+    let second = CredentialHashes { host: [4; 32], refresh: [5; 32] };
+    assert_eq!(store.host_register(&[0; 32], &first, &facts).await.unwrap(), None, "it was replaced");
+    assert_eq!(store.host_register(&[1; 32], &first, &facts).await.unwrap(), Some(host));
+    assert_eq!(store.host_register(&[1; 32], &second, &facts).await.unwrap(), None);
+    assert_eq!(store.host_token_verify(&first.host).await.unwrap(), Some(host));
+    assert_eq!(store.host_token_verify(&first.refresh).await.unwrap(), None);
+    assert_eq!(store.host_refresh(&first.host, &second).await.unwrap(), None);
+    assert_eq!(store.host_refresh(&first.refresh, &second).await.unwrap(), Some(host));
+    assert_eq!(store.host_refresh(&first.refresh, &first).await.unwrap(), None);
+    for valid in [first.host, second.host] {
+        assert_eq!(store.host_token_verify(&valid).await.unwrap(), Some(host));
+    }
+    assert!(store.host_can_return(host).await.unwrap());
+
+    sqlx::query("UPDATE host_tokens SET expires_at = now() - interval '1 second'")
+        .execute(&pool)
+        .await
+        .unwrap();
+    assert_eq!(store.host_token_verify(&second.host).await.unwrap(), None);
+    assert_eq!(store.host_refresh(&second.refresh, &first).await.unwrap(), None);
+    assert!(!store.host_can_return(host).await.unwrap());
+
+    let row = store.host_fetch(host).await.unwrap().unwrap();
+    assert_eq!((row.capacity, row.arch.as_deref()), (Some(facts.capacity), Some("x86_64")));
+}
+
+#[sqlx::test(migrator = "wrenn_store::MIGRATIONS")]
+async fn a_host_that_attaches_is_online_and_one_without_a_record_is_not_made(pool: PgPool) {
+    let store = Store::from_pool(pool);
+    let host = host(&store).await;
+    assert_eq!(store.host_fetch(host).await.unwrap().unwrap().status, HostStatus::Pending);
+    let capacity = HostCapacity { cpu_cores: 2, memory_mb: 4096, disk_mb: 10_000 };
+    assert!(store.host_attached(host, capacity).await.unwrap());
+    let row = store.host_fetch(host).await.unwrap().unwrap();
+    assert_eq!((row.status, row.capacity), (HostStatus::Online, Some(capacity)));
+    assert!(row.last_heartbeat_at.is_some());
+    assert!(store.host_set_status(host, HostStatus::Offline).await.unwrap());
+    assert!(store.host_heartbeat(host).await.unwrap());
+
+    let nobody = HostId::new();
+    assert!(!store.host_attached(nobody, capacity).await.unwrap());
+    assert!(!store.host_set_status(nobody, HostStatus::Offline).await.unwrap());
+    assert!(!store.host_heartbeat(nobody).await.unwrap());
+    assert_eq!(store.host_list().await.unwrap().len(), 1);
+}
