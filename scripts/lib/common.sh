@@ -34,8 +34,9 @@ step() {
     # A Ctrl-C reaches the command through the terminal; a TERM only reaches us.
     trap 'kill "$pid" 2>/dev/null; wait "$pid" 2>/dev/null; exit 130' INT TERM
     while kill -0 "$pid" 2>/dev/null; do
-        sleep 0.2
         local elapsed=$((SECONDS - begun))
+        # Most steps of a second start take no time at all.
+        ((elapsed < 1)) && sleep 0.03 || sleep 0.3
         if [[ -t 1 ]]; then
             ((elapsed < 2)) || printf '\r  %s … %ds ' "$name" "$elapsed"
         elif ((elapsed >= 2 && (shown == 0 || elapsed - shown >= 30))); then

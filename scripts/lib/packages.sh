@@ -23,9 +23,10 @@ test_packages=(chromium jq)
 
 # install_packages NAME…: installs what is missing.
 install_packages() {
-    local missing=() name
+    local missing=() name installed
+    installed=$(dpkg-query -W -f='${Package} ${db:Status-Status}\n' "$@" 2>/dev/null || true)
     for name in "$@"; do
-        [[ $(dpkg-query -W -f='${db:Status-Status}' "$name" 2>/dev/null) == installed ]] || missing+=("$name")
+        grep -qx "$name installed" <<<"$installed" || missing+=("$name")
     done
     ((${#missing[@]} == 0)) && return
     say "  missing Debian packages: ${missing[*]}"

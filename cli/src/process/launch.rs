@@ -126,8 +126,9 @@ impl Launch {
 
     fn mount(&self) -> anyhow::Result<()> {
         unshare(CloneFlags::CLONE_NEWNS).context("cannot make a mount namespace")?;
-        mount(None::<&str>, "/", None::<&str>, MsFlags::MS_REC | MsFlags::MS_PRIVATE, None::<&str>)
-            .context("cannot keep the mounts private")?;
+        // Not private: an unmount outside must reach in here, or a volume of another installation stayed in use.
+        mount(None::<&str>, "/", None::<&str>, MsFlags::MS_REC | MsFlags::MS_SLAVE, None::<&str>)
+            .context("cannot keep the mounts to itself")?;
         // Opened before the first mount, which may hide a later source.
         let sources = self
             .bind

@@ -60,7 +60,7 @@ pub async fn start(
     durability: Durability,
     stack: &mut ProcessStack,
 ) -> anyhow::Result<ServiceUrls> {
-    data::make_folder(data.runtime(), 0o755)?;
+    data::make_folder(data.runtime(), 0o700)?;
     let database = postgres::start(data, durability, stack).await?;
     let redis = redis::start(data, stack).await?;
     Ok(ServiceUrls { database, redis })

@@ -66,6 +66,8 @@ pub(super) async fn start(
     let durable = if durability == Durability::Durable { "on" } else { "off" };
     for setting in [
         "listen_addresses=".to_owned(),
+        // Names the socket; PGPORT of the environment must not.
+        format!("port={PORT}"),
         "unix_socket_permissions=0700".to_owned(),
         "logging_collector=off".to_owned(),
         format!("fsync={durable}"),
@@ -87,9 +89,9 @@ pub(super) async fn start(
         stop_limit: Duration::from_secs(30),
     };
     let process = stack.start(data, spec)?;
-    wait_for_socket(process, &sockets.join(".s.PGSQL.5432"), READY_LIMIT).await?;
+    wait_for_socket(process, &sockets.join(format!(".s.PGSQL.{PORT}")), READY_LIMIT).await?;
     make_database(&programs, &sockets, process).await?;
-    Ok(format!("postgres:///{DATABASE}?host={}&user={USER}", sockets.display()))
+    Ok(format!("postgres:///{DATABASE}?host={}&port={PORT}&user={USER}", sockets.display()))
 }
 
 /// Folder of the newest Postgres programs that are installed, as Debian lays them out.
@@ -146,7 +148,7 @@ fn make_cluster(programs: &Path, home: &Path, durability: Durability) -> anyhow:
 }
 
 /// Ends a postmaster of this cluster that an earlier `up` could not end, and forgets a stale pid file.
-async fn stop_leftover(cluster: &Path) -> anyhow::Result<()> {
+pub async fn stop_leftover(cluster: &Path) -> anyhow::Result<()> {
     let pid_file = cluster.join("postmaster.pid");
     let Ok(content) = fs::read_to_string(&pid_file) else { return Ok(()) };
     let postmaster = content.lines().next().and_then(|line| line.trim().parse::<i32>().ok());
@@ -174,7 +176,7 @@ async fn stop_leftover(cluster: &Path) -> anyhow::Result<()> {
     data::remove(&pid_file).with_context(|| format!("cannot remove {}", pid_file.display()))
 }
 
-/// Processes whose working directory is `folder`, however they name it.
+/// Processes of Postgres whose working directory is `folder`, however they name it.
 fn processes_in(folder: &Path) -> anyhow::Result<Vec<i32>> {
     let wanted = fs::metadata(folder).with_context(|| format!("cannot read {}", folder.display()))?;
     let pids = fs::read_dir("/proc")
@@ -183,6 +185,8 @@ fn processes_in(folder: &Path) -> anyhow::Result<Vec<i32>> {
     let uses = |pid: &i32| {
         fs::metadata(format!("/proc/{pid}/cwd"))
             .is_ok_and(|cwd| (cwd.dev(), cwd.ino()) == (wanted.dev(), wanted.ino()))
+            // Not the shell of somebody who looks around.
+            && fs::metadata(format!("/proc/{pid}")).is_ok_and(|process| process.uid() == wanted.uid())
     };
     Ok(pids.filter(uses).collect())
 }
@@ -194,6 +198,7 @@ async fn make_database(programs: &Path, sockets: &Path, process: &Process) -> an
         let output = Command::new(programs.join("createdb"))
             .args(["-U", USER, "-h"])
             .arg(sockets)
+            .args(["-p", PORT])
             .arg(DATABASE)
             .env("LC_ALL", "C")
             .output()

@@ -95,7 +95,7 @@ impl UpCommand {
         progress::note(format_args!("Starting Wrenn on {}", data.root().display()));
         let http_addr = self.http_addr.trim_start_matches("http://").trim_end_matches('/');
         let port = refuse_taken_port(http_addr)?;
-        data::make_folder(data.runtime(), 0o755)?;
+        data::make_folder(data.runtime(), 0o700)?;
 
         let urls = self.services(data, stack).await?;
         let base_url = base_url(http_addr, port);
@@ -161,7 +161,9 @@ impl UpCommand {
         registration_token: String,
         stack: &mut ProcessStack,
     ) -> anyhow::Result<()> {
-        let images = std::path::absolute(&self.images).context("cannot tell the images' folder")?;
+        let built = std::path::absolute(&self.images).context("cannot tell the images' folder")?;
+        let images = data.path("images");
+        images::install(&built, &images)?;
         let grpc_addr = self.grpc_addr(data);
         let server = if grpc_addr.starts_with("unix:") { grpc_addr } else { format!("http://{grpc_addr}") };
         let spec = ProcessSpec {

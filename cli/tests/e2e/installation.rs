@@ -153,6 +153,12 @@ impl Installation {
         Ok(output)
     }
 
+    /// Kills `up`, as the kernel does when memory is out.
+    pub(crate) async fn kill_up(&self) -> anyhow::Result<()> {
+        let Some(mut running) = self.up.lock().await.take() else { bail!("`wrenn up` does not run") };
+        running.child.kill().await.context("kill `wrenn up`")
+    }
+
     /// Removes everything; what is already gone is fine.
     pub(crate) async fn end(&self) -> anyhow::Result<()> {
         let output = self.wrenn().args(["down", "--purge"]).output().await?;

@@ -9,6 +9,7 @@ use wrenn_proto::ids::SandboxId;
 use crate::{
     installation::{Installation, wrenn},
     traces::{Traces, machines, number},
+    wait::{RECOVERY, until},
 };
 
 /// What a second start may take on a machine that emulates; on an idle one it is below two seconds.
@@ -80,7 +81,27 @@ pub(crate) async fn interrupted(installation: &Installation) -> anyhow::Result<(
     capsule.delete().await
 }
 
-/// Processes with the data folder on their command line or as their working directory, but no machines.
+pub(crate) async fn up_killed(installation: &Installation) -> anyhow::Result<()> {
+    let capsule = installation.capsule().await?;
+    let data = installation.data();
+    let before = machines(&data)?;
+    installation.kill_up().await?;
+    until("all that `wrenn up` had started has ended with it", RECOVERY, async || {
+        let left = processes_of(installation)?;
+        ensure!(left.is_empty(), "{left:?}");
+        Ok(Some(()))
+    })
+    .await?;
+    ensure!(machines(&data)? == before, "the capsule ended, too");
+
+    let took = installation.start().await?;
+    ensure!(took < SECOND_START, "the next start took {took:?}");
+    capsule.wait_for("running", Duration::from_secs(20)).await?;
+    capsule.shell("true").await?;
+    capsule.delete().await
+}
+
+/// Processes that were started for the data folder, but no machines.
 fn processes_of(installation: &Installation) -> anyhow::Result<Vec<String>> {
     let data = installation.data().canonicalize()?;
     let machines = machines(&data)?;

@@ -77,6 +77,7 @@ fn tests() -> Vec<Trial> {
             "ctrl-c leaves nothing but capsules, and the next start takes them up",
             lifecycle::interrupted,
         ),
+        shared("a killed up takes its processes along, and the next one goes on", lifecycle::up_killed),
         shared("down leaves nothing", lifecycle::down_leaves_nothing),
     ]
 }
