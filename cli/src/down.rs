@@ -16,6 +16,7 @@ use wrenn_agent::leftovers::Leftovers;
 use crate::{
     data::{self, DataFolder, DataLock},
     progress,
+    services::stop_leftover,
     up::AGENT_FOLDER,
 };
 
@@ -42,6 +43,8 @@ impl DownCommand {
         }
         let data = DataFolder::open(&self.data)?;
         let lock = end_up(&data).await?;
+        // Of an `up` that was killed, and whose Postgres is still ending.
+        stop_leftover(&data).await?;
 
         let found = Leftovers::scan(&data.path(AGENT_FOLDER));
         if let Err(errors) = found.clean().await {

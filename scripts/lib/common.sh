@@ -29,10 +29,12 @@ step() {
     mkdir -p "$step_logs"
     log=$(step_log "$name")
     begun=$SECONDS
+    # In a process group of its own, so that with the command all that it started can be ended.
+    set -m
     "$@" >"$log" 2>&1 </dev/null &
     pid=$!
-    # A Ctrl-C reaches the command through the terminal; a TERM only reaches us.
-    trap 'kill "$pid" 2>/dev/null; wait "$pid" 2>/dev/null; exit 130' INT TERM
+    set +m
+    trap 'kill -- "-$pid" 2>/dev/null; wait "$pid" 2>/dev/null; exit 130' INT TERM
     while kill -0 "$pid" 2>/dev/null; do
         local elapsed=$((SECONDS - begun))
         # Most steps of a second start take no time at all.

@@ -30,8 +30,15 @@ install_packages() {
     done
     ((${#missing[@]} == 0)) && return
     say "  missing Debian packages: ${missing[*]}"
-    step "refreshing the package lists" apt-get update -q
+    refresh_package_lists
     step "installing packages" install_quietly "${missing[@]}"
+}
+
+# A list that cannot be fetched matters only if a package is missing for it, which the next step says. On a machine
+# that has just booted Debian's own timer holds the lock for a while.
+refresh_package_lists() {
+    step "refreshing the package lists" apt-get update -q -o Acquire::Retries=3 -o DPkg::Lock::Timeout=300 ||
+        say "  going on with the package lists that are there"
 }
 
 # Installs without starting or enabling a service, and without Debian's own database cluster: Wrenn starts private
@@ -49,7 +56,8 @@ install_quietly() {
     # Runs in the background of `step`, so this trap is its own.
     # shellcheck disable=SC2064
     trap "rm -f '$drop_in' $made_policy" EXIT
-    DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends "$@"
+    DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends \
+        -o DPkg::Lock::Timeout=600 "$@"
     for unit in postgresql redis-server; do
         if [[ " $* " == *" $unit "* ]] && command -v systemctl >/dev/null; then
             systemctl disable -q "$unit" || true

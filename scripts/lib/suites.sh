@@ -109,23 +109,28 @@ suite_dashboard() {
     check "dashboard: unit tests" npm --prefix frontend test
 }
 
+# What a machine boots, once for all suites; a failure is a line of the summary.
+machine_parts_made=
+machine_parts() {
+    [[ $machine_parts_made ]] || check "guest and images" build_machine_parts
+    machine_parts_made=yes
+}
+build_machine_parts() { build_guest && build_images; }
+
 suite_rust() {
     # The agent's tests boot machines of their own.
-    build_guest
-    build_images
+    machine_parts
     SQLX_OFFLINE=true WRENN_GUEST=$guest_binary check "cargo test" cargo test --locked --workspace --no-fail-fast
 }
 
 suite_e2e() {
-    build_guest
-    build_images
+    machine_parts
     SQLX_OFFLINE=true WRENN_E2E=1 WRENN_E2E_FOLDER=$work check "end to end" \
         cargo test --locked -p wrenn-cli --test e2e
 }
 
 suite_browser() {
-    build_guest
-    build_images
+    machine_parts
     check "system for the browser" start_system
     [[ -s $work/system/dev.env ]] || return 0
     set -a

@@ -14,7 +14,7 @@ use std::{
 use anyhow::{Context, bail};
 use tokio::{net::UnixStream, time::sleep};
 
-pub use postgres::newest_programs as newest_postgres;
+pub use postgres::{newest_programs as newest_postgres, stop_leftover};
 
 use crate::{
     data::{self, DataFolder},

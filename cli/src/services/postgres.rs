@@ -35,6 +35,8 @@ use crate::{
 
 const USER: &str = "postgres";
 const DATABASE: &str = "wrenn";
+/// No port is opened; it is a part of the socket's name.
+const PORT: &str = "5432";
 /// Where Postgres sees its folder. Every Debian has this one, and it is empty there.
 const INSIDE: &str = "/mnt";
 const READY_LIMIT: Duration = Duration::from_secs(60);
@@ -59,7 +61,7 @@ pub(super) async fn start(
     if !cluster.exists() {
         make_cluster(&programs, &home, durability)?;
     }
-    stop_leftover(&cluster).await?;
+    stop_leftover(data).await?;
 
     let mut args =
         vec!["-D".to_owned(), format!("{INSIDE}/cluster"), "-k".to_owned(), format!("{INSIDE}/socket")];
@@ -148,7 +150,8 @@ fn make_cluster(programs: &Path, home: &Path, durability: Durability) -> anyhow:
 }
 
 /// Ends a postmaster of this cluster that an earlier `up` could not end, and forgets a stale pid file.
-pub async fn stop_leftover(cluster: &Path) -> anyhow::Result<()> {
+pub async fn stop_leftover(data: &DataFolder) -> anyhow::Result<()> {
+    let cluster = &data.path("postgres").join("cluster");
     let pid_file = cluster.join("postmaster.pid");
     let Ok(content) = fs::read_to_string(&pid_file) else { return Ok(()) };
     let postmaster = content.lines().next().and_then(|line| line.trim().parse::<i32>().ok());

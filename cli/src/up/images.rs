@@ -10,47 +10,30 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use anyhow::Context;
+
 /// What a machine boots; small, and made for one version of the agent.
 const BOOT_FILES: [&str; 3] = ["vmlinux", "initramfs.cpio", "manifest.json"];
-
-/// Why the images cannot be taken.
-#[derive(Debug, thiserror::Error)]
-pub enum InstallError {
-    /// A file or folder could not be read or written.
-    #[error("cannot take the image {}", path.display())]
-    Io {
-        /// Which one.
-        path: PathBuf,
-        /// Why.
-        #[source]
-        source: io::Error,
-    },
-}
 
 /// Makes `target` hold copies of the boot files of `source` and links to its base images.
 ///
 /// What is missing in `source` is left out: whoever needs it says so by name. Each file appears as a whole.
-///
-/// # Errors
-/// See [`InstallError`].
-pub fn install(source: &Path, target: &Path) -> Result<(), InstallError> {
-    let failed = |path: &Path| {
-        let path = path.to_owned();
-        move |source| InstallError::Io { path, source }
-    };
-    fs::create_dir_all(target).map_err(failed(target))?;
+pub(super) fn install(source: &Path, target: &Path) -> anyhow::Result<()> {
+    let failed = |path: &Path| format!("cannot take the image {}", path.display());
+    fs::create_dir_all(target).with_context(|| failed(target))?;
     for name in BOOT_FILES {
         let from = source.join(name);
         if from.exists() {
-            replace(&target.join(name), |draft| fs::copy(&from, draft).map(drop)).map_err(failed(&from))?;
+            replace(&target.join(name), |draft| fs::copy(&from, draft).map(drop))
+                .with_context(|| failed(&from))?;
         }
     }
-    for entry in fs::read_dir(source).map_err(failed(source))? {
-        let from = entry.map_err(failed(source))?.path();
+    for entry in fs::read_dir(source).with_context(|| failed(source))? {
+        let from = entry.with_context(|| failed(source))?.path();
         if from.extension().is_some_and(|extension| extension == "ext4")
             && let Some(name) = from.file_name()
         {
-            replace(&target.join(name), |draft| symlink(&from, draft)).map_err(failed(&from))?;
+            replace(&target.join(name), |draft| symlink(&from, draft)).with_context(|| failed(&from))?;
         }
     }
     Ok(())

@@ -13,6 +13,7 @@
 //! sockets stand under a folder named after the data folder.
 
 pub mod dev_env;
+mod images;
 mod login;
 pub mod ready;
 
