@@ -9,7 +9,7 @@ use std::time::Duration;
 use support::{ControlPlane, PATIENCE, eventually};
 use wrenn_agent::{
     config::ServerAddr,
-    link::LinkState,
+    link::{Credentials, LinkState},
     sim::{SimFault, SimHost, SimIdentity, SimOptions, SimStep},
 };
 use wrenn_proto::{
@@ -154,6 +154,63 @@ async fn a_token_that_ends_soon_is_refreshed_before_attaching() {
     drop(session);
     plane.session().await;
     assert_ne!(before.host_token, host.credentials().unwrap().unwrap().host_token);
+}
+
+#[tokio::test]
+async fn a_host_whose_tokens_are_lost_registers_anew_as_the_same_host() {
+    let mut plane = ControlPlane::start().await;
+    plane.allow_any_registration();
+    let host = sim(&plane).await;
+    let mut session = plane.session().await;
+    let id = SandboxId::new();
+    session.start_machine(id, 1);
+    session.result().await;
+    plane.void_refresh_tokens();
+    plane.expire_host_tokens();
+    drop(session);
+    let session = plane.session().await;
+    assert_eq!(session.hello.host_id, plane.host_id().to_string());
+    assert_eq!((session.hello.inventory.unwrap().machines.len(), plane.registrations()), (1, 2));
+    assert!(host.attached().await);
+}
+
+#[tokio::test]
+async fn a_host_with_machines_does_not_become_another_one() {
+    let mut plane = ControlPlane::start().await;
+    plane.allow_any_registration();
+    let host = sim(&plane).await;
+    let mut session = plane.session().await;
+    let before = host.credentials().unwrap();
+    session.start_machine(SandboxId::new(), 1);
+    session.result().await;
+    plane.change_host_id();
+    plane.void_refresh_tokens();
+    plane.expire_host_tokens();
+    drop(session);
+    let mut state = host.link_state().unwrap();
+    let ended = state.wait_for(|state| matches!(state, LinkState::Ended { .. }));
+    let ended = tokio::time::timeout(PATIENCE, ended).await.unwrap().unwrap().clone();
+    let LinkState::Ended { reason } = ended else { panic!("expected the end") };
+    assert!(reason.contains(&before.as_ref().unwrap().host_id.to_string()), "{reason}");
+    assert_eq!(host.credentials().unwrap(), before);
+}
+
+#[tokio::test]
+async fn a_host_token_serves_until_it_ends_although_it_cannot_be_refreshed() {
+    let mut plane = ControlPlane::start().await;
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs();
+    let old = Credentials {
+        host_id: plane.host_id(),
+        host_token: "host 1".into(),
+        refresh_token: "lost".into(),
+        issued_at: now - 10_000,
+        expires_at: now + 1000,
+    };
+    let identity = SimIdentity::Credentials(old.clone());
+    let host = SimHost::start(plane.address(), identity, SimOptions::default()).await.unwrap();
+    assert!(host.attached().await);
+    plane.session().await;
+    assert_eq!(host.credentials().unwrap(), Some(old));
 }
 
 #[tokio::test]

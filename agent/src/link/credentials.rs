@@ -65,6 +65,17 @@ pub enum CredentialsError {
     /// The control plane answered with something that makes no sense.
     #[error("the control plane's answer makes no sense: {0}")]
     Answer(&'static str),
+    /// The registration token is another host's, and this one has machines, which belong to `expected`.
+    #[error(
+        "the registration token is of {given}, but the machines here belong to {expected}: use a token of that \
+         host, or remove the credentials file to leave them behind"
+    )]
+    OtherHost {
+        /// The host whose machines these are.
+        expected: HostId,
+        /// The host of the token.
+        given: HostId,
+    },
     /// They could not be read or kept.
     #[error("the credentials could not be read or kept")]
     State(#[from] StateError),
@@ -73,7 +84,7 @@ pub enum CredentialsError {
 impl CredentialsError {
     /// Returns true if trying again cannot help.
     pub fn is_final(&self) -> bool {
-        matches!(self, Self::NotRegistered | Self::Refused { .. })
+        matches!(self, Self::NotRegistered | Self::Refused { .. } | Self::OtherHost { .. })
     }
 
     fn of_call(what: &'static str) -> impl FnOnce(tonic::Status) -> Self {
@@ -104,7 +115,12 @@ impl Credentials {
     /// zero if that is now.
     pub fn refresh_in(&self, now: SystemTime) -> Duration {
         let life = Duration::from_secs(self.expires_at.saturating_sub(self.issued_at));
-        Duration::from_secs(self.expires_at.saturating_sub(unix_sec(now))).saturating_sub(life / 3)
+        self.remaining(now).saturating_sub(life / 3)
+    }
+
+    /// Returns how long the host token is valid yet.
+    pub fn remaining(&self, now: SystemTime) -> Duration {
+        Duration::from_secs(self.expires_at.saturating_sub(unix_sec(now)))
     }
 }
 
@@ -146,7 +162,8 @@ impl CredentialsFile {
         write_atomically(&self.path, &text, self.durability)
     }
 
-    /// Registers this host with a one-time token, and keeps what it gets for it.
+    /// Registers this host with a one-time token, and keeps what it gets for it, unless that makes it another host than
+    /// `expected`.
     ///
     /// # Errors
     /// See [`CredentialsError`].
@@ -155,6 +172,7 @@ impl CredentialsFile {
         channel: Channel,
         registration_token: &str,
         capacity: Capacity,
+        expected: Option<HostId>,
     ) -> Result<Credentials, CredentialsError> {
         let mut request = tonic::Request::new(RegisterRequest {
             registration_token: registration_token.to_owned(),
@@ -165,7 +183,13 @@ impl CredentialsFile {
         request.set_timeout(CALL_TIMEOUT);
         let answer = ControlPlaneClient::new(channel).register(request).await;
         let answer = answer.map_err(CredentialsError::of_call("the registration token"))?.into_inner();
-        self.keep(answer)
+        let fresh = Credentials::from_response(answer, SystemTime::now())?;
+        match expected {
+            Some(expected) if expected != fresh.host_id => {
+                Err(CredentialsError::OtherHost { expected, given: fresh.host_id })
+            }
+            _ => self.keep(fresh),
+        }
     }
 
     /// Gets a new host token for the refresh token, and keeps both new ones.
@@ -182,11 +206,14 @@ impl CredentialsFile {
         request.set_timeout(CALL_TIMEOUT);
         let answer = ControlPlaneClient::new(channel).refresh_token(request).await;
         let answer = answer.map_err(CredentialsError::of_call("the refresh token"))?.into_inner();
-        self.keep(answer)
+        let fresh = Credentials::from_response(answer, SystemTime::now())?;
+        if fresh.host_id != old.host_id {
+            return Err(CredentialsError::Answer("another host's credentials"));
+        }
+        self.keep(fresh)
     }
 
-    fn keep(&self, answer: RegisterResponse) -> Result<Credentials, CredentialsError> {
-        let credentials = Credentials::from_response(answer, SystemTime::now())?;
+    fn keep(&self, credentials: Credentials) -> Result<Credentials, CredentialsError> {
         self.save(&credentials)?;
         Ok(credentials)
     }
@@ -216,6 +243,7 @@ mod tests {
         assert_eq!(week.refresh_in(at(1000)), Duration::from_secs(6000));
         assert_eq!(week.refresh_in(at(7001)), Duration::ZERO);
         assert_eq!(week.refresh_in(at(99_999)), Duration::ZERO);
+        assert_eq!(week.remaining(at(7001)), Duration::from_secs(2999));
         assert_eq!(credentials(0).refresh_in(at(1000)), Duration::ZERO);
     }
 

@@ -9,7 +9,9 @@
 //! ```
 //!
 //! The control plane being away changes nothing for the machines. Two things end the link for good: the control
-//! plane says that this host must not come back, or it accepts none of its tokens.
+//! plane says that this host must not come back, or it accepts none of its tokens. A refresh token may be lost (its
+//! answer did not arrive, the disk was full): then the host token serves until it ends, and a registration token,
+//! which an installation may be given at every start, brings the host back as the one it was.
 
 mod credentials;
 mod dial;
@@ -30,6 +32,7 @@ use tokio::{
 };
 use tokio_util::task::TaskTracker;
 use tonic::{Request, Status, transport::Channel};
+use wrenn_proto::ids::HostId;
 use wrenn_supervision::Backoff;
 
 pub use self::{
@@ -218,7 +221,7 @@ async fn attach_once(shared: &LinkShared) -> Attempt {
         SessionEnd::TokenDue => tracing::info!("the host token is due to be refreshed"),
         SessionEnd::Unauthenticated(reason) => {
             tracing::warn!(reason, "the control plane does not accept the host token");
-            match shared.credentials.refresh(link, &credentials).await {
+            match renewed(shared, &link, &credentials).await {
                 Ok(_) => {}
                 Err(error) if error.is_final() => return Attempt::Refused(error.to_string()),
                 Err(error) => {
@@ -231,23 +234,58 @@ async fn attach_once(shared: &LinkShared) -> Attempt {
     if was_attached && begun.elapsed() > STEADY_AFTER { Attempt::Attached } else { Attempt::Failed }
 }
 
-/// Returns credentials that are good for a while: the kept ones, refreshed ones, or those of a registration.
+/// Returns credentials that can be used: the kept ones, renewed if that is due and possible, or those of a
+/// registration.
 async fn valid_credentials(shared: &LinkShared, channel: &Channel) -> Result<Credentials, CredentialsError> {
-    match (shared.credentials.load()?, &shared.registration_token) {
-        (Some(kept), _) if !kept.refresh_in(shared.now()).is_zero() => Ok(kept),
-        (Some(old), _) => {
-            let fresh = shared.credentials.refresh(channel.clone(), &old).await?;
+    let Some(kept) = shared.credentials.load()? else {
+        let Some(token) = &shared.registration_token else { return Err(CredentialsError::NotRegistered) };
+        return registered(shared, channel, token, None).await;
+    };
+    let now = shared.now();
+    if !kept.refresh_in(now).is_zero() {
+        return Ok(kept);
+    }
+    match renewed(shared, channel, &kept).await {
+        Err(error) if !kept.remaining(now).is_zero() => {
+            let causes = causes(&error);
+            tracing::warn!(host_id = %kept.host_id, %error, causes, "going on with the old host token");
+            Ok(kept)
+        }
+        settled => settled,
+    }
+}
+
+/// Exchanges credentials for new ones of the same host: by their refresh token, else by a registration token.
+async fn renewed(
+    shared: &LinkShared,
+    channel: &Channel,
+    old: &Credentials,
+) -> Result<Credentials, CredentialsError> {
+    match (shared.credentials.refresh(channel.clone(), old).await, &shared.registration_token) {
+        (Ok(fresh), _) => {
             tracing::info!(host_id = %fresh.host_id, "host token is refreshed");
             Ok(fresh)
         }
-        (None, Some(token)) => {
-            let capacity = shared.host.backend.capacity();
-            let fresh = shared.credentials.register(channel.clone(), token, capacity).await?;
-            tracing::info!(host_id = %fresh.host_id, "host is registered");
-            Ok(fresh)
+        (Err(error), Some(token)) if error.is_final() => {
+            tracing::warn!(host_id = %old.host_id, %error, "registering anew");
+            // Without machines it does not matter which host this is; a wiped database may have given it a new id.
+            let has_machines = !shared.host.board.reports().is_empty();
+            registered(shared, channel, token, has_machines.then_some(old.host_id)).await
         }
-        (None, None) => Err(CredentialsError::NotRegistered),
+        (Err(error), _) => Err(error),
     }
+}
+
+async fn registered(
+    shared: &LinkShared,
+    channel: &Channel,
+    token: &str,
+    expected: Option<HostId>,
+) -> Result<Credentials, CredentialsError> {
+    let capacity = shared.host.backend.capacity();
+    let fresh = shared.credentials.register(channel.clone(), token, capacity, expected).await?;
+    tracing::info!(host_id = %fresh.host_id, "host is registered");
+    Ok(fresh)
 }
 
 /// Adds the host's proof to a request.

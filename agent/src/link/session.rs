@@ -97,7 +97,7 @@ impl Session<'_> {
         let heartbeat_every = Duration::from_millis(welcome.heartbeat_interval_ms.into());
         let mut heartbeat = interval(heartbeat_every.clamp(HEARTBEAT_MIN, HEARTBEAT_MAX));
         heartbeat.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let token_due = tokio::time::sleep(self.credentials.refresh_in(self.shared.now()).max(HEARTBEAT_MAX));
+        let token_due = tokio::time::sleep(self.next_refresh());
         tokio::pin!(token_due);
 
         loop {
@@ -125,6 +125,14 @@ impl Session<'_> {
             Some(server_frame::Frame::Terminate(terminate)) => Err(SessionEnd::Terminated(terminate)),
             _ => Err(SessionEnd::Lost("the control plane did not begin with a welcome".into())),
         }
+    }
+
+    /// When the host token is to be refreshed; again half-way to its end, if that was due and failed.
+    fn next_refresh(&self) -> Duration {
+        let now = self.shared.now();
+        let due = self.credentials.refresh_in(now);
+        let again = self.credentials.remaining(now) / 2;
+        (if due.is_zero() { again } else { due }).max(HEARTBEAT_MAX)
     }
 
     fn hello(&self) -> AgentHello {

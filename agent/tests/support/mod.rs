@@ -50,7 +50,7 @@ pub async fn eventually(what: &str, condition: impl Fn() -> bool) {
 }
 
 struct State {
-    host_id: HostId,
+    host_id: Mutex<HostId>,
     registrations: AtomicU64,
     any_registration: AtomicBool,
     refuse_attaching: AtomicBool,
@@ -82,7 +82,7 @@ impl ControlPlane {
         let ServerAddr::Unix(path) = &address else { panic!("a test listens on a unix socket") };
         let (sender, sessions) = mpsc::unbounded_channel();
         let state = Arc::new(State {
-            host_id: HostId::new(),
+            host_id: Mutex::new(HostId::new()),
             registrations: AtomicU64::new(0),
             any_registration: AtomicBool::new(false),
             refuse_attaching: AtomicBool::new(false),
@@ -107,7 +107,17 @@ impl ControlPlane {
     }
 
     pub fn host_id(&self) -> HostId {
-        self.state.host_id
+        *self.state.host_id.lock()
+    }
+
+    /// Forgets the host, as if the database had been wiped: whoever registers from now on is another one.
+    pub fn change_host_id(&self) {
+        *self.state.host_id.lock() = HostId::new();
+    }
+
+    /// Forgets the newest refresh token.
+    pub fn void_refresh_tokens(&self) {
+        self.state.issued.fetch_add(1, Ordering::SeqCst);
     }
 
     pub fn registrations(&self) -> u64 {
@@ -269,7 +279,7 @@ impl Service {
     fn hand_out(&self) -> RegisterResponse {
         let number = self.0.issued.fetch_add(1, Ordering::SeqCst) + 1;
         RegisterResponse {
-            host_id: self.0.host_id.to_string(),
+            host_id: self.0.host_id.lock().to_string(),
             host_token: format!("host {number}"),
             refresh_token: format!("refresh {number}"),
             host_token_ttl_sec: self.0.ttl_sec.load(Ordering::SeqCst),
