@@ -113,9 +113,11 @@ pub struct Config {
     pub vmm: VmmChoice,
     /// What guests may reach beside the internet (`WRENN_GUEST_ALLOW`).
     pub egress: Egress,
-    /// Size of a loopback volume that has to be made, in MiB (`WRENN_VOLUME_MB`); sparse.
+    /// Largest size of a loopback volume that has to be made, in MiB (`WRENN_VOLUME_MB`); sparse, and smaller where
+    /// less is free.
     pub volume_mb: u64,
-    /// What must stay free on the volume, in MiB (`WRENN_DISK_RESERVE_MB`); below it no machine is started.
+    /// What must stay free on the volume, in MiB (`WRENN_DISK_RESERVE_MB`); below it no machine is started. A loopback
+    /// volume that has to be made leaves as much to the host.
     pub disk_reserve_mb: u64,
     /// How long a guest may take from the start of its virtual CPUs to its hello (`WRENN_BOOT_TIMEOUT_SEC`).
     pub boot_timeout: Duration,

@@ -1,30 +1,28 @@
 //! What this host has, and what it has left.
 
-use std::{fs, path::Path, thread};
+use std::{fs, thread};
 
-use rustix::fs::statvfs;
 use wrenn_proto::agent::{Capacity, Heartbeat};
 
 /// Bytes in a MiB.
 pub(crate) const MIB: u64 = 1024 * 1024;
 
-/// What the host has in all; what cannot be found out is 0.
-pub(crate) fn capacity(volume: &Path) -> Capacity {
+/// What the host has in all, with a volume for `disk_bytes`; what cannot be found out is 0.
+pub(crate) fn capacity(disk_bytes: u64) -> Capacity {
     let cores = thread::available_parallelism().map_or(0, std::num::NonZero::get);
     Capacity {
         cpu_cores: u32::try_from(cores).unwrap_or(u32::MAX),
         memory_mb: meminfo_mb("MemTotal:"),
-        disk_mb: statvfs(volume).map_or(0, |volume| volume.f_blocks.saturating_mul(volume.f_frsize) / MIB),
+        disk_mb: disk_bytes / MIB,
     }
 }
 
-/// What the host has left; what cannot be found out is 0.
-pub(crate) fn load(volume: &Path) -> Heartbeat {
+/// What the host has left, with room for `disk_bytes` on its volume; what cannot be found out is 0.
+pub(crate) fn load(disk_bytes: u64) -> Heartbeat {
     let loadavg = fs::read_to_string("/proc/loadavg").unwrap_or_default();
     Heartbeat {
         memory_available_mb: meminfo_mb("MemAvailable:"),
-        disk_available_mb: statvfs(volume)
-            .map_or(0, |volume| volume.f_bavail.saturating_mul(volume.f_frsize) / MIB),
+        disk_available_mb: disk_bytes / MIB,
         load_1m: loadavg.split(' ').next().and_then(|load| load.parse().ok()).unwrap_or(0.0),
         machines: 0,
     }
@@ -43,9 +41,10 @@ mod tests {
 
     #[test]
     fn this_host_has_something_and_not_more_left_than_it_has() {
-        let (has, left) = (capacity(Path::new("/")), load(Path::new("/")));
-        assert!(has.cpu_cores > 0 && has.memory_mb > 0 && has.disk_mb > 0);
-        assert!(left.memory_available_mb <= has.memory_mb && left.disk_available_mb <= has.disk_mb);
+        let (has, left) = (capacity(3 * MIB), load(2 * MIB));
+        assert!(has.cpu_cores > 0 && has.memory_mb > 0);
+        assert!(left.memory_available_mb <= has.memory_mb);
+        assert_eq!((has.disk_mb, left.disk_available_mb), (3, 2));
         assert!(left.load_1m >= 0.0);
     }
 }

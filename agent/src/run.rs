@@ -16,7 +16,7 @@ use wrenn_supervision::{Root, Watchdog, WatchdogConfig};
 
 use crate::{
     config::{Config, VmmChoice},
-    disk::{OpenVolumeError, Volume},
+    disk::{OpenVolumeError, Volume, VolumeSize},
     leftovers::{CleanError, Leftovers},
     link::LinkState,
     machines::{
@@ -135,7 +135,11 @@ async fn start(config: &Config, arbiter: &ArbiterHandle, root: &Root) -> Result<
     );
     end_orphans(&data_dir, state.records()).await?;
 
-    let volume = Volume::open_or_create(&data_dir, config.volume_mb.saturating_mul(MIB)).await?;
+    let size = VolumeSize {
+        max_bytes: config.volume_mb.saturating_mul(MIB),
+        reserve_bytes: config.disk_reserve_mb.saturating_mul(MIB),
+    };
+    let volume = Volume::open_or_create(&data_dir, size).await?;
     let qemu = driver(config.vmm, &data_dir).await?;
     let keep = state.records().iter().filter_map(|record| record.resources.slot).collect();
     let pool = SlotPool::start(

@@ -18,7 +18,7 @@ use std::{
 
 use host::{DataDir, claim, eventually, pool, require};
 use wrenn_agent::{
-    disk::Volume,
+    disk::{Volume, VolumeSize},
     net::{GUEST_MAC, Instance, PoolConfig, Slot, SlotNumber, SlotPool, connect_in},
     vmm::{
         AdoptError, BootError, BootSpec, ExitReason, VmProcess, VmRecord, Vmm,
@@ -63,7 +63,10 @@ impl Host {
                 SlotPool::start(instance.clone(), config).await.expect("pool")
             }
         };
-        let volume = Volume::open_or_create(instance.data_dir(), 8 << 30).await.expect("volume");
+        let volume =
+            Volume::open_or_create(instance.data_dir(), VolumeSize { max_bytes: 8 << 30, reserve_bytes: 0 })
+                .await
+                .expect("volume");
         let cgroups = Cgroups::open(&instance.cgroup_name());
         let qemu = Qemu::detect(instance.data_dir()).await.expect("qemu");
         Self { instance, pool, volume, cgroups, qemu }

@@ -7,9 +7,9 @@ mod host;
 use std::{fs, os::unix::fs::MetadataExt};
 
 use host::{DataDir, require, run};
-use wrenn_agent::disk::Volume;
+use wrenn_agent::disk::{Volume, VolumeSize};
 
-const SIZE: u64 = 1 << 30;
+const SIZE: VolumeSize = VolumeSize { max_bytes: 1 << 30, reserve_bytes: 0 };
 
 fn required() {
     require(&["mkfs.xfs", "losetup", "resize2fs", "e2fsck", "mkfs.ext4"]);
@@ -20,12 +20,15 @@ async fn a_volume_is_made_reopened_and_leaves_nothing() {
     required();
     let data = DataDir::new("volume");
     let volume = Volume::open_or_create(&data.0, SIZE).await.expect("make");
-    assert!(volume.free_bytes().expect("free space") > SIZE / 2);
+    let (free, capacity) = (volume.free_bytes().expect("free"), volume.capacity_bytes().expect("capacity"));
+    assert!(SIZE.max_bytes / 2 < free && free < capacity, "{free} of {capacity}");
     let file = volume.path().join("file");
     fs::write(&file, "kept").expect("write");
     if volume.is_loop_mounted() {
         let left = data.leftovers();
         assert!(!left.mounts.is_empty() && left.loops.len() == 1, "{left:?}");
+        assert!(capacity <= SIZE.max_bytes);
+        assert_eq!(fs::metadata(data.0.join("volume.xfs")).expect("file").mode() & 0o777, 0o600);
     }
 
     let again = Volume::open_or_create(&data.0, SIZE).await.expect("open the open one");

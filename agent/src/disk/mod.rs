@@ -17,5 +17,5 @@ pub(crate) use self::volume::{is_loopback, loops_over, unescape_mount};
 pub use self::{
     atomic::{AtomicWriteError, atomic_write},
     image::ImageError,
-    volume::{CloseVolumeError, OpenVolumeError, Volume},
+    volume::{CloseVolumeError, OpenVolumeError, Volume, VolumeSize},
 };

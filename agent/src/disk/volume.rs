@@ -1,9 +1,9 @@
 //! Finding, making and closing the volume.
 
 use std::{
-    fs::{self, File, Permissions},
+    fs::{self, File, OpenOptions, Permissions},
     io::{self, ErrorKind},
-    os::unix::fs::PermissionsExt,
+    os::unix::fs::{OpenOptionsExt, PermissionsExt},
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -31,6 +31,16 @@ pub struct Volume {
     path: PathBuf,
     data_dir: PathBuf,
     loop_mounted: bool,
+}
+
+/// How large a loopback file that has to be made may be.
+#[derive(Debug, Clone, Copy)]
+pub struct VolumeSize {
+    /// It is not larger than this, in bytes.
+    pub max_bytes: u64,
+    /// It leaves this much of what is free now to everybody else, in bytes: a full volume is then an error to its
+    /// guests, before the host's own disk is full.
+    pub reserve_bytes: u64,
 }
 
 /// Why there is no volume.
@@ -65,19 +75,19 @@ fn failed(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> OpenVo
 }
 
 impl Volume {
-    /// Opens the volume of a data folder, or makes it. `size_bytes` is the size of a loopback file that must be
-    /// made (at least 512 MiB are taken); it is sparse, and occupies what is used.
+    /// Opens the volume of a data folder, or makes it. `size` is for a loopback file that must be made; it is
+    /// sparse, and occupies what is used.
     ///
     /// # Errors
-    /// [`OpenVolumeError`]; a second call continues where the first one failed.
-    pub async fn open_or_create(data_dir: &Path, size_bytes: u64) -> Result<Self, OpenVolumeError> {
+    /// [`OpenVolumeError`], also if there is no room for 512 MiB; a second call continues where the first one failed.
+    pub async fn open_or_create(data_dir: &Path, size: VolumeSize) -> Result<Self, OpenVolumeError> {
         let data_dir = data_dir.canonicalize().map_err(failed("resolve", data_dir))?;
         let path = data_dir.join("volume");
         fs::create_dir_all(&path).map_err(failed("make", &path))?;
         let file = data_dir.join(FILE);
         let loop_mounted =
             if file.exists() || !can_clone(&path).map_err(failed("try to clone a file in", &path))? {
-                open_loopback(&path, &file, size_bytes).await?;
+                open_loopback(&path, &file, size).await?;
                 true
             } else {
                 false
@@ -102,13 +112,25 @@ impl Volume {
     /// # Errors
     /// [`ImageError`] if the volume cannot be asked.
     pub fn free_bytes(&self) -> Result<u64, ImageError> {
-        let free = |path: &Path| {
-            let failed =
-                |source| ImageError { action: "ask for the free space of", path: path.to_owned(), source };
-            let stat = statvfs(path).map_err(|error| failed(error.into()))?;
-            Ok(stat.f_bavail.saturating_mul(stat.f_frsize))
-        };
-        Ok(free(&self.path)?.min(free(&self.data_dir)?))
+        Ok(self.ask(&self.path)?.free.min(self.ask(&self.data_dir)?.free))
+    }
+
+    /// Bytes that it can hold in all: its size, but not more than it holds now and what its file system has left.
+    ///
+    /// # Errors
+    /// [`ImageError`] if the volume cannot be asked.
+    pub fn capacity_bytes(&self) -> Result<u64, ImageError> {
+        let volume = self.ask(&self.path)?;
+        let used = volume.total.saturating_sub(volume.free);
+        Ok(volume.total.min(used.saturating_add(self.ask(&self.data_dir)?.free)))
+    }
+
+    fn ask(&self, path: &Path) -> Result<Space, ImageError> {
+        Space::at(path).map_err(|source| ImageError {
+            action: "ask for the free space of",
+            path: path.to_owned(),
+            source,
+        })
     }
 
     /// Unmounts the volume of a data folder and detaches its loop device; its files stay. Idempotent, and needs
@@ -172,12 +194,38 @@ impl Volume {
     }
 }
 
+/// What a file system has, in bytes.
+struct Space {
+    total: u64,
+    free: u64,
+}
+
+impl Space {
+    fn at(path: &Path) -> io::Result<Self> {
+        let stat = statvfs(path)?;
+        let bytes = |blocks: u64| blocks.saturating_mul(stat.f_frsize);
+        Ok(Self { total: bytes(stat.f_blocks), free: bytes(stat.f_bavail) })
+    }
+}
+
+/// Chooses the size of a loopback file on a file system that has `free_bytes` left.
+fn choose_size(size: VolumeSize, free_bytes: u64) -> io::Result<u64> {
+    let VolumeSize { max_bytes, reserve_bytes } = size;
+    let room = free_bytes.saturating_sub(reserve_bytes);
+    if room < MIN_SIZE {
+        let said = format!("{free_bytes} bytes are free, of which {reserve_bytes} are kept in reserve");
+        return Err(io::Error::new(ErrorKind::StorageFull, said));
+    }
+    Ok(max_bytes.clamp(MIN_SIZE, room))
+}
+
 /// Makes the loopback file if there is none, and mounts it if it is not.
-async fn open_loopback(path: &Path, file: &Path, size_bytes: u64) -> Result<(), OpenVolumeError> {
+async fn open_loopback(path: &Path, file: &Path, size: VolumeSize) -> Result<(), OpenVolumeError> {
     if !file.exists() {
-        make_file_system(file, size_bytes.max(MIN_SIZE))
-            .await
-            .map_err(failed("make a file system in", file))?;
+        // The mount point is still a folder of the file system below.
+        let space = Space::at(path).map_err(failed("ask for the free space of", path))?;
+        let size_bytes = choose_size(size, space.free).map_err(failed("find room for", file))?;
+        make_file_system(file, size_bytes).await.map_err(failed("make a file system in", file))?;
     }
     if mounts_at(path).iter().any(|kind| kind == FILE_SYSTEM) {
         return Ok(());
@@ -238,7 +286,8 @@ fn can_clone(folder: &Path) -> io::Result<bool> {
 async fn make_file_system(file: &Path, size_bytes: u64) -> io::Result<()> {
     let unfinished = file.with_extension("xfs.new");
     let make = async {
-        let sparse = File::create(&unfinished)?;
+        let mut options = OpenOptions::new();
+        let sparse = options.write(true).create(true).truncate(true).mode(0o600).open(&unfinished)?;
         sparse.set_len(size_bytes)?;
         let options = ["-q", "-f", "-m", "reflink=1"].map(Path::new);
         tool("mkfs.xfs", options.into_iter().chain([unfinished.as_path()])).await?;
@@ -327,6 +376,17 @@ pub(crate) fn loops_over(path: &Path) -> Vec<PathBuf> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_volume_leaves_the_reserve_free() {
+        const GIB: u64 = 1 << 30;
+        let size = VolumeSize { max_bytes: 64 * GIB, reserve_bytes: GIB };
+        assert_eq!(choose_size(size, 1000 * GIB).expect("size"), 64 * GIB);
+        assert_eq!(choose_size(size, 10 * GIB).expect("size"), 9 * GIB);
+        assert_eq!(choose_size(VolumeSize { max_bytes: 0, ..size }, 10 * GIB).expect("size"), MIN_SIZE);
+        let error = choose_size(size, GIB + MIN_SIZE - 1).expect_err("no room");
+        assert_eq!(error.kind(), ErrorKind::StorageFull);
+    }
 
     #[test]
     fn mount_points_with_blanks_are_read() {

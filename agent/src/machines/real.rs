@@ -125,8 +125,12 @@ impl RealBackend {
         self.runtime_dir.join(id.to_string())
     }
 
-    fn free_mb(&self) -> u64 {
-        self.volume.free_bytes().map_or(0, |bytes| bytes / MIB)
+    /// What can still be written; 0 if that cannot be found out.
+    fn free_bytes(&self) -> u64 {
+        self.volume.free_bytes().unwrap_or_else(|error| {
+            tracing::warn!(%error, causes = super::causes(&error), "free space is unknown");
+            0
+        })
     }
 
     async fn clone_disk(&self, id: SandboxId, spec: &MachineSpec) -> Result<(), BoxError> {
@@ -185,7 +189,7 @@ impl Backend for RealBackend {
                 error => StartError::step("read the image")(error.into()),
             })?;
             // The guest's memory is a file of the volume, too.
-            let (free_mb, reserve_mb) = (self.free_mb(), self.disk_reserve_mb);
+            let (free_mb, reserve_mb) = (self.free_bytes() / MIB, self.disk_reserve_mb);
             if free_mb < reserve_mb.saturating_add(spec.memory_mb.into()) {
                 return Err(StartError::NoSpace { free_mb, reserve_mb });
             }
@@ -354,11 +358,11 @@ impl Backend for RealBackend {
     }
 
     fn capacity(&self) -> wire::Capacity {
-        host_load::capacity(self.volume.path())
+        host_load::capacity(self.volume.capacity_bytes().unwrap_or(0))
     }
 
     fn load(&self) -> wire::Heartbeat {
-        host_load::load(self.volume.path())
+        host_load::load(self.free_bytes())
     }
 }
 
