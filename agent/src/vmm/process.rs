@@ -52,6 +52,10 @@ pub enum ExitReason {
     GuestPanic,
     /// The guest powered itself off or reset itself while no agent was watching.
     GuestStopped,
+    /// The VMM stopped it, as the host's disk failed or is full.
+    DiskFailed,
+    /// The VMM stopped it, as it cannot go on.
+    VmmFailed,
     /// This agent killed it.
     Killed,
     /// The host's memory limit of the machine killed it.
@@ -71,6 +75,8 @@ impl fmt::Display for ExitReason {
             Self::GuestReset => f.write_str("the guest reset itself"),
             Self::GuestStopped => f.write_str("the guest powered off or reset itself"),
             Self::GuestPanic => f.write_str("the guest's kernel panicked"),
+            Self::DiskFailed => f.write_str("the host's disk failed or is full"),
+            Self::VmmFailed => f.write_str("the vmm stopped the machine after an internal error"),
             Self::Killed => f.write_str("killed on request"),
             Self::OutOfMemory => f.write_str("killed by the host: out of memory"),
             Self::Signal(signal) => write!(f, "the vmm was killed by signal {signal}"),

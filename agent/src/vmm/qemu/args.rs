@@ -49,7 +49,9 @@ pub(super) fn command_line(spec: &BootSpec, acceleration: &Acceleration, control
         "file": { "driver": "file", "filename": spec.disk.to_string_lossy(), "discard": "unmap" },
     });
     args.pair("-blockdev", disk.to_string());
-    args.pair("-device", "virtio-blk-device,drive=disk");
+    // A failing or full host disk is an I/O error to the guest, which it can tell its user; by default QEMU would
+    // stop the machine instead.
+    args.pair("-device", "virtio-blk-device,drive=disk,werror=report,rerror=report");
     args.pair("-netdev", format!("tap,id=net,ifname={},script=no,downscript=no,vhost=off", spec.tap));
     args.pair("-device", format!("virtio-net-device,netdev=net,mac={}", spec.mac));
 

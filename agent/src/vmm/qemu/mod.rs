@@ -25,7 +25,6 @@ use std::{
     time::Duration,
 };
 
-use serde_json::json;
 use tokio::task::spawn_blocking;
 
 use self::watch::{Watcher, end_of_process};
@@ -148,7 +147,7 @@ impl Vmm for Qemu {
             .ok_or(AdoptError::Gone { id })?;
         let connect = async {
             let (qmp, events) = Qmp::connect(&record.control_socket, watch::EVENTS, ADOPT_TIMEOUT).await?;
-            let status = qmp.execute("query-status", json!({}), ADOPT_TIMEOUT).await?;
+            let status = watch::status(&qmp, ADOPT_TIMEOUT).await?;
             Ok((qmp, events, status))
         };
         let connected = tokio::select! {
@@ -157,11 +156,7 @@ impl Vmm for Qemu {
             () = wait_for_exit(&pidfd) => return Err(AdoptError::Gone { id }),
         };
         let (qmp, events, status) = connected.map_err(|source| AdoptError::Control { id, source })?;
-        let guest_end = match status["status"].as_str() {
-            Some("shutdown") => Some(ExitReason::GuestStopped),
-            Some("guest-panicked") => Some(ExitReason::GuestPanic),
-            _ => None,
-        };
+        let guest_end = watch::end_told_by(&status);
         // Without its log a machine is as good; only a reason may be missing one day.
         let log = VmmLog::of_process(record.process.pid).ok();
         tracing::info!(sandbox = %id, pid = record.process.pid, "machine adopted");

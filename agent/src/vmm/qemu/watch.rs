@@ -1,24 +1,33 @@
 //! The task that watches one QEMU process: it learns why a guest ended, and confirms that it did.
 //!
-//! QEMU keeps a guest that has ended, stopped (`-action …=pause`). The watcher is told by an event, or finds it
-//! so when it adopts; it reads the console, then kills the process. Whatever happens to the control socket, the
-//! pidfd alone decides when the machine is dead.
+//! QEMU keeps a guest that has ended, stopped (`-action …=pause`), and stops one that it cannot run on. The watcher
+//! is told by an event, or finds it so when it adopts; it reads the console, then kills the process. A machine that
+//! was stopped by a command is not at its end: QEMU's status tells the two apart. Whatever happens to the control
+//! socket, the pidfd alone decides when the machine is dead.
 
-use std::os::fd::{AsFd, OwnedFd};
+use std::{
+    os::fd::{AsFd, OwnedFd},
+    time::Duration,
+};
 
 use rustix::process::{WaitId, WaitIdOptions, waitid};
+use serde_json::json;
 use tokio::sync::mpsc;
 
 use super::console::ConsoleTail;
 use crate::vmm::{
     ExitReason, VmExit, VmOwner, VmRecord,
     process::{ConsoleQuestion, send_kill},
-    qmp::{Qmp, QmpEvent},
+    qmp::{Qmp, QmpError, QmpEvent},
     spawn::VmmLog,
 };
 
 /// Events that a watcher must not miss. All others are dropped early, as a guest can cause some of them at will.
-pub(super) const EVENTS: &[&str] = &["SHUTDOWN", "GUEST_PANICKED"];
+pub(super) const EVENTS: &[&str] = &["SHUTDOWN", "GUEST_PANICKED", STOPPED];
+/// The event of a machine whose virtual CPUs do not run any more, whatever stopped them.
+const STOPPED: &str = "STOP";
+/// How long QEMU may take to say why it stopped.
+const STATUS_TIMEOUT: Duration = Duration::from_secs(10);
 
 pub(super) struct Watcher {
     pub(super) owner: VmOwner,
@@ -44,8 +53,10 @@ impl Watcher {
                 () = self.owner.process_exit() => break,
                 event = self.events.recv(), if connected => match event {
                     Some(event) => {
-                        self.guest_end.get_or_insert(end_told_by(&event));
-                        self.finish_guest(&mut console).await;
+                        if let Some(end) = self.end_by(&event).await {
+                            self.guest_end.get_or_insert(end);
+                            self.finish_guest(&mut console).await;
+                        }
                     }
                     // Usually the first sign of a dying process; the pidfd follows.
                     None => connected = false,
@@ -64,6 +75,20 @@ impl Watcher {
         let record = self.owner.record();
         tracing::info!(sandbox = %record.id, pid = record.process.pid, reason = %exit.reason, "machine ended");
         self.owner.report_exit(exit);
+    }
+
+    /// How the guest ended, if the event means that it did.
+    async fn end_by(&self, event: &QmpEvent) -> Option<ExitReason> {
+        if event.name != STOPPED {
+            return Some(end_of_event(event));
+        }
+        match status(&self.qmp, STATUS_TIMEOUT).await {
+            Ok(status) => end_told_by(&status),
+            Err(error) => {
+                tracing::warn!(sandbox = %self.owner.record().id, %error, "cannot tell why the machine stopped");
+                None
+            }
+        }
     }
 
     /// Reads the last words of a guest that has ended, and ends its process.
@@ -109,8 +134,25 @@ pub(super) fn end_of_process(record: &VmRecord, pidfd: &OwnedFd) -> ExitReason {
     status.unwrap_or(ExitReason::Unknown)
 }
 
+/// Asks QEMU for its run state, such as `running`.
+pub(super) async fn status(qmp: &Qmp, limit: Duration) -> Result<String, QmpError> {
+    let answer = qmp.execute("query-status", json!({}), limit).await?;
+    Ok(answer["status"].as_str().unwrap_or_default().to_owned())
+}
+
+/// How a guest ended, from QEMU's run state; `None` if it runs, or was stopped by a command and can go on.
+pub(super) fn end_told_by(status: &str) -> Option<ExitReason> {
+    match status {
+        "shutdown" => Some(ExitReason::GuestStopped),
+        "guest-panicked" => Some(ExitReason::GuestPanic),
+        "io-error" => Some(ExitReason::DiskFailed),
+        "internal-error" => Some(ExitReason::VmmFailed),
+        _ => None,
+    }
+}
+
 /// How a guest ended, from the event that says so.
-fn end_told_by(event: &QmpEvent) -> ExitReason {
+fn end_of_event(event: &QmpEvent) -> ExitReason {
     match (event.name.as_str(), event.data["reason"].as_str()) {
         ("GUEST_PANICKED", _) | (_, Some("guest-panic")) => ExitReason::GuestPanic,
         (_, Some("guest-reset")) => ExitReason::GuestReset,
@@ -129,18 +171,74 @@ fn reap(pidfd: &OwnedFd) -> Option<ExitReason> {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
+    use std::process::{Command, Stdio};
+
+    use tokio::{
+        io::{AsyncBufReadExt, AsyncWriteExt, BufReader},
+        net::UnixListener,
+        time::timeout,
+    };
+    use wrenn_proto::ids::SandboxId;
 
     use super::*;
+    use crate::vmm::{ProcessIdentity, VmProcess, VmmKind};
 
     #[test]
     fn events_tell_how_the_guest_ended() {
-        let told = |name: &str, data| end_told_by(&QmpEvent { name: name.into(), data });
+        let told = |name: &str, data| end_of_event(&QmpEvent { name: name.into(), data });
         let shutdown = |reason| told("SHUTDOWN", json!({ "guest": true, "reason": reason }));
         assert_eq!(shutdown("guest-shutdown"), ExitReason::GuestPowerOff);
         assert_eq!(shutdown("guest-reset"), ExitReason::GuestReset);
         assert_eq!(shutdown("guest-panic"), ExitReason::GuestPanic);
         assert_eq!(shutdown("host-signal"), ExitReason::Unknown);
         assert_eq!(told("GUEST_PANICKED", json!(null)), ExitReason::GuestPanic);
+    }
+
+    /// Plays QEMU: stops once with each of `states`, and says so when it is asked.
+    async fn stop_with(listener: UnixListener, states: &'static [&'static str]) {
+        let (stream, _) = listener.accept().await.expect("accept");
+        let (read, mut write) = stream.into_split();
+        let mut lines = BufReader::new(read).lines();
+        let mut states = states.iter();
+        write.write_all(b"{\"QMP\":{}}\n").await.expect("greet");
+        while let Ok(Some(line)) = lines.next_line().await {
+            let command: serde_json::Value = serde_json::from_str(&line).expect("a command");
+            let (answer, stops) = match command["execute"].as_str() {
+                Some("query-status") => (json!({ "status": states.next() }), states.len() > 0),
+                Some("qmp_capabilities") => (json!({}), true),
+                _ => (json!(""), false),
+            };
+            let mut text = json!({ "return": answer, "id": command["id"] }).to_string() + "\n";
+            if stops {
+                text += "{\"event\":\"STOP\"}\n";
+            }
+            write.write_all(text.as_bytes()).await.expect("answer");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_machine_that_qemu_stopped_is_ended_and_one_that_was_paused_is_not() {
+        let folder = tempfile::tempdir().expect("temporary folder");
+        let control_socket = folder.path().join("qmp");
+        let listener = UnixListener::bind(&control_socket).expect("bind");
+        tokio::spawn(stop_with(listener, &["paused", "running", "io-error"]));
+        let (qmp, events) =
+            Qmp::connect(&control_socket, EVENTS, Duration::from_secs(5)).await.expect("connect");
+
+        let mut child = Command::new("cat").stdin(Stdio::piped()).spawn().expect("cat");
+        let (process, pidfd) = ProcessIdentity::of_child(&child).expect("pidfd");
+        let record = VmRecord {
+            id: SandboxId::new(),
+            vmm: VmmKind::Qemu,
+            vmm_version: String::new(),
+            process,
+            control_socket,
+            cgroup: None,
+        };
+        let (vm, owner, questions) = VmProcess::new(record, Some(pidfd));
+        tokio::spawn(Watcher { owner, questions, qmp, events, log: None, guest_end: None }.run());
+        let exit = timeout(Duration::from_secs(20), vm.exited()).await;
+        let _ = child.kill().and_then(|()| child.wait());
+        assert_eq!(exit.expect("an end").reason, ExitReason::DiskFailed);
     }
 }
