@@ -31,6 +31,7 @@ pub struct ServerCommand {
 impl ServerCommand {
     /// Serves until SIGINT or SIGTERM. Must run on an actix system.
     pub async fn run(self) -> anyhow::Result<()> {
+        wrenn_agent::raise_open_files_limit();
         let mut end = EndSignal::listen()?;
         let config = ServerConfig {
             database_url: self.database_url,

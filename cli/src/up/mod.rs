@@ -208,9 +208,11 @@ fn base_url(http_addr: &str, port: u16) -> String {
 fn say_what_stays(data: &DataFolder) {
     let machines = Leftovers::scan(&data.path(AGENT_FOLDER)).processes.len();
     if machines > 0 {
+        let program = env::current_exe().unwrap_or_else(|_| "wrenn".into());
         progress::note(format_args!(
-            "{machines} capsule(s) keep running and are taken up again at the next start. To remove them: \
-             WRENN_DATA={} wrenn down",
+            "{machines} capsule(s) keep running and are taken up again at the next start. To remove them:\n  \
+             {} down --data {}",
+            program.display(),
             data.root().display()
         ));
     }

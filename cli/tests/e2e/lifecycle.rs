@@ -63,7 +63,8 @@ pub(crate) async fn interrupted(installation: &Installation) -> anyhow::Result<(
     let env = installation.env()?;
 
     let output = installation.stop(Signal::SIGINT).await?;
-    ensure!(output.contains("keep running") && output.contains("wrenn down"), "{output}");
+    let surviving = format!("{} capsule(s) keep running", before.len());
+    ensure!(output.contains(&surviving) && output.contains("wrenn down --data"), "{output}");
     ensure!(machines(&data)? == before, "capsules did not survive");
     for name in ["up", "server", "agent", "postgres", "redis"] {
         ensure!(installation.pid(name).is_err(), "{name} still has a pid file");
