@@ -60,7 +60,7 @@ async fn a_row_is_read_as_it_was_written(pool: PgPool) {
     assert_eq!((row.envs["A"].as_str(), row.metadata["owner"].as_str()), ("b", "me"));
     assert_eq!(store.sandbox_fetch(row.team_id, row.id).await.unwrap().as_ref(), Some(&row));
     assert_eq!(store.sandbox_fetch(TeamId::new(), row.id).await.unwrap(), None);
-    assert_eq!(store.sandbox_list(row.team_id).await.unwrap(), [row.clone()]);
+    assert_eq!(store.sandbox_list(row.team_id).await.unwrap(), std::slice::from_ref(&row));
     assert_eq!(store.sandboxes_in_flight().await.unwrap(), [row.id]);
     store.sandbox_touch(row.id).await.unwrap();
     assert!(store.sandbox_load(row.id).await.unwrap().unwrap().last_active_at.is_some());

@@ -24,7 +24,7 @@
 //! | a second agent attaches | the first is told to go; the second takes over |
 //! | the agent does not read | the stream is cut; everything is sent again when it is back |
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use actix::{
     Actor, ActorContext, ActorFutureExt, AsyncContext, AtomicResponse, Context, Handler, Supervised,
@@ -37,16 +37,15 @@ use wrenn_proto::{
     ids::{HostId, SandboxId},
 };
 use wrenn_store::{
-    Store, StoreError,
     hosts::{Host, HostCapacity, HostStatus},
-    lifecycle::{End, Generation},
+    lifecycle::Generation,
     sandboxes::Sandbox,
 };
 use wrenn_supervision::SupervisedContext;
 
 use super::{
     board::{AgentInfo, HostLoad, HostView},
-    inventory::{self, Baseline, Comparison, Entry},
+    inventory::{self, Baseline, Found, Unwanted, look_up},
     link::{AgentLink, Link, LinkNumber},
     messages::{Attach, Detach, FromAgent, HostAway, InjectPanic, OpenTunnel, Retire, SendCommand},
 };
@@ -257,42 +256,6 @@ impl HostConnection {
     }
 }
 
-/// What an inventory says, once compared with the database.
-struct Found {
-    tell: Vec<(SandboxId, Input)>,
-    unwanted: Vec<Unwanted>,
-}
-
-/// A machine that must go, and the generation with which it will.
-struct Unwanted {
-    sandbox: SandboxId,
-    generation: Generation,
-}
-
-/// Compares an inventory with the host's rows, and asks again for every machine that has none. Without a
-/// baseline the rows themselves are it.
-async fn look_up(
-    store: &Store,
-    host: HostId,
-    entries: BTreeMap<SandboxId, Entry>,
-    baseline: Option<Baseline>,
-) -> Result<Found, StoreError> {
-    let rows = store.sandboxes_of_host(host).await?;
-    let baseline = baseline.unwrap_or_else(|| inventory::baseline(&rows));
-    let Comparison { tell, unknown } = inventory::compare(&rows, entries, &baseline);
-    let mut unwanted = Vec::new();
-    for (sandbox, accepted) in unknown {
-        let generation = match store.sandbox_load(sandbox).await? {
-            Some(row) if row.host_id == host && row.lifecycle.end != End::Reached => continue,
-            // Its row is settled for ever, or another host's, so no other command of that generation is made.
-            Some(row) if row.lifecycle.end == End::Reached => row.lifecycle.generation.max(accepted).next(),
-            Some(_) | None => accepted.next(),
-        };
-        unwanted.push(Unwanted { sandbox, generation });
-    }
-    Ok(Found { tell, unwanted })
-}
-
 fn capacity(wire: Option<&agent::Capacity>) -> HostCapacity {
     wire.map_or_else(HostCapacity::default, |wire| HostCapacity {
         cpu_cores: wire.cpu_cores,
@@ -312,7 +275,8 @@ impl Actor for HostConnection {
             (host, rows)
         };
         ctx.wait(read.into_actor(self).map(|(host, rows), actor, ctx| actor.loaded(host, &rows, ctx)));
-        let period = (self.shared.config.silent_after / 6).max(Duration::from_millis(10));
+        let shortest = self.shared.config.silent_after.min(self.shared.config.unreachable_after);
+        let period = (shortest / 6).max(Duration::from_millis(10));
         ctx.run_interval(period, Self::tick);
     }
 }

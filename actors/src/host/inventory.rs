@@ -2,8 +2,15 @@
 
 use std::collections::BTreeMap;
 
-use wrenn_proto::{agent, ids::SandboxId};
-use wrenn_store::{lifecycle::Generation, sandboxes::Sandbox};
+use wrenn_proto::{
+    agent,
+    ids::{HostId, SandboxId},
+};
+use wrenn_store::{
+    Store, StoreError,
+    lifecycle::{End, Generation},
+    sandboxes::Sandbox,
+};
 
 use crate::sandbox::state::{Activity, Input, Machine};
 
@@ -19,11 +26,11 @@ pub(crate) struct Entry {
 
 /// What follows from a comparison.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub(crate) struct Comparison {
+struct Comparison {
     /// What the sandboxes' actors are to be told, in this order.
-    pub(crate) tell: Vec<(SandboxId, Input)>,
+    tell: Vec<(SandboxId, Input)>,
     /// Machines without a row on this host, and the highest generation that they have accepted.
-    pub(crate) unknown: Vec<(SandboxId, Generation)>,
+    unknown: Vec<(SandboxId, Generation)>,
 }
 
 /// Reads the wire's inventory; entries that make no sense are left out, and logged.
@@ -55,11 +62,7 @@ pub(crate) fn baseline(rows: &[Sandbox]) -> Baseline {
 }
 
 /// Compares an inventory with the host's sandboxes that are not gone, read after it was taken.
-pub(crate) fn compare(
-    rows: &[Sandbox],
-    mut entries: BTreeMap<SandboxId, Entry>,
-    baseline: &Baseline,
-) -> Comparison {
+fn compare(rows: &[Sandbox], mut entries: BTreeMap<SandboxId, Entry>, baseline: &Baseline) -> Comparison {
     let mut comparison = Comparison::default();
     for row in rows {
         let generation = row.lifecycle.generation;
@@ -82,4 +85,42 @@ pub(crate) fn compare(
     }
     comparison.unknown = entries.into_iter().map(|(id, entry)| (id, entry.generation)).collect();
     comparison
+}
+
+/// What an inventory says, once compared with the database.
+pub(crate) struct Found {
+    /// What the sandboxes' actors are to be told, in this order.
+    pub(crate) tell: Vec<(SandboxId, Input)>,
+    /// Machines without a living row on this host.
+    pub(crate) unwanted: Vec<Unwanted>,
+}
+
+/// A machine that must go, and the generation with which it will.
+pub(crate) struct Unwanted {
+    pub(crate) sandbox: SandboxId,
+    pub(crate) generation: Generation,
+}
+
+/// Compares an inventory with the host's rows, and asks again for every machine that has none. Without a
+/// baseline the rows themselves are it.
+pub(crate) async fn look_up(
+    store: &Store,
+    host: HostId,
+    entries: BTreeMap<SandboxId, Entry>,
+    baseline: Option<Baseline>,
+) -> Result<Found, StoreError> {
+    let rows = store.sandboxes_of_host(host).await?;
+    let baseline = baseline.unwrap_or_else(|| self::baseline(&rows));
+    let Comparison { tell, unknown } = compare(&rows, entries, &baseline);
+    let mut unwanted = Vec::new();
+    for (sandbox, accepted) in unknown {
+        let generation = match store.sandbox_load(sandbox).await? {
+            Some(row) if row.host_id == host && row.lifecycle.end != End::Reached => continue,
+            // Its row is settled for ever, or another host's, so no other command of that generation is made.
+            Some(row) if row.lifecycle.end == End::Reached => row.lifecycle.generation.max(accepted).next(),
+            Some(_) | None => accepted.next(),
+        };
+        unwanted.push(Unwanted { sandbox, generation });
+    }
+    Ok(Found { tell, unwanted })
 }

@@ -85,19 +85,29 @@ async fn a_removal_from_a_host_that_can_never_come_back_is_done(pool: Pool) {
 }
 
 #[sqlx::test(migrator = "wrenn_store::MIGRATIONS")]
-async fn silence_makes_a_host_unreachable_and_its_sandboxes_missing_until_it_is_back(pool: Pool) {
+async fn a_silent_agent_is_cut_off(pool: Pool) {
     let mut config = config();
     config.silent_after = Duration::from_millis(200);
-    config.unreachable_after = Duration::from_millis(400);
+    let server = Server::start(&pool, config).await;
+    let host = server.host().await;
+    let mut agent = FakeAgent::attach(&server, host, vec![]).await;
+    agent.link.cut().await;
+    assert!(agent.frame().await.is_none());
+    host_status(&server, host, HostStatus::Offline).await;
+    server.stop().await;
+}
+
+#[sqlx::test(migrator = "wrenn_store::MIGRATIONS")]
+async fn a_host_that_stays_away_is_unreachable_and_its_sandboxes_missing_until_it_is_back(pool: Pool) {
+    let mut config = config();
+    config.unreachable_after = Duration::from_millis(300);
     let server = Server::start(&pool, config).await;
     let host = server.host().await;
     let mut agent = FakeAgent::attach(&server, host, vec![]).await;
     let stays = server.running(&mut agent).await;
     let dies = server.running(&mut agent).await;
     let vanishes = server.running(&mut agent).await;
-    // It says nothing more.
-    agent.link.cut().await;
-    assert!(agent.frame().await.is_none());
+    drop(agent);
     host_status(&server, host, HostStatus::Unreachable).await;
     for id in [stays, dies, vanishes] {
         server.row_where(id, |row| row.lifecycle.status == SandboxStatus::Missing).await;
