@@ -18,11 +18,13 @@ pub mod link;
 pub mod machines;
 pub mod net;
 pub mod node;
+mod open_files;
 mod run;
 pub mod sim;
 pub mod vmm;
 
 pub use self::{
     config::Config,
+    open_files::raise_open_files_limit,
     run::{RunError, run},
 };

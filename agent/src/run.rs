@@ -25,6 +25,7 @@ use crate::{
     },
     net::{ClaimError, Instance, PoolConfig, SlotPool, StartPoolError},
     node::{Node, NodeLink, NodeState},
+    open_files::raise_open_files_limit,
     vmm::{
         accel::Acceleration,
         cgroup::Cgroups,
@@ -93,6 +94,7 @@ fn list(errors: &[CleanError]) -> String {
 /// Why it could not start or had to end. The process should then exit with a failure, and be started again
 /// unless it is [`RunError::LinkEnded`].
 pub async fn run(config: Config, shutdown: impl Future<Output = ()>) -> Result<(), RunError> {
+    raise_open_files_limit();
     let arbiter = System::try_current().ok_or(RunError::NoSystem)?.arbiter().clone();
     let (escalation, mut escalated) = watch::channel(None);
     let root = Root::new(move |exited| {
