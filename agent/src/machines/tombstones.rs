@@ -46,6 +46,8 @@ struct Inner {
     file: File,
     /// Lines in the file, counting those that a later one replaced.
     lines: usize,
+    /// The last write failed, so the file may end in half a line, to which nothing must be appended.
+    torn: bool,
     by_id: HashMap<SandboxId, Line>,
 }
 
@@ -66,7 +68,7 @@ impl Tombstones {
         }
         let file = rewrite(&path, &mut by_id, durability, now)?;
         let lines = by_id.len();
-        Ok(Self { path, durability, inner: Mutex::new(Inner { file, lines, by_id }) })
+        Ok(Self { path, durability, inner: Mutex::new(Inner { file, lines, torn: false, by_id }) })
     }
 
     /// Returns the generation under which this machine was destroyed, as far as is remembered.
@@ -89,10 +91,14 @@ impl Tombstones {
         let mut text = serde_json::to_vec(&line)
             .map_err(|source| StateError::Corrupt { path: self.path.clone(), source })?;
         text.push(b'\n');
+        if inner.torn {
+            text.insert(0, b'\n');
+        }
         let written = inner.file.write_all(&text).and_then(|()| match self.durability {
             Durability::Disk => inner.file.sync_data(),
             Durability::Process => Ok(()),
         });
+        inner.torn = written.is_err();
         written.map_err(StateError::io("append to", &self.path))?;
         keep_highest(&mut inner.by_id, line);
         inner.lines += 1;
@@ -172,6 +178,26 @@ mod tests {
         let stones = Tombstones::open(path, Durability::Process, at(100)).unwrap();
         stones.bury(SandboxId::new(), 1, at(100)).unwrap();
         assert_eq!(stones.generation(id), Some(9));
+    }
+
+    #[test]
+    fn a_line_after_a_failed_write_stands_by_itself() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("tombstones");
+        let stones = Tombstones::open(path.clone(), Durability::Process, at(100)).unwrap();
+        let id = SandboxId::new();
+        // Half a line is written, then the disk is full.
+        stones.inner.lock().file.write_all(b"{\"id\":\"cl-").unwrap();
+        let full = OpenOptions::new().write(true).open("/dev/full").unwrap();
+        let file = std::mem::replace(&mut stones.inner.lock().file, full);
+        stones.bury(id, 1, at(100)).unwrap_err();
+        assert_eq!(stones.generation(id), None);
+        stones.inner.lock().file = file;
+        stones.bury(id, 1, at(100)).unwrap();
+        stones.bury(id, 2, at(100)).unwrap();
+        drop(stones);
+        let text = fs::read_to_string(&path).unwrap();
+        assert_eq!(text.lines().filter(|line| serde_json::from_str::<Line>(line).is_ok()).count(), 2);
     }
 
     #[test]
