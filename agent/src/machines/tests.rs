@@ -231,6 +231,27 @@ async fn a_running_machine_is_not_started_a_second_time() {
 }
 
 #[actix_rt::test]
+async fn records_that_cannot_be_written_hold_up_neither_outcomes_nor_a_destruction() {
+    let mut agent = Agent::start();
+    let (new, old) = (SandboxId::new(), SandboxId::new());
+    agent.started(old, 1).await;
+    // A folder where the new text of a record is to be written, as good as a full disk.
+    for id in [new, old] {
+        std::fs::create_dir(agent.dir.path().join(format!("machines/{id}.json.new"))).unwrap();
+    }
+    agent.order_start(new, 1);
+    assert_eq!(agent.failure().await, (1, FailureKind::Internal));
+    agent.wait_for_state(new, MachineState::Exited).await;
+    agent.world.crash(old, ExitReason::GuestPanic);
+    assert!(matches!(agent.frame().await, Frame::Event(_)));
+    agent.wait_for_state(old, MachineState::Exited).await;
+    assert_eq!(agent.world.holdings(), Vec::<String>::new());
+    agent.destroyed(new, 2).await;
+    agent.destroyed(old, 2).await;
+    assert_eq!(agent.host.board.reports(), []);
+}
+
+#[actix_rt::test]
 async fn a_failure_at_any_step_undoes_all_of_them() {
     for fault in [SimFault::Fail, SimFault::Panic] {
         for step in TAKING {

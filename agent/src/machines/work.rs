@@ -11,6 +11,10 @@
 //! do. It does not give up either, because what cannot be released must not be forgotten: it tries again, ever
 //! more slowly, and the machine is reported as busy meanwhile.
 //!
+//! A record that cannot be written (the disk is full) holds nothing up for long: a machine that cannot be written
+//! down is not kept running, and the end of one is told all the same. The older record that is found after a crash
+//! leads to the same clean-up.
+//!
 //! Work is never dropped half-way while the process lives: it runs as a task of its own, under the machine's lock,
 //! and outlives even a restart of its actor.
 
@@ -39,7 +43,10 @@ const ENTROPY_BYTES: usize = 256;
 const GREET_PAUSE: Duration = Duration::from_millis(20);
 /// How often a machine is tried to be adopted whose state cannot be found out.
 const ADOPT_TRIES: u32 = 8;
-/// Longest rest between two tries to release something.
+/// How often the record of what came of a machine is tried to be written: for 1.5 s in all.
+const SAVE_TRIES: u32 = 5;
+/// Shortest and longest rest between two tries to release something.
+const RELEASE_PAUSE_MIN: Duration = Duration::from_millis(100);
 const RELEASE_PAUSE_MAX: Duration = Duration::from_secs(30);
 
 /// What all machines of a host work with.
@@ -228,9 +235,29 @@ impl Host {
         }
     }
 
-    /// Writes a record down, however long that takes.
-    async fn save_surely(&self, record: &Record, busy: bool) {
-        persevere(record.id, || self.save(record, busy)).await;
+    /// Writes down what came of a machine, with some patience.
+    async fn save_patiently(&self, record: &Record) -> Result<(), StateError> {
+        let mut pause = RELEASE_PAUSE_MIN;
+        for _ in 1..SAVE_TRIES {
+            match self.save(record, false).await {
+                Err(error) => {
+                    let causes = causes(&error);
+                    tracing::error!(sandbox_id = %record.id, %error, causes, retry_in = ?pause, "record not written");
+                }
+                Ok(()) => return Ok(()),
+            }
+            sleep(pause).await;
+            pause *= 2;
+        }
+        self.save(record, false).await
+    }
+
+    /// Publishes what came of a machine, written down if that is possible.
+    async fn settle(&self, record: &Record) {
+        if let Err(error) = self.save_patiently(record).await {
+            tracing::error!(sandbox_id = %record.id, %error, causes = causes(&error), "settled without its record");
+            self.board.publish(record.id, record.report(false));
+        }
     }
 
     fn tell(&self, record: &Record) {
@@ -252,10 +279,18 @@ impl Host {
             }
             Err(error) => Err(StartError::step("write the record")(error.into())),
         };
-        let error = match started {
+        let settled = match started {
             Ok(running) => {
                 let boot_ms = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX);
-                self.settle_running(&mut record, boot_ms).await;
+                let saved = self.settle_running(&mut record, boot_ms).await;
+                saved
+                    .map(|()| (running, boot_ms))
+                    .map_err(|error| StartError::step("write the record")(error.into()))
+            }
+            Err(error) => Err(error),
+        };
+        let error = match settled {
+            Ok((running, boot_ms)) => {
                 tracing::info!(sandbox_id = %id, generation, boot_ms, "machine is running");
                 return Done { record: Some(record), running: Some(running) };
             }
@@ -275,13 +310,14 @@ impl Host {
         self.release_to_exited(record, Told::Outcome).await
     }
 
-    async fn settle_running(&self, record: &mut Record, boot_ms: u64) {
+    async fn settle_running(&self, record: &mut Record, boot_ms: u64) -> Result<(), StateError> {
         let host_ip = record.resources.slot.map(|slot| self.backend.host_ip(slot)).unwrap_or_default();
         record.phase = Phase::Running;
         record.outcome = Some(Outcome::Started { guest_ip: GUEST_IP.0.to_string(), host_ip, boot_ms });
-        self.save_surely(record, false).await;
+        self.save_patiently(record).await?;
         self.open(record.id);
         self.tell(record);
+        Ok(())
     }
 
     fn open(&self, id: SandboxId) {
@@ -296,7 +332,7 @@ impl Host {
             message: "the machine is running already".into(),
             state: MachineState::Running,
         }));
-        self.save_surely(&record, false).await;
+        self.settle(&record).await;
         self.tell(&record);
         Done { record: Some(record), running }
     }
@@ -410,7 +446,7 @@ impl Host {
         };
         tracing::info!(sandbox_id = %record.id, generation = record.generation, reason, "machine is gone");
         record.phase = Phase::Exited { reason: reason.clone() };
-        self.save_surely(&record, false).await;
+        self.settle(&record).await;
         match told {
             Told::Outcome => self.tell(&record),
             Told::Event => self.tell_exited(&record, reason),
@@ -460,7 +496,7 @@ where
     E: std::error::Error + 'static,
     F: Future<Output = Result<T, E>>,
 {
-    let mut pause = Duration::from_millis(100);
+    let mut pause = RELEASE_PAUSE_MIN;
     loop {
         match attempt().await {
             Ok(value) => return value,
