@@ -65,14 +65,18 @@ impl Leftovers {
     /// files below `Instance::data_dir`, by which their processes are found.
     pub fn scan(data_dir: &Path) -> Self {
         let data_dir = data_dir.canonicalize().unwrap_or_else(|_| data_dir.to_owned());
-        let number = net::number_of(&data_dir);
+        Self::of_installation(net::number_of(&data_dir), &data_dir)
+    }
+
+    fn of_installation(number: Option<u8>, data_dir: &Path) -> Self {
         let mut found = number.map(Self::of_number).unwrap_or_default();
         let namespaces = number.map(namespace_inodes).unwrap_or_default();
-        found.processes = processes(&namespaces, Some(&data_dir));
-        if disk::is_loopback(&data_dir) {
-            found.mounts = mounts_below(&data_dir);
+        found.processes = processes(&namespaces, Some(data_dir));
+        found.loops = disk::loops_over(data_dir);
+        // The loop device of a removed file still knows where that was.
+        if disk::is_loopback(data_dir) || !found.loops.is_empty() {
+            found.mounts = mounts_below(data_dir);
         }
-        found.loops = disk::loops_over(&data_dir);
         found.runtime_dirs.extend(number.map(net::runtime_dir).filter(|folder| folder.exists()));
         found
     }
@@ -173,6 +177,25 @@ impl fmt::Display for Leftovers {
             paths("folder", &self.runtime_dirs),
         ];
         f.write_str(&lines.concat().join("\n"))
+    }
+}
+
+/// Removes everything of installations whose data folder was removed and that have no agent. What cannot be removed is
+/// logged; its number is then not used.
+pub async fn clean_abandoned() {
+    let abandoned = match spawn_blocking(net::abandoned).await {
+        Ok(Ok(abandoned)) => abandoned,
+        Ok(Err(error)) => return tracing::warn!(%error, "cannot look for abandoned installations"),
+        Err(error) => return tracing::error!(%error, "cannot look for abandoned installations"),
+    };
+    for (number, owner) in abandoned.owners.clone() {
+        tracing::warn!(number, data_dir = %owner.display(), "removing what an installation left whose data folder is gone");
+        let found = spawn_blocking(move || Leftovers::of_installation(Some(number), &owner)).await;
+        if let Err(errors) = found.unwrap_or_default().clean().await {
+            for error in errors {
+                tracing::warn!(number, %error, cause = %error.source, "not removed");
+            }
+        }
     }
 }
 

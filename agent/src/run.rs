@@ -17,7 +17,7 @@ use wrenn_supervision::{Root, Watchdog, WatchdogConfig};
 use crate::{
     config::{Config, VmmChoice},
     disk::{OpenVolumeError, Volume, VolumeSize},
-    leftovers::{CleanError, Leftovers},
+    leftovers::{self, CleanError, Leftovers},
     link::LinkState,
     machines::{
         Parts, RealBackend, causes,
@@ -128,6 +128,7 @@ pub async fn run(config: Config, shutdown: impl Future<Output = ()>) -> Result<(
 
 /// Brings everything up, in the order that the module's documentation gives the reasons for.
 async fn start(config: &Config, arbiter: &ArbiterHandle, root: &Root) -> Result<Node, RunError> {
+    leftovers::clean_abandoned().await;
     let instance = Arc::new(Instance::claim(&config.data_dir)?);
     let data_dir = instance.data_dir().to_owned();
     let state = NodeState::open(&data_dir, Durability::Disk)?;

@@ -23,8 +23,9 @@ use std::{
 
 use host::{DataDir, claim, eventually, pool, require, run};
 use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
-use wrenn_agent::net::{
-    AdoptSlotError, Cidr, ClaimError, Egress, Instance, PoolConfig, Slot, SlotPool, connect_in,
+use wrenn_agent::{
+    leftovers::clean_abandoned,
+    net::{AdoptSlotError, Cidr, ClaimError, Egress, Instance, PoolConfig, Slot, SlotPool, connect_in},
 };
 use wrenn_proto::GUEST_PORT;
 
@@ -263,6 +264,31 @@ async fn everything_of_a_crashed_installation_is_found_and_cleaned() {
         data.leftovers().is_empty()
     })
     .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_an_installation_has_is_removed_when_its_data_folder_was_unless_its_agent_lives() {
+    required();
+    let data = DataDir::new("removed");
+    let instance = claim(&data);
+    let slot = pool(&instance, 0).await.take().await.expect("take");
+    let (netns, runtime_dir) = (slot.netns().to_owned(), instance.runtime_dir().to_owned());
+    let name = netns.file_name().expect("name").to_str().expect("name").to_owned();
+    std::mem::forget(slot);
+    let mut inside = std::process::Command::new("ip");
+    let mut inside = inside.args(["netns", "exec", &name, "sleep", "600"]).spawn().expect("sleep");
+    fs::remove_dir_all(&data.0).expect("remove");
+
+    clean_abandoned().await;
+    assert!(netns.exists() && inside.try_wait().expect("status").is_none(), "the agent lives");
+    drop(instance);
+    // Tasks of the pool may hold the claim for a moment.
+    let cleaned = async || {
+        clean_abandoned().await;
+        !netns.exists() && !runtime_dir.exists()
+    };
+    eventually("all is cleaned", cleaned).await;
+    assert!(inside.wait().expect("status").code().is_none(), "killed");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -5,11 +5,13 @@
 //!   <data>/instance.json     number and addresses, the same again after a reboot if possible
 //!   /run/wrenn/lock          held while somebody claims
 //!   /run/wrenn/3/owner       the data folder that has number 3
+//!   /run/wrenn/3/alive       locked while its agent runs, whatever becomes of the data folder
 //! ```
 //!
 //! The number is in the name of everything the installation has on its host (`wrn3-7`, `wrenn3-7`, `wrenn-3`)
 //! and chooses its addresses, so that installations side by side never meet. A number is free again when its
-//! data folder is gone *and* nothing under that number is left running.
+//! data folder is gone *and* nothing under that number is left running; who starts an agent first removes what
+//! [`abandoned`] finds, as nobody else would.
 
 use std::{
     fs::{self, File, Permissions, TryLockError},
@@ -50,6 +52,16 @@ pub struct Instance {
     data_dir: PathBuf,
     /// Locked; the kernel releases it when the agent ends, however that happens.
     _data_lock: File,
+    /// Locked, too: says that there is an agent, should the data folder be removed under it.
+    _alive: File,
+}
+
+/// Numbers whose data folder was removed and that have no agent; none is claimed as long as this is held.
+#[derive(Debug)]
+pub(crate) struct Abandoned {
+    /// The numbers, and the folders that they belonged to.
+    pub(crate) owners: Vec<(u8, PathBuf)>,
+    _claiming: File,
 }
 
 /// Why no number could be claimed.
@@ -111,13 +123,17 @@ impl Instance {
         // Control sockets are in it: not for the users that VMMs run as.
         fs::set_permissions(&runtime_dir, Permissions::from_mode(0o700))
             .map_err(failed("restrict", &runtime_dir))?;
+        let alive = alive_file(number);
+        let alive = File::create(&alive).map_err(failed("create", &alive))?;
+        // Only a claim within the same moment can have it, for the data folder itself is locked.
+        let _ = alive.try_lock();
         let owner = owner_file(number);
         write(&owner, data_dir.as_os_str().as_encoded_bytes())?;
         let kept = Kept { number, addresses: addresses.to_string() };
         let text =
             serde_json::to_vec_pretty(&kept).map_err(|error| failed("encode", &data_dir)(error.into()))?;
         write(&kept_file(&data_dir), &text)?;
-        Ok(Self { number, addresses, runtime_dir, data_dir, _data_lock: data_lock })
+        Ok(Self { number, addresses, runtime_dir, data_dir, _data_lock: data_lock, _alive: alive })
     }
 
     /// The number, as it appears in the names of interfaces, namespaces and cgroups.
@@ -152,6 +168,28 @@ pub(crate) fn number_of(data_dir: &Path) -> Option<u8> {
     let number = read_kept(&data_dir)?.number;
     // A copied folder carries the number of the original.
     read_owner(number).is_none_or(|owner| owner == data_dir).then_some(number)
+}
+
+/// Finds numbers whose data folder was removed while something was left under them. Blocks while others claim.
+///
+/// # Errors
+/// [`ClaimError::Io`].
+pub(crate) fn abandoned() -> Result<Abandoned, ClaimError> {
+    let claiming = lock_run_dir()?;
+    let is_abandoned = |number: u8, owner: &Path| {
+        let is_gone =
+            matches!(fs::metadata(kept_file(owner)), Err(error) if error.kind() == ErrorKind::NotFound);
+        let has_agent = || {
+            let alive = File::open(alive_file(number));
+            alive.is_ok_and(|alive| matches!(alive.try_lock(), Err(TryLockError::WouldBlock)))
+        };
+        is_gone && !has_agent()
+    };
+    let owners = (0..MAX_INSTANCES)
+        .filter_map(|number| Some((number, read_owner(number)?)))
+        .filter(|(number, owner)| is_abandoned(*number, owner))
+        .collect();
+    Ok(Abandoned { owners, _claiming: claiming })
 }
 
 pub(crate) fn runtime_dir(number: u8) -> PathBuf {
@@ -214,6 +252,10 @@ fn kept_file(data_dir: &Path) -> PathBuf {
 
 fn owner_file(number: u8) -> PathBuf {
     runtime_dir(number).join("owner")
+}
+
+fn alive_file(number: u8) -> PathBuf {
+    runtime_dir(number).join("alive")
 }
 
 fn read_kept(data_dir: &Path) -> Option<Kept> {
@@ -281,6 +323,7 @@ pub(super) mod tests {
             runtime_dir: runtime_dir(number),
             data_dir: folder.path().to_owned(),
             _data_lock: lock_data_dir(folder.path()).expect("lock"),
+            _alive: File::open("/dev/null").expect("open"),
         };
         (folder, instance)
     }

@@ -39,7 +39,7 @@ pub use self::{
     },
 };
 pub(crate) use self::{
-    instance::{cgroup_name, number_of, runtime_dir},
+    instance::{abandoned, cgroup_name, number_of, runtime_dir},
     rules::{interface_prefix, namespace_prefix, table_name},
 };
 
