@@ -45,8 +45,8 @@ const CALL_TIMEOUT: Duration = Duration::from_secs(10);
 const EXEC_TIMEOUT: Duration = Duration::from_secs(30);
 /// Largest answer to a small request, in bytes.
 const ANSWER_MAX_BYTES: usize = 64 * 1024;
-/// Largest piece of output, in bytes.
-const EVENT_MAX_BYTES: usize = 1024 * 1024;
+/// Largest piece of output, in bytes; our guest sends half of that.
+const EVENT_MAX_BYTES: usize = 64 * 1024;
 /// Longest text of a guest's error that is passed on, in characters.
 const ERROR_MAX_CHARS: usize = 300;
 /// What one stream may have under way and unread, in bytes.

@@ -284,6 +284,31 @@ async fn a_tunnel_to_a_machine_that_does_not_run_is_refused() {
 }
 
 #[tokio::test]
+async fn a_machine_has_a_limit_of_open_tunnels_and_the_others_theirs() {
+    let mut plane = ControlPlane::start().await;
+    let host = sim(&plane).await;
+    let mut session = plane.session().await;
+    let (greedy, other) = (SandboxId::new(), SandboxId::new());
+    for id in [greedy, other] {
+        session.start_machine(id, 1);
+        session.result().await;
+    }
+    let mut tunnels = Vec::new();
+    for _ in 0..128 {
+        tunnels.push(plane.open_tunnel(&session, greedy).await);
+    }
+    session.request_tunnel("tun-1", greedy);
+    let Frame::TunnelRefused(refused) = session.frame_but_heartbeats().await else {
+        panic!("expected a refusal")
+    };
+    assert_eq!(refused.error.unwrap().message, "the capsule has too many open streams");
+    plane.open_tunnel(&session, other).await;
+    tunnels.clear();
+    let access = host.board().unwrap().access(greedy).unwrap();
+    eventually("the tunnels are closed", || access.tunnel_permits.available_permits() == 128).await;
+}
+
+#[tokio::test]
 async fn a_tunnel_says_so_when_its_machine_dies_or_its_guest_misbehaves() {
     let mut plane = ControlPlane::start().await;
     let host = sim(&plane).await;

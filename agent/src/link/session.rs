@@ -176,24 +176,28 @@ impl Session<'_> {
     }
 
     fn open_tunnel(&self, open: OpenTunnel) {
+        let tunnel_id = open.tunnel_id.clone();
+        if let Err((kind, message)) = self.try_open_tunnel(open) {
+            let error = TunnelError { kind: kind.into(), message: message.to_owned() };
+            let refused = TunnelRefused { tunnel_id, error: Some(error) };
+            self.shared.host.outbox.publish(Frame::TunnelRefused(refused));
+        }
+    }
+
+    fn try_open_tunnel(&self, open: OpenTunnel) -> Result<(), (TunnelErrorKind, &'static str)> {
         let access = open.sandbox_id.parse().ok().and_then(|id| self.shared.host.board.access(id));
-        let refusal = match access {
-            None => (TunnelErrorKind::NoMachine, "the host has no such running machine"),
-            Some(access) => match self.shared.tunnel_permits.clone().try_acquire_owned() {
-                Ok(permit) => {
-                    let (channel, token) = (self.tunnels.clone(), self.credentials.host_token.clone());
-                    let killed = self.shared.host.killed.clone();
-                    self.shared.tunnels.spawn_local(async move {
-                        killed.run_until_cancelled(tunnel::carry(&channel, &token, open, access)).await;
-                        drop(permit);
-                    });
-                    return;
-                }
-                Err(_) => (TunnelErrorKind::GuestUnreachable, "the host has too many open tunnels"),
-            },
-        };
-        let error = TunnelError { kind: refusal.0.into(), message: refusal.1.to_owned() };
-        let refused = TunnelRefused { tunnel_id: open.tunnel_id, error: Some(error) };
-        self.shared.host.outbox.publish(Frame::TunnelRefused(refused));
+        let access = access.ok_or((TunnelErrorKind::NoMachine, "the host has no such running machine"))?;
+        let too_many = |whose| move |_| (TunnelErrorKind::GuestUnreachable, whose);
+        let of_machine = access.tunnel_permits.clone().try_acquire_owned();
+        let of_machine = of_machine.map_err(too_many("the capsule has too many open streams"))?;
+        let of_host = self.shared.tunnel_permits.clone().try_acquire_owned();
+        let of_host = of_host.map_err(too_many("the host has too many open tunnels"))?;
+        let (channel, token) = (self.tunnels.clone(), self.credentials.host_token.clone());
+        let killed = self.shared.host.killed.clone();
+        self.shared.tunnels.spawn_local(async move {
+            killed.run_until_cancelled(tunnel::carry(&channel, &token, open, access)).await;
+            drop((of_machine, of_host));
+        });
+        Ok(())
     }
 }

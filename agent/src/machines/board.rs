@@ -5,11 +5,15 @@
 use std::{collections::HashMap, fmt, sync::Arc};
 
 use parking_lot::Mutex;
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 use tokio_util::sync::CancellationToken;
 use wrenn_proto::{agent as wire, ids::SandboxId};
 
 use super::backend::Guest;
+
+/// Tunnels that one machine may have open: enough for every terminal and command of its users, and too few to use up
+/// what the host has for all machines.
+pub(super) const TUNNELS_MAX: usize = 128;
 
 /// The way into a running machine.
 #[derive(Clone)]
@@ -18,6 +22,16 @@ pub struct Access {
     pub guest: Arc<dyn Guest>,
     /// Cancelled when the machine is gone, or about to be destroyed.
     pub gone: CancellationToken,
+    /// One for each tunnel that may be opened yet.
+    pub tunnel_permits: Arc<Semaphore>,
+}
+
+impl Access {
+    /// Makes the way to this guest.
+    pub(super) fn new(guest: Arc<dyn Guest>) -> Self {
+        let tunnel_permits = Arc::new(Semaphore::new(TUNNELS_MAX));
+        Self { guest, gone: CancellationToken::new(), tunnel_permits }
+    }
 }
 
 impl fmt::Debug for Access {

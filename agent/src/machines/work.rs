@@ -321,8 +321,7 @@ impl Host {
     }
 
     fn open(&self, id: SandboxId) {
-        let access = Access { guest: self.backend.guest(id), gone: CancellationToken::new() };
-        self.board.open(id, access);
+        self.board.open(id, Access::new(self.backend.guest(id)));
     }
 
     /// Answers a start of a machine that runs already.
