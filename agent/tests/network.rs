@@ -141,9 +141,21 @@ impl World {
         let world = Self { namespace, link, number };
         for address in [world.public(), world.private(), world.metadata()] {
             world.namespace.ip(&format!("address add {address}/32 dev lo"));
-            run("ip", &["route", "add", &format!("{address}/32"), "via", &format!("10.213.{number}.2")]);
         }
+        world.route(&world.private());
+        world.route(&world.metadata());
         world
+    }
+
+    fn route(&self, address: &str) {
+        let gateway = format!("10.213.{}.2", self.number);
+        run("ip", &["route", "add", &format!("{address}/32"), "via", &gateway]);
+    }
+
+    /// Makes the public address one of the internet to the pools that were started before: with a route that these do
+    /// not know yet.
+    fn open_public(&self) {
+        self.route(&self.public());
     }
 
     fn public(&self) -> String {
@@ -299,6 +311,7 @@ async fn guests_reach_the_internet_and_nothing_that_is_near() {
     world.namespace.echo(80).await;
     let instance = claim(&data);
     let pool = pool(&instance, 0).await;
+    world.open_public();
     let (slot, neighbour_slot) = (pool.take().await.expect("take"), pool.take().await.expect("take"));
     let (guest, neighbour) = (guest("guest", &slot), guest("neighbour", &neighbour_slot));
     neighbour.echo(GUEST_PORT).await;
@@ -327,6 +340,9 @@ async fn guests_reach_the_internet_and_nothing_that_is_near() {
     for outer in outer_addresses(&slot) {
         assert!(!world.namespace.reaches(&format!("{outer}:{GUEST_PORT}")).await, "{outer} from outside");
     }
+    // Once the pool knows of a route of its own to there, it is not the internet any more.
+    pool.renew_rules().await.expect("renew");
+    assert!(!guest.reaches(&format!("{}:80", world.public())).await, "behind a route of its own");
     for slot in [slot, neighbour_slot] {
         pool.release(slot).await.expect("release");
     }
@@ -362,6 +378,7 @@ async fn a_guest_cannot_send_from_another_address() {
     let world = World::new(13);
     let instance = claim(&data);
     let pool = pool(&instance, 0).await;
+    world.open_public();
     let slot = pool.take().await.expect("take");
     let guest = guest("spoofer", &slot);
     guest.ip("address add 203.0.113.99/32 dev lo");
@@ -392,6 +409,7 @@ async fn a_guest_cannot_fill_the_table_of_connections() {
     let world = World::new(14);
     let instance = claim(&data);
     let pool = pool(&instance, 0).await;
+    world.open_public();
     let slot = pool.take().await.expect("take");
     let guest = guest("flooder", &slot);
     let target: std::net::IpAddr = world.public().parse().expect("address");
@@ -446,6 +464,18 @@ async fn a_guest_resolves_names_through_its_gateway() {
         assert_eq!(answer[..2], [0xab, 0xcd], "the answer of this query");
         assert_ne!(answer[2] & 0x80, 0, "an answer");
     }
+
+    inside(&guest.path(), || {
+        let socket = UdpSocket::bind("172.30.0.2:0").expect("bind");
+        for _ in 0..5000 {
+            socket.send_to(b"too short", "172.30.0.1:53").expect("send");
+        }
+    })
+    .await;
+    let snmp = inside(slot.netns(), || fs::read_to_string("/proc/thread-self/net/snmp").expect("snmp")).await;
+    let received: Vec<&str> = snmp.lines().filter_map(|line| line.strip_prefix("Udp: ")).collect();
+    let received: u32 = received[1].split(' ').next().expect("datagrams").parse().expect("a number");
+    assert!((300..2500).contains(&received), "{received} of 5000 questions were heard");
     pool.release(slot).await.expect("release");
     pool.teardown().await.expect("teardown");
     data.assert_clean();

@@ -1,8 +1,9 @@
 //! Where guests may connect to: the internet, and nothing that is near.
 //!
 //! Refused, always: the host itself, other capsules, link-local addresses (clouds serve credentials there).
-//! Refused unless allowed by [`Egress::allow`]: every private and special range, and the networks the host is
-//! directly connected to, whatever their addresses, since those are its operator's.
+//! Refused unless allowed by [`Egress::allow`]: every private and special range, and the networks that the host is
+//! directly connected to or reaches by a way other than its default route (a static route, a VPN), whatever their
+//! addresses, since those are its operator's.
 
 use std::{fmt, net::Ipv4Addr, str::FromStr};
 
@@ -86,9 +87,15 @@ const fn cidr(a: u8, b: u8, c: u8, d: u8, prefix: u8) -> Cidr {
     }
 }
 
-/// Never reachable: this host, link-local, multicast and reserved addresses.
-pub(super) const NEVER: &[Cidr] =
-    &[cidr(0, 0, 0, 0, 8), cidr(127, 0, 0, 0, 8), cidr(169, 254, 0, 0, 16), cidr(224, 0, 0, 0, 3)];
+/// Never reachable: this host, link-local, multicast and reserved addresses, and the one public address under which a
+/// cloud (Azure) serves its machines like others do link-locally.
+pub(super) const NEVER: &[Cidr] = &[
+    cidr(0, 0, 0, 0, 8),
+    cidr(127, 0, 0, 0, 8),
+    cidr(168, 63, 129, 16, 32),
+    cidr(169, 254, 0, 0, 16),
+    cidr(224, 0, 0, 0, 3),
+];
 
 /// Private by their address: refused unless allowed.
 pub(super) const PRIVATE: &[Cidr] = &[
@@ -107,6 +114,8 @@ pub(super) struct HostNetworks {
     pub(super) connected: Vec<Cidr>,
     /// All destinations of its routing tables except the default route, without ours.
     pub(super) routed: Vec<Cidr>,
+    /// Those of them that are not reached the way of a default route.
+    pub(super) near: Vec<Cidr>,
 }
 
 impl HostNetworks {
@@ -132,6 +141,8 @@ impl HostNetworks {
             dst: String,
             #[serde(default)]
             dev: String,
+            #[serde(default)]
+            gateway: String,
         }
 
         let links: Vec<Link> = serde_json::from_slice(addresses)?;
@@ -143,12 +154,16 @@ impl HostNetworks {
             .filter_map(|address| Cidr::new(address.local.parse().ok()?, address.prefixlen))
             .collect();
         // `default` and IPv6 destinations do not parse, and are not wanted.
-        let routed = routes
-            .iter()
-            .filter(|route| !is_ours(&route.dev))
-            .filter_map(|route| route.dst.parse().ok())
-            .collect();
-        Ok(Self { connected, routed })
+        let others: Vec<&Route> = routes.iter().filter(|route| !is_ours(&route.dev)).collect();
+        let is_default_way = |route: &Route| {
+            let mut defaults = others.iter().filter(|other| other.dst == "default");
+            !route.gateway.is_empty()
+                && defaults.any(|other| (&other.gateway, &other.dev) == (&route.gateway, &route.dev))
+        };
+        let routed = others.iter().filter_map(|route| route.dst.parse().ok()).collect();
+        let near = others.iter().filter(|route| !is_default_way(route));
+        let near = near.filter_map(|route| route.dst.parse().ok()).collect();
+        Ok(Self { connected, routed, near })
     }
 
     /// Whether a network of ours would take an address from somebody.
@@ -166,8 +181,8 @@ fn is_ours(interface: &str) -> bool {
 
 /// Destinations refused to guests unless allowed, without those that others contain.
 pub(super) fn refused_unless_allowed(host: &HostNetworks) -> Vec<Cidr> {
-    let connected = host.connected.iter().filter(|network| network.is_specific());
-    without_contained(PRIVATE.iter().chain(connected).copied().collect())
+    let of_operator = host.connected.iter().chain(&host.near).filter(|network| network.is_specific());
+    without_contained(PRIVATE.iter().chain(of_operator).copied().collect())
 }
 
 /// Sorts networks and drops those that another one contains; a firewall's set takes no overlaps.
@@ -207,6 +222,21 @@ mod tests {
     }
 
     #[test]
+    fn what_is_reached_by_a_way_of_its_own_is_the_operators() {
+        let routes = br#"[{"dst":"default","gateway":"192.0.2.1","dev":"eth0"},{"dst":"198.51.100.0/24","dev":"wg0"},
+            {"dst":"203.0.113.0/24","gateway":"192.0.2.9","dev":"eth0"},{"type":"blackhole","dst":"9.0.0.0/8"},
+            {"dst":"8.8.8.8","gateway":"192.0.2.1","dev":"eth0"},{"dst":"0.0.0.0/1","dev":"wg0"}]"#;
+        let host = HostNetworks::parse(b"[]", routes).expect("networks");
+        let refused = refused_unless_allowed(&host);
+        for network in ["198.51.100.0/24", "203.0.113.0/24", "9.0.0.0/8"] {
+            assert!(refused.contains(&parse(network)), "{network} is refused");
+        }
+        for network in ["8.8.8.8/32", "0.0.0.0/1"] {
+            assert!(!refused.contains(&parse(network)), "{network} is a part of the world");
+        }
+    }
+
+    #[test]
     fn the_hosts_own_networks_are_found_and_ours_are_not() {
         let addresses = br#"[{"ifname":"lo","addr_info":[{"local":"127.0.0.1","prefixlen":8},{"local":"::1","prefixlen":128}]},
             {"ifname":"eth0","addr_info":[{"local":"203.0.113.7","prefixlen":24}]},
@@ -219,7 +249,7 @@ mod tests {
         assert!(host.overlap(&parse("10.8.4.0/24")));
         assert!(!host.overlap(&parse("198.18.0.0/21")));
         let halves =
-            HostNetworks { connected: vec![], routed: vec![parse("0.0.0.0/1"), parse("128.0.0.0/1")] };
+            HostNetworks { routed: vec![parse("0.0.0.0/1"), parse("128.0.0.0/1")], ..Default::default() };
         assert!(
             !halves.overlap(&parse("198.18.0.0/21")),
             "a default route in two halves is nobody's network"

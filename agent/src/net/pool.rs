@@ -20,6 +20,7 @@ use std::{
     net::Ipv4Addr,
     path::{Path, PathBuf},
     sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
+    time::Duration,
 };
 
 use tokio::{
@@ -29,13 +30,16 @@ use tokio::{
 
 use super::{
     Egress, FIRST_UID, Instance, Slot, SlotNumber,
-    egress::HostNetworks,
+    egress::{HostNetworks, refused_unless_allowed},
     instance::{MAX_SLOTS, host_networks},
     namespace::{inside, path_of, run},
     resolver::Resolver,
     rules::{self, Plan},
 };
 use crate::leftovers;
+
+/// How often the host's networks are compared with those that the firewall knows.
+const NETWORKS_INTERVAL: Duration = Duration::from_secs(30);
 
 /// How a pool works.
 #[derive(Debug, Clone)]
@@ -128,7 +132,8 @@ struct Shared {
     instance: Arc<Instance>,
     ahead: usize,
     egress: Egress,
-    host: HostNetworks,
+    /// Networks of the host, as its rules know them.
+    host: Mutex<HostNetworks>,
     state: Mutex<State>,
     /// Signalled whenever a batch has been made, or has failed.
     made: Notify,
@@ -192,12 +197,22 @@ impl SlotPool {
             instance,
             ahead,
             egress,
-            host,
+            host: Mutex::new(host),
             state: Mutex::new(state),
             made: Notify::new(),
         }));
         pool.refill();
+        tokio::spawn(follow_networks(Arc::downgrade(&pool.0)));
         Ok(pool)
+    }
+
+    /// Brings the host's rules up to date if its networks have changed; that happens by itself, too, after a while.
+    /// Slots that exist already refuse new networks less politely than others: without an answer.
+    ///
+    /// # Errors
+    /// If the host's networks cannot be asked for, or its rules not replaced.
+    pub async fn renew_rules(&self) -> io::Result<()> {
+        self.0.renew_rules().await
     }
 
     /// Takes a slot that nobody uses: one made ahead, else one made now.
@@ -375,6 +390,22 @@ impl Shared {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    fn host(&self) -> HostNetworks {
+        self.host.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    async fn renew_rules(&self) -> io::Result<()> {
+        let now = blocking(host_networks).await?;
+        if refused_unless_allowed(&now) == refused_unless_allowed(&self.host()) {
+            return Ok(());
+        }
+        tracing::info!("networks of this host have changed, replacing its rules");
+        let text = rules::host_rules(&self.instance, &self.egress, &now);
+        blocking(move || run("nft", &["-f", "-"], &text)).await?;
+        *self.host.lock().unwrap_or_else(PoisonError::into_inner) = now;
+        Ok(())
+    }
+
     fn slot(self: &Arc<Self>, number: SlotNumber, netns: PathBuf, resolver: Resolver) -> Slot {
         let uid = FIRST_UID + u32::from(self.instance.number()) * u32::from(MAX_SLOTS) + u32::from(number.0);
         Slot {
@@ -412,7 +443,7 @@ impl Shared {
         for (&number, plan) in numbers.iter().zip(plans) {
             let netns = path_of(&plan.namespace);
             let (interfaces, firewall) =
-                (rules::create_in_namespace(plan), rules::namespace_rules(&self.egress, &self.host));
+                (rules::create_in_namespace(plan), rules::namespace_rules(&self.egress, &self.host()));
             // The firewall comes before the addresses, so that there is no moment without it.
             let build = move || {
                 disable_ipv6("all")?;
@@ -426,6 +457,17 @@ impl Shared {
             slots.push(self.slot(number, netns, resolver));
         }
         Ok(slots)
+    }
+}
+
+/// Renews the rules for as long as there is a pool that is not torn down.
+async fn follow_networks(pool: Weak<Shared>) {
+    loop {
+        tokio::time::sleep(NETWORKS_INTERVAL).await;
+        let Some(shared) = pool.upgrade().filter(|shared| !shared.state().closed) else { return };
+        if let Err(error) = shared.renew_rules().await {
+            tracing::warn!(%error, "cannot follow the networks of this host");
+        }
     }
 }
 

@@ -9,10 +9,12 @@
 //! flight, connections, sizes and times; what exceeds a bound is dropped, as networks do, and asked again.
 
 use std::{
-    io,
+    fs, io,
     net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener as StdTcpListener, UdpSocket as StdUdpSocket},
+    os::unix::fs::MetadataExt,
+    path::Path,
     path::PathBuf,
-    sync::Arc,
+    sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
 
@@ -27,7 +29,7 @@ use wrenn_proto::{GUEST_GATEWAY, GUEST_IP};
 use super::namespace::inside;
 
 const PORT: u16 = 53;
-/// Where the host's resolvers are configured; read anew for each query, as it changes with the host's network.
+/// Where the host's resolvers are configured; looked at for each query, as it changes with the host's network.
 const CONFIG: &str = "/etc/resolv.conf";
 /// Servers of the configuration that are used, as in the C library.
 const MAX_SERVERS: usize = 3;
@@ -84,7 +86,36 @@ impl Resolver {
 
 /// The resolvers to ask now.
 fn host_servers() -> Vec<SocketAddr> {
-    parse_servers(&std::fs::read_to_string(CONFIG).unwrap_or_default())
+    static HOST: ServersFile = ServersFile::new();
+    HOST.servers(Path::new(CONFIG))
+}
+
+/// Which text a file holds, as far as its metadata tell: modified when (seconds, nanoseconds), inode, length.
+type Version = (i64, i64, u64, u64);
+
+/// The resolvers of a configuration file, read again only when it has changed.
+#[derive(Debug)]
+struct ServersFile(Mutex<Option<(Version, Vec<SocketAddr>)>>);
+
+impl ServersFile {
+    const fn new() -> Self {
+        Self(Mutex::new(None))
+    }
+
+    fn servers(&self, path: &Path) -> Vec<SocketAddr> {
+        // What is under this lock is replaced as a whole.
+        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let Ok(now) = fs::metadata(path) else { return parse_servers("") };
+        let now = (now.mtime(), now.mtime_nsec(), now.ino(), now.len());
+        match &*known {
+            Some((version, servers)) if *version == now => servers.clone(),
+            _ => {
+                let servers = parse_servers(&fs::read_to_string(path).unwrap_or_default());
+                *known = Some((now, servers.clone()));
+                servers
+            }
+        }
+    }
 }
 
 fn parse_servers(config: &str) -> Vec<SocketAddr> {
@@ -243,6 +274,20 @@ mod tests {
                       nameserver 192.0.2.1\nnameserver 192.0.2.2\nNAMESERVER 9.9.9.9\n";
         let servers: Vec<_> = parse_servers(config).iter().map(SocketAddr::to_string).collect();
         assert_eq!(servers, ["10.255.255.53:53", "[2001:db8::1]:53", "192.0.2.1:53"]);
+    }
+
+    #[test]
+    fn a_configuration_that_changes_is_read_again() {
+        let folder = tempfile::tempdir().expect("temporary folder");
+        let path = folder.path().join("resolv.conf");
+        let file = ServersFile::new();
+        assert_eq!(file.servers(&path), parse_servers(""));
+        for text in ["nameserver 192.0.2.1", "nameserver 192.0.2.22", ""] {
+            fs::write(&path, text).expect("write");
+            for _ in 0..2 {
+                assert_eq!(file.servers(&path), parse_servers(text));
+            }
+        }
     }
 
     #[test]

@@ -6,6 +6,7 @@
 //! |---|---|
 //! | a guest sends only from its own address | namespace, first hook |
 //! | a guest reaches of the namespace only the resolver and ping | namespace, input |
+//! | a guest asks the resolver a bounded number of questions | namespace, input |
 //! | refused destinations answer at once | namespace, forward |
 //! | refused destinations are refused, also after somebody's DNAT | host, prerouting and forward |
 //! | the host itself, and other capsules, are unreachable | host, input and forward |
@@ -31,6 +32,11 @@ const VETH: &str = "veth0";
 /// Connections that one guest may have open. Every one takes a place in the host's table of connections, which all
 /// guests and the host share (262,144 places by default).
 const MAX_CONNECTIONS: u32 = 4096;
+
+/// Questions that one guest may ask its resolver in a second, by datagram and by connection, and how many at once: more
+/// than a busy guest needs, and too few to keep the agent from its other work.
+const DNS_RATE: u32 = 200;
+const DNS_BURST: u32 = 400;
 
 /// Names and addresses of one slot.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -116,6 +122,7 @@ pub(super) fn remove<'a>(names: impl IntoIterator<Item = (&'a str, &'a str)>) ->
 pub(super) fn namespace_rules(egress: &Egress, host: &HostNetworks) -> String {
     let guest = GUEST_IP.0;
     let sets = sets(egress, host);
+    let too_fast = format!("limit rate over {DNS_RATE}/second burst {DNS_BURST} packets drop");
     format!(
         "table ip wrenn {{\n\
          {sets}\
@@ -127,6 +134,8 @@ pub(super) fn namespace_rules(egress: &Egress, host: &HostNetworks) -> String {
          \tchain input {{\n\
          \t\ttype filter hook input priority 0; policy drop;\n\
          \t\tiifname lo accept\n\
+         \t\tiifname {TAP} udp dport 53 {too_fast}\n\
+         \t\tiifname {TAP} tcp dport 53 ct state new {too_fast}\n\
          \t\tct state established,related accept\n\
          \t\tiifname {TAP} ip daddr {GUEST_GATEWAY} udp dport 53 accept\n\
          \t\tiifname {TAP} ip daddr {GUEST_GATEWAY} tcp dport 53 accept\n\
@@ -243,7 +252,7 @@ mod tests {
         let at = |needle: &str| text.find(needle).unwrap_or_else(|| panic!("{needle} in {text}"));
         assert!(at("ip daddr @never reject") < at("ip daddr @allowed accept"));
         assert!(at("ip daddr @allowed accept") < at("ip daddr @refused reject"));
-        assert!(text.contains("set never { type ipv4_addr; flags interval; elements = { 0.0.0.0/8, 127.0.0.0/8, 169.254.0.0/16, 224.0.0.0/3 }; }"));
+        assert!(text.contains("set never { type ipv4_addr; flags interval; elements = { 0.0.0.0/8, 127.0.0.0/8, 168.63.129.16/32, 169.254.0.0/16, 224.0.0.0/3 }; }"));
     }
 
     #[test]
