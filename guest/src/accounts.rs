@@ -4,7 +4,12 @@
 //! load plug-ins from the image. They belong to the capsule and may be missing or wrong; a malformed
 //! line is skipped, and an image without the files still has root.
 
-use std::{fs, io, path::PathBuf};
+use std::{
+    io,
+    path::{Path, PathBuf},
+};
+
+use crate::files::read_text;
 
 /// A user of the capsule, with everything a process needs in order to run as that user.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -40,7 +45,8 @@ pub enum LookupError {
     },
 }
 
-/// Looks a user up by name, or by user id where no name fits, in the capsule's files.
+/// Looks a user up by name, or by user id where no name fits, in the capsule's files. May block for as long as their
+/// filesystem does.
 ///
 /// # Errors
 /// [`LookupError::Unknown`] when there is no such user; [`LookupError::Read`] when a file is unreadable.
@@ -51,11 +57,7 @@ pub fn lookup(user: &str) -> Result<Account, LookupError> {
 }
 
 fn read_or_empty(path: &'static str) -> Result<String, LookupError> {
-    match fs::read(path) {
-        Ok(bytes) => Ok(String::from_utf8_lossy(&bytes).into_owned()),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(String::new()),
-        Err(source) => Err(LookupError::Read { path, source }),
-    }
+    read_text(Path::new(path)).map_err(|source| LookupError::Read { path, source })
 }
 
 /// Finds a user in the text of a passwd and a group file.

@@ -7,8 +7,8 @@
 //!                             └── machine: clock, entropy, hostname, freeze, power
 //! ```
 //!
-//! One thread runs everything: the daemon waits nearly always, and the machine around it is small and
-//! slow. `boot` is what only PID 1 may do; all else also runs in an ordinary process, where it is tested.
+//! One thread runs everything but what touches the capsule's own files, on which it could be made to wait: the daemon
+//! waits nearly always, and the machine around it is small and slow. `boot` is what only PID 1 may do; all else also runs in an ordinary process, where it is tested.
 //!
 //! What happens on failure: while booting, one line on the console and the machine goes down, so that the
 //! host sees its VMM exit; later, an error to the caller. A panic aborts, which panics the kernel, which
@@ -18,6 +18,7 @@ pub mod accounts;
 pub mod boot;
 pub mod environment;
 pub mod exec;
+pub mod files;
 pub mod lock;
 pub mod machine;
 pub mod reaper;

@@ -2,7 +2,7 @@
 
 use std::{
     fs::{self, File},
-    io,
+    io::{self, Write},
     net::IpAddr,
     path::Path,
     sync::Arc,
@@ -25,7 +25,7 @@ use tokio::{
     time::{Instant, sleep},
 };
 
-use crate::{lock::Lock, sys};
+use crate::{files::read_text, lock::Lock, sys};
 
 pub use crate::sys::MAX_ENTROPY_BYTES;
 
@@ -117,14 +117,6 @@ fn resolv_conf(nameservers: &[String]) -> Option<String> {
         .collect()
 }
 
-fn read_text(path: &Path) -> io::Result<String> {
-    match fs::read(path) {
-        Ok(bytes) => Ok(String::from_utf8_lossy(&bytes).into_owned()),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(String::new()),
-        Err(error) => Err(error),
-    }
-}
-
 /// Replaces a file unless it already says so. A link is replaced as well: what it leads to belongs to
 /// programs that do not run here.
 fn write_if_changed(path: &Path, text: &str) -> io::Result<()> {
@@ -133,7 +125,9 @@ fn write_if_changed(path: &Path, text: &str) -> io::Result<()> {
         return Ok(());
     }
     let temporary = path.with_extension("wrenn-new");
-    fs::write(&temporary, text)?;
+    // What stands in its place may be a link or a pipe.
+    let _ = fs::remove_file(&temporary);
+    File::create_new(&temporary)?.write_all(text.as_bytes())?;
     fs::rename(&temporary, path)
 }
 

@@ -5,8 +5,9 @@
 //!                                                  └── no ───▶ an orphan, forgotten
 //! ```
 //!
-//! A child is created and registered under the lock that reaping takes, so its status can never be
-//! taken for an orphan's, however quickly it exits.
+//! While a child is being created only registered ones are reaped, so its status can never be taken for an orphan's,
+//! however quickly it exits. No lock is held meanwhile: a child that hangs before it runs its program (its directory
+//! is on a filesystem that hangs) holds up nobody else.
 
 use std::{
     collections::HashMap,
@@ -19,7 +20,7 @@ use std::{
 use nix::unistd::Pid;
 use tokio::{
     signal::unix::{SignalKind, signal},
-    sync::oneshot,
+    sync::{Notify, oneshot},
 };
 
 use crate::{lock::Lock, sys};
@@ -40,7 +41,16 @@ pub enum ReapScope {
 /// Spawns children and delivers their exit status.
 #[derive(Debug, Clone)]
 pub struct Reaper {
-    waiting: Arc<Lock<HashMap<Pid, oneshot::Sender<ExitCode>>>>,
+    children: Arc<Lock<Children>>,
+    /// Signalled when a child was registered, which may have exited before.
+    registered: Arc<Notify>,
+}
+
+#[derive(Debug, Default)]
+struct Children {
+    /// Children that are being created, and not yet registered.
+    spawning: usize,
+    waiting: HashMap<Pid, oneshot::Sender<ExitCode>>,
 }
 
 /// A child that was spawned through a [`Reaper`].
@@ -59,52 +69,59 @@ impl Reaper {
     /// When the handler for SIGCHLD cannot be installed.
     pub fn start(scope: ReapScope) -> io::Result<Self> {
         let mut child_exited = signal(SignalKind::child())?;
-        let reaper = Self { waiting: Arc::default() };
+        let reaper = Self { children: Arc::default(), registered: Arc::default() };
         let task = reaper.clone();
         tokio::spawn(async move {
             loop {
-                match scope {
-                    ReapScope::Everyone => task.reap_everyone(),
-                    ReapScope::Registered => task.reap_registered(),
-                }
-                if child_exited.recv().await.is_none() {
-                    break;
+                task.children.lock().reap(scope);
+                tokio::select! {
+                    signal = child_exited.recv() => if signal.is_none() { break },
+                    () = task.registered.notified() => {}
                 }
             }
         });
         Ok(reaper)
     }
 
-    /// Runs `spawn` and registers the child it returns.
+    /// Runs `spawn` and registers the child it returns. Blocks for as long as `spawn` does.
     ///
     /// # Errors
     /// Whatever `spawn` returns; then nothing is registered.
     pub fn spawn(&self, spawn: impl FnOnce() -> io::Result<Child>) -> io::Result<SpawnedChild> {
-        let mut waiting = self.waiting.lock();
-        let child = spawn()?;
-        let pid = Pid::from_raw(child.id().cast_signed());
-        let (sender, exit) = oneshot::channel();
-        waiting.insert(pid, sender);
-        Ok(SpawnedChild { pid, exit })
+        self.children.lock().spawning += 1;
+        let spawned = spawn();
+        let mut children = self.children.lock();
+        children.spawning -= 1;
+        let registered = spawned.map(|child| {
+            let pid = Pid::from_raw(child.id().cast_signed());
+            let (sender, exit) = oneshot::channel();
+            children.waiting.insert(pid, sender);
+            SpawnedChild { pid, exit }
+        });
+        drop(children);
+        self.registered.notify_one();
+        registered
     }
+}
 
-    fn reap_everyone(&self) {
-        let mut waiting = self.waiting.lock();
-        while let Some((pid, status)) = sys::reap(None) {
-            if let Some(sender) = waiting.remove(&pid) {
-                // The one who waited may have gone.
-                let _ = sender.send(exit_code(status));
+impl Children {
+    fn reap(&mut self, scope: ReapScope) {
+        if scope == ReapScope::Everyone && self.spawning == 0 {
+            while let Some((pid, status)) = sys::reap(None) {
+                self.deliver(pid, status);
+            }
+        } else {
+            let exited: Vec<_> = self.waiting.keys().filter_map(|&pid| sys::reap(Some(pid))).collect();
+            for (pid, status) in exited {
+                self.deliver(pid, status);
             }
         }
     }
 
-    fn reap_registered(&self) {
-        let mut waiting = self.waiting.lock();
-        let exited: Vec<(Pid, ExitStatus)> = waiting.keys().filter_map(|&pid| sys::reap(Some(pid))).collect();
-        for (pid, status) in exited {
-            if let Some(sender) = waiting.remove(&pid) {
-                let _ = sender.send(exit_code(status));
-            }
+    fn deliver(&mut self, pid: Pid, status: ExitStatus) {
+        if let Some(sender) = self.waiting.remove(&pid) {
+            // The one who waited may have gone.
+            let _ = sender.send(exit_code(status));
         }
     }
 }
@@ -140,6 +157,26 @@ mod tests {
     async fn a_failed_spawn_registers_nobody() {
         let reaper = Reaper::start(ReapScope::Registered).unwrap();
         assert!(reaper.spawn(|| Command::new("/nowhere").spawn()).is_err());
-        assert!(reaper.waiting.lock().is_empty());
+        let children = reaper.children.lock();
+        assert!(children.waiting.is_empty() && children.spawning == 0);
+    }
+
+    #[tokio::test]
+    async fn a_child_that_takes_long_to_be_created_holds_up_no_other() {
+        let reaper = Reaper::start(ReapScope::Registered).unwrap();
+        let (go_on, waits) = std::sync::mpsc::channel();
+        let slow = reaper.clone();
+        let slow = tokio::task::spawn_blocking(move || {
+            slow.spawn(|| {
+                let child = Command::new("/bin/true").spawn();
+                waits.recv().unwrap();
+                child
+            })
+        });
+        let quick = reaper.spawn(|| Command::new("/bin/false").spawn()).unwrap();
+        assert_eq!(quick.exit.await.unwrap(), ExitCode(1));
+        go_on.send(()).unwrap();
+        // It has most likely exited long before it was registered.
+        assert_eq!(slow.await.unwrap().unwrap().exit.await.unwrap(), ExitCode(0));
     }
 }

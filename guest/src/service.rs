@@ -66,8 +66,19 @@ impl GuestService {
         served
     }
 
-    fn plan(&self, start: ExecStart) -> Result<Plan, ExecError> {
-        Plan::new(start, &self.defaults.lock(), accounts::lookup)
+    /// Starts a command, on a thread of its own: the capsule's files may be on a filesystem that hangs, and only
+    /// this command is to wait for it.
+    async fn start(
+        &self,
+        start: ExecStart,
+        inputs: impl Stream<Item = ExecInput> + Send + Unpin + 'static,
+    ) -> Result<mpsc::Receiver<ExecEvent>, ExecError> {
+        let (engine, defaults) = (self.engine.clone(), self.defaults.lock().clone());
+        let started = spawn_blocking(move || {
+            let plan = Plan::new(start, &defaults, accounts::lookup)?;
+            engine.run(plan, inputs)
+        });
+        started.await.unwrap_or_else(|panic| Err(ExecError::Start(io::Error::other(panic))))
     }
 }
 
@@ -125,13 +136,13 @@ impl Guest for GuestService {
     ) -> Result<Response<Self::ExecStream>, Status> {
         let mut inputs = request.into_inner();
         let first = inputs.message().await?.and_then(|input| input.input);
-        let plan = match first {
-            Some(Input::Start(start)) => self.plan(start),
-            _ => Err(ExecError::NoStart),
-        };
         // A broken stream ends the inputs; that the caller is gone shows at the other end.
         let inputs = inputs.map_while(Result::ok);
-        let events: Self::ExecStream = match plan.and_then(|plan| self.engine.run(plan, inputs)) {
+        let started = match first {
+            Some(Input::Start(start)) => self.start(start, inputs).await,
+            _ => Err(ExecError::NoStart),
+        };
+        let events: Self::ExecStream = match started {
             Ok(events) => Box::pin(ReceiverStream::new(events).map(Ok)),
             Err(error) => {
                 let failed = ExecEvent { event: Some(Event::Failed(error.into())) };

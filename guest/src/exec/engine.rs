@@ -89,7 +89,8 @@ impl Engine {
         &self.registry
     }
 
-    /// Starts a command and returns its events: `started`, output, and at the end `exited`.
+    /// Starts a command and returns its events: `started`, output, and at the end `exited`. Blocks while the command's
+    /// directory and program are looked up; needs the context of a runtime.
     ///
     /// The events of a background command end after `started`. Dropping the events of any other one kills it.
     ///
@@ -100,10 +101,12 @@ impl Engine {
         plan: Plan,
         inputs: impl Stream<Item = ExecInput> + Send + Unpin + 'static,
     ) -> Result<mpsc::Receiver<ExecEvent>, ExecError> {
-        let taken = self.registry.find(&plan.tag).is_some_and(|process| process.exit_code().is_none());
-        if plan.lifetime == Lifetime::Background && taken {
-            return Err(ExecError::TagTaken(plan.tag));
-        }
+        let _claim = match plan.lifetime {
+            Lifetime::Background if !plan.tag.is_empty() => {
+                Some(self.registry.claim(&plan.tag).ok_or_else(|| ExecError::TagTaken(plan.tag.clone()))?)
+            }
+            _ => None,
+        };
         let started = self.start(&plan)?;
         let pid = started.group.leader;
         let tag = if plan.tag.is_empty() { format!("process-{pid}") } else { plan.tag.clone() };

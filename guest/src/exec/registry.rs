@@ -1,6 +1,9 @@
 //! Background processes, found by their tag.
 
-use std::{collections::VecDeque, sync::Arc};
+use std::{
+    collections::{BTreeSet, VecDeque},
+    sync::Arc,
+};
 
 use nix::unistd::Pid;
 
@@ -46,12 +49,38 @@ impl BackgroundProcess {
 #[derive(Debug, Default)]
 pub struct Registry {
     processes: Lock<VecDeque<Arc<BackgroundProcess>>>,
+    /// Tags of processes that are being started.
+    claimed: Lock<BTreeSet<String>>,
+}
+
+/// The right to start a process with this tag; given up when dropped.
+#[derive(Debug)]
+pub(super) struct TagClaim<'a> {
+    registry: &'a Registry,
+    tag: String,
+}
+
+impl Drop for TagClaim<'_> {
+    fn drop(&mut self) {
+        self.registry.claimed.lock().remove(&self.tag);
+    }
 }
 
 impl Registry {
     /// Finds the newest process with this tag.
     pub fn find(&self, tag: &str) -> Option<Arc<BackgroundProcess>> {
         self.processes.lock().iter().rev().find(|process| process.tag == tag).cloned()
+    }
+
+    /// Claims a tag for a process to be started; none if another one has it, or will.
+    pub(super) fn claim(&self, tag: &str) -> Option<TagClaim<'_>> {
+        let claim = self
+            .claimed
+            .lock()
+            .insert(tag.to_owned())
+            .then(|| TagClaim { registry: self, tag: tag.to_owned() })?;
+        let is_taken = self.find(tag).is_some_and(|process| process.exit_code().is_none());
+        (!is_taken).then_some(claim)
     }
 
     /// Adds a process, and forgets the oldest ended ones above the limit.
@@ -84,6 +113,19 @@ mod tests {
         registry.insert(Arc::clone(&second));
         assert!(Arc::ptr_eq(&registry.find("a").unwrap(), &second));
         assert!(registry.find("b").is_none());
+    }
+
+    #[test]
+    fn a_tag_is_claimed_once_until_its_process_has_ended() {
+        let registry = Registry::default();
+        let claim = registry.claim("a").unwrap();
+        assert!(registry.claim("a").is_none() && registry.claim("b").is_some());
+        let running = process("a");
+        registry.insert(Arc::clone(&running));
+        drop(claim);
+        assert!(registry.claim("a").is_none());
+        running.set_exit_code(ExitCode(0));
+        assert!(registry.claim("a").is_some());
     }
 
     #[test]
