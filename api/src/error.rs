@@ -12,6 +12,7 @@ use actix_web::{
 };
 use serde::Serialize;
 use utoipa::ToSchema;
+use wrenn_supervision::CallError;
 
 /// The codes of the contract; each has exactly one HTTP status.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -99,6 +100,18 @@ impl Answer {
         Self::new(Code::InternalError, "something went wrong on the server; it has been logged")
     }
 
+    /// For a question that an actor did not answer. Whoever gets it knows whether asking again is safe.
+    pub(crate) fn unanswered(error: CallError) -> Self {
+        if error.certainly_not_executed() {
+            let message = "the server has too much to do; nothing was done, so try again in a moment";
+            Self::new(Code::HostUnavailable, message)
+        } else {
+            let message = "something went wrong on the server; the request may have been executed all the same, \
+                           so look before you repeat it";
+            Self::new(Code::InternalError, message)
+        }
+    }
+
     /// The answer as JSON text.
     pub(crate) fn body(self) -> String {
         let body =
@@ -172,4 +185,21 @@ pub(crate) struct ErrorDetail {
     code: String,
     /// For people.
     message: String,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whether_a_request_may_have_been_executed_is_told() {
+        for error in [CallError::Full, CallError::NotDelivered] {
+            assert_eq!(Answer::unanswered(error).code, Code::HostUnavailable);
+        }
+        for error in [CallError::MayHaveExecuted, CallError::TimedOut] {
+            let answer = Answer::unanswered(error);
+            assert_eq!(answer.code, Code::InternalError);
+            assert!(answer.message.contains("may have been executed"));
+        }
+    }
 }

@@ -9,7 +9,7 @@ use wrenn_actors::{CreateError, Until, WaitError};
 use wrenn_proto::ids::{SandboxId, TeamId};
 use wrenn_store::{
     StoreError,
-    lifecycle::SandboxStatus,
+    lifecycle::{Operation, SandboxStatus},
     sandboxes::{NewSandbox, Sandbox},
     templates::Template,
 };
@@ -90,8 +90,18 @@ pub(crate) enum CreateCapsuleError {
     NoTemplate(String),
     #[error(transparent)]
     Create(#[from] CreateError),
-    #[error("the capsule was created, but could not be waited for")]
-    Wait(#[from] WaitError),
+    #[error("capsule {id} was created, but could not be waited for")]
+    Wait {
+        id: SandboxId,
+        #[source]
+        source: WaitError,
+    },
+    #[error("capsule {id} was created, but could not be read again")]
+    Reread {
+        id: SandboxId,
+        #[source]
+        source: StoreError,
+    },
     #[error("capsule {id} did not start: {reason}")]
     Failed { id: SandboxId, reason: String },
     #[error("the template could not be looked up")]
@@ -105,7 +115,12 @@ impl CreateCapsuleError {
             Self::NoTemplate(_) => Code::NotFound,
             Self::Create(CreateError::NoHost | CreateError::NothingFits(_)) => Code::HostUnavailable,
             Self::Failed { .. } => Code::AgentError,
-            Self::Create(_) | Self::Wait(_) | Self::Store(_) => return Answer::internal(),
+            Self::Create(CreateError::Unanswered(error)) => return Answer::unanswered(*error),
+            Self::Wait { id, .. } | Self::Reread { id, .. } => {
+                let message = format!("capsule {id} was created, but how it starts is not known; look at it");
+                return Answer::new(Code::InternalError, message);
+            }
+            Self::Create(_) | Self::Store(_) => return Answer::internal(),
         };
         Answer::new(code, self.to_string())
     }
@@ -152,20 +167,29 @@ pub(crate) async fn create_capsule(
     Ok(HttpResponse::Created().json(Capsule::from(sandbox)))
 }
 
-/// Waits for the start; one that takes longer than anybody waits is shown as it is.
+/// Waits for the start; one that takes longer than anybody waits is shown as it is then.
 async fn wait(app: &App, sandbox: Sandbox) -> Result<Sandbox, CreateCapsuleError> {
-    let settled = match app.control_plane.sandbox_wait(sandbox.id, Until::Settled, WAIT).await {
-        Ok(settled) => settled,
-        Err(WaitError::TimedOut(_)) => return Ok(sandbox),
-        Err(error) => return Err(error.into()),
-    };
-    if settled.lifecycle.status == SandboxStatus::Running {
-        return Ok(settled);
+    let id = sandbox.id;
+    match app.control_plane.sandbox_wait(id, Until::Settled, WAIT).await {
+        Ok(settled) => started(settled),
+        Err(WaitError::TimedOut(_)) => {
+            let now = app.store.sandbox_fetch(sandbox.team_id, id).await;
+            started(now.map_err(|source| CreateCapsuleError::Reread { id, source })?.unwrap_or(sandbox))
+        }
+        Err(source) => Err(CreateCapsuleError::Wait { id, source }),
     }
-    let lifecycle = settled.lifecycle;
-    let reason = lifecycle.last_error.or(lifecycle.stop_reason);
+}
+
+/// Passes on a capsule that runs or is still starting; one that does neither has failed, also while what is left
+/// of it is being removed.
+fn started(sandbox: Sandbox) -> Result<Sandbox, CreateCapsuleError> {
+    let lifecycle = &sandbox.lifecycle;
+    if lifecycle.status == SandboxStatus::Running || lifecycle.operation == Some(Operation::Starting) {
+        return Ok(sandbox);
+    }
+    let reason = lifecycle.last_error.as_ref().or(lifecycle.stop_reason.as_ref()).cloned();
     let reason = reason.unwrap_or_else(|| format!("it is {}", lifecycle.status));
-    Err(CreateCapsuleError::Failed { id: settled.id, reason })
+    Err(CreateCapsuleError::Failed { id: sandbox.id, reason })
 }
 
 impl CreateCapsuleRequest {
@@ -233,7 +257,7 @@ fn in_range(
 #[cfg(test)]
 mod tests {
     use wrenn_proto::ids::TemplateId;
-    use wrenn_store::templates::TemplateKind;
+    use wrenn_store::{lifecycle::Lifecycle, templates::TemplateKind};
 
     use super::*;
 
@@ -276,6 +300,40 @@ mod tests {
         let small = CreateCapsuleRequest { disk_size_mb: Some(5119), ..Default::default() };
         let refused = small.with_template(TeamId::new(), template(None, None, 5120)).unwrap_err();
         assert!(refused.to_string().contains("disk_size_mb"), "{refused}");
+    }
+
+    #[test]
+    fn one_that_neither_runs_nor_starts_has_failed() {
+        let row = |status, operation| Sandbox {
+            id: SandboxId::new(),
+            team_id: TeamId::new(),
+            template_id: None,
+            template_name: "t".into(),
+            host_id: wrenn_proto::ids::HostId::new(),
+            vcpus: 1,
+            memory_mb: 512,
+            disk_size_mb: 5120,
+            timeout_sec: 0,
+            auto_resume: false,
+            default_user: "user".into(),
+            envs: BTreeMap::new(),
+            metadata: BTreeMap::new(),
+            lifecycle: Lifecycle { status, operation, ..Lifecycle::first() },
+            created_at: chrono::DateTime::UNIX_EPOCH,
+            started_at: None,
+            last_active_at: None,
+            updated_at: chrono::DateTime::UNIX_EPOCH,
+            destroyed_at: None,
+        };
+        assert!(started(row(SandboxStatus::Running, None)).is_ok());
+        assert!(started(row(SandboxStatus::Starting, Some(Operation::Starting))).is_ok());
+        for (status, operation) in [
+            (SandboxStatus::Error, None),
+            (SandboxStatus::Error, Some(Operation::Destroying)),
+            (SandboxStatus::Starting, Some(Operation::Destroying)),
+        ] {
+            assert_eq!(started(row(status, operation)).unwrap_err().answer().code, Code::AgentError);
+        }
     }
 
     #[test]

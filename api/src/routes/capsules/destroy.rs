@@ -6,6 +6,7 @@ use actix_web::{HttpResponse, web::Data};
 use wrenn_actors::DestroyError;
 use wrenn_proto::ids::SandboxId;
 use wrenn_store::StoreError;
+use wrenn_supervision::CallError;
 
 use crate::{
     app::App,
@@ -28,6 +29,8 @@ pub(crate) enum DestroyCapsuleError {
     Host(#[source] DestroyError),
     #[error("the capsule could not be destroyed")]
     Internal(#[source] DestroyError),
+    #[error("the capsule's actor did not answer")]
+    Unanswered(#[source] CallError),
     #[error("the capsule could not be read")]
     Store(#[from] StoreError),
 }
@@ -38,7 +41,8 @@ impl From<DestroyError> for DestroyCapsuleError {
             DestroyError::NotFound(id) => Self::NotFound(id),
             DestroyError::HostAway { .. } => Self::HostAway(error),
             DestroyError::TimedOut(_) | DestroyError::Failed(_) => Self::Host(error),
-            DestroyError::Store(_) | DestroyError::Unanswered(..) => Self::Internal(error),
+            DestroyError::Unanswered(_, error) => Self::Unanswered(error),
+            DestroyError::Store(_) => Self::Internal(error),
         }
     }
 }
@@ -49,6 +53,7 @@ impl DestroyCapsuleError {
             Self::NotFound(_) => Code::NotFound,
             Self::HostAway(_) => Code::HostUnavailable,
             Self::Host(_) => Code::AgentError,
+            Self::Unanswered(error) => return Answer::unanswered(*error),
             Self::Internal(_) | Self::Store(_) => return Answer::internal(),
         };
         Answer::new(code, self.to_string())
