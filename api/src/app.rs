@@ -5,8 +5,9 @@ use wrenn_actors::ControlPlane;
 use wrenn_store::Store;
 
 use crate::{
-    auth::{password::Passwords, throttle::LoginThrottle, token::TokenSigner},
+    auth::{bucket::HashLimit, password::Passwords, throttle::LoginThrottle, token::TokenSigner},
     redis::Redis,
+    routes::OutputBudget,
 };
 
 /// State of the server, one for all workers.
@@ -17,7 +18,9 @@ pub(crate) struct App {
     pub(crate) redis: Redis,
     pub(crate) passwords: Passwords,
     pub(crate) tokens: TokenSigner,
+    pub(crate) hash_limit: HashLimit,
     pub(crate) login_throttle: LoginThrottle,
+    pub(crate) output: OutputBudget,
 }
 
 impl App {

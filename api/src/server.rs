@@ -18,6 +18,7 @@ use crate::{
     agents::{AgentListener, ListenError, ServeError},
     app::App,
     auth::{
+        bucket::HashLimit,
         password::{PasswordError, Passwords},
         throttle::LoginThrottle,
         token::{KEY_BYTES, TokenSigner},
@@ -119,7 +120,9 @@ impl Server {
             redis,
             passwords,
             tokens,
+            hash_limit: HashLimit::default(),
             login_throttle: LoginThrottle::default(),
+            output: routes::OutputBudget::default(),
         };
         let listen_error = |source| RunError::ListenHttp { addr: config.http_addr.clone(), source };
         let http_addr = http_listener.local_addr().map_err(listen_error)?;

@@ -9,6 +9,7 @@
 //! is active, a member of the team, an administrator) is asked of the database on each request.
 
 pub(crate) mod api_key;
+pub(crate) mod bucket;
 mod extract;
 pub(crate) mod password;
 pub(crate) mod throttle;

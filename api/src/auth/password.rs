@@ -1,15 +1,19 @@
 //! Passwords, hashed with argon2id away from the threads that serve requests.
 
+use std::{sync::Arc, time::Duration};
+
 use argon2::{
     Argon2,
     password_hash::{PasswordHasher as _, PasswordVerifier as _, phc::PasswordHash},
 };
-use tokio::sync::Semaphore;
+use tokio::{sync::Semaphore, time::timeout};
 
 use crate::error::Answer;
 
 /// Hashes at the same time. Each takes 19 MiB and a whole core.
 const CONCURRENT_HASHES: usize = 2;
+/// How long a hash waits for its turn.
+const TURN_WITHIN: Duration = Duration::from_secs(5);
 /// Shortest password, in characters.
 const MIN_CHARACTERS: usize = 8;
 /// Longest password; more would only make hashing an expense.
@@ -22,6 +26,8 @@ pub(crate) enum PasswordError {
     Hash(#[source] argon2::password_hash::Error),
     #[error("a stored hash cannot be read")]
     StoredHash(#[source] argon2::password_hash::phc::Error),
+    #[error("too many passwords are being compared; try again in a moment")]
+    Busy,
     #[error("the hashing thread was lost")]
     Lost,
 }
@@ -41,7 +47,8 @@ pub(crate) fn check(password: &str) -> Result<(), Answer> {
 /// Hashes and compares passwords.
 #[derive(Debug)]
 pub(crate) struct Passwords {
-    permits: Semaphore,
+    permits: Arc<Semaphore>,
+    turn_within: Duration,
     /// Compared with when there is no account, so that the answer takes the same time.
     decoy: String,
 }
@@ -49,7 +56,11 @@ pub(crate) struct Passwords {
 impl Passwords {
     /// Makes the decoy, which takes as long as one hash.
     pub(crate) fn new() -> Result<Self, PasswordError> {
-        Ok(Self { permits: Semaphore::new(CONCURRENT_HASHES), decoy: hash("no account has this one")? })
+        Ok(Self {
+            permits: Arc::new(Semaphore::new(CONCURRENT_HASHES)),
+            turn_within: TURN_WITHIN,
+            decoy: hash("no account has this one")?,
+        })
     }
 
     /// The PHC string of a password.
@@ -78,7 +89,14 @@ impl Passwords {
         &self,
         work: impl FnOnce() -> Result<T, PasswordError> + Send + 'static,
     ) -> Result<T, PasswordError> {
-        let _permit = self.permits.acquire().await.map_err(|_| PasswordError::Lost)?;
+        let turn = timeout(self.turn_within, self.permits.clone().acquire_owned());
+        let permit = turn.await.map_err(|_| PasswordError::Busy)?.map_err(|_| PasswordError::Lost)?;
+        // The permit goes with the work, which goes on when its client leaves.
+        let work = move || {
+            let done = work();
+            drop(permit);
+            done
+        };
         tokio::task::spawn_blocking(work).await.map_err(|_| PasswordError::Lost)?
     }
 }
@@ -99,6 +117,15 @@ mod tests {
         assert!(stored.starts_with("$argon2id$"));
         assert!(passwords.verify("correct horse".into(), Some(stored.clone())).await.unwrap());
         assert!(!passwords.verify("correct house".into(), Some(stored)).await.unwrap());
+    }
+
+    #[tokio::test]
+    async fn nobody_waits_long_for_a_turn() {
+        let mut passwords = Passwords::new().unwrap();
+        passwords.turn_within = Duration::ZERO;
+        let permits = passwords.permits.clone();
+        let _taken = permits.acquire_many(2).await.unwrap();
+        assert!(matches!(passwords.hash("correct horse".into()).await, Err(PasswordError::Busy)));
     }
 
     #[tokio::test]

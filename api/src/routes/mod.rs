@@ -16,7 +16,7 @@ use actix_web::{
     web::{self, ServiceConfig},
 };
 
-pub(crate) use self::docs::openapi;
+pub(crate) use self::{capsules::OutputBudget, docs::openapi};
 use crate::{
     dashboard,
     http::resource::{on, resource},

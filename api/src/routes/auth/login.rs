@@ -1,6 +1,6 @@
 //! `POST /v1/auth/login`
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use actix_web::{HttpRequest, HttpResponse, web::Data};
 use serde::Deserialize;
@@ -31,13 +31,13 @@ pub(crate) enum LoginError {
     /// Says the same for an unknown address and a wrong password.
     #[error("the email address or the password is wrong")]
     Wrong,
-    #[error("too many failed attempts; try again in {wait_sec} s")]
+    #[error("too many attempts; try again in {wait_sec} s")]
     TooMany { wait_sec: u64 },
     #[error("the account is disabled")]
     AccountDisabled,
     #[error("the account belongs to no team")]
     NoTeam,
-    #[error("the password could not be compared")]
+    #[error(transparent)]
     Password(#[from] PasswordError),
     #[error("the token could not be made")]
     Token(#[source] serde_json::Error),
@@ -49,7 +49,7 @@ impl LoginError {
     fn answer(&self) -> Answer {
         let code = match self {
             Self::Wrong => Code::Unauthorized,
-            Self::TooMany { .. } => Code::RateLimited,
+            Self::TooMany { .. } | Self::Password(PasswordError::Busy) => Code::RateLimited,
             Self::AccountDisabled => Code::AccountDisabled,
             Self::NoTeam => Code::NoTeam,
             Self::Password(_) | Self::Token(_) | Self::Store(_) => return Answer::internal(),
@@ -68,7 +68,7 @@ answers!(LoginError);
         (status = 400, description = "The request is not valid", body = ErrorBody),
         (status = 401, description = "Address or password is wrong", body = ErrorBody),
         (status = 403, description = "The account is disabled or in no team", body = ErrorBody),
-        (status = 429, description = "Too many failed attempts (`rate_limited`)", body = ErrorBody),
+        (status = 429, description = "Too many attempts (`rate_limited`)", body = ErrorBody),
     ),
 )]
 pub(crate) async fn login(
@@ -78,15 +78,19 @@ pub(crate) async fn login(
 ) -> Result<HttpResponse, LoginError> {
     let address = request.peer_addr().map(|address| address.ip());
     let email = email.trim();
-    app.login_throttle
-        .begin(address, email, Instant::now())
-        .map_err(|wait| LoginError::TooMany { wait_sec: wait.as_secs() + 1 })?;
+    let now = Instant::now();
+    let too_many = |wait: Duration| LoginError::TooMany { wait_sec: wait.as_secs() + 1 };
+    let attempt = app.login_throttle.begin(address, email, now).map_err(too_many)?;
+    app.hash_limit.take(address, now).map_err(too_many)?;
     // What cannot be an address is looked up nowhere, but takes as long.
     let found = if account::is_email(email) { app.store.user_find_by_email(email).await? } else { None };
     let (user, password_hash) = found.map_or((None, None), |(user, hash)| (Some(user), hash));
     let matches = app.passwords.verify(password, password_hash).await?;
-    let user = user.filter(|_| matches).ok_or(LoginError::Wrong)?;
-    app.login_throttle.succeeded(address, email);
+    let Some(user) = user.filter(|_| matches) else {
+        attempt.failed();
+        return Err(LoginError::Wrong);
+    };
+    attempt.succeeded();
     if !user.is_active {
         return Err(LoginError::AccountDisabled);
     }

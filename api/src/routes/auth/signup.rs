@@ -1,6 +1,8 @@
 //! `POST /v1/auth/signup`
 
-use actix_web::{HttpResponse, web::Data};
+use std::time::Instant;
+
+use actix_web::{HttpRequest, HttpResponse, web::Data};
 use serde::Deserialize;
 use utoipa::ToSchema;
 
@@ -8,6 +10,7 @@ use super::AuthResponse;
 use crate::{
     account::{self, AccountError},
     app::App,
+    auth::password::PasswordError,
     error::{Answer, Code, ErrorBody, answers},
     http::extract::Json,
 };
@@ -27,6 +30,8 @@ pub(crate) struct SignupRequest {
 /// Why there is no account now.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum SignupError {
+    #[error("too many attempts; try again in {wait_sec} s")]
+    TooMany { wait_sec: u64 },
     #[error(transparent)]
     Account(#[from] AccountError),
     #[error("the token could not be made")]
@@ -39,6 +44,10 @@ impl SignupError {
             Self::Account(AccountError::Invalid(answer)) => answer.clone(),
             Self::Account(error @ AccountError::EmailTaken) => {
                 Answer::new(Code::EmailTaken, error.to_string())
+            }
+            Self::TooMany { .. } => Answer::new(Code::RateLimited, self.to_string()),
+            Self::Account(AccountError::Password(error @ PasswordError::Busy)) => {
+                Answer::new(Code::RateLimited, error.to_string())
             }
             Self::Account(_) | Self::Token(_) => Answer::internal(),
         }
@@ -56,13 +65,18 @@ answers!(SignupError);
         (status = 201, description = "Signed up and signed in", body = AuthResponse),
         (status = 400, description = "The request is not valid", body = ErrorBody),
         (status = 409, description = "The email address is taken (`email_taken`)", body = ErrorBody),
+        (status = 429, description = "Too many attempts (`rate_limited`)", body = ErrorBody),
     ),
 )]
 pub(crate) async fn signup(
     app: Data<App>,
+    http: HttpRequest,
     Json(request): Json<SignupRequest>,
 ) -> Result<HttpResponse, SignupError> {
     let SignupRequest { email, password, name } = request;
+    app.hash_limit
+        .take(http.peer_addr().map(|address| address.ip()), Instant::now())
+        .map_err(|wait| SignupError::TooMany { wait_sec: wait.as_secs() + 1 })?;
     let (user, team_id) = account::create(&app.store, &app.passwords, &email, password, &name).await?;
     tracing::info!(user_id = %user.id, %team_id, is_admin = user.is_admin, "account created");
     let response = AuthResponse::sign(&app.tokens, user, team_id).map_err(SignupError::Token)?;

@@ -1,12 +1,16 @@
 //! `POST /v1/capsules/{id}/exec`
 //!
 //! Buffered: the answer is the whole output. Whatever the guest sends, at most [`output::MAX_BYTES`] of
-//! each stream are kept, and the guest gets a little longer than the command's own limit to end it. A client
-//! that leaves takes its command with it.
+//! each stream are kept, less while many commands print much, and the guest gets a little longer than the
+//! command's own limit to end it. A client that leaves takes its command with it.
 
 use std::{collections::BTreeMap, ops::RangeInclusive, time::Duration};
 
-use actix_web::{HttpResponse, web::Data};
+use actix_web::{
+    HttpResponse,
+    http::header::ContentType,
+    web::{Data, block},
+};
 use serde::{Deserialize, Serialize};
 use tokio::time::{Instant, timeout_at};
 use utoipa::ToSchema;
@@ -34,6 +38,8 @@ const GRACE: Duration = Duration::from_secs(10);
 const LONGEST: Duration = Duration::from_secs(7 * 86_400);
 /// Arguments of a command.
 const MAX_ARGS: usize = 4096;
+/// More output than this is not made JSON of on a thread that serves requests.
+const INLINE_BYTES: usize = 256 * 1024;
 /// How much of a guest's message is believed.
 const MESSAGE_CHARACTERS: usize = 300;
 
@@ -88,8 +94,22 @@ pub(crate) struct ExecResponse {
     exit_code: i32,
     duration_ms: u64,
     encoding: OutputEncoding,
-    /// Whether one of the streams was longer than what is kept (16 MiB).
+    /// Whether one of the streams was longer than what is kept: 8 MiB, or less while the server has no room.
     truncated: bool,
+}
+
+impl ExecResponse {
+    /// The JSON of the answer. Takes its time if there is much output.
+    fn into_json(self) -> Result<Vec<u8>, serde_json::Error> {
+        let mut json =
+            Vec::with_capacity(self.output_bytes() + self.output_bytes() / 8 + self.cmd.len() + 512);
+        serde_json::to_writer(&mut json, &self)?;
+        Ok(json)
+    }
+
+    fn output_bytes(&self) -> usize {
+        self.stdout.len() + self.stderr.len()
+    }
 }
 
 /// Why the command did not run, or how it ended is not known.
@@ -120,6 +140,10 @@ pub(crate) enum ExecError {
     NoEnd,
     #[error("the capsule did not end the command in time")]
     Late,
+    #[error("the output could not be made JSON of")]
+    Json(#[from] serde_json::Error),
+    #[error("the thread that makes JSON was lost")]
+    Lost(#[from] actix_web::error::BlockingError),
     #[error("the capsule could not be read")]
     Store(#[from] StoreError),
 }
@@ -141,9 +165,13 @@ impl ExecError {
             | Self::GuestFailed(_)
             | Self::NoEnd
             | Self::Late => Code::AgentError,
-            Self::Open(ExecOpenError::Store(_) | ExecOpenError::Unanswered(_)) | Self::Store(_) => {
-                return Answer::internal();
+            Self::Open(ExecOpenError::Unanswered(error)) if error.certainly_not_executed() => {
+                return Answer::unanswered(*error);
             }
+            Self::Open(ExecOpenError::Store(_) | ExecOpenError::Unanswered(_))
+            | Self::Json(_)
+            | Self::Lost(_)
+            | Self::Store(_) => return Answer::internal(),
         };
         Answer::new(code, self.to_string())
     }
@@ -179,10 +207,11 @@ pub(crate) async fn exec(
         limit => Duration::from_secs(limit.into()) + GRACE,
     };
     let session = app.control_plane.exec_open(id, start).await?;
-    let ended =
-        timeout_at(Instant::now() + patience, collect(session)).await.map_err(|_| ExecError::Late)??;
-    let output::Text { stdout, stderr, encoding, truncated } = output::text(ended.stdout, ended.stderr);
-    Ok(HttpResponse::Ok().json(ExecResponse {
+    let ended = timeout_at(Instant::now() + patience, collect(session, &app.output))
+        .await
+        .map_err(|_| ExecError::Late)??;
+    let output::Text { stdout, stderr, encoding, truncated, room } = output::text(ended.stdout, ended.stderr);
+    let response = ExecResponse {
         sandbox_id: id.to_string(),
         cmd,
         stdout,
@@ -191,7 +220,14 @@ pub(crate) async fn exec(
         duration_ms: ended.exited.duration_ms,
         encoding,
         truncated,
-    }))
+    };
+    let (json, room) = if response.output_bytes() > INLINE_BYTES {
+        block(move || (response.into_json(), room)).await?
+    } else {
+        (response.into_json(), room)
+    };
+    let body = output::OutputBody::new(json?, room);
+    Ok(HttpResponse::Ok().content_type(ContentType::json()).body(body))
 }
 
 impl ExecRequest {
@@ -237,12 +273,12 @@ struct Ended {
 }
 
 /// Reads until the command has ended. Dropping this future ends the command.
-async fn collect(session: ExecSession) -> Result<Ended, ExecError> {
+async fn collect(session: ExecSession, budget: &output::OutputBudget) -> Result<Ended, ExecError> {
     let ExecSession { input, mut events } = session;
     // Nobody will type anything. A session that has ended already says so in its events.
     let _ = input.send(ExecInput { input: Some(exec_input::Input::CloseStdin(CloseStdin {})) }).await;
-    let mut stdout = output::Bounded::default();
-    let mut stderr = output::Bounded::default();
+    let mut stdout = budget.stream();
+    let mut stderr = budget.stream();
     while let Some(event) = events.recv().await {
         match event?.event {
             Some(exec_event::Event::Stdout(bytes)) => stdout.push(&bytes),

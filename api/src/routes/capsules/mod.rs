@@ -18,6 +18,8 @@ use wrenn_store::{
     sandboxes::Sandbox,
 };
 
+pub(crate) use output::OutputBudget;
+
 /// The last settled state of a capsule.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
