@@ -1,11 +1,17 @@
 //! `GET /health`
 
+use std::time::Duration;
+
 use actix_web::{HttpResponse, http::StatusCode, web::Data};
 use serde::Serialize;
+use tokio::time::timeout;
 use utoipa::ToSchema;
 use wrenn_store::hosts::HostStatus;
 
 use crate::{app::App, error::Chain};
+
+/// How long a database may take to answer, also when all connections to it are in use.
+const PING_WITHIN: Duration = Duration::from_secs(2);
 
 /// How the server is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
@@ -83,13 +89,12 @@ pub(crate) async fn health(app: Data<App>) -> HttpResponse {
 }
 
 async fn database(app: &App) -> HealthCheck {
-    match app.store.ping().await {
-        Ok(()) => HealthCheck::OK,
-        Err(error) => {
-            tracing::warn!(error = %Chain(&error), "postgres does not answer");
-            HealthCheck::wrong(HealthStatus::Down, "Postgres does not answer; nothing works without it")
-        }
+    match timeout(PING_WITHIN, app.store.ping()).await {
+        Ok(Ok(())) => return HealthCheck::OK,
+        Ok(Err(error)) => tracing::warn!(error = %Chain(&error), "postgres does not answer"),
+        Err(_) => tracing::warn!("postgres does not answer in time"),
     }
+    HealthCheck::wrong(HealthStatus::Down, "Postgres does not answer; nothing works without it")
 }
 
 async fn redis(app: &App) -> HealthCheck {
