@@ -77,7 +77,8 @@ pub struct Administrator {
     pub outcome: AdminOutcome,
 }
 
-/// Makes sure that this account exists and administers the platform.
+/// Makes sure that this account exists, and that it administers the platform if the password is its own: an
+/// account that somebody else made with this address gets no rights by it.
 pub async fn ensure_admin(
     store: &Store,
     email: &str,
@@ -101,7 +102,7 @@ pub async fn ensure_admin(
             (user, team_id, outcome)
         }
     };
-    if !user.is_admin {
+    if !user.is_admin && outcome != AdminOutcome::ExistingWithOtherPassword {
         store.user_grant_admin(user.id).await?;
     }
     Ok(Administrator { user_id: user.id, team_id, outcome })

@@ -222,14 +222,13 @@ async fn a_unix_socket_serves_the_same(pool: PgPool) {
 }
 
 #[sqlx::test(migrator = "wrenn_store::MIGRATIONS")]
-async fn credentials_are_renewed_once_and_wrong_ones_are_refused(pool: PgPool) {
+async fn credentials_are_renewed_and_wrong_ones_are_refused(pool: PgPool) {
     let server = Server::start(&pool, "127.0.0.1:0").await;
     let mut client = server.client().await;
     let credentials = registered(&server, &mut client).await;
     let refresh = RefreshTokenRequest { refresh_token: credentials.refresh_token.clone() };
-    let renewed = client.refresh_token(refresh.clone()).await.unwrap().into_inner();
+    let renewed = client.refresh_token(refresh).await.unwrap().into_inner();
     assert_ne!(renewed.host_token, credentials.host_token);
-    assert_eq!(client.refresh_token(refresh).await.unwrap_err().code(), Code::Unauthenticated);
 
     for wrong in ["", "hst_wrong", credentials.refresh_token.as_str()] {
         let refused = attach(&mut client, &credentials.host_id, wrong).await.err().unwrap();
@@ -242,5 +241,21 @@ async fn credentials_are_renewed_once_and_wrong_ones_are_refused(pool: PgPool) {
         attach(&mut client, &credentials.host_id, good).await.unwrap();
     }
     drop(client);
+    server.stop().await;
+}
+
+#[sqlx::test(migrator = "wrenn_store::MIGRATIONS")]
+async fn a_stream_does_not_outlive_its_token(pool: PgPool) {
+    let server = Server::start(&pool, "127.0.0.1:0").await;
+    let mut client = server.client().await;
+    let credentials = registered(&server, &mut client).await;
+    sqlx::query("UPDATE host_tokens SET expires_at = now() + interval '2 seconds' WHERE kind = 'host'")
+        .execute(&pool)
+        .await
+        .unwrap();
+    let mut agent = attach(&mut client, &credentials.host_id, &credentials.host_token).await.unwrap();
+    let ended = next(&mut agent.frames).await.unwrap_err();
+    assert_eq!(ended.code(), Code::Unauthenticated);
+    drop((agent, client));
     server.stop().await;
 }

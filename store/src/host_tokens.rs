@@ -1,8 +1,10 @@
 //! Host tokens: every secret that a host can show. Only their hashes are kept.
 //!
 //! ```text
-//!  registration (one-time, 1 h) ──▶ host (7 d) + refresh (one-time, 30 d) ──▶ host + refresh ──▶ …
+//!  registration (one-time, 1 h) ──▶ host (7 d) + refresh (30 d) ──▶ host + refresh ──▶ …
 //! ```
+//!
+//! A refresh token that was used stays good for a few minutes, in case the answer was lost on its way.
 
 use std::time::Duration;
 
@@ -20,6 +22,10 @@ pub const REGISTRATION_TTL: Duration = Duration::from_secs(3600);
 pub const HOST_TTL: Duration = Duration::from_secs(7 * 86_400);
 /// How long a refresh token can be used: a host that was away for longer has to be registered again.
 pub const REFRESH_TTL: Duration = Duration::from_secs(30 * 86_400);
+/// How long a refresh token can be used again: a host whose answer was lost asks once more.
+pub const REFRESH_AGAIN: Duration = Duration::from_secs(600);
+/// Host tokens that a host can have: the one that it uses, and the one that it was just given.
+const HOST_TOKENS: i64 = 2;
 
 /// Hashes of the two tokens that a host gets together.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -61,17 +67,31 @@ async fn insert(
     Ok(())
 }
 
-/// Takes a one-time token out of the table; returns its host if it was valid.
-async fn redeem(
+/// Takes a registration token out of the table; returns its host if it was valid.
+async fn redeem_registration(
     connection: &mut sqlx::PgConnection,
-    kind: &str,
     hash: &TokenHash,
 ) -> Result<Option<Uuid>, sqlx::Error> {
     sqlx::query_scalar!(
-        "DELETE FROM host_tokens WHERE token_hash = $1 AND kind = $2 AND expires_at > now()
+        "DELETE FROM host_tokens WHERE token_hash = $1 AND kind = 'registration' AND expires_at > now()
          RETURNING host_id",
         hash.as_slice(),
-        kind,
+    )
+    .fetch_optional(connection)
+    .await
+}
+
+/// Lets a refresh token end soon; returns its host if it was valid.
+async fn redeem_refresh(
+    connection: &mut sqlx::PgConnection,
+    hash: &TokenHash,
+) -> Result<Option<Uuid>, sqlx::Error> {
+    sqlx::query_scalar!(
+        "UPDATE host_tokens SET expires_at = LEAST(expires_at, now() + make_interval(secs => $2))
+         WHERE token_hash = $1 AND kind = 'refresh' AND expires_at > now()
+         RETURNING host_id",
+        hash.as_slice(),
+        REFRESH_AGAIN.as_secs_f64(),
     )
     .fetch_optional(connection)
     .await
@@ -84,9 +104,15 @@ async fn insert_credentials(
 ) -> Result<(), sqlx::Error> {
     insert(connection, host, "host", &credentials.host, HOST_TTL).await?;
     insert(connection, host, "refresh", &credentials.refresh, REFRESH_TTL).await?;
-    sqlx::query!("DELETE FROM host_tokens WHERE host_id = $1 AND expires_at <= now()", host)
-        .execute(connection)
-        .await?;
+    sqlx::query!(
+        "DELETE FROM host_tokens WHERE host_id = $1 AND (expires_at <= now() OR token_hash IN
+            (SELECT token_hash FROM host_tokens WHERE host_id = $1 AND kind = 'host'
+             ORDER BY created_at DESC OFFSET $2))",
+        host,
+        HOST_TOKENS,
+    )
+    .execute(connection)
+    .await?;
     Ok(())
 }
 
@@ -116,7 +142,7 @@ impl Store {
         facts: &HostFacts,
     ) -> Result<Option<HostId>, StoreError> {
         let mut transaction = self.pool.begin().await?;
-        let Some(host) = redeem(&mut transaction, "registration", registration).await? else {
+        let Some(host) = redeem_registration(&mut transaction, registration).await? else {
             return Ok(None);
         };
         sqlx::query!("DELETE FROM host_tokens WHERE host_id = $1", host).execute(&mut *transaction).await?;
@@ -138,7 +164,8 @@ impl Store {
         Ok(Some(HostId(host)))
     }
 
-    /// Redeems a refresh token for new credentials; earlier host tokens stay valid until they end.
+    /// Redeems a refresh token for new credentials. The host token before stays valid until it ends, and the
+    /// refresh token for [`REFRESH_AGAIN`].
     ///
     /// Returns none if the token is not valid, or no longer.
     pub async fn host_refresh(
@@ -147,22 +174,26 @@ impl Store {
         credentials: &CredentialHashes,
     ) -> Result<Option<HostId>, StoreError> {
         let mut transaction = self.pool.begin().await?;
-        let Some(host) = redeem(&mut transaction, "refresh", refresh).await? else { return Ok(None) };
+        let Some(host) = redeem_refresh(&mut transaction, refresh).await? else { return Ok(None) };
         insert_credentials(&mut transaction, host, credentials).await?;
         transaction.commit().await?;
         Ok(Some(HostId(host)))
     }
 
-    /// Returns whose host token this is, if it is valid.
-    pub async fn host_token_verify(&self, hash: &TokenHash) -> Result<Option<HostId>, StoreError> {
-        let host = sqlx::query_scalar!(
-            "SELECT host_id FROM host_tokens
+    /// Returns whose host token this is and how long it is still valid, if it is.
+    pub async fn host_token_verify(
+        &self,
+        hash: &TokenHash,
+    ) -> Result<Option<(HostId, Duration)>, StoreError> {
+        let row = sqlx::query!(
+            "SELECT host_id, extract(epoch FROM expires_at - now())::float8 AS \"left_sec!\" FROM host_tokens
              WHERE token_hash = $1 AND kind = 'host' AND expires_at > now()",
             hash.as_slice(),
         )
         .fetch_optional(&self.pool)
         .await?;
-        Ok(host.map(HostId))
+        Ok(row
+            .map(|row| (HostId(row.host_id), Duration::try_from_secs_f64(row.left_sec).unwrap_or_default())))
     }
 
     /// Returns true if the host holds anything with which it could attach again.

@@ -177,6 +177,22 @@ impl Store {
         .collect()
     }
 
+    /// Returns the hosts that a team brought, oldest first.
+    pub async fn host_list_of_team(&self, team: TeamId) -> Result<Vec<Host>, StoreError> {
+        sqlx::query_as!(
+            Row,
+            "SELECT id, team_id, provider, availability_zone, arch, cpu_cores, memory_mb, disk_mb,
+                address, status, last_heartbeat_at, created_by, created_at, updated_at
+             FROM hosts WHERE team_id = $1 ORDER BY created_at, id",
+            team.0,
+        )
+        .fetch_all(&self.pool)
+        .await?
+        .into_iter()
+        .map(Host::try_from)
+        .collect()
+    }
+
     /// Writes that the host's agent attached, and what it offers. Returns false if there is no such host.
     pub async fn host_attached(&self, id: HostId, capacity: HostCapacity) -> Result<bool, StoreError> {
         let done = sqlx::query!(

@@ -2,12 +2,14 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test may panic, also in its helpers")]
 
+use std::time::Duration;
+
 use sqlx::PgPool;
 use uuid::Uuid;
 use wrenn_proto::ids::{HostId, SandboxId, TeamId, TemplateId};
 use wrenn_store::{
     Store,
-    host_tokens::{CredentialHashes, HostFacts},
+    host_tokens::{CredentialHashes, HOST_TTL, HostFacts, REFRESH_AGAIN, TokenHash},
     hosts::{HostCapacity, HostStatus, NewHost},
     lifecycle::{End, Lifecycle, Operation, SandboxStatus},
     sandboxes::{NewSandbox, Sandbox},
@@ -111,7 +113,7 @@ async fn sizes_out_of_range_are_refused_and_nothing_is_made(pool: PgPool) {
 }
 
 #[sqlx::test(migrator = "wrenn_store::MIGRATIONS")]
-async fn tokens_work_once_for_their_purpose_and_until_they_end(pool: PgPool) {
+async fn tokens_work_for_their_purpose_and_until_they_end(pool: PgPool) {
     let store = Store::from_pool(pool.clone());
     let host = host(&store).await;
     assert!(!store.host_can_return(host).await.unwrap());
@@ -127,13 +129,14 @@ async fn tokens_work_once_for_their_purpose_and_until_they_end(pool: PgPool) {
     assert_eq!(store.host_register(&[0; 32], &first, &facts).await.unwrap(), None, "it was replaced");
     assert_eq!(store.host_register(&[1; 32], &first, &facts).await.unwrap(), Some(host));
     assert_eq!(store.host_register(&[1; 32], &second, &facts).await.unwrap(), None);
-    assert_eq!(store.host_token_verify(&first.host).await.unwrap(), Some(host));
-    assert_eq!(store.host_token_verify(&first.refresh).await.unwrap(), None);
+    let owner = async |hash: TokenHash| store.host_token_verify(&hash).await.unwrap().map(|(host, _)| host);
+    let (_, left) = store.host_token_verify(&first.host).await.unwrap().unwrap();
+    assert!(left <= HOST_TTL && left > HOST_TTL - Duration::from_secs(60), "{left:?}");
+    assert_eq!(owner(first.refresh).await, None);
     assert_eq!(store.host_refresh(&first.host, &second).await.unwrap(), None);
     assert_eq!(store.host_refresh(&first.refresh, &second).await.unwrap(), Some(host));
-    assert_eq!(store.host_refresh(&first.refresh, &first).await.unwrap(), None);
     for valid in [first.host, second.host] {
-        assert_eq!(store.host_token_verify(&valid).await.unwrap(), Some(host));
+        assert_eq!(owner(valid).await, Some(host));
     }
     assert!(store.host_can_return(host).await.unwrap());
 
@@ -141,12 +144,39 @@ async fn tokens_work_once_for_their_purpose_and_until_they_end(pool: PgPool) {
         .execute(&pool)
         .await
         .unwrap();
-    assert_eq!(store.host_token_verify(&second.host).await.unwrap(), None);
+    assert_eq!(owner(second.host).await, None);
     assert_eq!(store.host_refresh(&second.refresh, &first).await.unwrap(), None);
     assert!(!store.host_can_return(host).await.unwrap());
 
     let row = store.host_fetch(host).await.unwrap().unwrap();
     assert_eq!((row.capacity, row.arch.as_deref()), (Some(facts.capacity), Some("x86_64")));
+}
+
+#[sqlx::test(migrator = "wrenn_store::MIGRATIONS")]
+async fn a_host_whose_renewal_was_lost_can_ask_again_for_a_while_and_keeps_two_tokens(pool: PgPool) {
+    let store = Store::from_pool(pool.clone());
+    let host = host(&store).await;
+    let credentials = |n| CredentialHashes { host: [n; 32], refresh: [n + 1; 32] };
+    let (first, lost, second) = (credentials(2), credentials(4), credentials(6));
+    store.host_registration_token_issue(host, &[1; 32]).await.unwrap();
+    let facts =
+        HostFacts { capacity: HostCapacity::default(), arch: "x86_64".to_owned(), address: String::new() };
+    store.host_register(&[1; 32], &first, &facts).await.unwrap().unwrap();
+    assert_eq!(store.host_refresh(&first.refresh, &lost).await.unwrap(), Some(host));
+    assert_eq!(store.host_refresh(&first.refresh, &second).await.unwrap(), Some(host));
+    assert_eq!(store.host_token_verify(&first.host).await.unwrap(), None, "only the newest two are kept");
+    for valid in [lost.host, second.host] {
+        assert!(store.host_token_verify(&valid).await.unwrap().is_some());
+    }
+
+    let again_sec: f64 = sqlx::query_scalar(
+        "SELECT extract(epoch FROM expires_at - now())::float8 FROM host_tokens WHERE token_hash = $1",
+    )
+    .bind(first.refresh.as_slice())
+    .fetch_one(&pool)
+    .await
+    .unwrap();
+    assert!(again_sec <= REFRESH_AGAIN.as_secs_f64(), "{again_sec}");
 }
 
 #[sqlx::test(migrator = "wrenn_store::MIGRATIONS")]

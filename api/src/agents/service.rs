@@ -2,7 +2,7 @@
 
 use std::{pin::Pin, time::Duration};
 
-use futures_util::{Stream, StreamExt as _, stream};
+use futures_util::{FutureExt as _, Stream, StreamExt as _, stream};
 use tokio::{
     sync::{mpsc, oneshot},
     time::timeout,
@@ -48,8 +48,8 @@ impl AgentService {
         Self { control_plane, stop }
     }
 
-    /// Returns the host that shows its token.
-    async fn authenticate<T>(&self, request: &Request<T>) -> Result<HostId, Status> {
+    /// Returns the host that shows its token, and how long the token is still valid.
+    async fn authenticate<T>(&self, request: &Request<T>) -> Result<(HostId, Duration), Status> {
         let token = bearer(request.metadata())?;
         self.control_plane
             .store()
@@ -140,13 +140,16 @@ impl control_plane_server::ControlPlane for AgentService {
         &self,
         request: Request<Streaming<AgentFrame>>,
     ) -> Result<Response<Self::AttachStream>, Status> {
-        let host = self.authenticate(&request).await?;
+        let (host, valid_for) = self.authenticate(&request).await?;
         let (outgoing, queue) = mpsc::channel(LINK_QUEUE);
         let (failed, failure) = oneshot::channel();
         let (control_plane, stop) = (self.control_plane.clone(), self.stop.clone());
         let frames = request.into_inner();
         tokio::spawn(async move {
-            let carried = carry_link(&control_plane, host, frames, outgoing);
+            let carried = timeout(valid_for, carry_link(&control_plane, host, frames, outgoing));
+            // An agent renews its token and dials again long before that.
+            let ended = || Err(Status::unauthenticated("the host token has ended"));
+            let carried = carried.map(|carried| carried.unwrap_or_else(|_| ended()));
             if let Some(Err(status)) = stop.run_until_cancelled(carried).await {
                 // An agent that is gone needs no reason.
                 let _ = failed.send(status);
@@ -163,7 +166,7 @@ impl control_plane_server::ControlPlane for AgentService {
         &self,
         request: Request<Streaming<TunnelUp>>,
     ) -> Result<Response<Self::TunnelStream>, Status> {
-        let host = self.authenticate(&request).await?;
+        let (host, _) = self.authenticate(&request).await?;
         let tunnel = request
             .metadata()
             .get("x-wrenn-tunnel")

@@ -11,7 +11,7 @@ use wrenn_store::{
 
 use crate::{
     app::App,
-    auth::Admin,
+    auth::Session,
     error::{Answer, ErrorBody, answers},
 };
 
@@ -116,18 +116,22 @@ impl ListHostsError {
 }
 answers!(ListHostsError);
 
-/// List all hosts
+/// List hosts
 ///
-/// For platform administrators.
+/// Platform administrators see every host, others those that their team brought.
 #[utoipa::path(
     get, path = "/v1/hosts", tag = "hosts", security(("bearerAuth" = [])),
     responses(
         (status = 200, description = "The hosts, oldest first", body = [Host]),
         (status = 401, description = "Credentials are missing or wrong", body = ErrorBody),
-        (status = 403, description = "Not an administrator", body = ErrorBody),
+        (status = 403, description = "The account is disabled or not in the team", body = ErrorBody),
     ),
 )]
-pub(crate) async fn list_hosts(app: Data<App>, _admin: Admin) -> Result<HttpResponse, ListHostsError> {
-    let hosts = app.store.host_list().await?;
+pub(crate) async fn list_hosts(app: Data<App>, session: Session) -> Result<HttpResponse, ListHostsError> {
+    let hosts = if session.user.is_admin {
+        app.store.host_list().await?
+    } else {
+        app.store.host_list_of_team(session.team_id).await?
+    };
     Ok(HttpResponse::Ok().json(hosts.into_iter().map(Host::from).collect::<Vec<_>>()))
 }

@@ -2,6 +2,8 @@
 
 use serde_json::json;
 use sqlx::PgPool;
+use wrenn_api::bootstrap::{self, AdminOutcome};
+use wrenn_store::{Store, hosts::NewHost};
 
 use crate::support::{As, TestServer};
 
@@ -65,6 +67,33 @@ async fn guessing_is_slowed_down(pool: PgPool) {
         assert_eq!(login("wrong horse").await.error(), (401, "unauthorized"));
     }
     assert_eq!(login("correct horse").await.error(), (429, "rate_limited"));
+}
+
+#[sqlx::test(migrator = "wrenn_store::MIGRATIONS")]
+async fn an_address_cannot_have_passwords_hashed_without_end(pool: PgPool) {
+    let server = TestServer::start(pool).await;
+    // Quick to answer, and more than the limit lets through in half a minute.
+    let attempts = (0..200).map(|n| {
+        let body = json!({"email": format!("{n}@example.org"), "password": "short", "name": "n"});
+        server.post("/v1/auth/signup", &As::Nobody, body)
+    });
+    let answers = futures_util::future::join_all(attempts).await;
+    let refused = answers.iter().filter(|answer| answer.error() == (429, "rate_limited")).count();
+    assert!((1..200).contains(&refused), "{refused}");
+}
+
+#[sqlx::test(migrator = "wrenn_store::MIGRATIONS")]
+async fn an_account_with_the_administrators_address_gets_no_rights_without_the_password(pool: PgPool) {
+    let server = TestServer::start(pool).await;
+    server.signup("first").await;
+    server.signup("root").await;
+    let store = Store::from_pool(server.pool.clone());
+    let is_admin = async || store.user_find_by_email("root@example.org").await.unwrap().unwrap().0.is_admin;
+    let ensure = |password| bootstrap::ensure_admin(&store, "root@example.org", password);
+    let other = ensure("another horse").await.unwrap();
+    assert_eq!((other.outcome, is_admin().await), (AdminOutcome::ExistingWithOtherPassword, false));
+    let same = ensure("correct horse").await.unwrap();
+    assert_eq!((same.outcome, is_admin().await), (AdminOutcome::Existing, true));
 }
 
 #[sqlx::test(migrator = "wrenn_store::MIGRATIONS")]
@@ -134,7 +163,9 @@ async fn rights_are_those_of_the_moment_not_of_the_token(pool: PgPool) {
         .execute(&server.pool)
         .await
         .unwrap();
-    assert_eq!(server.get("/v1/hosts", &ada).await.error(), (403, "forbidden"));
+    let fault = json!({"actor": "host", "id": "host-0000000000000000000000000"});
+    let answer = server.post("/v1/admin/faults/panic", &ada, fault).await;
+    assert_eq!(answer.error(), (403, "forbidden"));
 
     sqlx::query("DELETE FROM team_members WHERE user_id = (SELECT id FROM users WHERE name = 'ada')")
         .execute(&server.pool)
@@ -147,6 +178,24 @@ async fn rights_are_those_of_the_moment_not_of_the_token(pool: PgPool) {
     assert_eq!(server.get("/v1/capsules", &bobs_key).await.error(), (403, "account_disabled"));
     let login = json!({"email": "bob@example.org", "password": "correct horse"});
     assert_eq!(server.post("/v1/auth/login", &As::Nobody, login).await.error(), (403, "account_disabled"));
+}
+
+#[sqlx::test(migrator = "wrenn_store::MIGRATIONS")]
+async fn administrators_see_every_host_and_members_those_of_their_team(pool: PgPool) {
+    let server = TestServer::start(pool).await;
+    let ada = server.token("ada").await;
+    let bob = server.signup("bob").await;
+    let store = Store::from_pool(server.pool.clone());
+    let team_id = Some(bob["team_id"].as_str().unwrap().parse().unwrap());
+    store.host_create(&NewHost::default()).await.unwrap();
+    let own = store.host_create(&NewHost { team_id, ..NewHost::default() }).await.unwrap();
+
+    assert_eq!(server.get("/v1/hosts", &ada).await.ok(200).as_array().unwrap().len(), 2);
+    let bob = As::Token(bob["token"].as_str().unwrap().into());
+    let listed = server.get("/v1/hosts", &bob).await.ok(200);
+    assert_eq!(listed.as_array().unwrap().len(), 1);
+    assert_eq!((&listed[0]["id"], &listed[0]["type"]), (&json!(own.id.to_string()), &json!("byoc")));
+    assert_eq!(server.get("/v1/hosts", &server.key(&bob).await).await.error(), (401, "unauthorized"));
 }
 
 #[sqlx::test(migrator = "wrenn_store::MIGRATIONS")]
