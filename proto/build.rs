@@ -2,6 +2,7 @@
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     println!("cargo::rerun-if-changed=proto");
-    tonic_prost_build::configure().compile_fds(protox::compile(["guest.proto", "agent.proto"], ["proto"])?)?;
+    tonic_prost_build::configure()
+        .compile_fds(protox::compile(["guest.proto", "agent.proto"], ["proto"])?)?;
     Ok(())
 }

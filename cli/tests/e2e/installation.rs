@@ -5,7 +5,7 @@ use std::{
     net::TcpListener,
     path::{Path, PathBuf},
     process::Stdio,
-    sync::{Arc, Mutex},
+    sync::{Arc, Mutex, PoisonError},
     time::{Duration, Instant},
 };
 
@@ -16,7 +16,7 @@ use nix::{
 };
 use serde_json::{Value, json};
 use tokio::{
-    io::{AsyncBufReadExt, BufReader},
+    io::{AsyncBufReadExt, AsyncRead, BufReader},
     process::{Child, Command},
     sync::{Mutex as AsyncMutex, OnceCell},
     time::timeout,
@@ -42,7 +42,30 @@ pub(crate) struct Installation {
 
 struct Running {
     child: Child,
-    output: Arc<Mutex<String>>,
+    output: Output,
+}
+
+/// What a process has printed so far.
+#[derive(Clone, Default)]
+struct Output(Arc<Mutex<String>>);
+
+impl Output {
+    fn text(&self) -> String {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Adds what comes out of a pipe until it ends.
+    fn collect(&self, pipe: impl AsyncRead + Unpin + Send + 'static) {
+        let Self(text) = self.clone();
+        tokio::spawn(async move {
+            let mut lines = BufReader::new(pipe).lines();
+            while let Ok(Some(line)) = lines.next_line().await {
+                let mut text = text.lock().unwrap_or_else(PoisonError::into_inner);
+                text.push_str(&line);
+                text.push('\n');
+            }
+        });
+    }
 }
 
 /// A command for `wrenn` with none of this process's settings.
@@ -120,16 +143,16 @@ impl Installation {
             .stderr(Stdio::piped())
             .spawn()
             .context("start wrenn up")?;
-        let output = Arc::new(Mutex::new(String::new()));
-        collect(child.stdout.take().context("stdout")?, &output);
-        collect(child.stderr.take().context("stderr")?, &output);
+        let output = Output::default();
+        output.collect(child.stdout.take().context("stdout")?);
+        output.collect(child.stderr.take().context("stderr")?);
         *self.up.lock().await = Some(Running { child, output: output.clone() });
         let ready = until("`wrenn up` says that it is ready", FIRST_START, async || {
             let has_ended = match self.up.lock().await.as_mut() {
                 Some(running) => running.child.try_wait()?.is_some(),
                 None => true,
             };
-            if output.lock().expect("output").contains("Wrenn is ready") {
+            if output.text().contains("Wrenn is ready") {
                 return Ok(Some(true));
             }
             Ok(has_ended.then_some(false))
@@ -137,8 +160,8 @@ impl Installation {
         .await;
         match ready {
             Ok(true) => Ok(begun.elapsed()),
-            Ok(false) => bail!("`wrenn up` has ended:\n{}", output.lock().expect("output")),
-            Err(error) => Err(error.context(format!("its output:\n{}", output.lock().expect("output")))),
+            Ok(false) => bail!("`wrenn up` has ended:\n{}", output.text()),
+            Err(error) => Err(error.context(format!("its output:\n{}", output.text()))),
         }
     }
 
@@ -148,7 +171,7 @@ impl Installation {
         let pid = running.child.id().context("`wrenn up` has ended by itself")?;
         kill(Pid::from_raw(i32::try_from(pid)?), signal)?;
         let status = timeout(RECOVERY, running.child.wait()).await.context("`wrenn up` does not end")??;
-        let output = running.output.lock().expect("output").clone();
+        let output = running.output.text();
         ensure!(status.success(), "`wrenn up` ended with {status}:\n{output}");
         Ok(output)
     }
@@ -219,18 +242,6 @@ impl Installation {
         capsule.wait_for("running", BOOT).await?;
         Ok(capsule)
     }
-}
-
-fn collect(pipe: impl tokio::io::AsyncRead + Unpin + Send + 'static, output: &Arc<Mutex<String>>) {
-    let output = output.clone();
-    tokio::spawn(async move {
-        let mut lines = BufReader::new(pipe).lines();
-        while let Ok(Some(line)) = lines.next_line().await {
-            let mut text = output.lock().expect("output");
-            text.push_str(&line);
-            text.push('\n');
-        }
-    });
 }
 
 /// A capsule of an installation.

@@ -27,8 +27,9 @@ use libtest_mimic::{Arguments, Failed, Trial};
 
 use crate::installation::Installation;
 
+#[expect(clippy::expect_used, reason = "a process that cannot start threads cannot test anything")]
 static RUNTIME: LazyLock<tokio::runtime::Runtime> =
-    LazyLock::new(|| tokio::runtime::Runtime::new().expect("a runtime can be made"));
+    LazyLock::new(|| tokio::runtime::Runtime::new().expect("start the runtime"));
 
 /// A test on the shared installation.
 fn shared(
