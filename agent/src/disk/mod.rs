@@ -13,9 +13,12 @@ mod atomic;
 mod image;
 mod volume;
 
-pub(crate) use self::volume::{is_loopback, loops_over, unescape_mount};
+pub(crate) use self::{
+    atomic::sync_parent,
+    volume::{is_loopback, loops_over, unescape_mount},
+};
 pub use self::{
-    atomic::{AtomicWriteError, atomic_write},
+    atomic::{AtomicWriteError, Durability, atomic_write},
     image::ImageError,
     volume::{CloseVolumeError, OpenVolumeError, Volume, VolumeSize},
 };

@@ -16,7 +16,10 @@ use wrenn_proto::{
     ids::HostId,
 };
 
-use crate::machines::record::{Durability, StateError, write_atomically};
+use crate::{
+    disk::atomic_write,
+    machines::record::{Durability, StateError},
+};
 
 /// How long the control plane may take to answer.
 const CALL_TIMEOUT: Duration = Duration::from_secs(20);
@@ -159,7 +162,7 @@ impl CredentialsFile {
     pub fn save(&self, credentials: &Credentials) -> Result<(), StateError> {
         let text = serde_json::to_vec_pretty(credentials)
             .map_err(|source| StateError::Corrupt { path: self.path.clone(), source })?;
-        write_atomically(&self.path, &text, self.durability)
+        Ok(atomic_write(&self.path, &text, self.durability)?)
     }
 
     /// Registers this host with a one-time token, and keeps what it gets for it, unless that makes it another host than

@@ -10,15 +10,19 @@
 
 use std::{
     collections::BTreeMap,
-    fs::{self, File},
-    io::{self, Write},
+    fs, io,
     path::{Path, PathBuf},
 };
 
 use serde::{Deserialize, Serialize};
 use wrenn_proto::{agent as wire, ids::SandboxId};
 
-use crate::{net::SlotNumber, vmm::VmRecord};
+pub use crate::disk::Durability;
+use crate::{
+    disk::{AtomicWriteError, atomic_write, sync_parent},
+    net::SlotNumber,
+    vmm::VmRecord,
+};
 
 /// What a machine is started with.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -230,15 +234,6 @@ impl Record {
     }
 }
 
-/// Whether a write has to survive the loss of power, or only the end of the process.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Durability {
-    /// Wait until the disk has it.
-    Disk,
-    /// The kernel's word is enough; for simulated machines.
-    Process,
-}
-
 /// Why a file of the agent's own state could not be read or written.
 #[derive(Debug, thiserror::Error)]
 pub enum StateError {
@@ -276,28 +271,10 @@ impl StateError {
     }
 }
 
-/// Replaces `path` by `bytes` as one step: a reader sees all of the old file or all of the new one.
-///
-/// The file can be read by its owner only. The temporary file stands beside it under the same name with `.new` added.
-///
-/// # Errors
-/// If any step fails; the old file is then still whole.
-pub fn write_atomically(path: &Path, bytes: &[u8], durability: Durability) -> Result<(), StateError> {
-    use std::os::unix::fs::OpenOptionsExt;
-    let mut temporary = path.as_os_str().to_owned();
-    temporary.push(".new");
-    let temporary = PathBuf::from(temporary);
-    let write = || {
-        let mut options = fs::OpenOptions::new();
-        let mut file = options.write(true).create(true).truncate(true).mode(0o600).open(&temporary)?;
-        file.write_all(bytes)?;
-        if durability == Durability::Disk {
-            file.sync_data()?;
-        }
-        fs::rename(&temporary, path)
-    };
-    write().map_err(StateError::io("write", path))?;
-    sync_parent(path, durability)
+impl From<AtomicWriteError> for StateError {
+    fn from(AtomicWriteError { action, path, source }: AtomicWriteError) -> Self {
+        Self::Io { operation: action, path, source }
+    }
 }
 
 /// Removes `path` if it exists.
@@ -307,16 +284,7 @@ pub fn write_atomically(path: &Path, bytes: &[u8], durability: Durability) -> Re
 pub fn remove_durably(path: &Path, durability: Durability) -> Result<(), StateError> {
     match fs::remove_file(path) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => Err(StateError::io("remove", path)(error)),
-        _ => sync_parent(path, durability),
-    }
-}
-
-fn sync_parent(path: &Path, durability: Durability) -> Result<(), StateError> {
-    match path.parent() {
-        Some(parent) if durability == Durability::Disk => {
-            File::open(parent).and_then(|dir| dir.sync_all()).map_err(StateError::io("sync", parent))
-        }
-        _ => Ok(()),
+        _ => sync_parent(path, durability).map_err(StateError::io("sync the folder of", path)),
     }
 }
 
@@ -344,7 +312,7 @@ impl RecordStore {
     /// Writes a record down, in place of the one before. Blocks for as long as the disk takes.
     ///
     /// # Errors
-    /// See [`write_atomically`].
+    /// See [`atomic_write`].
     pub fn save(&self, record: &Record) -> Result<(), StateError> {
         self.write(record, self.durability)
     }
@@ -353,7 +321,7 @@ impl RecordStore {
     /// names processes and networks that are gone then.
     ///
     /// # Errors
-    /// See [`write_atomically`].
+    /// See [`atomic_write`].
     pub fn save_step(&self, record: &Record) -> Result<(), StateError> {
         self.write(record, Durability::Process)
     }
@@ -362,7 +330,7 @@ impl RecordStore {
         let path = self.path(record.id);
         let text = serde_json::to_vec_pretty(record)
             .map_err(|source| StateError::Corrupt { path: path.clone(), source })?;
-        write_atomically(&path, &text, durability)
+        Ok(atomic_write(&path, &text, durability)?)
     }
 
     /// Reads the record of one machine; none if there is none.

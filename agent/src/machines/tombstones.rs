@@ -18,7 +18,8 @@ use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 use wrenn_proto::ids::SandboxId;
 
-use super::record::{Durability, StateError, write_atomically};
+use super::record::{Durability, StateError};
+use crate::disk::atomic_write;
 
 /// How long a line is kept, in seconds: a week, far longer than any stream lives.
 pub const KEEP_SEC: u64 = 7 * 24 * 3600;
@@ -136,7 +137,7 @@ fn rewrite(
             .map_err(|source| StateError::Corrupt { path: path.clone(), source })?;
         text.push(b'\n');
     }
-    write_atomically(path, &text, durability)?;
+    atomic_write(path, &text, durability)?;
     OpenOptions::new().append(true).open(path).map_err(StateError::io("open", path))
 }
 

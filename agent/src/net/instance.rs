@@ -25,7 +25,10 @@ use std::{
 use serde::{Deserialize, Serialize};
 
 use super::{Cidr, egress::HostNetworks};
-use crate::{disk::atomic_write, leftovers};
+use crate::{
+    disk::{Durability, atomic_write},
+    leftovers,
+};
 
 /// Installations that one machine may have.
 const MAX_INSTANCES: u8 = 64;
@@ -221,7 +224,7 @@ fn failed(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> ClaimE
 }
 
 fn write(path: &Path, content: &[u8]) -> Result<(), ClaimError> {
-    atomic_write(path, content).map_err(|error| ClaimError::Io {
+    atomic_write(path, content, Durability::Disk).map_err(|error| ClaimError::Io {
         action: error.action,
         path: error.path,
         source: error.source,

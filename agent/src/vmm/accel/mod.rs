@@ -18,7 +18,7 @@ use serde::{Deserialize, Serialize};
 use tokio::{process::Command, time::timeout};
 
 use super::boot_id;
-use crate::disk::atomic_write;
+use crate::disk::{Durability, atomic_write};
 
 /// How long the probe guest may take; it needs a tenth of a second where it works.
 const PROBE_TIMEOUT: Duration = Duration::from_secs(20);
@@ -79,7 +79,7 @@ pub async fn probe(qemu: &Path, cache_dir: &Path) -> Acceleration {
     };
     // Without the cache the guest is run again next time.
     if let Ok(text) = serde_json::to_vec_pretty(&cached)
-        && let Err(error) = atomic_write(&cache, &text)
+        && let Err(error) = atomic_write(&cache, &text, Durability::Process)
     {
         tracing::warn!(%error, "result of the acceleration probe not kept");
     }
