@@ -177,8 +177,8 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * List all hosts
-         * @description For platform administrators.
+         * List hosts
+         * @description Platform administrators see every host, others those that their team brought.
          */
         get: operations["list_hosts"];
         put?: never;
@@ -280,7 +280,7 @@ export interface components {
             host_id: string;
             /** @description Absent while there is none. */
             host_ip?: string;
-            /** @example cl-01jx3m8k2vdqg5z7c9h4f6t8r0 */
+            /** @example cl-01jx3m8k2vdqg5z7c9h4f6t8r */
             id: string;
             /**
              * Format: date-time
@@ -435,7 +435,7 @@ export interface components {
             sandbox_id: string;
             stderr: string;
             stdout: string;
-            /** @description Whether one of the streams was longer than what is kept (16 MiB). */
+            /** @description Whether one of the streams was longer than what is kept: 8 MiB, or less while the server has no room. */
             truncated: boolean;
         };
         /** @description How the server is, and what is wrong. */
@@ -569,15 +569,6 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Health"];
-                };
-            };
-            /** @description The server does not even know */
-            500: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Error"];
                 };
             };
             /** @description The server does not work */
@@ -786,7 +777,7 @@ export interface operations {
                     "application/json": components["schemas"]["Error"];
                 };
             };
-            /** @description Too many failed attempts (`rate_limited`) */
+            /** @description Too many attempts (`rate_limited`) */
             429: {
                 headers: {
                     [name: string]: unknown;
@@ -830,6 +821,15 @@ export interface operations {
             };
             /** @description The email address is taken (`email_taken`) */
             409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Too many attempts (`rate_limited`) */
+            429: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -1209,7 +1209,7 @@ export interface operations {
                     "application/json": components["schemas"]["Error"];
                 };
             };
-            /** @description Not an administrator */
+            /** @description The account is disabled or not in the team */
             403: {
                 headers: {
                     [name: string]: unknown;
