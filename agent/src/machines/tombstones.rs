@@ -15,6 +15,7 @@ use std::{
 };
 
 use parking_lot::Mutex;
+use rustix::fs::{FallocateFlags, fallocate};
 use serde::{Deserialize, Serialize};
 use wrenn_proto::ids::SandboxId;
 
@@ -25,6 +26,9 @@ use crate::disk::atomic_write;
 pub const KEEP_SEC: u64 = 7 * 24 * 3600;
 /// The file is not rewritten below this number of lines.
 const COMPACT_ABOVE_LINES: usize = 1024;
+/// Room that is reserved in the file, in bytes, for some thousand lines: a full disk must not keep machines from being
+/// destroyed, which is what makes room.
+const RESERVED_BYTES: u64 = 256 * 1024;
 
 #[derive(Debug, Clone, Copy, Serialize, Deserialize)]
 struct Line {
@@ -138,7 +142,12 @@ fn rewrite(
         text.push(b'\n');
     }
     atomic_write(path, &text, durability)?;
-    OpenOptions::new().append(true).open(path).map_err(StateError::io("open", path))
+    let file = OpenOptions::new().append(true).open(path).map_err(StateError::io("open", path))?;
+    if durability == Durability::Disk {
+        // Not every file system can do this, and a full one cannot now.
+        let _ = fallocate(&file, FallocateFlags::KEEP_SIZE, text.len() as u64, RESERVED_BYTES);
+    }
+    Ok(file)
 }
 
 #[cfg(test)]
