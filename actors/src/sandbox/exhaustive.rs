@@ -129,10 +129,8 @@ fn what_another_generation_says_changes_no_live_sandbox() {
 #[test]
 fn what_is_only_observed_changes_nothing_while_an_operation_is_in_flight() {
     explore(|state, input, result| {
-        let is_observation = matches!(
-            input,
-            Input::Exited { .. } | Input::NotReported { .. } | Input::Reported { .. } | Input::HostLost
-        );
+        let is_observation =
+            matches!(input, Input::Exited { .. } | Input::NotReported { .. } | Input::Reported { .. });
         if is_observation && state.lifecycle.operation.is_some() {
             let step = result.as_ref().unwrap();
             assert_eq!(step.next.lifecycle, state.lifecycle);
@@ -142,11 +140,29 @@ fn what_is_only_observed_changes_nothing_while_an_operation_is_in_flight() {
 }
 
 #[test]
+fn a_lost_host_makes_everything_missing_that_has_not_failed_and_keeps_what_is_in_flight() {
+    explore(|state, input, result| {
+        let old = &state.lifecycle;
+        if *input != Input::HostLost || old.status == SandboxStatus::Error || old.end == End::Reached {
+            return;
+        }
+        let missing = Lifecycle { status: SandboxStatus::Missing, ..old.clone() };
+        assert_eq!(result.as_ref().unwrap().next.lifecycle, missing);
+    });
+}
+
+#[test]
 fn every_operation_settles_with_each_outcome_of_its_generation() {
     explore(|state, input, result| {
         let Input::Finished { generation, .. } = input else { return };
         if state.lifecycle.operation.is_some() && *generation == state.lifecycle.generation {
-            let next = &result.as_ref().unwrap().next.lifecycle;
+            let State { lifecycle: next, observed } = &result.as_ref().unwrap().next;
+            if *observed == Observed::RemovalFailed {
+                let again = step(&result.as_ref().unwrap().next, &Input::TakeUp).unwrap();
+                assert_eq!(again.next.lifecycle.generation, generation.next());
+                assert_eq!(again.effects, [Effect::Send(Command::Destroy)]);
+                return;
+            }
             let is_clean_up = next.operation == Some(Operation::Destroying)
                 && state.lifecycle.operation != Some(Operation::Destroying);
             assert!(next.operation.is_none() || is_clean_up, "{state:?} + {input:?} → {next:?}");
@@ -274,4 +290,27 @@ fn a_removal_that_fails_can_be_asked_for_again() {
     assert_eq!(state.lifecycle.last_error.as_deref(), Some("no space"));
     let (state, _) = run(&[finished(1, started()), destroy.clone(), failure, destroy]);
     assert_eq!(state.lifecycle.generation, Generation(3));
+}
+
+#[test]
+fn a_removal_that_fails_without_certainty_holds_what_it_had_and_is_begun_anew() {
+    let clean_up = finished(1, failed(None));
+    for machine in [None, Some(Machine::Running), Some(Machine::Starting)] {
+        let (state, effects) = run(&[clean_up.clone(), finished(2, failed(machine))]);
+        assert!(state.lifecycle.holds_resources());
+        assert!(!effects.contains(&Effect::ReleaseReservation));
+        for anew in [Input::TakeUp, Input::Operate(Operation::Destroying)] {
+            let again = step(&state, &anew).unwrap();
+            assert_eq!(again.next.lifecycle.generation, Generation(3));
+        }
+    }
+    let (state, effects) = run(&[clean_up, finished(2, failed(Some(Machine::Exited)))]);
+    assert_eq!((state.lifecycle.status, state.lifecycle.operation), (SandboxStatus::Error, None));
+    assert_eq!(effects.last(), Some(&Effect::ReleaseReservation));
+}
+
+#[test]
+fn a_start_whose_host_was_lost_runs_when_the_host_says_so() {
+    let (state, _) = run(&[Input::TakeUp, Input::HostLost, Input::TakeUp, finished(1, started())]);
+    assert_eq!((state.lifecycle.status, state.lifecycle.operation), (SandboxStatus::Running, None));
 }

@@ -5,7 +5,7 @@
 
 use wrenn_store::lifecycle::{End, Lifecycle, Operation, SandboxStatus};
 
-use super::state::{Command, Effect, State, Step};
+use super::state::{Command, Effect, Observed, State, Step};
 
 /// A rule that was broken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -39,7 +39,7 @@ pub fn check_lifecycle(lifecycle: &Lifecycle) -> Result<(), Broken> {
     )?;
     rule(
         *operation != Some(Operation::Starting)
-            || matches!(status, SandboxStatus::Pending | SandboxStatus::Starting),
+            || matches!(status, SandboxStatus::Pending | SandboxStatus::Starting | SandboxStatus::Missing),
         "only the first start is a start",
     )?;
     rule(lifecycle.generation.0 > 0, "generations are positive")
@@ -52,11 +52,17 @@ pub fn check_lifecycle(lifecycle: &Lifecycle) -> Result<(), Broken> {
 pub fn check_step(before: &State, step: &Step) -> Result<(), Broken> {
     let (old, new) = (&before.lifecycle, &step.next.lifecycle);
     check_lifecycle(new)?;
-    let begun = new.operation.is_some() && new.operation != old.operation;
+    let is_repeated =
+        before.observed == Observed::RemovalFailed && step.effects.contains(&Effect::Send(Command::Destroy));
+    let begun = new.operation.is_some() && (new.operation != old.operation || is_repeated);
     let expected = if begun { old.generation.next() } else { old.generation };
     rule(new.generation == expected, "a generation grows by one exactly when an operation is begun")?;
     rule(old.end != End::Reached || new == old, "what is gone stays as it is")?;
     rule(step.ignored.is_none() || new == old, "what is ignored writes nothing")?;
+    rule(
+        step.next.observed != Observed::RemovalFailed || new.operation == Some(Operation::Destroying),
+        "a removal that failed stays in flight",
+    )?;
     rule(step.ignored.is_none() || step.effects.is_empty(), "what is ignored has no effect")?;
     for effect in &step.effects {
         match effect {

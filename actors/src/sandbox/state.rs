@@ -16,7 +16,10 @@
 //! Rules that hold everywhere, see [`super::invariants`]:
 //! - A generation is incremented exactly when an operation is begun.
 //! - What comes back from a host is ignored unless it carries the current generation.
-//! - Nothing that is only *observed* changes a sandbox with an operation in flight; only the outcome does.
+//! - Nothing that is only *observed* changes a sandbox with an operation in flight; only the outcome does. The one
+//!   exception: while its host is lost the status is `missing`, and the operation stays in flight.
+//! - A removal that failed stays in flight, and is begun anew with the next generation, unless the host says for
+//!   certain what is true now: memory and disk that may be in use are never given to others.
 //! - A refused request changes nothing. `destroying` is never refused: it overtakes.
 
 use wrenn_proto::agent;
@@ -59,6 +62,8 @@ pub enum Observed {
     Known(Machine),
     /// The machine of the current generation ended, for this reason. Final for its generation.
     Exited(String),
+    /// The removal of the current generation failed, and what is left is not known. Final for its generation.
+    RemovalFailed,
 }
 
 /// Everything that decides about a sandbox.
@@ -288,7 +293,7 @@ fn refuse(state: &State, wanted: Operation) -> Refusal {
 }
 
 fn destroy(state: &State) -> Step {
-    if state.lifecycle.operation != Some(Operation::Destroying) {
+    if state.lifecycle.operation != Some(Operation::Destroying) || state.observed == Observed::RemovalFailed {
         return state.begin(Operation::Destroying, Command::Destroy, |lifecycle| {
             lifecycle.end = End::Requested;
         });
@@ -311,6 +316,10 @@ fn take_up(state: &State) -> Step {
             return not_offered(state, operation);
         }
     };
+    if state.observed == Observed::RemovalFailed {
+        // The host would only repeat its answer to this generation.
+        return state.begin(Operation::Destroying, Command::Destroy, |_| {});
+    }
     let mut next = state.clone();
     if !matches!(next.observed, Observed::Exited(_)) {
         next.observed = Observed::Unknown;
@@ -372,15 +381,25 @@ fn gone(state: &State) -> Step {
     })
 }
 
-/// The request failed and is over; another one may follow. The next inventory that still lists the machine
-/// of a failed sandbox leads to another clean-up.
+/// Where the host knows what is true, the request is over; another one may follow. Otherwise it is begun anew
+/// when the sandbox is taken up next.
 fn destroy_failed(state: &State, message: String, machine: Option<Machine>) -> Step {
+    let Lifecycle { status, end, .. } = &state.lifecycle;
+    let is_wanted =
+        *end == End::Requested && matches!(status, SandboxStatus::Running | SandboxStatus::Missing);
+    let settled = match machine {
+        Some(Machine::Running) if is_wanted => SandboxStatus::Running,
+        Some(Machine::Exited) => SandboxStatus::Error,
+        _ => {
+            let mut next = state.clone();
+            next.observed = Observed::RemovalFailed;
+            next.lifecycle.last_error = Some(message);
+            return Step { next, effects: Vec::new(), ignored: None };
+        }
+    };
     let observed = machine.map_or(Observed::Unknown, Observed::Known);
     state.settle(observed, |lifecycle| {
-        let runs = machine == Some(Machine::Running) && lifecycle.status == SandboxStatus::Running;
-        if !runs {
-            lifecycle.status = SandboxStatus::Error;
-        }
+        lifecycle.status = settled;
         lifecycle.last_error = Some(message);
         lifecycle.end = End::NotRequested;
     })
@@ -395,7 +414,8 @@ fn reported(
 ) -> Step {
     let is_current = generation == state.lifecycle.generation;
     if state.lifecycle.operation.is_some() {
-        if is_current && machine == Machine::Exited && activity == Activity::Idle {
+        let is_news = state.observed != Observed::RemovalFailed;
+        if is_news && is_current && machine == Machine::Exited && activity == Activity::Idle {
             // It matters if the outcome that arrives is an older one.
             let mut next = state.clone();
             next.observed = Observed::Exited(reason.to_owned());
@@ -442,15 +462,16 @@ fn not_reported(state: &State, generation: Generation) -> Step {
     })
 }
 
+/// What is in flight stays so: its outcome settles it when the host is back.
 fn host_lost(state: &State) -> Step {
-    if state.lifecycle.operation.is_some() {
-        return state.ignore(Ignored::OperationInFlight);
-    }
     if matches!(state.lifecycle.status, SandboxStatus::Missing | SandboxStatus::Error) {
         return state.ignore(Ignored::NothingNew);
     }
-    let mut next = State::loaded(state.lifecycle.clone());
+    let mut next = state.clone();
     next.lifecycle.status = SandboxStatus::Missing;
+    if next.lifecycle.operation.is_none() {
+        next.observed = Observed::Unknown;
+    }
     Step { next, effects: Vec::new(), ignored: None }
 }
 
