@@ -99,9 +99,9 @@ impl Generation {
     /// What a row begins with.
     pub const FIRST: Self = Self(1);
 
-    /// The generation after this one.
+    /// The generation after this one; the largest has none, and only a host that lies says that it accepted it.
     pub const fn next(self) -> Self {
-        Self(self.0 + 1)
+        Self(self.0.saturating_add(1))
     }
 }
 

@@ -145,8 +145,13 @@ fn tightness(demand: Demand, candidate: &Candidate, overcommit: &Overcommit) -> 
     }
     let resources = [
         (Resource::Memory, demand.memory_mb, reserved.memory_mb, capacity.memory_mb),
-        (Resource::Vcpus, demand.vcpus, reserved.vcpus, capacity.vcpus * u64::from(overcommit.cpu)),
-        (Resource::Disk, demand.disk_mb, reserved.disk_mb, capacity.disk_mb * u64::from(overcommit.disk)),
+        (Resource::Vcpus, demand.vcpus, reserved.vcpus, capacity.vcpus.saturating_mul(overcommit.cpu.into())),
+        (
+            Resource::Disk,
+            demand.disk_mb,
+            reserved.disk_mb,
+            capacity.disk_mb.saturating_mul(overcommit.disk.into()),
+        ),
     ];
     let mut tightest = Share { promised: 0, total: 1 };
     for (resource, wanted, reserved, total) in resources {
@@ -220,6 +225,13 @@ mod tests {
         let shortage = Shortage { resource: Resource::Memory, wanted: 512, left: 424 };
         assert_eq!(choose_default(&[far, near]), Err(NoRoom::Shortage(shortage)));
         assert_eq!(choose_default(&[]), Err(NoRoom::NoCandidate));
+    }
+
+    #[test]
+    fn a_host_that_boasts_is_no_reason_to_panic() {
+        let mut boaster = candidate(1, u64::MAX, 0);
+        boaster.capacity = Demand { vcpus: u64::MAX, memory_mb: u64::MAX, disk_mb: u64::MAX };
+        assert_eq!(choose_default(&[boaster]), Ok(host(1)));
     }
 
     #[test]
