@@ -325,7 +325,8 @@ impl ControlPlane {
         Ok(())
     }
 
-    /// Asks a sandbox's actor; once more if it had just ended, which only means that it had nothing to do.
+    /// Asks a sandbox's actor; once more if it ended meanwhile, which mostly means that it had nothing to do.
+    /// What is asked this way may be executed twice.
     async fn ask_sandbox<M>(&self, id: SandboxId, message: impl Fn() -> M) -> Result<M::Result, CallError>
     where
         M: Message + Send + 'static,
@@ -334,7 +335,7 @@ impl ControlPlane {
         <SandboxActor as actix::Actor>::Context: actix::dev::ToEnvelope<SandboxActor, M>,
     {
         match call_within(&self.shared.sandbox(id), message(), ANSWER_WITHIN).await {
-            Err(CallError::NotDelivered) => {
+            Err(CallError::NotDelivered | CallError::MayHaveExecuted) => {
                 call_within(&self.shared.sandbox(id), message(), ANSWER_WITHIN).await
             }
             answer => answer,
