@@ -44,6 +44,8 @@ pub struct Config {
     pub silent_after: Duration,
     /// A host that was not heard of for so long is unreachable, its sandboxes missing.
     pub unreachable_after: Duration,
+    /// How often an attached host is asked what it has.
+    pub inventory_interval: Duration,
     /// How long destroying waits for a host that is not attached, before it says so.
     pub away_wait: Duration,
     /// How long an agent may take to open a tunnel.
@@ -63,6 +65,7 @@ impl Default for Config {
             heartbeat_interval: Duration::from_secs(10),
             silent_after: Duration::from_secs(30),
             unreachable_after: Duration::from_secs(90),
+            inventory_interval: Duration::from_secs(60),
             away_wait: Duration::from_secs(5),
             tunnel_open_within: Duration::from_secs(10),
             touch_interval: Duration::from_secs(5),

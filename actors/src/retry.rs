@@ -18,11 +18,30 @@ where
     loop {
         match ask().await {
             Ok(answer) => return answer,
-            Err(error) => {
-                tracing::warn!(what, error = &error as &dyn std::error::Error, "database does not answer")
-            }
+            Err(error) => pause(what, &error, &mut delay).await,
         }
-        tokio::time::sleep(delay).await;
-        delay = (delay * 2).min(LONGEST_DELAY);
     }
+}
+
+/// As [`until_answered`], but for what may be refused for what it says: that would be refused for ever.
+///
+/// # Errors
+/// The refusal.
+pub(crate) async fn until_decided<T, F>(what: &'static str, ask: impl Fn() -> F) -> Result<T, StoreError>
+where
+    F: Future<Output = Result<T, StoreError>>,
+{
+    let mut delay = FIRST_DELAY;
+    loop {
+        match ask().await {
+            Err(error) if !error.is_refusal() => pause(what, &error, &mut delay).await,
+            decided => return decided,
+        }
+    }
+}
+
+async fn pause(what: &'static str, error: &StoreError, delay: &mut Duration) {
+    tracing::warn!(what, error = error as &dyn std::error::Error, "database does not answer");
+    tokio::time::sleep(*delay).await;
+    *delay = (*delay * 2).min(LONGEST_DELAY);
 }

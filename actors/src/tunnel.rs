@@ -21,7 +21,7 @@ use wrenn_proto::{
     ids::{HostId, TunnelId},
 };
 
-use crate::SessionError;
+use crate::{SessionError, host::text::harmless};
 
 /// Frames in each direction that wait for a slow reader.
 const QUEUE: usize = 16;
@@ -44,6 +44,12 @@ pub(crate) enum Opened {
     Session(ExecSession),
     /// The agent could not connect.
     Refused(TunnelError),
+}
+
+impl Opened {
+    fn refused(error: TunnelError) -> Self {
+        Self::Refused(TunnelError { message: harmless(&error.message), ..error })
+    }
 }
 
 /// Where requests for tunnels wait for the agents' streams. Clones share one desk.
@@ -97,7 +103,7 @@ impl TunnelDesk {
     pub(crate) fn refuse(&self, host: HostId, id: TunnelId, error: TunnelError) {
         if let Some(reply) = self.take(host, id) {
             // Whoever asked may have left.
-            let _ = reply.send(Opened::Refused(error));
+            let _ = reply.send(Opened::refused(error));
         }
     }
 
@@ -144,7 +150,7 @@ impl TunnelAcceptor {
         match first {
             Some(Ok(TunnelUp { frame: Some(tunnel_up::Frame::Ready(_)) })) => {}
             Some(Ok(TunnelUp { frame: Some(tunnel_up::Frame::Error(error)) })) => {
-                let _ = reply.send(Opened::Refused(error));
+                let _ = reply.send(Opened::refused(error));
                 return;
             }
             Some(Ok(_)) => {
@@ -183,7 +189,7 @@ async fn pump_up<E>(
         let event = match frame {
             Some(Ok(TunnelUp { frame: Some(tunnel_up::Frame::Exec(event)) })) => Ok(event),
             Some(Ok(TunnelUp { frame: Some(tunnel_up::Frame::Error(error)) })) => {
-                Err(SessionError::Machine { kind: error.kind(), message: error.message })
+                Err(SessionError::Machine { kind: error.kind(), message: harmless(&error.message) })
             }
             Some(Ok(TunnelUp { frame: Some(tunnel_up::Frame::Ready(_)) | None })) => {
                 let TunnelError { message, .. } = protocol_error("a frame out of order");

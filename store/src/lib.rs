@@ -48,6 +48,15 @@ impl StoreError {
     pub fn changed_nothing(&self) -> bool {
         matches!(self, Self::Database(sqlx::Error::Database(_)))
     }
+
+    /// Returns true if the database refused what the statement says, and will do so again: a value that no text
+    /// or number can hold, or a broken constraint.
+    pub fn is_refusal(&self) -> bool {
+        /// Classes of SQLSTATE: data exceptions, and violations of integrity.
+        const REFUSALS: [&str; 2] = ["22", "23"];
+        let Self::Database(sqlx::Error::Database(error)) = self else { return false };
+        error.code().is_some_and(|code| REFUSALS.iter().any(|class| code.starts_with(class)))
+    }
 }
 
 /// Why the database could not be opened.

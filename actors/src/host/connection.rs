@@ -11,8 +11,9 @@
 //! It keeps no list of what it has sent: what is in flight is what the rows say, and it is sent again
 //! whenever a host attaches. So there is one way to find out what became of everything, used
 //! - when an agent attaches: its hello carries an inventory, which is compared with the rows;
-//! - after a panic: the stream is kept (nothing of it can be half changed), and a fresh inventory is asked for,
-//!   because the frame being handled, perhaps an exit, was lost.
+//! - after a panic, here or in a sandbox's actor: the stream is kept (nothing of it can be half changed), and a
+//!   fresh inventory is asked for, because the frame being handled, perhaps an exit, was lost;
+//! - every minute or so, for what nobody noticed.
 //!
 //! While rows are read no frame is handled, so an inventory is always compared with rows that are not ahead of it.
 //!
@@ -23,12 +24,15 @@
 //! | not heard of for long | `unreachable`; its sandboxes become `missing` until it is back |
 //! | a second agent attaches | the first is told to go; the second takes over |
 //! | the agent does not read | the stream is cut; everything is sent again when it is back |
+//!
+//! An agent is not trusted: what it says counts for its own sandboxes only, its texts are cut, and its stream is read
+//! no faster than what it says is handled.
 
 use std::{sync::Arc, time::Duration};
 
 use actix::{
-    Actor, ActorContext, ActorFutureExt, AsyncContext, AtomicResponse, Context, Handler, Supervised,
-    WrapFuture, fut::ready,
+    Actor, ActorContext, ActorFutureExt, AsyncContext, AtomicResponse, Context, Handler, ResponseFuture,
+    Supervised, WrapFuture, fut::ready,
 };
 use chrono::Utc;
 use tokio::time::Instant;
@@ -38,22 +42,25 @@ use wrenn_proto::{
 };
 use wrenn_store::{
     hosts::{Host, HostCapacity, HostStatus},
-    lifecycle::Generation,
+    lifecycle::{End, Generation},
     sandboxes::Sandbox,
 };
-use wrenn_supervision::SupervisedContext;
+use wrenn_supervision::call_within;
 
 use super::{
     board::{AgentInfo, HostLoad, HostView},
     inventory::{self, Baseline, Found, Unwanted, look_up},
     link::{AgentLink, Link, LinkNumber},
-    messages::{Attach, Detach, FromAgent, HostAway, InjectPanic, OpenTunnel, Retire, SendCommand},
+    messages::{
+        Attach, Detach, FromAgent, HostAway, InjectPanic, LookAgain, OpenTunnel, Retire, SendCommand,
+    },
+    text::harmless,
 };
 use crate::{
     AttachError,
     retry::until_answered,
     sandbox::{
-        Observe,
+        CaughtUp, Observe,
         state::{Input, Machine, Outcome},
     },
     shared::Shared,
@@ -72,6 +79,21 @@ pub(crate) struct HostConnection {
     written: Option<HostStatus>,
     /// The inventory that was asked for.
     asked: Option<Asked>,
+    next_request: u64,
+    /// When the next inventory is to be asked for.
+    inventory_due: Instant,
+    noted: HeartbeatNote,
+}
+
+/// How long a frame waits for the sandbox's actor that it is for; then the next one is read all the same.
+const HANDLED_WITHIN: Duration = Duration::from_secs(2);
+
+/// Whether the database knows of the last heartbeats.
+#[derive(Clone, Copy)]
+enum HeartbeatNote {
+    Never,
+    UnderWay,
+    Done(Instant),
 }
 
 /// An inventory that was asked for, and what it can be compared with.
@@ -92,6 +114,9 @@ impl HostConnection {
             view: None,
             written: None,
             asked: None,
+            next_request: 1,
+            inventory_due: heard,
+            noted: HeartbeatNote::Never,
         }
     }
 
@@ -114,17 +139,35 @@ impl HostConnection {
         match &self.link {
             Some(link) if link.is_open() => {
                 view.status = HostStatus::Online;
-                let request_id = ctx.incarnation();
-                self.asked = Some(Asked { request_id, baseline: inventory::baseline(rows) });
-                let ask = server_frame::Frame::InventoryRequest(agent::InventoryRequest { request_id });
-                if link.send(ask).is_err() {
-                    self.end_link("the agent does not read", ctx);
-                }
+                self.ask_inventory(rows, ctx);
             }
             _ if view.status == HostStatus::Online => view.status = HostStatus::Offline,
             _ => {}
         }
         self.publish(ctx);
+    }
+
+    /// Asks for an inventory, which will be compared with these rows.
+    fn ask_inventory(&mut self, rows: &[Sandbox], ctx: &mut Context<Self>) {
+        let request_id = self.next_request;
+        self.next_request += 1;
+        self.asked = Some(Asked { request_id, baseline: inventory::baseline(rows) });
+        self.inventory_due = Instant::now() + self.shared.config.inventory_interval;
+        let ask = server_frame::Frame::InventoryRequest(agent::InventoryRequest { request_id });
+        // A host that is away brings one when it is back.
+        let _ = self.send(ask, ctx);
+    }
+
+    /// Reads the rows and asks for an inventory.
+    fn look_again(&mut self, ctx: &mut Context<Self>) {
+        // Should the database not answer, the next time is soon enough.
+        self.inventory_due = Instant::now() + self.shared.config.inventory_interval;
+        let (store, id) = (self.shared.store.clone(), self.id);
+        let read = async move { store.sandboxes_of_host(id).await };
+        ctx.wait(read.into_actor(self).map(|rows, actor: &mut Self, ctx| match rows {
+            Ok(rows) => actor.ask_inventory(&rows, ctx),
+            Err(error) => tracing::warn!(host = %actor.id, %error, "no inventory is asked for"),
+        }));
     }
 
     /// Shows the view, and writes its status if the database does not hold it.
@@ -164,6 +207,9 @@ impl HostConnection {
             self.tell_all(Input::HostLost, ctx);
         } else {
             self.publish(ctx);
+            if self.link.is_some() && Instant::now() >= self.inventory_due {
+                self.look_again(ctx);
+            }
         }
     }
 
@@ -178,9 +224,28 @@ impl HostConnection {
         }));
     }
 
-    /// Past the mailbox's bound: what a host says must not get lost, and its stream waits for each frame.
+    /// Past the mailbox's bound: what a host says must not get lost.
     fn tell(&self, sandbox: SandboxId, input: Input) {
-        self.shared.sandbox(sandbox).do_send(Observe(input));
+        self.shared.sandbox(sandbox).do_send(Observe { from: self.id, input });
+    }
+
+    /// As [`tell`](Self::tell), for what an agent says by itself: the answer comes when it was handled, or after a
+    /// while, so that its stream is slowed; and no actor is started for a sandbox that is not on this host.
+    fn tell_and_wait(&self, sandbox: SandboxId, input: Input) -> ResponseFuture<()> {
+        let (shared, from) = (self.shared.clone(), self.id);
+        Box::pin(async move {
+            let actor = match shared.sandboxes.get(&sandbox) {
+                Some(actor) => actor,
+                None if is_here(&shared, sandbox, from).await => shared.sandbox(sandbox),
+                None => {
+                    tracing::warn!(host = %from, %sandbox, ?input, "a host speaks for a sandbox that it does not have");
+                    return;
+                }
+            };
+            actor.do_send(Observe { from, input });
+            // The observation stays, whether it is waited for or not.
+            let _ = call_within(&actor, CaughtUp, HANDLED_WITHIN).await;
+        })
     }
 
     fn end_link(&mut self, reason: &'static str, ctx: &mut Context<Self>) {
@@ -218,15 +283,17 @@ impl HostConnection {
         self.link = Some(attach);
         self.heard = Instant::now();
         self.written = Some(HostStatus::Online);
+        self.asked = None;
+        self.inventory_due = Instant::now() + self.shared.config.inventory_interval;
         if let Some(view) = &mut self.view {
             view.status = HostStatus::Online;
             view.capacity = capacity(hello.capacity.as_ref());
             view.load = None;
             view.agent = Some(AgentInfo {
-                version: hello.agent_version,
-                vmm: hello.vmm,
-                kernel: hello.kernel,
-                boot_id: hello.boot_id,
+                version: harmless(&hello.agent_version),
+                vmm: harmless(&hello.vmm),
+                kernel: harmless(&hello.kernel),
+                boot_id: harmless(&hello.boot_id),
                 attached_at: Utc::now(),
             });
         }
@@ -254,6 +321,12 @@ impl HostConnection {
             let _ = self.send(server_frame::Frame::Command(command), ctx);
         }
     }
+}
+
+/// Returns true if the sandbox is on this host and not gone.
+async fn is_here(shared: &Shared, sandbox: SandboxId, host: HostId) -> bool {
+    let row = until_answered("sandbox_load", || shared.store.sandbox_load(sandbox)).await;
+    row.is_some_and(|row| row.host_id == host && row.lifecycle.end != End::Reached)
 }
 
 fn capacity(wire: Option<&agent::Capacity>) -> HostCapacity {
@@ -287,6 +360,7 @@ impl Supervised for HostConnection {
         // only have to dial again.
         self.written = None;
         self.asked = None;
+        self.noted = HeartbeatNote::Never;
     }
 }
 
@@ -338,17 +412,17 @@ impl Handler<Detach> for HostConnection {
 }
 
 impl Handler<FromAgent> for HostConnection {
-    type Result = ();
+    type Result = ResponseFuture<()>;
 
-    fn handle(&mut self, FromAgent { link, frame }: FromAgent, ctx: &mut Context<Self>) {
+    fn handle(&mut self, FromAgent { link, frame }: FromAgent, ctx: &mut Context<Self>) -> Self::Result {
         if self.link.as_ref().is_none_or(|current| current.number != link) {
-            return;
+            return Box::pin(ready(()));
         }
         self.heard = Instant::now();
         match frame.frame {
             Some(agent_frame::Frame::Heartbeat(heartbeat)) => self.heartbeat(heartbeat, ctx),
-            Some(agent_frame::Frame::Result(result)) => self.command_result(result),
-            Some(agent_frame::Frame::Event(event)) => self.machine_event(event),
+            Some(agent_frame::Frame::Result(result)) => return self.command_result(result),
+            Some(agent_frame::Frame::Event(event)) => return self.machine_event(event),
             Some(agent_frame::Frame::TunnelRefused(refused)) => {
                 if let Ok(tunnel) = refused.tunnel_id.parse() {
                     self.shared.desk.refuse(self.id, tunnel, refused.error.unwrap_or_default());
@@ -359,6 +433,7 @@ impl Handler<FromAgent> for HostConnection {
                 tracing::warn!(host = %self.id, "a frame makes no sense here");
             }
         }
+        Box::pin(ready(()))
     }
 }
 
@@ -373,48 +448,61 @@ impl HostConnection {
             });
         }
         self.publish(ctx);
+        let pause = self.shared.config.heartbeat_interval / 2;
+        match self.noted {
+            HeartbeatNote::UnderWay => return,
+            HeartbeatNote::Done(at) if at.elapsed() < pause => return,
+            HeartbeatNote::Done(_) | HeartbeatNote::Never => self.noted = HeartbeatNote::UnderWay,
+        }
         let (store, id) = (self.shared.store.clone(), self.id);
         let note = async move {
             if let Err(error) = store.host_heartbeat(id).await {
                 tracing::warn!(host = %id, %error, "a heartbeat was not noted");
             }
         };
-        ctx.spawn(note.into_actor(self));
+        ctx.spawn(
+            note.into_actor(self).map(|(), actor, _| actor.noted = HeartbeatNote::Done(Instant::now())),
+        );
     }
 
-    fn command_result(&self, result: agent::CommandResult) {
+    fn command_result(&self, result: agent::CommandResult) -> ResponseFuture<()> {
         let Ok(sandbox) = result.sandbox_id.parse::<SandboxId>() else {
-            tracing::warn!(host = %self.id, id = result.sandbox_id, "an outcome for a strange id");
-            return;
+            tracing::warn!(host = %self.id, id = harmless(&result.sandbox_id), "an outcome for a strange id");
+            return Box::pin(ready(()));
         };
         let outcome = match result.outcome {
-            Some(agent::command_result::Outcome::Started(started)) => {
-                Outcome::Started { guest_ip: started.guest_ip, host_ip: started.host_ip }
-            }
+            Some(agent::command_result::Outcome::Started(started)) => Outcome::Started {
+                guest_ip: harmless(&started.guest_ip),
+                host_ip: harmless(&started.host_ip),
+            },
             Some(agent::command_result::Outcome::Destroyed(_)) => Outcome::Destroyed,
-            Some(agent::command_result::Outcome::Failed(failed)) => {
-                Outcome::Failed { machine: Machine::from_wire(failed.state()), message: failed.message }
-            }
+            Some(agent::command_result::Outcome::Failed(failed)) => Outcome::Failed {
+                machine: Machine::from_wire(failed.state()),
+                message: harmless(&failed.message),
+            },
             None => {
                 let message = "the host sent an outcome of another version".to_owned();
                 Outcome::Failed { message, machine: None }
             }
         };
         let generation = Generation(result.generation);
-        self.tell(sandbox, Input::Finished { generation, outcome });
+        self.tell_and_wait(sandbox, Input::Finished { generation, outcome })
     }
 
-    fn machine_event(&self, event: agent::MachineEvent) {
+    fn machine_event(&self, event: agent::MachineEvent) -> ResponseFuture<()> {
         let Ok(sandbox) = event.sandbox_id.parse::<SandboxId>() else {
-            tracing::warn!(host = %self.id, id = event.sandbox_id, "an event of a strange id");
-            return;
+            tracing::warn!(host = %self.id, id = harmless(&event.sandbox_id), "an event of a strange id");
+            return Box::pin(ready(()));
         };
         let generation = Generation(event.generation);
         match event.event {
             Some(agent::machine_event::Event::Exited(exited)) => {
-                self.tell(sandbox, Input::Exited { generation, reason: exited.reason });
+                self.tell_and_wait(sandbox, Input::Exited { generation, reason: harmless(&exited.reason) })
             }
-            None => tracing::warn!(host = %self.id, %sandbox, "an event of another version"),
+            None => {
+                tracing::warn!(host = %self.id, %sandbox, "an event of another version");
+                Box::pin(ready(()))
+            }
         }
     }
 
@@ -455,6 +543,15 @@ impl Handler<OpenTunnel> for HostConnection {
         let frame =
             agent::OpenTunnel { tunnel_id: open.tunnel.to_string(), sandbox_id: open.sandbox.to_string() };
         self.send(server_frame::Frame::OpenTunnel(frame), ctx)
+    }
+}
+
+impl Handler<LookAgain> for HostConnection {
+    type Result = ();
+
+    fn handle(&mut self, _: LookAgain, _: &mut Context<Self>) {
+        // The next tick does, so that many failures at once lead to one look.
+        self.inventory_due = Instant::now();
     }
 }
 

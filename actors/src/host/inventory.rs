@@ -12,6 +12,7 @@ use wrenn_store::{
     sandboxes::Sandbox,
 };
 
+use super::text::harmless;
 use crate::sandbox::state::{Activity, Input, Machine};
 
 /// One entry of an inventory.
@@ -37,13 +38,16 @@ struct Comparison {
 pub(crate) fn read(inventory: agent::Inventory) -> BTreeMap<SandboxId, Entry> {
     let entries = inventory.machines.into_iter().filter_map(|report| {
         let Ok(id) = report.sandbox_id.parse::<SandboxId>() else {
-            tracing::warn!(id = report.sandbox_id, "an inventory lists a machine with a strange id");
+            tracing::warn!(
+                id = harmless(&report.sandbox_id),
+                "an inventory lists a machine with a strange id"
+            );
             return None;
         };
         let entry = Entry {
             generation: Generation(report.generation),
             machine: Machine::from_wire(report.state()),
-            reason: report.reason,
+            reason: harmless(&report.reason),
             activity: if report.busy { Activity::Busy } else { Activity::Idle },
         };
         Some((id, entry))

@@ -76,6 +76,11 @@ pub(crate) struct OpenTunnel {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct HostAway;
 
+/// Something that the host said may have been lost: an inventory is to be asked for soon.
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+pub(crate) struct LookAgain;
+
 /// The host can never come back: whoever still waits for it is told.
 #[derive(Debug, Message)]
 #[rtype(result = "()")]

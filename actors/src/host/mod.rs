@@ -5,8 +5,9 @@ mod connection;
 mod inventory;
 mod link;
 mod messages;
+pub(crate) mod text;
 
 pub use link::AgentLink;
 
 pub(crate) use connection::HostConnection;
-pub(crate) use messages::{Attach, HostAway, InjectPanic, OpenTunnel, Retire, SendCommand};
+pub(crate) use messages::{Attach, HostAway, InjectPanic, LookAgain, OpenTunnel, Retire, SendCommand};

@@ -33,10 +33,17 @@ use wrenn_supervision::SupervisedContext;
 
 use super::{
     invariants,
-    messages::{ExecTarget, InjectPanic, Observe, Operate, OperateFailure, PrepareExec, Until, Wait},
+    messages::{
+        CaughtUp, ExecTarget, InjectPanic, Observe, Operate, OperateFailure, PrepareExec, Until, Wait,
+    },
     state::{Effect, Input, State, Step, step},
 };
-use crate::{host::SendCommand, placement::Release, retry::until_answered, shared::Shared};
+use crate::{
+    host::{LookAgain, SendCommand},
+    placement::Release,
+    retry::{until_answered, until_decided},
+    shared::Shared,
+};
 
 /// How long the actor outlives the last thing that can happen to its sandbox.
 const LINGER: Duration = Duration::from_secs(5);
@@ -94,6 +101,10 @@ impl SandboxActor {
                 // The incarnation that settled it may have failed before it said so.
                 self.shared.placement().do_send(Release(self.id));
             }
+            if ctx.incarnation() > 1 && !is_over(&current.row.lifecycle) {
+                // What the incarnation before was handling is lost, perhaps the end of the machine.
+                self.shared.host(current.row.host_id).do_send(LookAgain);
+            }
             ctx.wait(self.observe(Input::TakeUp));
         }
         self.end_if_over(ctx);
@@ -119,11 +130,16 @@ impl SandboxActor {
         }
         self.check(&step);
         let write = async move {
-            until_answered("sandbox_transition", || store.sandbox_transition(id, &from, &to)).await
+            until_decided("sandbox_transition", || store.sandbox_transition(id, &from, &to)).await
         };
-        Box::pin(
-            write.into_actor(self).map(|row, actor, ctx| actor.written(row, step, ctx).unwrap_or_default()),
-        )
+        Box::pin(write.into_actor(self).map(|row, actor, ctx| match row {
+            Ok(row) => actor.written(row, step, ctx).unwrap_or_default(),
+            Err(error) => {
+                let error = &error as &dyn std::error::Error;
+                tracing::error!(sandbox = %actor.id, error, "an observation cannot be written");
+                ctx.fail("the database refuses an observation");
+            }
+        }))
     }
 
     /// Begins an operation, or says why not.
@@ -272,9 +288,21 @@ impl Handler<Operate> for SandboxActor {
 impl Handler<Observe> for SandboxActor {
     type Result = AtomicResponse<Self, ()>;
 
-    fn handle(&mut self, Observe(input): Observe, _: &mut Context<Self>) -> Self::Result {
+    fn handle(&mut self, Observe { from, input }: Observe, _: &mut Context<Self>) -> Self::Result {
+        if let Some(current) = &self.current
+            && current.row.host_id != from
+        {
+            tracing::warn!(sandbox = %self.id, host = %from, ?input, "a host speaks for another one's sandbox");
+            return AtomicResponse::new(Box::pin(ready(())));
+        }
         AtomicResponse::new(self.observe(input))
     }
+}
+
+impl Handler<CaughtUp> for SandboxActor {
+    type Result = ();
+
+    fn handle(&mut self, _: CaughtUp, _: &mut Context<Self>) {}
 }
 
 impl Handler<Wait> for SandboxActor {

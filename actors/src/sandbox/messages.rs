@@ -31,9 +31,20 @@ pub(crate) enum OperateFailure {
 
 /// Something was seen or came back from the host. Never lost while the actor lives: what it leads to is
 /// written as soon as the database answers.
+///
+/// Counts only if it comes from the host that the sandbox is on: no host speaks for another one's machines.
 #[derive(Debug, Message)]
 #[rtype(result = "()")]
-pub(crate) struct Observe(pub(crate) Input);
+pub(crate) struct Observe {
+    /// Who says so.
+    pub(crate) from: HostId,
+    pub(crate) input: Input,
+}
+
+/// Answered when everything that was sent before has been handled.
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+pub(crate) struct CaughtUp;
 
 /// What a client waits for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

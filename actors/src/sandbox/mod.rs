@@ -11,4 +11,6 @@ pub use messages::Until;
 pub use state::Refusal;
 
 pub(crate) use actor::SandboxActor;
-pub(crate) use messages::{ExecTarget, InjectPanic, Observe, Operate, OperateFailure, PrepareExec, Wait};
+pub(crate) use messages::{
+    CaughtUp, ExecTarget, InjectPanic, Observe, Operate, OperateFailure, PrepareExec, Wait,
+};

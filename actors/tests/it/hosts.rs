@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::support::{FakeAgent, PATIENCE, Server, config, eventually, report};
-use wrenn_actors::{AttachError, DestroyError, Until};
+use wrenn_actors::{AttachError, DestroyError, Until, Victim};
 use wrenn_proto::{
     agent::{MachineState, server_frame},
     ids::{HostId, SandboxId},
@@ -188,5 +188,80 @@ async fn a_hello_of_another_host_or_of_none_is_refused(pool: Pool) {
         server.control_plane.agent_attach(nobody, crate::support::hello(nobody, vec![]), outgoing).await;
     assert!(unknown.is_err(), "{unknown:?}");
     assert!(server.control_plane.hosts_snapshot().iter().all(|view| view.id != nobody));
+    server.stop().await;
+}
+
+#[sqlx::test(migrator = "wrenn_store::MIGRATIONS")]
+async fn a_host_cannot_speak_for_machines_of_another_one(pool: Pool) {
+    let server = Server::start(&pool, config()).await;
+    let mut agent = FakeAgent::attach(&server, server.host().await, vec![]).await;
+    let (starting, start) = server.starting(&mut agent).await;
+    let liar = FakeAgent::attach(&server, server.host().await, vec![]).await;
+    liar.exited(starting, 1).await;
+    liar.started(&start).await;
+    // Nor does it make actors for what nobody has.
+    let actors = server.control_plane.metrics().sandbox_actors;
+    liar.exited(SandboxId::new(), 1).await;
+    assert_eq!(server.control_plane.metrics().sandbox_actors, actors);
+    assert_eq!(server.row(starting).await.lifecycle.operation, Some(Operation::Starting));
+
+    agent.started(&start).await;
+    assert_eq!(server.settled(starting).await.lifecycle.status, SandboxStatus::Running);
+    // A text that the database would refuse is made one that it takes.
+    agent.exited(starting, 1).await;
+    let row = server.has_operation(starting, Operation::Destroying).await;
+    assert_eq!(row.lifecycle.stop_reason.as_deref(), Some("killed by signal 9"));
+    server.stop().await;
+}
+
+#[sqlx::test(migrator = "wrenn_store::MIGRATIONS")]
+async fn what_nobody_noticed_is_found_by_the_next_look(pool: Pool) {
+    let mut config = config();
+    // It looks at the clock more often.
+    config.unreachable_after = Duration::from_millis(600);
+    config.inventory_interval = Duration::from_secs(1);
+    let server = Server::start(&pool, config).await;
+    let mut agent = FakeAgent::attach(&server, server.host().await, vec![]).await;
+    let id = server.running(&mut agent).await;
+    agent.inventory(vec![report(id, 1, MachineState::Running)]).await;
+    agent.inventory(vec![report(id, 1, MachineState::Exited)]).await;
+    agent.expect_destroy(id, 2).await;
+    server.stop().await;
+}
+
+#[sqlx::test(migrator = "wrenn_store::MIGRATIONS")]
+async fn after_a_failure_of_a_sandboxs_actor_its_host_is_asked_what_it_has(pool: Pool) {
+    let mut config = config();
+    // It looks at the clock more often.
+    config.unreachable_after = Duration::from_millis(600);
+    let server = Server::start(&pool, config).await;
+    let mut agent = FakeAgent::attach(&server, server.host().await, vec![]).await;
+    let id = server.running(&mut agent).await;
+    server.control_plane.inject_panic(Victim::Sandbox(id)).await.unwrap();
+    agent.inventory(vec![report(id, 1, MachineState::Exited)]).await;
+    agent.expect_destroy(id, 2).await;
+    server.stop().await;
+}
+
+#[sqlx::test(migrator = "wrenn_store::MIGRATIONS")]
+async fn a_removal_that_failed_is_begun_anew_by_the_next_look(pool: Pool) {
+    let mut config = config();
+    // It looks at the clock more often.
+    config.unreachable_after = Duration::from_millis(600);
+    config.inventory_interval = Duration::from_secs(1);
+    let server = Server::start(&pool, config).await;
+    let mut agent = FakeAgent::attach(&server, server.host().await, vec![]).await;
+    let id = server.running(&mut agent).await;
+    server.control_plane.sandbox_operate(id, Operation::Destroying).await.unwrap();
+    let destroy = agent.expect_destroy(id, 2).await;
+    agent.failed(&destroy, MachineState::Unspecified).await;
+    let row = server.row_where(id, |row| row.lifecycle.last_error.is_some()).await;
+    assert_eq!(row.lifecycle.operation, Some(Operation::Destroying));
+
+    agent.inventory(vec![]).await;
+    let again = agent.expect_destroy(id, 3).await;
+    agent.destroyed(&again).await;
+    let row = server.control_plane.sandbox_wait(id, Until::Gone, PATIENCE).await.unwrap();
+    assert_eq!(row.lifecycle.end, End::Reached);
     server.stop().await;
 }

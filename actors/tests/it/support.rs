@@ -202,12 +202,24 @@ impl FakeAgent {
         frame.map(|frame| frame.frame.expect("frames are not empty"))
     }
 
-    /// The next frame, which must be a command.
+    /// The next command; questions for an inventory before it stay unanswered.
     pub(crate) async fn command(&mut self) -> Command {
-        match self.frame().await {
-            Some(server_frame::Frame::Command(command)) => command,
-            other => panic!("expected a command, got {other:?}"),
+        loop {
+            match self.frame().await {
+                Some(server_frame::Frame::Command(command)) => return command,
+                Some(server_frame::Frame::InventoryRequest(_)) => {}
+                other => panic!("expected a command, got {other:?}"),
+            }
         }
+    }
+
+    /// Answers the next question for an inventory, which must come before any other frame.
+    pub(crate) async fn inventory(&mut self, machines: Vec<MachineReport>) {
+        let Some(server_frame::Frame::InventoryRequest(request)) = self.frame().await else {
+            panic!("an inventory must be asked for");
+        };
+        let inventory = Inventory { request_id: request.request_id, machines };
+        self.say(agent_frame::Frame::Inventory(inventory)).await;
     }
 
     /// The next commands that differ, lowest generation first. A command may come more than once: when its
@@ -283,7 +295,7 @@ impl FakeAgent {
             sandbox_id: id.to_string(),
             generation,
             event: Some(machine_event::Event::Exited(MachineExited {
-                reason: "killed by signal 9".to_owned(),
+                reason: "killed\0 by signal 9".to_owned(),
             })),
         };
         self.say(agent_frame::Frame::Event(event)).await;
