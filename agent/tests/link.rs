@@ -354,7 +354,7 @@ async fn a_slow_machine_delays_neither_others_nor_the_reader() {
     let (slow, quick) = (SandboxId::new(), SandboxId::new());
     host.world().order_fault(SimStep::Boot, SimFault::StallBefore, 1);
     session.start_machine(slow, 1);
-    eventually("it is being started", || host.board().unwrap().report(slow).is_some()).await;
+    eventually("its boot stands still", || host.world().faults_left(SimStep::Boot) == 0).await;
     session.start_machine(quick, 1);
     let result = session.result().await;
     assert_eq!(result.sandbox_id, quick.to_string());

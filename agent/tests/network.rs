@@ -465,6 +465,7 @@ async fn a_guest_resolves_names_through_its_gateway() {
         assert_ne!(answer[2] & 0x80, 0, "an answer");
     }
 
+    let begun = std::time::Instant::now();
     inside(&guest.path(), || {
         let socket = UdpSocket::bind("172.30.0.2:0").expect("bind");
         for _ in 0..5000 {
@@ -473,9 +474,12 @@ async fn a_guest_resolves_names_through_its_gateway() {
     })
     .await;
     let snmp = inside(slot.netns(), || fs::read_to_string("/proc/thread-self/net/snmp").expect("snmp")).await;
-    let received: Vec<&str> = snmp.lines().filter_map(|line| line.strip_prefix("Udp: ")).collect();
-    let received: u32 = received[1].split(' ').next().expect("datagrams").parse().expect("a number");
-    assert!((300..2500).contains(&received), "{received} of 5000 questions were heard");
+    let may_pass = 400 + 200 * (begun.elapsed().as_secs() + 2);
+    let udp = snmp.lines().filter_map(|line| line.strip_prefix("Udp: ")).nth(1).expect("figures");
+    let figures: Vec<u64> = udp.split(' ').map(|figure| figure.parse().expect("a number")).collect();
+    // Those that were read, and those that found the socket full; others wait in it.
+    let passed = figures[0] + figures[2];
+    assert!((1..=may_pass).contains(&passed), "{passed} of 5000 questions passed, not up to {may_pass}");
     pool.release(slot).await.expect("release");
     pool.teardown().await.expect("teardown");
     data.assert_clean();

@@ -119,6 +119,11 @@ impl SimWorld {
         self.inner.lock().faults.insert(step, (fault, times));
     }
 
+    /// Returns how many tries of a step are still to go wrong.
+    pub fn faults_left(&self, step: SimStep) -> u32 {
+        self.inner.lock().faults.get(&step).map_or(0, |&(_, times)| times)
+    }
+
     /// Takes back all orders.
     pub fn clear_faults(&self) {
         self.inner.lock().faults.clear();
