@@ -78,11 +78,12 @@ fn granted(host: HostId, credentials: Credentials) -> Response<RegisterResponse>
 /// Reads what a host says of itself; refuses what the database could not hold.
 fn facts(request: &RegisterRequest) -> Result<HostFacts, Status> {
     let Capacity { cpu_cores, memory_mb, disk_mb } = request.capacity.unwrap_or_default();
+    let is_text = |text: &str| text.len() <= FACT_MAX_BYTES && !text.chars().any(char::is_control);
     let is_sane = i32::try_from(cpu_cores).is_ok()
         && i64::try_from(memory_mb).is_ok()
         && i64::try_from(disk_mb).is_ok()
-        && request.arch.len() <= FACT_MAX_BYTES
-        && request.address.len() <= FACT_MAX_BYTES;
+        && is_text(&request.arch)
+        && is_text(&request.address);
     if !is_sane {
         return Err(Status::invalid_argument("capacity, arch or address is out of range"));
     }
