@@ -1,6 +1,6 @@
 //! What must be refused: clearly, never with a 500, and with nothing half made.
 
-use std::{fs, process::Stdio};
+use std::{path::Path, process::Stdio};
 
 use anyhow::{Context, ensure};
 use reqwest::Method;
@@ -8,7 +8,8 @@ use serde_json::{Value, json};
 use wrenn_cli::client::{Answer, Client, Credentials};
 
 use crate::{
-    installation::{Installation, WRENN, free_port, temporary_folder, wrenn},
+    databases::Databases,
+    installation::{Installation, free_port, temporary_folder, wrenn},
     wait::{RECOVERY, until},
 };
 
@@ -141,36 +142,26 @@ async fn sign_up(client: &Client, email: &str) -> anyhow::Result<Client> {
 /// A server without any agent, on databases of its own.
 pub(crate) async fn no_host() -> anyhow::Result<()> {
     let folder = temporary_folder()?;
-    let env_file = folder.path().join("services.env");
-    let mut services = wrenn(&folder.path().join("data"))
-        .args(["services", "--ephemeral", "--print-env"])
-        .arg(&env_file)
-        .stdout(Stdio::null())
-        .spawn()
-        .context(WRENN)?;
-    let urls = until("Postgres and Redis run", RECOVERY, async || {
-        Ok(fs::read_to_string(&env_file).ok().filter(|text| text.contains("REDIS_URL")))
-    })
-    .await?;
+    let databases = Databases::start(folder.path()).await?;
+    let result = server_alone(folder.path(), &databases).await;
+    databases.end().await.and(result)
+}
+
+async fn server_alone(folder: &Path, databases: &Databases) -> anyhow::Result<()> {
     let port = free_port()?;
-    let mut command = wrenn(folder.path());
-    for (name, value) in dotenvy::from_read_iter(urls.as_bytes()).filter_map(Result::ok) {
+    let mut command = wrenn(folder);
+    for variable in dotenvy::from_read_iter(databases.env.as_bytes()) {
+        let (name, value) = variable?;
         command.env(name, value);
     }
-    let socket = folder.path().join("agents.sock");
     let mut server = command
         .arg("server")
         .env("WRENN_HTTP_ADDR", format!("127.0.0.1:{port}"))
-        .env("WRENN_GRPC_ADDR", format!("unix:{}", socket.display()))
+        .env("WRENN_GRPC_ADDR", format!("unix:{}", folder.join("agents.sock").display()))
         .stdout(Stdio::null())
         .spawn()?;
-
     let result = without_host(port).await;
     server.kill().await?;
-    // An orderly end, so that Postgres does not outlive the folder.
-    let pid = i32::try_from(services.id().context("`wrenn services` has ended")?)?;
-    nix::sys::signal::kill(nix::unistd::Pid::from_raw(pid), nix::sys::signal::Signal::SIGTERM)?;
-    services.wait().await?;
     result
 }
 

@@ -36,6 +36,8 @@ static SHARED: OnceCell<Installation> = OnceCell::const_new();
 /// An installation; call [`end`](Self::end) when done with it.
 pub(crate) struct Installation {
     folder: tempfile::TempDir,
+    /// Where `up` runs, and so whose `.env` it reads.
+    working_directory: PathBuf,
     port: u16,
     up: AsyncMutex<Option<Running>>,
 }
@@ -77,7 +79,6 @@ pub(crate) fn wrenn(data: &Path) -> Command {
             command.env_remove(name);
         }
     }
-    // Away from the checkout, whose .env must not matter here.
     command.current_dir("/").env("WRENN_DATA", data).stdin(Stdio::null()).kill_on_drop(true);
     command
 }
@@ -109,8 +110,15 @@ impl Installation {
 
     /// Makes a data folder and starts `up` on it.
     pub(crate) async fn start_new() -> anyhow::Result<Self> {
+        // Away from the checkout, whose .env must not matter here.
+        Self::start_in(Path::new("/")).await
+    }
+
+    /// Like [`start_new`](Self::start_new), from this working directory.
+    pub(crate) async fn start_in(working_directory: &Path) -> anyhow::Result<Self> {
         let folder = temporary_folder()?;
-        let installation = Self { folder, port: free_port()?, up: AsyncMutex::new(None) };
+        let working_directory = working_directory.to_owned();
+        let installation = Self { folder, working_directory, port: free_port()?, up: AsyncMutex::new(None) };
         if let Err(error) = installation.start().await {
             let _ = installation.end().await;
             return Err(error);
@@ -129,7 +137,10 @@ impl Installation {
     /// A `wrenn` command for this installation.
     pub(crate) fn wrenn(&self) -> Command {
         let mut command = wrenn(&self.data());
-        command.env("WRENN_HTTP_ADDR", format!("127.0.0.1:{}", self.port)).env("WRENN_FAULT_INJECTION", "1");
+        command
+            .current_dir(&self.working_directory)
+            .env("WRENN_HTTP_ADDR", format!("127.0.0.1:{}", self.port))
+            .env("WRENN_FAULT_INJECTION", "1");
         command
     }
 

@@ -12,6 +12,7 @@
 mod bad_input;
 mod capsules;
 mod crashes;
+mod databases;
 mod faults;
 mod installation;
 mod isolation;
@@ -65,6 +66,7 @@ fn tests() -> Vec<Trial> {
         shared("bad input is a clear error and makes nothing", bad_input::is_refused),
         shared("callers without credentials are turned away", bad_input::credentials_are_needed),
         shared("another team's capsule does not exist", bad_input::foreign_capsules_are_hidden),
+        alone("databases that are named are used, also by .env", databases::given_ones_are_used),
         alone("without a host the answer is 503", bad_input::no_host),
         shared("capsules survive a killed agent", crashes::agent_killed),
         shared("capsules survive a killed server", crashes::server_killed),
