@@ -4,11 +4,12 @@ set -euo pipefail
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 export WRENN_CACHE=${WRENN_CACHE:-${HOME:-/root}/.cache/wrenn}
+checkout=$(cksum <<<"$root" | cut -d' ' -f1)
 # One folder per checkout: cargo tells the crates of two workspaces apart by the times of their files only, and would
 # take what the other has built for its own.
-export CARGO_TARGET_DIR=${CARGO_TARGET_DIR:-$WRENN_CACHE/target-$(cksum <<<"$root" | cut -d' ' -f1)}
-# Per script, so that a test beside a running `up` does not write into its logs.
-step_logs=$WRENN_CACHE/logs/${0##*/}
+export CARGO_TARGET_DIR=${CARGO_TARGET_DIR:-$WRENN_CACHE/target-$checkout}
+# Per script and checkout, so that a test beside a running `up` or another test does not write into its logs.
+step_logs=$WRENN_CACHE/logs/${0##*/}-$checkout
 # `sudo` forgets the user's path; rustup puts cargo there.
 PATH=$PATH:${HOME:-/root}/.cargo/bin:/usr/local/sbin:/usr/sbin:/sbin
 
