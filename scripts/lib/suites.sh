@@ -123,10 +123,11 @@ suite_rust() {
     SQLX_OFFLINE=true WRENN_GUEST=$guest_binary check "cargo test" cargo test --locked --workspace --no-fail-fast
 }
 
+# The same build as the other tests: for the one crate alone, its dependencies would be built with other features.
 suite_e2e() {
     machine_parts
     SQLX_OFFLINE=true WRENN_E2E=1 WRENN_E2E_FOLDER=$work check "end to end" \
-        cargo test --locked -p wrenn-cli --test e2e
+        cargo test --locked --workspace --test e2e
 }
 
 suite_browser() {
