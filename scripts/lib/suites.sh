@@ -19,9 +19,9 @@ test_counts() {
 }
 
 summarize() {
-    say "" "Summary"
+    printf '\nSummary\n'
     printf '  %s\n' "${results[@]}"
-    say "" "$((${#results[@]} - failures)) passed, $failures failed"
+    printf '\n%d passed, %d failed\n' $((${#results[@]} - failures)) "$failures"
     ((failures == 0))
 }
 
