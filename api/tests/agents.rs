@@ -153,7 +153,12 @@ async fn create_and_run(
     let Ok(Some(server_frame::Frame::Command(command))) = next(&mut agent.frames).await else {
         panic!("a command must come");
     };
-    let started = Started { guest_ip: "172.30.0.2".to_owned(), host_ip: "10.0.0.2".to_owned(), boot_ms: 1 };
+    let started = Started {
+        guest_ip: "172.30.0.2".to_owned(),
+        host_ip: "10.0.0.2".to_owned(),
+        boot_ms: 1,
+        restored: false,
+    };
     let result = CommandResult {
         sandbox_id: command.sandbox_id,
         generation: command.generation,

@@ -429,7 +429,7 @@ impl Handler<FromAgent> for HostConnection {
                 }
             }
             Some(agent_frame::Frame::Inventory(inventory)) => self.inventory(inventory, ctx),
-            Some(agent_frame::Frame::Hello(_)) | None => {
+            Some(agent_frame::Frame::TemplateDropped(_) | agent_frame::Frame::Hello(_)) | None => {
                 tracing::warn!(host = %self.id, "a frame makes no sense here");
             }
         }
@@ -480,7 +480,7 @@ impl HostConnection {
                 machine: Machine::from_wire(failed.state()),
                 message: harmless(&failed.message),
             },
-            None => {
+            Some(_) | None => {
                 let message = "the host sent an outcome of another version".to_owned();
                 Outcome::Failed { message, machine: None }
             }

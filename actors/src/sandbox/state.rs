@@ -46,7 +46,7 @@ impl Machine {
             agent::MachineState::Starting => Some(Self::Starting),
             agent::MachineState::Running => Some(Self::Running),
             agent::MachineState::Paused => Some(Self::Paused),
-            agent::MachineState::Exited => Some(Self::Exited),
+            agent::MachineState::Exited | agent::MachineState::Stopped => Some(Self::Exited),
         }
     }
 }

@@ -145,7 +145,11 @@ impl Session<'_> {
             vmm: host.backend.vmm(),
             kernel: self.shared.identity.kernel.clone(),
             capacity: Some(host.backend.capacity()),
-            inventory: Some(Inventory { request_id: 0, machines: host.board.reports() }),
+            inventory: Some(Inventory {
+                request_id: 0,
+                machines: host.board.reports(),
+                template_ids: Vec::new(),
+            }),
         }
     }
 
@@ -166,9 +170,16 @@ impl Session<'_> {
             Some(server_frame::Frame::InventoryRequest(request)) => {
                 let host = &self.shared.host;
                 let machines = host.board.reports();
-                host.outbox.publish(Frame::Inventory(Inventory { request_id: request.request_id, machines }));
+                host.outbox.publish(Frame::Inventory(Inventory {
+                    request_id: request.request_id,
+                    machines,
+                    template_ids: Vec::new(),
+                }));
             }
             Some(server_frame::Frame::Terminate(terminate)) => return Some(terminate),
+            Some(server_frame::Frame::DropTemplate(_)) => {
+                tracing::warn!("templates are not kept by this version")
+            }
             Some(server_frame::Frame::Welcome(_)) => tracing::warn!("ignoring a second welcome"),
             None => tracing::warn!("ignoring a frame that this version does not know"),
         }

@@ -180,7 +180,7 @@ impl Outcome {
         use wire::command_result::Outcome as Wire;
         let outcome = match self.clone() {
             Self::Started { guest_ip, host_ip, boot_ms } => {
-                Wire::Started(wire::Started { guest_ip, host_ip, boot_ms })
+                Wire::Started(wire::Started { guest_ip, host_ip, boot_ms, restored: false })
             }
             Self::Destroyed => Wire::Destroyed(wire::Destroyed {}),
             Self::Failed(CommandError { kind, message, state }) => Wire::Failed(wire::CommandFailed {

@@ -146,7 +146,7 @@ impl Handler<Dispatch> for Machines {
             Some(wire::command::Command::Destroy(_)) => {
                 self.order(id, command.generation, Wish::Destroy, ctx);
             }
-            None => self.refuse(&command, "this version of the agent does not know the command"),
+            Some(_) | None => self.refuse(&command, "this version of the agent does not know the command"),
         }
     }
 }

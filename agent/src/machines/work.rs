@@ -195,6 +195,8 @@ async fn init(host: &Host, record: &Record) -> Result<(), StartError> {
         default_user: record.spec.default_user.clone(),
         default_env: record.spec.default_env.clone().into_iter().collect(),
         nameservers: vec![GUEST_GATEWAY.to_string()],
+        thaw: false,
+        grow_root_to_bytes: 0,
     };
     host.backend.guest(record.id).init(request).await.map_err(StartError::GuestInit)
 }
@@ -457,7 +459,10 @@ impl Host {
         self.outbox.publish(wire::agent_frame::Frame::Event(wire::MachineEvent {
             sandbox_id: record.id.to_string(),
             generation: record.generation,
-            event: Some(wire::machine_event::Event::Exited(wire::MachineExited { reason })),
+            event: Some(wire::machine_event::Event::Exited(wire::MachineExited {
+                reason,
+                state: wire::MachineState::Exited.into(),
+            })),
         }));
     }
 
