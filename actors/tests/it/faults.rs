@@ -79,7 +79,7 @@ async fn a_panic_in_a_host_connection_keeps_the_link_and_looks_at_everything_aga
     ];
     agent.started(&late_start).await;
     server.settled(late).await;
-    let inventory = Inventory { request_id: request.request_id, machines };
+    let inventory = Inventory { request_id: request.request_id, machines, template_ids: Vec::new() };
     agent.say(agent_frame::Frame::Inventory(inventory)).await;
 
     // The exit that was lost with the panic is found, and the start is sent again.

@@ -169,7 +169,7 @@ pub(crate) fn hello(host: HostId, machines: Vec<MachineReport>) -> AgentHello {
         vmm: "fake".to_owned(),
         kernel: "6".to_owned(),
         capacity: Some(Capacity { cpu_cores: 8, memory_mb: 8192, disk_mb: 100_000 }),
-        inventory: Some(Inventory { request_id: 0, machines }),
+        inventory: Some(Inventory { request_id: 0, machines, template_ids: Vec::new() }),
     }
 }
 
@@ -218,7 +218,7 @@ impl FakeAgent {
         let Some(server_frame::Frame::InventoryRequest(request)) = self.frame().await else {
             panic!("an inventory must be asked for");
         };
-        let inventory = Inventory { request_id: request.request_id, machines };
+        let inventory = Inventory { request_id: request.request_id, machines, template_ids: Vec::new() };
         self.say(agent_frame::Frame::Inventory(inventory)).await;
     }
 
@@ -273,7 +273,7 @@ impl FakeAgent {
 
     pub(crate) async fn started(&self, command: &Command) {
         let started =
-            Started { guest_ip: "172.30.0.2".to_owned(), host_ip: "10.0.0.2".to_owned(), boot_ms: 1 };
+            Started { guest_ip: "172.30.0.2".to_owned(), host_ip: "10.0.0.2".to_owned(), boot_ms: 1, restored: false };
         self.result(command, command_result::Outcome::Started(started)).await;
     }
 
@@ -296,6 +296,7 @@ impl FakeAgent {
             generation,
             event: Some(machine_event::Event::Exited(MachineExited {
                 reason: "killed\0 by signal 9".to_owned(),
+                state: MachineState::Exited.into(),
             })),
         };
         self.say(agent_frame::Frame::Event(event)).await;
