@@ -46,12 +46,14 @@ pub struct Config {
     pub unreachable_after: Duration,
     /// How often an attached host is asked what it has.
     pub inventory_interval: Duration,
-    /// How long destroying waits for a host that is not attached, before it says so.
+    /// How long an operation waits for a host that is not attached, before it says so.
     pub away_wait: Duration,
     /// How long an agent may take to open a tunnel.
     pub tunnel_open_within: Duration,
     /// `last_active_at` is written at most once in this time.
     pub touch_interval: Duration,
+    /// How often somebody looks for sandboxes that nobody uses.
+    pub idle_interval: Duration,
     /// How many times over resources may be promised.
     pub overcommit: Overcommit,
     /// Whether faults may be injected on purpose.
@@ -69,6 +71,7 @@ impl Default for Config {
             away_wait: Duration::from_secs(5),
             tunnel_open_within: Duration::from_secs(10),
             touch_interval: Duration::from_secs(5),
+            idle_interval: Duration::from_secs(1),
             overcommit: Overcommit::default(),
             fault_injection: FaultInjection::Off,
         }

@@ -14,7 +14,6 @@ use wrenn_proto::{
 };
 use wrenn_store::{
     Store,
-    lifecycle::{End, Operation},
     sandboxes::{NewSandbox, Sandbox},
 };
 use wrenn_supervision::{
@@ -23,22 +22,22 @@ use wrenn_supervision::{
 };
 
 use crate::{
-    AttachError, CreateError, DestroyError, ExecOpenError, InjectError, OperateError, StartError, WaitError,
+    AttachError, CreateError, ExecOpenError, InjectError, StartError, WaitError,
     config::{Config, FaultInjection},
-    host::{self, AgentLink, Attach, OpenTunnel, Retire, board::HostView},
+    host::{self, AgentLink, Attach, OpenTunnel, board::HostView},
     placement::Admit,
-    sandbox::{self, ExecTarget, Operate, OperateFailure, PrepareExec, SandboxActor, Until, Wait},
+    sandbox::{self, ExecTarget, PrepareExec, SandboxActor, Until, Wait},
     shared::Shared,
     tunnel::{ExecSession, Opened, TunnelAcceptor},
 };
 
 /// How long a question that needs no host may take.
-const ANSWER_WITHIN: Duration = Duration::from_secs(30);
+pub(crate) const ANSWER_WITHIN: Duration = Duration::from_secs(30);
 
 /// The running actors; clones share them. Can be used from any thread and any runtime.
 #[derive(Clone)]
 pub struct ControlPlane {
-    shared: Arc<Shared>,
+    pub(crate) shared: Arc<Shared>,
     /// Stops with the last clone.
     _watchdog: Arc<Watchdog>,
 }
@@ -94,7 +93,12 @@ impl ControlPlane {
         // It counts and logs; to end the process would harm those who do not hang.
         let watchdog = Watchdog::start(WatchdogConfig::default(), |_| {}).map_err(StartError::Watchdog)?;
         let shared = Arc::new(Shared::new(store, config, arbiters));
+        let forgotten = shared.store.templates_delete_finish().await.map_err(StartError::Store)?;
+        if forgotten > 0 {
+            tracing::info!(forgotten, "finished the deletion of templates");
+        }
         shared.start_placement(root);
+        shared.start_idle_watch(root);
         for host in hosts {
             shared.host(host.id);
         }
@@ -152,80 +156,12 @@ impl ControlPlane {
         timeout_at(deadline, wait).await.unwrap_or(Err(WaitError::TimedOut(id)))
     }
 
-    /// Asks for a sandbox's end and waits for it, for at most `within`; asking twice is the same as once.
-    ///
-    /// If its host is not attached the answer comes earlier, after `away_wait` of the configuration.
-    ///
-    /// # Errors
-    /// See [`DestroyError`].
-    pub async fn sandbox_destroy(&self, id: SandboxId, within: Duration) -> Result<Sandbox, DestroyError> {
-        let deadline = Instant::now() + within;
-        let begun = self.sandbox_operate(id, Operation::Destroying).await;
-        let host = match begun {
-            Ok(row) if row.lifecycle.end == End::Reached => return Ok(row),
-            Ok(row) => row.host_id,
-            Err(OperateError::NotFound(id)) => return Err(DestroyError::NotFound(id)),
-            Err(OperateError::Store(error)) => return Err(DestroyError::Store(error)),
-            Err(OperateError::Unanswered(id, error)) => return Err(DestroyError::Unanswered(id, error)),
-            Err(OperateError::Refused(refusal)) => return Err(DestroyError::Failed(refusal.to_string())),
-        };
-        // A host that just lost its link is back in a moment; one that is not is not waited for.
-        let patience = self.shared.config.away_wait.min(within);
-        let mut waited = self.sandbox_wait(id, Until::Gone, patience).await;
-        if matches!(waited, Err(WaitError::TimedOut(_))) {
-            if !self.shared.board.is_online(host) {
-                let can_return =
-                    self.shared.store.host_can_return(host).await.map_err(DestroyError::Store)?;
-                if can_return {
-                    return Err(DestroyError::HostAway { sandbox: id, host });
-                }
-                self.shared.host(host).do_send(Retire);
-            }
-            let rest = deadline.saturating_duration_since(Instant::now());
-            waited = self.sandbox_wait(id, Until::Gone, rest).await;
-        }
-        match waited {
-            Ok(row) if row.lifecycle.end == End::Reached => Ok(row),
-            Ok(row) => Err(DestroyError::Failed(row.lifecycle.last_error.unwrap_or_default())),
-            Err(WaitError::NotFound(id)) => Err(DestroyError::NotFound(id)),
-            Err(WaitError::TimedOut(id)) if self.shared.board.is_online(host) => {
-                Err(DestroyError::TimedOut(id))
-            }
-            Err(WaitError::TimedOut(sandbox)) => Err(DestroyError::HostAway { sandbox, host }),
-            Err(WaitError::Unanswered(id, error)) => Err(DestroyError::Unanswered(id, error)),
-        }
-    }
-
-    /// Begins an operation; does not wait for its end.
-    ///
-    /// # Errors
-    /// See [`OperateError`]. This version offers `destroying` only, and refuses the others by name.
-    pub async fn sandbox_operate(&self, id: SandboxId, wanted: Operation) -> Result<Sandbox, OperateError> {
-        let answer = self
-            .ask_sandbox(id, || Operate(wanted))
-            .await
-            .map_err(|error| OperateError::Unanswered(id, error))?;
-        answer.map_err(|failure| match failure {
-            OperateFailure::NotFound => OperateError::NotFound(id),
-            OperateFailure::Refused(refusal) => OperateError::Refused(refusal),
-            OperateFailure::Store(error) => OperateError::Store(error),
-            OperateFailure::Overtaken => OperateError::Unanswered(id, CallError::MayHaveExecuted),
-        })
-    }
-
     /// Runs a command in a running sandbox; returns when the host is connected to the machine.
     ///
     /// # Errors
     /// See [`ExecOpenError`]; the command was not started then.
     pub async fn exec_open(&self, id: SandboxId, start: ExecStart) -> Result<ExecSession, ExecOpenError> {
-        let host = match self.ask_sandbox(id, || PrepareExec).await.map_err(ExecOpenError::Unanswered)? {
-            ExecTarget::On(host) => host,
-            ExecTarget::NotFound => return Err(ExecOpenError::NotFound(id)),
-            ExecTarget::NotRunning(lifecycle) => {
-                let (status, operation) = (lifecycle.status, lifecycle.operation);
-                return Err(ExecOpenError::InvalidState { status, operation });
-            }
-        };
+        let host = self.sandbox_use(id).await?;
         let within = self.shared.config.tunnel_open_within;
         let mut ticket = self.shared.desk.expect(host);
         let asked = OpenTunnel { tunnel: ticket.id, sandbox: id };
@@ -233,7 +169,7 @@ impl ControlPlane {
             .await
             .map_err(ExecOpenError::Unanswered)?
             .map_err(|host::HostAway| ExecOpenError::HostUnavailable(host))?;
-        let session = match timeout(within, ticket.opened()).await {
+        let mut session = match timeout(within, ticket.opened()).await {
             Ok(Some(Opened::Session(session))) => session,
             Ok(Some(Opened::Refused(error))) => {
                 return Err(ExecOpenError::Refused { kind: error.kind(), message: error.message });
@@ -241,10 +177,26 @@ impl ControlPlane {
             Ok(None) => return Err(ExecOpenError::HostUnavailable(host)),
             Err(_) => return Err(ExecOpenError::TimedOut(host)),
         };
+        session.in_use = Some(self.shared.activity.open(id));
         let first = ExecInput { input: Some(exec_input::Input::Start(start)) };
         // A session that ended already says so in its events.
         let _ = session.input.send(first).await;
         Ok(session)
+    }
+
+    /// Notes that somebody uses a running sandbox, or still wants it, and returns where it runs.
+    ///
+    /// # Errors
+    /// [`ExecOpenError::NotFound`], [`ExecOpenError::InvalidState`] or [`ExecOpenError::Unanswered`].
+    pub async fn sandbox_use(&self, id: SandboxId) -> Result<HostId, ExecOpenError> {
+        match self.ask_sandbox(id, || PrepareExec).await.map_err(ExecOpenError::Unanswered)? {
+            ExecTarget::On(host) => Ok(host),
+            ExecTarget::NotFound => Err(ExecOpenError::NotFound(id)),
+            ExecTarget::NotRunning(lifecycle) => {
+                let (status, operation) = (lifecycle.status, lifecycle.operation);
+                Err(ExecOpenError::InvalidState { status, operation })
+            }
+        }
     }
 
     /// Returns how every host is doing, sorted by id.
@@ -327,7 +279,11 @@ impl ControlPlane {
 
     /// Asks a sandbox's actor; once more if it ended meanwhile, which mostly means that it had nothing to do.
     /// What is asked this way may be executed twice.
-    async fn ask_sandbox<M>(&self, id: SandboxId, message: impl Fn() -> M) -> Result<M::Result, CallError>
+    pub(crate) async fn ask_sandbox<M>(
+        &self,
+        id: SandboxId,
+        message: impl Fn() -> M,
+    ) -> Result<M::Result, CallError>
     where
         M: Message + Send + 'static,
         M::Result: Send,

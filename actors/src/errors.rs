@@ -7,6 +7,7 @@ use wrenn_proto::{
 use wrenn_store::{
     StoreError,
     lifecycle::{Operation, SandboxStatus},
+    templates::TemplateNameError,
 };
 use wrenn_supervision::CallError;
 
@@ -138,19 +139,47 @@ pub enum SessionError {
     LinkLost,
 }
 
-/// Why an operation was not begun.
+/// Why a sandbox was not paused or resumed, or no template was made of it.
 #[derive(Debug, thiserror::Error)]
-pub enum OperateError {
+pub enum OperationError {
     /// There is no such sandbox.
     #[error("there is no sandbox {0}")]
     NotFound(SandboxId),
     /// The state machine refused it; nothing changed.
     #[error(transparent)]
     Refused(Refusal),
-    /// Its row could not be read or written.
+    /// Its host is not attached; nothing was begun.
+    #[error("host {host} of sandbox {sandbox} is away")]
+    HostAway {
+        /// Which sandbox.
+        sandbox: SandboxId,
+        /// Its host.
+        host: HostId,
+    },
+    /// Its host went away meanwhile; the operation settles when it is back.
+    #[error("host {host} of sandbox {sandbox} went away meanwhile")]
+    HostLost {
+        /// Which sandbox.
+        sandbox: SandboxId,
+        /// Its host.
+        host: HostId,
+    },
+    /// Its host has no room for it to run; nothing was begun.
+    #[error("its host has no room: {0}")]
+    NoRoom(Shortage),
+    /// The template cannot have its name; nothing was begun.
+    #[error(transparent)]
+    Name(TemplateNameError),
+    /// The host tried and failed; the sandbox is what its row says.
+    #[error("{0}")]
+    Failed(String),
+    /// The time is over; the operation goes on.
+    #[error("the operation on sandbox {0} did not end in time; it goes on")]
+    TimedOut(SandboxId),
+    /// A row could not be read or written.
     #[error("cannot read or write the sandbox")]
     Store(#[source] StoreError),
-    /// Its actor failed while it handled the request, which may have been executed.
+    /// An actor failed while it handled the request, which may have been executed.
     #[error("the actor of sandbox {0} did not answer")]
     Unanswered(SandboxId, #[source] CallError),
 }

@@ -24,10 +24,13 @@
 //! A connection to Postgres is driven by the event loop on which it was opened, whoever borrows it from the
 //! pool later; arbiters live as long as the process, and one that hangs is reported by the watchdog.
 
+mod activity;
 pub mod config;
 mod control_plane;
 mod errors;
 pub mod host;
+mod idle;
+mod operations;
 pub mod placement;
 mod retry;
 pub mod sandbox;
@@ -37,8 +40,8 @@ pub mod tunnel;
 pub use config::{Config, FaultInjection};
 pub use control_plane::{ControlPlane, Health, Metrics, Victim};
 pub use errors::{
-    AttachError, CreateError, DestroyError, ExecOpenError, InjectError, OperateError, SessionError,
+    AttachError, CreateError, DestroyError, ExecOpenError, InjectError, OperationError, SessionError,
     StartError, WaitError,
 };
-pub use sandbox::Until;
+pub use sandbox::{Memory, TemplateOrder, Until};
 pub use tunnel::{ExecSession, TunnelAcceptor};

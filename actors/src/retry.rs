@@ -2,7 +2,7 @@
 
 use std::{future::Future, time::Duration};
 
-use wrenn_store::StoreError;
+use wrenn_store::{StoreError, sandboxes::TransitionError};
 
 const FIRST_DELAY: Duration = Duration::from_millis(100);
 const LONGEST_DELAY: Duration = Duration::from_secs(5);
@@ -27,14 +27,16 @@ where
 ///
 /// # Errors
 /// The refusal.
-pub(crate) async fn until_decided<T, F>(what: &'static str, ask: impl Fn() -> F) -> Result<T, StoreError>
+pub(crate) async fn until_decided<T, F>(what: &'static str, ask: impl Fn() -> F) -> Result<T, TransitionError>
 where
-    F: Future<Output = Result<T, StoreError>>,
+    F: Future<Output = Result<T, TransitionError>>,
 {
     let mut delay = FIRST_DELAY;
     loop {
         match ask().await {
-            Err(error) if !error.is_refusal() => pause(what, &error, &mut delay).await,
+            Err(TransitionError::Store(error)) if !error.is_refusal() => {
+                pause(what, &error, &mut delay).await
+            }
             decided => return decided,
         }
     }

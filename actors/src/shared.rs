@@ -11,8 +11,10 @@ use wrenn_store::Store;
 use wrenn_supervision::{ArbiterPool, Backoff, Child, ChildSpec, ChildState, Registry, RestartLimit, Root};
 
 use crate::{
+    activity::Activity,
     config::Config,
     host::{HostConnection, board::HostBoard},
+    idle::IdleWatch,
     placement::Placement,
     sandbox::SandboxActor,
     tunnel::TunnelDesk,
@@ -23,9 +25,11 @@ pub(crate) struct Shared {
     pub(crate) config: Config,
     pub(crate) board: HostBoard,
     pub(crate) desk: TunnelDesk,
+    pub(crate) activity: Activity,
     pub(crate) sandboxes: Registry<SandboxId, SandboxActor>,
     pub(crate) hosts: Registry<HostId, HostConnection>,
     placement: OnceLock<Child<Placement>>,
+    idle_watch: OnceLock<Child<IdleWatch>>,
     arbiters: ArbiterPool,
 }
 
@@ -47,9 +51,11 @@ impl Shared {
             config,
             board: HostBoard::default(),
             desk: TunnelDesk::default(),
+            activity: Activity::default(),
             sandboxes: Registry::new(),
             hosts: Registry::new(),
             placement: OnceLock::new(),
+            idle_watch: OnceLock::new(),
             arbiters,
         }
     }
@@ -60,6 +66,15 @@ impl Shared {
             let shared = self.clone();
             let spec = root.adopt(spec("placement", "placement".to_owned()));
             self.arbiters.spawn(spec, move |_| Placement::new(shared))
+        });
+    }
+
+    /// Starts looking for sandboxes that nobody uses; once.
+    pub(crate) fn start_idle_watch(self: &Arc<Self>, root: &Root) {
+        self.idle_watch.get_or_init(|| {
+            let shared = self.clone();
+            let spec = root.adopt(spec("idle_watch", "idle_watch".to_owned()));
+            self.arbiters.spawn(spec, move |_| IdleWatch::new(shared))
         });
     }
 
@@ -99,6 +114,10 @@ impl Shared {
 
     /// Ends all actors and waits until they have ended: first those that start others.
     pub(crate) async fn end_actors(&self) {
+        if let Some(idle_watch) = self.idle_watch.get() {
+            idle_watch.kill();
+            idle_watch.wait_exit().await;
+        }
         if let Some(placement) = self.placement.get() {
             placement.kill();
             placement.wait_exit().await;

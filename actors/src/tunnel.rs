@@ -21,7 +21,7 @@ use wrenn_proto::{
     ids::{HostId, TunnelId},
 };
 
-use crate::{SessionError, host::text::harmless};
+use crate::{SessionError, activity::ActivityGuard, host::text::harmless};
 
 /// Frames in each direction that wait for a slow reader.
 const QUEUE: usize = 16;
@@ -35,6 +35,8 @@ pub struct ExecSession {
     pub input: mpsc::Sender<ExecInput>,
     /// What the command does; ends after `exited`, `failed` or an error.
     pub events: mpsc::Receiver<Result<ExecEvent, SessionError>>,
+    /// Counts as use of the sandbox.
+    pub(crate) in_use: Option<ActivityGuard>,
 }
 
 /// What became of a request for a tunnel.
@@ -162,7 +164,7 @@ impl TunnelAcceptor {
         }
         let (input, inputs) = mpsc::channel(QUEUE);
         let (event, events) = mpsc::channel(QUEUE);
-        if reply.send(Opened::Session(ExecSession { input, events })).is_err() {
+        if reply.send(Opened::Session(ExecSession { input, events, in_use: None })).is_err() {
             return;
         }
         tokio::select! {
@@ -291,7 +293,7 @@ mod tests {
     async fn dropping_the_session_closes_the_stream_and_dropping_only_its_input_does_not() {
         let desk = TunnelDesk::default();
         let (session, sender, mut down) = session(&desk).await;
-        let ExecSession { input, mut events } = session;
+        let ExecSession { input, mut events, .. } = session;
         drop(input);
         let stdout = ExecEvent { event: Some(exec_event::Event::Stdout(vec![1])) };
         sender.send(up(tunnel_up::Frame::Exec(stdout.clone()))).await.unwrap();

@@ -140,6 +140,8 @@ async fn create_and_run(
         team_id: TeamId::PLATFORM,
         template_id: TemplateId(Uuid::from_u128(1)),
         template_name: "minimal".to_owned(),
+        template_image: Some("minimal.ext4".to_owned()),
+        template_hosts: None,
         vcpus: 1,
         memory_mb: 512,
         disk_size_mb: 5120,

@@ -5,6 +5,8 @@
 
 use std::fmt;
 
+use wrenn_proto::ids::TemplateId;
+
 /// Declares an enum whose variants are spelled the same in the database and on the wire.
 macro_rules! words {
     ($(#[$doc:meta])* $name:ident, $what:literal { $($(#[$vdoc:meta])* $variant:ident = $text:literal),+ $(,)? }) => {
@@ -61,11 +63,11 @@ words! {
         Paused = "paused",
         /// As paused, but its memory was dropped.
         Hibernated = "hibernated",
-        /// It has no machine, on purpose.
+        /// Its machine ended, and its disk is kept: it can be booted again. Or it is gone for ever.
         Stopped = "stopped",
         /// Its host has not been heard of for too long; what became of it is not known.
         Missing = "missing",
-        /// It has no machine, and nobody wanted that.
+        /// Nothing is left of it, and nobody wanted that.
         Error = "error",
     }
 }
@@ -75,13 +77,13 @@ words! {
     Operation, "sandbox operation" {
         /// The machine is made and booted or restored.
         Starting = "starting",
-        /// The memory is written out and the machine ended.
+        /// The device state is written beside memory and disk, and the machine ended.
         Pausing = "pausing",
-        /// The machine is made again from what a pause kept.
+        /// The machine is made again from what a pause kept, or booted from the disk that is left.
         Resuming = "resuming",
         /// Disk and memory are copied into a template while the sandbox lives on.
         Snapshotting = "snapshotting",
-        /// The disk of a snapshot is made small.
+        /// The disk is copied into a template and made small, while the sandbox lives on.
         Flattening = "flattening",
         /// Machine and all that belongs to it are removed from the host.
         Destroying = "destroying",
@@ -122,6 +124,17 @@ pub enum End {
     Reached,
 }
 
+/// What a host has, or may have, in use for a sandbox.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Hold {
+    /// Nothing.
+    Nothing,
+    /// Its disk, and the memory of a paused one, which is a file.
+    Disk,
+    /// Disk, memory and processors.
+    Machine,
+}
+
 /// The part of a sandbox's row that its actor writes.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Lifecycle {
@@ -133,6 +146,8 @@ pub struct Lifecycle {
     pub generation: Generation,
     /// Whether it is meant to live.
     pub end: End,
+    /// The template that the operation in flight makes.
+    pub template: Option<TemplateId>,
     /// Why the last operation failed; none when it did not.
     pub last_error: Option<String>,
     /// Why the machine is not running any more.
@@ -151,6 +166,7 @@ impl Lifecycle {
             operation: Some(Operation::Starting),
             generation: Generation::FIRST,
             end: End::NotRequested,
+            template: None,
             last_error: None,
             stop_reason: None,
             guest_ip: None,
@@ -158,9 +174,25 @@ impl Lifecycle {
         }
     }
 
-    /// Returns true as long as its host has, or may have, memory and disk in use for it.
-    pub fn holds_resources(&self) -> bool {
-        self.operation.is_some() || !matches!(self.status, SandboxStatus::Stopped | SandboxStatus::Error)
+    /// Returns what its host has, or may have, in use for it.
+    pub fn hold(&self) -> Hold {
+        if self.end == End::Reached {
+            return Hold::Nothing;
+        }
+        match (self.status, self.operation) {
+            (_, Some(Operation::Starting | Operation::Resuming)) => Hold::Machine,
+            (SandboxStatus::Paused | SandboxStatus::Hibernated | SandboxStatus::Stopped, _) => Hold::Disk,
+            (SandboxStatus::Error, None) => Hold::Nothing,
+            // What is left of a failed one is not known until it is removed.
+            (SandboxStatus::Error, Some(_)) => Hold::Machine,
+            (
+                SandboxStatus::Pending
+                | SandboxStatus::Starting
+                | SandboxStatus::Running
+                | SandboxStatus::Missing,
+                _,
+            ) => Hold::Machine,
+        }
     }
 }
 
@@ -181,9 +213,20 @@ mod tests {
 
     #[test]
     fn a_settled_failure_holds_nothing_and_its_clean_up_still_does() {
-        let mut life = Lifecycle { status: SandboxStatus::Error, ..Lifecycle::first() };
-        assert!(life.holds_resources());
+        let clean_up = Some(Operation::Destroying);
+        let mut life = Lifecycle { status: SandboxStatus::Error, operation: clean_up, ..Lifecycle::first() };
+        assert_eq!(life.hold(), Hold::Machine);
         life.operation = None;
-        assert!(!life.holds_resources());
+        assert_eq!(life.hold(), Hold::Nothing);
+    }
+
+    #[test]
+    fn a_paused_sandbox_keeps_its_disk_and_one_that_is_gone_keeps_nothing() {
+        let mut life = Lifecycle { status: SandboxStatus::Paused, operation: None, ..Lifecycle::first() };
+        assert_eq!(life.hold(), Hold::Disk);
+        life.operation = Some(Operation::Resuming);
+        assert_eq!(life.hold(), Hold::Machine);
+        life = Lifecycle { status: SandboxStatus::Stopped, operation: None, end: End::Reached, ..life };
+        assert_eq!(life.hold(), Hold::Nothing);
     }
 }

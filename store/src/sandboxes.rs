@@ -12,7 +12,8 @@ use wrenn_proto::ids::{HostId, SandboxId, TeamId, TemplateId};
 
 use crate::{
     Store, StoreError,
-    lifecycle::{End, Generation, Lifecycle},
+    lifecycle::{End, Generation, Hold, Lifecycle},
+    templates::{self, TemplateChange, TemplateNameError},
 };
 
 /// A sandbox as it is stored.
@@ -26,6 +27,8 @@ pub struct Sandbox {
     pub template_id: Option<TemplateId>,
     /// The template's name when it was made.
     pub template_name: String,
+    /// File name of the image that it was started from; none if it came from files that were made on its host.
+    pub template_image: Option<String>,
     /// Where it lives.
     pub host_id: HostId,
     /// Processors.
@@ -69,6 +72,10 @@ pub struct NewSandbox {
     pub template_id: TemplateId,
     /// The template's name.
     pub template_name: String,
+    /// File name of the template's image, if it has one.
+    pub template_image: Option<String>,
+    /// The hosts that have the template; none if every host has it.
+    pub template_hosts: Option<Vec<HostId>>,
     /// Processors.
     pub vcpus: u32,
     /// Memory.
@@ -100,6 +107,25 @@ pub struct SandboxReservation {
     pub memory_mb: u32,
     /// Size of its disk as the guest sees it.
     pub disk_size_mb: u32,
+    /// How much of that it has, or may have.
+    pub hold: Hold,
+}
+
+/// Why a sandbox's row was not written.
+#[derive(Debug, thiserror::Error)]
+pub enum TransitionError {
+    /// The template cannot have its name.
+    #[error(transparent)]
+    Name(#[from] TemplateNameError),
+    /// The statement failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl From<sqlx::Error> for TransitionError {
+    fn from(error: sqlx::Error) -> Self {
+        Self::Store(error.into())
+    }
 }
 
 struct Row {
@@ -107,6 +133,7 @@ struct Row {
     team_id: Uuid,
     template_id: Option<Uuid>,
     template_name: String,
+    template_image: Option<String>,
     host_id: Uuid,
     vcpus: i32,
     memory_mb: i32,
@@ -118,6 +145,7 @@ struct Row {
     metadata: Json<BTreeMap<String, String>>,
     status: String,
     operation: Option<String>,
+    operation_template_id: Option<Uuid>,
     generation: i64,
     last_error: Option<String>,
     stop_reason: Option<String>,
@@ -145,6 +173,7 @@ impl TryFrom<Row> for Sandbox {
             team_id: TeamId(row.team_id),
             template_id: row.template_id.map(TemplateId),
             template_name: row.template_name,
+            template_image: row.template_image,
             host_id: HostId(row.host_id),
             // CHECK constraints keep the numbers from being negative.
             vcpus: row.vcpus.unsigned_abs(),
@@ -160,6 +189,7 @@ impl TryFrom<Row> for Sandbox {
                 operation: row.operation.as_deref().map(str::parse).transpose()?,
                 generation: Generation(row.generation.unsigned_abs()),
                 end,
+                template: row.operation_template_id.map(TemplateId),
                 last_error: row.last_error,
                 stop_reason: row.stop_reason,
                 guest_ip: row.guest_ip,
@@ -179,10 +209,10 @@ macro_rules! rows {
     ($head:literal, $tail:literal $(, $argument:expr)* $(,)?) => {
         sqlx::query_as!(
             Row,
-            $head + r#" id, team_id, template_id, template_name, host_id, vcpus, memory_mb, disk_size_mb,
-                timeout_sec, auto_resume, default_user, envs AS "envs: Json<BTreeMap<String, String>>",
-                metadata AS "metadata: Json<BTreeMap<String, String>>", status, operation, generation,
-                last_error, stop_reason, guest_ip, host_ip, created_at, started_at, last_active_at,
+            $head + r#" id, team_id, template_id, template_name, template_image, host_id, vcpus, memory_mb,
+                disk_size_mb, timeout_sec, auto_resume, default_user, envs AS "envs: Json<BTreeMap<String, String>>",
+                metadata AS "metadata: Json<BTreeMap<String, String>>", status, operation,
+                operation_template_id, generation, last_error, stop_reason, guest_ip, host_ip, created_at, started_at, last_active_at,
                 updated_at, destroy_requested_at, destroyed_at "# + $tail
             $(, $argument)*
         )
@@ -237,22 +267,29 @@ impl Store {
         Ok(ids.into_iter().map(SandboxId).collect())
     }
 
-    /// Returns what every sandbox takes from its host, of those for which [`Lifecycle::holds_resources`].
-    pub async fn sandbox_reservations(&self) -> Result<Vec<SandboxReservation>, StoreError> {
-        let rows = sqlx::query!(
-            "SELECT id, host_id, vcpus, memory_mb, disk_size_mb FROM sandboxes
-             WHERE destroyed_at IS NULL AND (operation IS NOT NULL OR status NOT IN ('stopped', 'error'))"
+    /// Returns the sandboxes that run and were not used, as far as is written, for as long as their timeout.
+    pub async fn sandboxes_idle(&self) -> Result<Vec<SandboxId>, StoreError> {
+        let ids = sqlx::query_scalar!(
+            "SELECT id FROM sandboxes
+             WHERE status = 'running' AND operation IS NULL AND timeout_sec > 0 AND destroyed_at IS NULL
+                AND last_active_at <= now() - make_interval(secs => timeout_sec)
+             ORDER BY last_active_at"
         )
         .fetch_all(&self.pool)
         .await?;
-        let reservation = rows.into_iter().map(|row| SandboxReservation {
-            id: SandboxId(row.id),
-            host_id: HostId(row.host_id),
-            vcpus: row.vcpus.unsigned_abs(),
-            memory_mb: row.memory_mb.unsigned_abs(),
-            disk_size_mb: row.disk_size_mb.unsigned_abs(),
-        });
-        Ok(reservation.collect())
+        Ok(ids.into_iter().map(SandboxId).collect())
+    }
+
+    /// Returns what every sandbox that is not gone may take from its host, and how much of that it has.
+    pub async fn sandbox_reservations(&self) -> Result<Vec<SandboxReservation>, StoreError> {
+        let rows = rows!("SELECT", "FROM sandboxes WHERE destroyed_at IS NULL").fetch_all(&self.pool).await?;
+        let reservation = |row: Row| {
+            let row = Sandbox::try_from(row)?;
+            let hold = row.lifecycle.hold();
+            let Sandbox { id, host_id, vcpus, memory_mb, disk_size_mb, .. } = row;
+            Ok(SandboxReservation { id, host_id, vcpus, memory_mb, disk_size_mb, hold })
+        };
+        rows.into_iter().map(reservation).collect()
     }
 
     /// Writes a new sandbox on `host`, with [`Lifecycle::first`].
@@ -261,8 +298,8 @@ impl Store {
         let row = rows!(
             "INSERT INTO sandboxes (id, team_id, template_id, template_name, host_id, vcpus, memory_mb,
                 disk_size_mb, timeout_sec, auto_resume, default_user, envs, metadata, status, operation,
-                generation)
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)
+                generation, template_image)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)
              RETURNING",
             "",
             new.id.0,
@@ -282,26 +319,38 @@ impl Store {
             first.status.as_str(),
             first.operation.map(|operation| operation.as_str()),
             first.generation.0.cast_signed(),
+            new.template_image,
         );
         row.fetch_one(&self.pool).await?.try_into()
     }
 
-    /// Makes the row say `to`, if it still says what `from` says of generation and operation.
+    /// Makes the row say `to`, if it still says what `from` says of generation and operation, and does to the template
+    /// that the operation makes what `template` says; both or nothing.
     ///
     /// For the sandbox's actor alone. Returns none, and changes nothing, if the row says something else.
+    ///
+    /// # Errors
+    /// [`TransitionError::Name`] only for [`TemplateChange::Begin`]; nothing is changed then.
     pub async fn sandbox_transition(
         &self,
         id: SandboxId,
         from: &Lifecycle,
         to: &Lifecycle,
-    ) -> Result<Option<Sandbox>, StoreError> {
+        template: Option<&TemplateChange>,
+    ) -> Result<Option<Sandbox>, TransitionError> {
+        let mut transaction = self.pool.begin().await?;
+        if let Some(TemplateChange::Begin(new)) = template {
+            templates::begin(&mut transaction, new).await?;
+        }
         let row = rows!(
             "UPDATE sandboxes SET
-                status = $4, operation = $5, generation = $6, last_error = $7, stop_reason = $8,
-                guest_ip = $9, host_ip = $10,
+                status = $4, operation = $5, operation_template_id = $6, generation = $7, last_error = $8,
+                stop_reason = $9, guest_ip = $10, host_ip = $11,
                 started_at = CASE WHEN $4 = 'running' THEN COALESCE(started_at, now()) ELSE started_at END,
-                destroy_requested_at = CASE WHEN $11 THEN COALESCE(destroy_requested_at, now()) END,
-                destroyed_at = CASE WHEN $12 THEN now() END,
+                last_active_at = CASE WHEN $4 = 'running' AND status <> 'running' THEN now()
+                    ELSE last_active_at END,
+                destroy_requested_at = CASE WHEN $12 THEN COALESCE(destroy_requested_at, now()) END,
+                destroyed_at = CASE WHEN $13 THEN now() END,
                 updated_at = now()
              WHERE id = $1 AND generation = $2 AND operation IS NOT DISTINCT FROM $3
                 AND destroyed_at IS NULL
@@ -312,6 +361,7 @@ impl Store {
             from.operation.map(|operation| operation.as_str()),
             to.status.as_str(),
             to.operation.map(|operation| operation.as_str()),
+            to.template.map(|template| template.0),
             to.generation.0.cast_signed(),
             to.last_error,
             to.stop_reason,
@@ -320,7 +370,20 @@ impl Store {
             to.end != End::NotRequested,
             to.end == End::Reached,
         );
-        row.fetch_optional(&self.pool).await?.map(Sandbox::try_from).transpose()
+        let Some(row) = row.fetch_optional(&mut *transaction).await? else {
+            // Dropping the transaction takes the template back.
+            return Ok(None);
+        };
+        match template {
+            Some(TemplateChange::Publish { id, size_bytes, disk_size_mb }) => {
+                templates::publish(&mut transaction, *id, HostId(row.host_id), *size_bytes, *disk_size_mb)
+                    .await?;
+            }
+            Some(TemplateChange::Discard(id)) => templates::discard(&mut transaction, *id).await?,
+            Some(TemplateChange::Begin(_)) | None => {}
+        }
+        transaction.commit().await?;
+        Ok(Some(row.try_into()?))
     }
 
     /// Notes that a sandbox was used just now; nothing happens if it is gone.

@@ -1,13 +1,23 @@
 //! Templates: what capsules start from.
+//!
+//! ```text
+//!   begin ──▶ making ── publish ──▶ ready ── delete begins ──▶ deleting ──▶ no row
+//!               └────── discard ──▶ no row
+//! ```
+//!
+//! One that is made of a sandbox is begun and ended in the transactions that begin and end the sandbox's operation, so
+//! no operation leaves a template behind that nobody makes. Files on hosts that no row speaks of are removed by whoever
+//! compares a host's inventory with the rows.
 
 use std::{collections::BTreeMap, str::FromStr};
 
 use chrono::{DateTime, Utc};
+use sqlx::PgConnection;
 use sqlx::types::Json;
 use uuid::Uuid;
-use wrenn_proto::ids::{TeamId, TemplateId};
+use wrenn_proto::ids::{HostId, TeamId, TemplateId};
 
-use crate::{Store, StoreError};
+use crate::{Store, StoreError, sandboxes::TransitionError};
 
 /// What a template consists of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -47,8 +57,10 @@ pub struct Template {
     pub id: TemplateId,
     /// Its owner; the platform team's templates are everybody's to use.
     pub team_id: TeamId,
-    /// Its name, unique in its team.
+    /// Its name, unique in its team among those that are ready.
     pub name: String,
+    /// File name of an image that every host is given; none if its files were made on a host.
+    pub image: Option<String>,
     /// What it consists of.
     pub kind: TemplateKind,
     /// vCPUs of the machine in a snapshot.
@@ -71,6 +83,7 @@ struct TemplateRow {
     id: Uuid,
     team_id: Uuid,
     name: String,
+    image: Option<String>,
     kind: String,
     vcpus: Option<i32>,
     memory_mb: Option<i32>,
@@ -89,6 +102,7 @@ impl TryFrom<TemplateRow> for Template {
             id: TemplateId(row.id),
             team_id: TeamId(row.team_id),
             name: row.name,
+            image: row.image,
             kind: row.kind.parse()?,
             vcpus: row.vcpus,
             memory_mb: row.memory_mb,
@@ -101,15 +115,87 @@ impl TryFrom<TemplateRow> for Template {
     }
 }
 
+/// What a template is made as.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewTemplate {
+    /// Its id.
+    pub id: TemplateId,
+    /// Its owner.
+    pub team_id: TeamId,
+    /// Its name.
+    pub name: String,
+    /// What it will consist of.
+    pub kind: TemplateKind,
+    /// vCPUs of the machine that it is made of.
+    pub vcpus: u32,
+    /// Memory of that machine.
+    pub memory_mb: u32,
+    /// Disk of that machine.
+    pub disk_size_mb: u32,
+    /// User that commands run as when they name none.
+    pub default_user: String,
+    /// Environment of every command, below its own.
+    pub default_env: BTreeMap<String, String>,
+    /// What becomes of a ready template that has its name.
+    pub on_conflict: OnConflict,
+}
+
+/// What becomes of a template whose name another one gets.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OnConflict {
+    /// It stays, and the other one cannot have the name.
+    Refuse,
+    /// It goes when the other one is ready.
+    Replace,
+}
+
+/// What a sandbox's transition does to the template that its operation makes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum TemplateChange {
+    /// It begins to be made.
+    Begin(NewTemplate),
+    /// It is ready, on the sandbox's host.
+    Publish {
+        /// Which.
+        id: TemplateId,
+        /// What it occupies.
+        size_bytes: u64,
+        /// Least disk that a sandbox of it needs.
+        disk_size_mb: u32,
+    },
+    /// It will never be ready.
+    Discard(TemplateId),
+}
+
+/// Why a template cannot have its name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum TemplateNameError {
+    /// The team has one of that name, or is making one.
+    #[error("the team has a template of that name")]
+    Taken,
+    /// The platform has one of that name, which everybody sees.
+    #[error("the name belongs to a template of the platform")]
+    Reserved,
+}
+
+/// `query_as!` for whole templates: `$head`, the columns, `$tail`.
+macro_rules! rows {
+    ($tail:literal $(, $argument:expr)* $(,)?) => {
+        sqlx::query_as!(
+            TemplateRow,
+            r#"SELECT id, team_id, name, image, type AS kind, vcpus, memory_mb, disk_size_mb, size_bytes,
+                default_user, default_env AS "default_env: Json<BTreeMap<String, String>>", created_at
+               FROM templates "# + $tail
+            $(, $argument)*
+        )
+    };
+}
+
 impl Store {
     /// The template that a team means by a name: its own, else the platform's.
     pub async fn template_find(&self, team_id: TeamId, name: &str) -> Result<Option<Template>, StoreError> {
-        sqlx::query_as!(
-            TemplateRow,
-            "SELECT id, team_id, name, type AS kind, vcpus, memory_mb, disk_size_mb, size_bytes, default_user,
-                    default_env AS \"default_env: Json<BTreeMap<String, String>>\", created_at
-             FROM templates WHERE name = $3 AND team_id IN ($1, $2)
-             ORDER BY team_id = $2 LIMIT 1",
+        rows!(
+            "WHERE name = $3 AND team_id IN ($1, $2) AND status = 'ready' ORDER BY team_id = $2 LIMIT 1",
             team_id.0,
             TeamId::PLATFORM.0,
             name,
@@ -119,4 +205,186 @@ impl Store {
         .map(TryInto::try_into)
         .transpose()
     }
+
+    /// Returns a template that is ready.
+    pub async fn template_fetch(&self, id: TemplateId) -> Result<Option<Template>, StoreError> {
+        rows!("WHERE id = $1 AND status = 'ready'", id.0)
+            .fetch_optional(&self.pool)
+            .await?
+            .map(TryInto::try_into)
+            .transpose()
+    }
+
+    /// Returns the templates that a team sees, its own and the platform's, newest first; all kinds, or one.
+    pub async fn template_list(
+        &self,
+        team_id: TeamId,
+        kind: Option<TemplateKind>,
+    ) -> Result<Vec<Template>, StoreError> {
+        let rows = rows!(
+            "WHERE team_id IN ($1, $2) AND status = 'ready' AND ($3::text IS NULL OR type = $3)
+             ORDER BY created_at DESC, id",
+            team_id.0,
+            TeamId::PLATFORM.0,
+            kind.map(TemplateKind::as_str),
+        );
+        rows.fetch_all(&self.pool).await?.into_iter().map(TryInto::try_into).collect()
+    }
+
+    /// Begins to delete a template that is ready: from now on nobody finds it. Returns false if it is not.
+    pub async fn template_delete_begin(&self, id: TemplateId) -> Result<bool, StoreError> {
+        let done =
+            sqlx::query!("UPDATE templates SET status = 'deleting' WHERE id = $1 AND status = 'ready'", id.0)
+                .execute(&self.pool)
+                .await?;
+        Ok(done.rows_affected() == 1)
+    }
+
+    /// Forgets a template whose deletion has begun; its hosts remove what they still have of it when they are compared
+    /// with the rows.
+    pub async fn template_delete_finish(&self, id: TemplateId) -> Result<(), StoreError> {
+        sqlx::query!("DELETE FROM templates WHERE id = $1 AND status = 'deleting'", id.0)
+            .execute(&self.pool)
+            .await?;
+        Ok(())
+    }
+
+    /// Forgets all templates whose deletion was begun by a server that has ended; returns how many.
+    pub async fn templates_delete_finish(&self) -> Result<u64, StoreError> {
+        let done =
+            sqlx::query!("DELETE FROM templates WHERE status = 'deleting'").execute(&self.pool).await?;
+        Ok(done.rows_affected())
+    }
+
+    /// Returns the hosts that have a template's files.
+    pub async fn template_hosts(&self, id: TemplateId) -> Result<Vec<HostId>, StoreError> {
+        let hosts = sqlx::query_scalar!(
+            "SELECT host_id FROM template_hosts WHERE template_id = $1 ORDER BY host_id",
+            id.0
+        );
+        Ok(hosts.fetch_all(&self.pool).await?.into_iter().map(HostId).collect())
+    }
+
+    /// Returns the templates whose files a host has for certain.
+    pub async fn templates_on_host(&self, host: HostId) -> Result<Vec<TemplateId>, StoreError> {
+        let ids = sqlx::query_scalar!(
+            "SELECT template_id FROM template_hosts WHERE host_id = $1 ORDER BY template_id",
+            host.0
+        );
+        Ok(ids.fetch_all(&self.pool).await?.into_iter().map(TemplateId).collect())
+    }
+
+    /// Of the templates that a host says it has, returns those that nobody knows: neither ready, nor being made there.
+    pub async fn templates_unknown(
+        &self,
+        host: HostId,
+        ids: &[TemplateId],
+    ) -> Result<Vec<TemplateId>, StoreError> {
+        let ids: Vec<Uuid> = ids.iter().map(|id| id.0).collect();
+        let unknown = sqlx::query_scalar!(
+            r#"SELECT found AS "found!" FROM unnest($2::uuid[]) AS found
+               WHERE NOT EXISTS (SELECT FROM template_hosts AS placed JOIN templates ON id = template_id
+                    WHERE template_id = found AND placed.host_id = $1 AND status = 'ready')
+                AND NOT EXISTS (SELECT FROM sandboxes WHERE operation_template_id = found AND host_id = $1)
+               ORDER BY found"#,
+            host.0,
+            &ids,
+        );
+        Ok(unknown.fetch_all(&self.pool).await?.into_iter().map(TemplateId).collect())
+    }
+
+    /// Writes that a host does not have a template's files any more.
+    pub async fn template_host_remove(&self, id: TemplateId, host: HostId) -> Result<(), StoreError> {
+        sqlx::query!("DELETE FROM template_hosts WHERE template_id = $1 AND host_id = $2", id.0, host.0)
+            .execute(&self.pool)
+            .await?;
+        Ok(())
+    }
+}
+
+/// Writes a template that is being made.
+pub(crate) async fn begin(connection: &mut PgConnection, new: &NewTemplate) -> Result<(), TransitionError> {
+    let others = sqlx::query!(
+        r#"SELECT
+            EXISTS (SELECT FROM templates WHERE team_id = $2 AND name = $3 AND team_id <> $1
+                AND status <> 'deleting') AS "is_reserved!",
+            EXISTS (SELECT FROM templates WHERE team_id = $1 AND name = $3
+                AND status = 'ready') AS "is_taken!""#,
+        new.team_id.0,
+        TeamId::PLATFORM.0,
+        new.name,
+    )
+    .fetch_one(&mut *connection)
+    .await?;
+    if others.is_reserved {
+        return Err(TemplateNameError::Reserved.into());
+    }
+    if others.is_taken && new.on_conflict == OnConflict::Refuse {
+        return Err(TemplateNameError::Taken.into());
+    }
+    // A base image fits any machine.
+    let machine = (new.kind == TemplateKind::Snapshot).then_some((new.vcpus, new.memory_mb));
+    let inserted = sqlx::query!(
+        "INSERT INTO templates (id, team_id, name, type, vcpus, memory_mb, disk_size_mb, default_user,
+            default_env, status, replaces)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, 'making', $10)",
+        new.id.0,
+        new.team_id.0,
+        new.name,
+        new.kind.as_str(),
+        machine.map(|(vcpus, _)| vcpus.cast_signed()),
+        machine.map(|(_, memory_mb)| memory_mb.cast_signed()),
+        new.disk_size_mb.cast_signed(),
+        new.default_user,
+        Json(&new.default_env) as _,
+        new.on_conflict == OnConflict::Replace,
+    )
+    .execute(connection)
+    .await;
+    match inserted {
+        Ok(_) => Ok(()),
+        Err(sqlx::Error::Database(error)) if error.constraint() == Some("templates_making_name") => {
+            Err(TemplateNameError::Taken.into())
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Makes a template ready, in place of the one that it replaces.
+pub(crate) async fn publish(
+    connection: &mut PgConnection,
+    id: TemplateId,
+    host: HostId,
+    size_bytes: u64,
+    disk_size_mb: u32,
+) -> Result<(), StoreError> {
+    sqlx::query!(
+        "DELETE FROM templates AS old USING templates AS new
+         WHERE new.id = $1 AND new.replaces AND old.team_id = new.team_id AND old.name = new.name
+            AND old.status = 'ready'",
+        id.0
+    )
+    .execute(&mut *connection)
+    .await?;
+    sqlx::query!(
+        "UPDATE templates SET status = 'ready', size_bytes = $2, disk_size_mb = GREATEST($3, 1)
+         WHERE id = $1 AND status = 'making'",
+        id.0,
+        i64::try_from(size_bytes).unwrap_or(i64::MAX),
+        i32::try_from(disk_size_mb).unwrap_or(i32::MAX),
+    )
+    .execute(&mut *connection)
+    .await?;
+    sqlx::query!("INSERT INTO template_hosts (template_id, host_id) VALUES ($1, $2)", id.0, host.0)
+        .execute(connection)
+        .await?;
+    Ok(())
+}
+
+/// Forgets a template that is being made.
+pub(crate) async fn discard(connection: &mut PgConnection, id: TemplateId) -> Result<(), StoreError> {
+    sqlx::query!("DELETE FROM templates WHERE id = $1 AND status = 'making'", id.0)
+        .execute(connection)
+        .await?;
+    Ok(())
 }

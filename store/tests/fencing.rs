@@ -21,6 +21,8 @@ fn new_sandbox() -> NewSandbox {
         team_id: TeamId::PLATFORM,
         template_id: TemplateId(Uuid::from_u128(1)),
         template_name: "minimal".to_owned(),
+        template_image: Some("minimal.ext4".to_owned()),
+        template_hosts: None,
         vcpus: 1,
         memory_mb: 512,
         disk_size_mb: 5120,
@@ -74,11 +76,14 @@ async fn a_writer_that_was_overtaken_changes_nothing(pool: PgPool) {
     let row = inserted(&store).await;
     let first = row.lifecycle;
     let overtaking = destroying(&first);
-    let written = store.sandbox_transition(row.id, &first, &overtaking).await.unwrap().unwrap();
+    let written = store.sandbox_transition(row.id, &first, &overtaking, None).await.unwrap().unwrap();
     assert_eq!(written.lifecycle, overtaking);
-    assert_eq!(store.sandbox_transition(row.id, &first, &running(&first)).await.unwrap(), None);
+    assert_eq!(store.sandbox_transition(row.id, &first, &running(&first), None).await.unwrap(), None);
     let same_generation = Lifecycle { operation: None, ..overtaking.clone() };
-    assert_eq!(store.sandbox_transition(row.id, &same_generation, &running(&first)).await.unwrap(), None);
+    assert_eq!(
+        store.sandbox_transition(row.id, &same_generation, &running(&first), None).await.unwrap(),
+        None
+    );
     assert_eq!(store.sandbox_load(row.id).await.unwrap().unwrap().lifecycle, overtaking);
 }
 
@@ -88,12 +93,12 @@ async fn what_is_gone_stays_gone_and_holds_nothing(pool: PgPool) {
     let row = inserted(&store).await;
     assert_eq!(store.sandbox_reservations().await.unwrap().len(), 1);
     let requested = destroying(&row.lifecycle);
-    store.sandbox_transition(row.id, &row.lifecycle, &requested).await.unwrap().unwrap();
+    store.sandbox_transition(row.id, &row.lifecycle, &requested, None).await.unwrap().unwrap();
     let gone =
         Lifecycle { status: SandboxStatus::Stopped, operation: None, end: End::Reached, ..requested.clone() };
-    let written = store.sandbox_transition(row.id, &requested, &gone).await.unwrap().unwrap();
+    let written = store.sandbox_transition(row.id, &requested, &gone, None).await.unwrap().unwrap();
     assert_eq!(written.lifecycle, gone);
-    assert_eq!(store.sandbox_transition(row.id, &gone, &running(&gone)).await.unwrap(), None);
+    assert_eq!(store.sandbox_transition(row.id, &gone, &running(&gone), None).await.unwrap(), None);
     assert!(store.sandbox_reservations().await.unwrap().is_empty());
     assert!(store.sandboxes_of_host(row.host_id).await.unwrap().is_empty());
     assert!(store.sandbox_list(row.team_id).await.unwrap().is_empty());

@@ -76,6 +76,11 @@ impl HostBoard {
         self.entries.read().get(&host).is_some_and(|view| view.status == HostStatus::Online)
     }
 
+    /// Returns a host's entry.
+    pub(crate) fn view(&self, host: HostId) -> Option<HostView> {
+        self.entries.read().get(&host).cloned()
+    }
+
     /// Returns all entries, sorted by id.
     pub(crate) fn snapshot(&self) -> Vec<HostView> {
         self.entries.read().values().cloned().collect()

@@ -28,19 +28,20 @@
 //! An agent is not trusted: what it says counts for its own sandboxes only, its texts are cut, and its stream is read
 //! no faster than what it says is handled.
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use actix::{
     Actor, ActorContext, ActorFutureExt, AsyncContext, AtomicResponse, Context, Handler, ResponseFuture,
     Supervised, WrapFuture, fut::ready,
 };
 use chrono::Utc;
-use tokio::time::Instant;
+use tokio::{sync::oneshot, time::Instant};
 use wrenn_proto::{
     agent::{self, AgentHello, agent_frame, server_frame},
-    ids::{HostId, SandboxId},
+    ids::{HostId, SandboxId, TemplateId},
 };
 use wrenn_store::{
+    StoreError,
     hosts::{Host, HostCapacity, HostStatus},
     lifecycle::{End, Generation},
     sandboxes::Sandbox,
@@ -52,7 +53,8 @@ use super::{
     inventory::{self, Baseline, Found, Unwanted, look_up},
     link::{AgentLink, Link, LinkNumber},
     messages::{
-        Attach, Detach, FromAgent, HostAway, InjectPanic, LookAgain, OpenTunnel, Retire, SendCommand,
+        Attach, Detach, DropFailure, DropTemplate, FromAgent, HostAway, InjectPanic, LookAgain, OpenTunnel,
+        Retire, SendCommand,
     },
     text::harmless,
 };
@@ -80,6 +82,8 @@ pub(crate) struct HostConnection {
     /// The inventory that was asked for.
     asked: Option<Asked>,
     next_request: u64,
+    /// Templates that the host was told to remove, and who waits for that.
+    dropping: HashMap<TemplateId, Vec<oneshot::Sender<Result<(), DropFailure>>>>,
     /// When the next inventory is to be asked for.
     inventory_due: Instant,
     noted: HeartbeatNote,
@@ -115,12 +119,13 @@ impl HostConnection {
             written: None,
             asked: None,
             next_request: 1,
+            dropping: HashMap::new(),
             inventory_due: heard,
             noted: HeartbeatNote::Never,
         }
     }
 
-    fn loaded(&mut self, host: Option<Host>, rows: &[Sandbox], ctx: &mut Context<Self>) {
+    fn loaded(&mut self, host: Option<Host>, ctx: &mut Context<Self>) {
         let Some(host) = host else {
             tracing::info!(host = %self.id, "host has no record any more");
             self.shared.board.remove(self.id);
@@ -139,7 +144,7 @@ impl HostConnection {
         match &self.link {
             Some(link) if link.is_open() => {
                 view.status = HostStatus::Online;
-                self.ask_inventory(rows, ctx);
+                self.inventory_due = Instant::now();
             }
             _ if view.status == HostStatus::Online => view.status = HostStatus::Offline,
             _ => {}
@@ -147,11 +152,11 @@ impl HostConnection {
         self.publish(ctx);
     }
 
-    /// Asks for an inventory, which will be compared with these rows.
-    fn ask_inventory(&mut self, rows: &[Sandbox], ctx: &mut Context<Self>) {
+    /// Asks for an inventory, which will be compared with what was read before.
+    fn ask_inventory(&mut self, baseline: Baseline, ctx: &mut Context<Self>) {
         let request_id = self.next_request;
         self.next_request += 1;
-        self.asked = Some(Asked { request_id, baseline: inventory::baseline(rows) });
+        self.asked = Some(Asked { request_id, baseline });
         self.inventory_due = Instant::now() + self.shared.config.inventory_interval;
         let ask = server_frame::Frame::InventoryRequest(agent::InventoryRequest { request_id });
         // A host that is away brings one when it is back.
@@ -163,9 +168,12 @@ impl HostConnection {
         // Should the database not answer, the next time is soon enough.
         self.inventory_due = Instant::now() + self.shared.config.inventory_interval;
         let (store, id) = (self.shared.store.clone(), self.id);
-        let read = async move { store.sandboxes_of_host(id).await };
-        ctx.wait(read.into_actor(self).map(|rows, actor: &mut Self, ctx| match rows {
-            Ok(rows) => actor.ask_inventory(&rows, ctx),
+        let read = async move {
+            let templates = store.templates_on_host(id).await?;
+            Ok::<_, StoreError>(Baseline::of(&store.sandboxes_of_host(id).await?, templates))
+        };
+        ctx.wait(read.into_actor(self).map(|baseline, actor: &mut Self, ctx| match baseline {
+            Ok(baseline) => actor.ask_inventory(baseline, ctx),
             Err(error) => tracing::warn!(host = %actor.id, %error, "no inventory is asked for"),
         }));
     }
@@ -252,6 +260,7 @@ impl HostConnection {
         let Some(link) = self.link.take() else { return };
         tracing::info!(host = %self.id, link = link.number.0, reason, "agent detached");
         drop(link);
+        self.dropping.clear();
         self.shared.desk.link_ended(self.id);
         if let Some(view) = &mut self.view {
             view.agent = None;
@@ -277,6 +286,7 @@ impl HostConnection {
             let terminate = agent::Terminate { reason, r#final: false };
             // If it does not read, it will notice the end of the stream.
             let _ = old.send(server_frame::Frame::Terminate(terminate));
+            self.dropping.clear();
             self.shared.desk.link_ended(self.id);
         }
         tracing::info!(host = %self.id, link = attach.number.0, version = hello.agent_version, "agent attached");
@@ -320,6 +330,21 @@ impl HostConnection {
             };
             let _ = self.send(server_frame::Frame::Command(command), ctx);
         }
+        for template in found.unwanted_templates {
+            tracing::warn!(host = %self.id, %template, "removing a template that nobody knows");
+            let drop = agent::DropTemplate { template_id: template.to_string() };
+            let _ = self.send(server_frame::Frame::DropTemplate(drop), ctx);
+        }
+        for template in found.lost_templates {
+            tracing::error!(host = %self.id, %template, "the host does not have a template any more");
+            let (store, id) = (self.shared.store.clone(), self.id);
+            let remove = async move {
+                if let Err(error) = store.template_host_remove(template, id).await {
+                    tracing::warn!(host = %id, %template, %error, "the loss of a template was not written");
+                }
+            };
+            ctx.spawn(remove.into_actor(self));
+        }
     }
 }
 
@@ -342,12 +367,8 @@ impl Actor for HostConnection {
 
     fn started(&mut self, ctx: &mut Context<Self>) {
         let (store, id) = (self.shared.store.clone(), self.id);
-        let read = async move {
-            let host = until_answered("host_fetch", || store.host_fetch(id)).await;
-            let rows = until_answered("sandboxes_of_host", || store.sandboxes_of_host(id)).await;
-            (host, rows)
-        };
-        ctx.wait(read.into_actor(self).map(|(host, rows), actor, ctx| actor.loaded(host, &rows, ctx)));
+        let read = async move { until_answered("host_fetch", || store.host_fetch(id)).await };
+        ctx.wait(read.into_actor(self).map(|host, actor, ctx| actor.loaded(host, ctx)));
         let shortest = self.shared.config.silent_after.min(self.shared.config.unreachable_after);
         let period = (shortest / 6).max(Duration::from_millis(10));
         ctx.run_interval(period, Self::tick);
@@ -379,7 +400,7 @@ impl Handler<Attach> for HostConnection {
             connection: ctx.address(),
             cut: link.cut_token(),
         };
-        let entries = inventory::read(hello.inventory.take().unwrap_or_default());
+        let listed = inventory::read(hello.inventory.take().unwrap_or_default());
         let capacity = capacity(hello.capacity.as_ref());
         let (store, id) = (self.shared.store.clone(), self.id);
         let attach = async move {
@@ -388,7 +409,7 @@ impl Handler<Attach> for HostConnection {
             }
             // An agent takes its inventory after its last session ended, and what a session said was handled
             // before the next one attaches: so a row is not ahead of a hello.
-            look_up(&store, id, entries, None).await.map_err(|error| AttachError::Store(id, error))
+            look_up(&store, id, listed, None).await.map_err(|error| AttachError::Store(id, error))
         };
         AtomicResponse::new(Box::pin(attach.into_actor(self).map(
             move |read: Result<Found, AttachError>, actor: &mut Self, ctx| {
@@ -429,7 +450,8 @@ impl Handler<FromAgent> for HostConnection {
                 }
             }
             Some(agent_frame::Frame::Inventory(inventory)) => self.inventory(inventory, ctx),
-            Some(agent_frame::Frame::TemplateDropped(_) | agent_frame::Frame::Hello(_)) | None => {
+            Some(agent_frame::Frame::TemplateDropped(dropped)) => self.template_dropped(&dropped),
+            Some(agent_frame::Frame::Hello(_)) | None => {
                 tracing::warn!(host = %self.id, "a frame makes no sense here");
             }
         }
@@ -475,12 +497,25 @@ impl HostConnection {
                 guest_ip: harmless(&started.guest_ip),
                 host_ip: harmless(&started.host_ip),
             },
+            Some(agent::command_result::Outcome::Paused(_)) => Outcome::Paused,
+            Some(agent::command_result::Outcome::TemplateMade(made)) => match made.template_id.parse() {
+                Ok(template) => Outcome::TemplateMade {
+                    template,
+                    size_bytes: made.size_bytes,
+                    disk_size_mb: made.disk_size_mb,
+                    machine: Machine::from_wire(made.state()),
+                },
+                Err(_) => {
+                    let message = "the host made a template with a strange id".to_owned();
+                    Outcome::Failed { message, machine: Machine::from_wire(made.state()) }
+                }
+            },
             Some(agent::command_result::Outcome::Destroyed(_)) => Outcome::Destroyed,
             Some(agent::command_result::Outcome::Failed(failed)) => Outcome::Failed {
                 machine: Machine::from_wire(failed.state()),
                 message: harmless(&failed.message),
             },
-            Some(_) | None => {
+            None => {
                 let message = "the host sent an outcome of another version".to_owned();
                 Outcome::Failed { message, machine: None }
             }
@@ -497,7 +532,10 @@ impl HostConnection {
         let generation = Generation(event.generation);
         match event.event {
             Some(agent::machine_event::Event::Exited(exited)) => {
-                self.tell_and_wait(sandbox, Input::Exited { generation, reason: harmless(&exited.reason) })
+                let machine = Machine::from_wire(exited.state()).filter(|machine| machine.has_ended());
+                let machine = machine.unwrap_or(Machine::Exited);
+                let reason = harmless(&exited.reason);
+                self.tell_and_wait(sandbox, Input::Exited { generation, machine, reason })
             }
             None => {
                 tracing::warn!(host = %self.id, %sandbox, "an event of another version");
@@ -511,9 +549,9 @@ impl HostConnection {
             tracing::warn!(host = %self.id, "an inventory that nobody asked for");
             return;
         };
-        let entries = inventory::read(inventory);
+        let listed = inventory::read(inventory);
         let (store, id) = (self.shared.store.clone(), self.id);
-        let look = async move { look_up(&store, id, entries, Some(asked.baseline)).await };
+        let look = async move { look_up(&store, id, listed, Some(asked.baseline)).await };
         ctx.wait(look.into_actor(self).map(|found, actor, ctx| match found {
             Ok(found) => actor.reconcile(found, ctx),
             Err(error) => {
@@ -522,6 +560,37 @@ impl HostConnection {
                 actor.end_link("the database does not answer", ctx);
             }
         }));
+    }
+}
+
+impl HostConnection {
+    fn template_dropped(&mut self, dropped: &agent::TemplateDropped) {
+        let Some(waiting) = dropped.template_id.parse().ok().and_then(|id| self.dropping.remove(&id)) else {
+            return;
+        };
+        let result = if dropped.error.is_empty() {
+            Ok(())
+        } else {
+            Err(DropFailure::Failed(harmless(&dropped.error)))
+        };
+        for reply in waiting {
+            // Whoever asked may have left.
+            let _ = reply.send(result.clone());
+        }
+    }
+}
+
+impl Handler<DropTemplate> for HostConnection {
+    type Result = ResponseFuture<Result<(), DropFailure>>;
+
+    fn handle(&mut self, DropTemplate(template): DropTemplate, ctx: &mut Context<Self>) -> Self::Result {
+        let frame = agent::DropTemplate { template_id: template.to_string() };
+        if self.send(server_frame::Frame::DropTemplate(frame), ctx).is_err() {
+            return Box::pin(ready(Err(DropFailure::HostAway)));
+        }
+        let (reply, dropped) = oneshot::channel();
+        self.dropping.entry(template).or_default().push(reply);
+        Box::pin(async move { dropped.await.unwrap_or(Err(DropFailure::HostAway)) })
     }
 }
 

@@ -1,10 +1,10 @@
 //! Comparing what a host has with what the database says it should have.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use wrenn_proto::{
     agent,
-    ids::{HostId, SandboxId},
+    ids::{HostId, SandboxId, TemplateId},
 };
 use wrenn_store::{
     Store, StoreError,
@@ -34,9 +34,24 @@ struct Comparison {
     unknown: Vec<(SandboxId, Generation)>,
 }
 
+/// What a host says that it has.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Listed {
+    machines: BTreeMap<SandboxId, Entry>,
+    templates: BTreeSet<TemplateId>,
+}
+
 /// Reads the wire's inventory; entries that make no sense are left out, and logged.
-pub(crate) fn read(inventory: agent::Inventory) -> BTreeMap<SandboxId, Entry> {
-    let entries = inventory.machines.into_iter().filter_map(|report| {
+pub(crate) fn read(inventory: agent::Inventory) -> Listed {
+    let templates = inventory.template_ids.iter().filter_map(|text| {
+        let id = text.parse().ok();
+        if id.is_none() {
+            tracing::warn!(id = harmless(text), "an inventory lists a template with a strange id");
+        }
+        id
+    });
+    let templates = templates.collect();
+    let machines = inventory.machines.into_iter().filter_map(|report| {
         let Ok(id) = report.sandbox_id.parse::<SandboxId>() else {
             tracing::warn!(
                 id = harmless(&report.sandbox_id),
@@ -52,17 +67,25 @@ pub(crate) fn read(inventory: agent::Inventory) -> BTreeMap<SandboxId, Entry> {
         };
         Some((id, entry))
     });
-    entries.collect()
+    Listed { machines: machines.collect(), templates }
 }
 
 /// What certainly was on the host when an inventory was taken, if it exists at all: the sandboxes that were
-/// settled before, by their generations. Only of those an inventory can say that they are absent.
-pub(crate) type Baseline = BTreeMap<SandboxId, Generation>;
+/// settled before, by their generations, and the templates that were there. Only of those an inventory can say that
+/// they are absent.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Baseline {
+    sandboxes: BTreeMap<SandboxId, Generation>,
+    templates: Vec<TemplateId>,
+}
 
-/// Returns the baseline of an inventory that is taken after these rows were read.
-pub(crate) fn baseline(rows: &[Sandbox]) -> Baseline {
-    let settled = rows.iter().filter(|row| row.lifecycle.operation.is_none());
-    settled.map(|row| (row.id, row.lifecycle.generation)).collect()
+impl Baseline {
+    /// Returns the baseline of an inventory that is taken after these rows were read.
+    pub(crate) fn of(rows: &[Sandbox], templates: Vec<TemplateId>) -> Self {
+        let settled = rows.iter().filter(|row| row.lifecycle.operation.is_none());
+        let sandboxes = settled.map(|row| (row.id, row.lifecycle.generation)).collect();
+        Self { sandboxes, templates }
+    }
 }
 
 /// Compares an inventory with the host's sandboxes that are not gone, read after it was taken.
@@ -78,7 +101,7 @@ fn compare(rows: &[Sandbox], mut entries: BTreeMap<SandboxId, Entry>, baseline: 
                 let reported = Input::Reported { generation, machine, reason, activity };
                 comparison.tell.push((row.id, reported));
             }
-            None if baseline.get(&row.id) == Some(&generation) => {
+            None if baseline.sandboxes.get(&row.id) == Some(&generation) => {
                 comparison.tell.push((row.id, Input::NotReported { generation }));
             }
             None => {}
@@ -97,6 +120,10 @@ pub(crate) struct Found {
     pub(crate) tell: Vec<(SandboxId, Input)>,
     /// Machines without a living row on this host.
     pub(crate) unwanted: Vec<Unwanted>,
+    /// Templates that nobody knows.
+    pub(crate) unwanted_templates: Vec<TemplateId>,
+    /// Templates that the host had, and does not have any more.
+    pub(crate) lost_templates: Vec<TemplateId>,
 }
 
 /// A machine that must go, and the generation with which it will.
@@ -110,12 +137,20 @@ pub(crate) struct Unwanted {
 pub(crate) async fn look_up(
     store: &Store,
     host: HostId,
-    entries: BTreeMap<SandboxId, Entry>,
+    listed: Listed,
     baseline: Option<Baseline>,
 ) -> Result<Found, StoreError> {
     let rows = store.sandboxes_of_host(host).await?;
-    let baseline = baseline.unwrap_or_else(|| self::baseline(&rows));
-    let Comparison { tell, unknown } = compare(&rows, entries, &baseline);
+    let baseline = match baseline {
+        Some(baseline) => baseline,
+        None => Baseline::of(&rows, store.templates_on_host(host).await?),
+    };
+    let lost_templates =
+        baseline.templates.iter().filter(|id| !listed.templates.contains(id)).copied().collect();
+    let templates = Vec::from_iter(listed.templates);
+    let unwanted_templates =
+        if templates.is_empty() { Vec::new() } else { store.templates_unknown(host, &templates).await? };
+    let Comparison { tell, unknown } = compare(&rows, listed.machines, &baseline);
     let mut unwanted = Vec::new();
     for (sandbox, accepted) in unknown {
         let generation = match store.sandbox_load(sandbox).await? {
@@ -126,5 +161,5 @@ pub(crate) async fn look_up(
         };
         unwanted.push(Unwanted { sandbox, generation });
     }
-    Ok(Found { tell, unwanted })
+    Ok(Found { tell, unwanted, unwanted_templates, lost_templates })
 }

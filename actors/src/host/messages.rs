@@ -4,12 +4,15 @@ use actix::Message;
 use tokio::sync::mpsc;
 use wrenn_proto::{
     agent::{self, AgentFrame, AgentHello, ServerFrame},
-    ids::{SandboxId, TunnelId},
+    ids::{SandboxId, TemplateId, TunnelId},
 };
 use wrenn_store::sandboxes::Sandbox;
 
 use super::link::{AgentLink, LinkNumber};
-use crate::{AttachError, sandbox::state};
+use crate::{
+    AttachError,
+    sandbox::{Memory, state},
+};
 
 /// An agent dialled and said hello; frames for it go to `outgoing`.
 #[derive(Debug, Message)]
@@ -46,7 +49,7 @@ impl SendCommand {
         let command = match command {
             state::Command::Start => agent::command::Command::Start(agent::StartMachine {
                 template_id: row.template_id.map(|template| template.to_string()).unwrap_or_default(),
-                image: format!("{}.ext4", row.template_name),
+                image: row.template_image.clone().unwrap_or_default(),
                 vcpus: row.vcpus,
                 memory_mb: row.memory_mb,
                 disk_size_mb: row.disk_size_mb,
@@ -54,6 +57,12 @@ impl SendCommand {
                 default_user: row.default_user.clone(),
                 default_env: row.envs.clone().into_iter().collect(),
             }),
+            state::Command::Pause => agent::command::Command::Pause(agent::PauseMachine {}),
+            state::Command::Resume(memory) => {
+                agent::command::Command::Resume(agent::ResumeMachine { drop_memory: memory == Memory::Drop })
+            }
+            state::Command::Snapshot(template) => agent::command::Command::Snapshot(make(template)),
+            state::Command::Flatten(template) => agent::command::Command::Flatten(make(template)),
             state::Command::Destroy => agent::command::Command::Destroy(agent::DestroyMachine {}),
         };
         Self(agent::Command {
@@ -62,6 +71,27 @@ impl SendCommand {
             command: Some(command),
         })
     }
+}
+
+fn make(template: TemplateId) -> agent::MakeTemplate {
+    agent::MakeTemplate { template_id: template.to_string() }
+}
+
+/// A template's files are to be removed. Answered when that is done.
+#[derive(Debug, Message)]
+#[rtype(result = "Result<(), DropFailure>")]
+pub(crate) struct DropTemplate(pub(crate) TemplateId);
+
+/// Why a host is not known to have removed a template's files. It is told again whenever it is compared with the
+/// database.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum DropFailure {
+    /// It is not attached, or went away.
+    #[error("the host is away")]
+    HostAway,
+    /// It tried.
+    #[error("the host could not remove the template: {0}")]
+    Failed(String),
 }
 
 /// A tunnel is to be opened.

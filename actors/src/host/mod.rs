@@ -8,6 +8,9 @@ mod messages;
 pub(crate) mod text;
 
 pub use link::AgentLink;
+pub use messages::DropFailure;
 
 pub(crate) use connection::HostConnection;
-pub(crate) use messages::{Attach, HostAway, InjectPanic, LookAgain, OpenTunnel, Retire, SendCommand};
+pub(crate) use messages::{
+    Attach, DropTemplate, HostAway, InjectPanic, LookAgain, OpenTunnel, Retire, SendCommand,
+};

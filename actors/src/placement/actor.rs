@@ -10,29 +10,68 @@ use actix::{
     Actor, ActorFutureExt, AsyncContext, AtomicResponse, Context, Handler, Message, Supervised, WrapFuture,
     fut::ready,
 };
-use wrenn_proto::ids::SandboxId;
+use wrenn_proto::ids::{HostId, SandboxId};
 use wrenn_store::{
     StoreError,
     hosts::HostStatus,
+    lifecycle::Hold,
     sandboxes::{NewSandbox, Sandbox},
 };
 use wrenn_supervision::SupervisedContext;
 
 use super::{
     ledger::Ledger,
-    score::{Candidate, Demand, NoRoom, choose},
+    score::{Candidate, Demand, NoRoom, Shortage, choose, fits},
 };
-use crate::{CreateError, retry::until_answered, shared::Shared};
+use crate::{CreateError, host::board::HostView, retry::until_answered, shared::Shared};
 
 /// Make a sandbox, if there is room for it.
 #[derive(Debug, Message)]
 #[rtype(result = "Result<Sandbox, CreateError>")]
 pub(crate) struct Admit(pub(crate) NewSandbox);
 
-/// A sandbox holds nothing any more.
+/// A sandbox that holds less than a machine is to run again: reserve the rest, if its host has room for it.
+#[derive(Debug, Message)]
+#[rtype(result = "Result<(), Shortage>")]
+pub(crate) struct Readmit(Reservation);
+
+impl Readmit {
+    /// Asks for room for `hold` of this sandbox.
+    pub(crate) fn of(row: &Sandbox, hold: Hold) -> Self {
+        Self(Reservation::of(row, hold))
+    }
+}
+
+/// A sandbox holds this much now; that is so, whatever there is room for.
 #[derive(Debug, Message)]
 #[rtype(result = "()")]
-pub(crate) struct Release(pub(crate) SandboxId);
+pub(crate) struct Held(Reservation);
+
+impl Held {
+    /// Says that this sandbox holds `hold`.
+    pub(crate) fn by(row: &Sandbox, hold: Hold) -> Self {
+        Self(Reservation::of(row, hold))
+    }
+}
+
+/// How much one sandbox holds of its host.
+#[derive(Debug, Clone, Copy)]
+struct Reservation {
+    sandbox: SandboxId,
+    host: HostId,
+    demand: Demand,
+}
+
+impl Reservation {
+    fn of(row: &Sandbox, hold: Hold) -> Self {
+        let whole = Demand {
+            vcpus: row.vcpus.into(),
+            memory_mb: row.memory_mb.into(),
+            disk_mb: row.disk_size_mb.into(),
+        };
+        Self { sandbox: row.id, host: row.host_id, demand: whole.held(hold) }
+    }
+}
 
 pub(crate) struct Placement {
     shared: Arc<Shared>,
@@ -44,13 +83,19 @@ impl Placement {
         Self { shared, ledger: Ledger::default() }
     }
 
-    /// The attached hosts that this team may use.
+    /// The attached hosts that this team may use, and that have the template.
     fn candidates(&self, new: &NewSandbox) -> Vec<Candidate> {
         let hosts = self.shared.board.snapshot();
         let usable = hosts.into_iter().filter(|host| {
-            host.status == HostStatus::Online && host.team_id.is_none_or(|team| team == new.team_id)
+            host.status == HostStatus::Online
+                && host.team_id.is_none_or(|team| team == new.team_id)
+                && new.template_hosts.as_ref().is_none_or(|hosts| hosts.contains(&host.id))
         });
-        let candidate = usable.map(|host| Candidate {
+        usable.map(|host| self.candidate(&host)).collect()
+    }
+
+    fn candidate(&self, host: &HostView) -> Candidate {
+        Candidate {
             host: host.id,
             capacity: Demand {
                 vcpus: host.capacity.cpu_cores.into(),
@@ -59,8 +104,7 @@ impl Placement {
             },
             reserved: self.ledger.reserved(host.id),
             disk_available_mb: host.load.map(|load| load.disk_available_mb),
-        });
-        candidate.collect()
+        }
     }
 }
 
@@ -132,10 +176,31 @@ impl Handler<Admit> for Placement {
     }
 }
 
-impl Handler<Release> for Placement {
+impl Handler<Readmit> for Placement {
+    type Result = Result<(), Shortage>;
+
+    fn handle(&mut self, Readmit(wanted): Readmit, _: &mut Context<Self>) -> Self::Result {
+        let Reservation { sandbox, host, demand } = wanted;
+        // What it holds already counts for it, not against it.
+        let before = self.ledger.release(sandbox);
+        let room = self.shared.board.view(host).map_or(Ok(()), |view| {
+            // Its disk is there, however little is left.
+            let candidate = Candidate { disk_available_mb: None, ..self.candidate(&view) };
+            fits(demand, &candidate, &self.shared.config.overcommit)
+        });
+        match (&room, before) {
+            (Ok(()), _) => self.ledger.reserve(sandbox, host, demand),
+            (Err(_), Some((host, demand))) => self.ledger.reserve(sandbox, host, demand),
+            (Err(_), None) => {}
+        }
+        room
+    }
+}
+
+impl Handler<Held> for Placement {
     type Result = ();
 
-    fn handle(&mut self, Release(sandbox): Release, _: &mut Context<Self>) {
-        self.ledger.release(sandbox);
+    fn handle(&mut self, Held(Reservation { sandbox, host, demand }): Held, _: &mut Context<Self>) {
+        self.ledger.reserve(sandbox, host, demand);
     }
 }

@@ -24,7 +24,7 @@ impl Ledger {
                 memory_mb: reservation.memory_mb.into(),
                 disk_mb: reservation.disk_size_mb.into(),
             };
-            ledger.reserve(reservation.id, reservation.host_id, demand);
+            ledger.reserve(reservation.id, reservation.host_id, demand.held(reservation.hold));
         }
         ledger
     }
@@ -32,18 +32,22 @@ impl Ledger {
     /// Promises; a sandbox that had something already has only this afterwards.
     pub(crate) fn reserve(&mut self, sandbox: SandboxId, host: HostId, demand: Demand) {
         self.release(sandbox);
+        if demand == Demand::default() {
+            return;
+        }
         self.entries.insert(sandbox, (host, demand));
         *self.sums.entry(host).or_default() += demand;
     }
 
-    /// Takes a promise back; harmless if there is none.
-    pub(crate) fn release(&mut self, sandbox: SandboxId) {
-        let Some((host, demand)) = self.entries.remove(&sandbox) else { return };
+    /// Takes a promise back, and returns it; harmless if there is none.
+    pub(crate) fn release(&mut self, sandbox: SandboxId) -> Option<(HostId, Demand)> {
+        let (host, demand) = self.entries.remove(&sandbox)?;
         if let Some(sum) = self.sums.get_mut(&host) {
             sum.vcpus -= demand.vcpus;
             sum.memory_mb -= demand.memory_mb;
             sum.disk_mb -= demand.disk_mb;
         }
+        Some((host, demand))
     }
 
     /// Returns what is promised of a host.

@@ -6,4 +6,4 @@ pub mod score;
 
 pub use score::Shortage;
 
-pub(crate) use actor::{Admit, Placement, Release};
+pub(crate) use actor::{Admit, Held, Placement, Readmit};

@@ -7,6 +7,7 @@
 use std::{cmp::Ordering, fmt};
 
 use wrenn_proto::ids::HostId;
+use wrenn_store::lifecycle::Hold;
 
 use crate::config::Overcommit;
 
@@ -19,6 +20,17 @@ pub struct Demand {
     pub memory_mb: u64,
     /// Size of the disk as the guest sees it.
     pub disk_mb: u64,
+}
+
+impl Demand {
+    /// Returns what of it is in use by a sandbox that holds this much.
+    pub fn held(self, hold: Hold) -> Self {
+        match hold {
+            Hold::Nothing => Self::default(),
+            Hold::Disk => Self { disk_mb: self.disk_mb, ..Self::default() },
+            Hold::Machine => self,
+        }
+    }
 }
 
 impl std::ops::AddAssign for Demand {
@@ -114,6 +126,14 @@ pub fn choose(demand: Demand, candidates: &[Candidate], overcommit: &Overcommit)
         (None, Some(shortage)) => Err(NoRoom::Shortage(shortage)),
         (None, None) => Err(NoRoom::NoCandidate),
     }
+}
+
+/// Checks that one candidate has room.
+///
+/// # Errors
+/// What is missing.
+pub fn fits(demand: Demand, candidate: &Candidate, overcommit: &Overcommit) -> Result<(), Shortage> {
+    tightness(demand, candidate, overcommit).map(drop)
 }
 
 /// `promised` of `total`; compared exactly, without rounding.

@@ -22,29 +22,34 @@ use actix::{
     WrapFuture,
     fut::{LocalBoxActorFuture, ready},
 };
+use chrono::Utc;
 use tokio::time::Instant;
 use wrenn_proto::ids::SandboxId;
 use wrenn_store::{
-    StoreError,
     lifecycle::{Lifecycle, Operation, SandboxStatus},
-    sandboxes::Sandbox,
+    sandboxes::{Sandbox, TransitionError},
+    templates::{NewTemplate, TemplateChange},
 };
-use wrenn_supervision::SupervisedContext;
+use wrenn_supervision::{SupervisedContext, call_within};
 
 use super::{
     invariants,
     messages::{
-        CaughtUp, ExecTarget, InjectPanic, Observe, Operate, OperateFailure, PrepareExec, Until, Wait,
+        CaughtUp, ExecTarget, InjectPanic, Observe, Operate, OperateFailure, PauseIfIdle, PrepareExec,
+        TemplateOrder, Until, Wait, Wanted,
     },
-    state::{Effect, Input, State, Step, step},
+    state::{Effect, Input, Refusal, State, Step, TemplateEffect},
+    step,
 };
 use crate::{
     host::{LookAgain, SendCommand},
-    placement::Release,
+    placement::{Held, Readmit},
     retry::{until_answered, until_decided},
     shared::Shared,
 };
 
+/// How long placement may take to say whether there is room.
+const ADMITTED_WITHIN: Duration = Duration::from_secs(10);
 /// How long the actor outlives the last thing that can happen to its sandbox.
 const LINGER: Duration = Duration::from_secs(5);
 
@@ -70,13 +75,44 @@ impl Current {
 
 /// Nothing happens to such a sandbox by itself any more.
 fn is_over(lifecycle: &Lifecycle) -> bool {
-    lifecycle.operation.is_none() && matches!(lifecycle.status, SandboxStatus::Stopped | SandboxStatus::Error)
+    lifecycle.operation.is_none()
+        && matches!(
+            lifecycle.status,
+            SandboxStatus::Paused | SandboxStatus::Hibernated | SandboxStatus::Stopped | SandboxStatus::Error
+        )
 }
 
 fn is_reached(until: Until, lifecycle: &Lifecycle) -> bool {
     match until {
         Until::Settled => lifecycle.operation.is_none(),
         Until::Gone => lifecycle.operation != Some(Operation::Destroying),
+    }
+}
+
+/// The end of a template in the making, in the store's words.
+fn ending(effect: TemplateEffect) -> Option<TemplateChange> {
+    match effect {
+        // What it begins as is known to whoever wants it.
+        TemplateEffect::Begin(_) => None,
+        TemplateEffect::Publish { template: id, size_bytes, disk_size_mb } => {
+            Some(TemplateChange::Publish { id, size_bytes, disk_size_mb })
+        }
+        TemplateEffect::Discard(id) => Some(TemplateChange::Discard(id)),
+    }
+}
+
+fn new_template(row: &Sandbox, order: &TemplateOrder) -> NewTemplate {
+    NewTemplate {
+        id: order.id,
+        team_id: row.team_id,
+        name: order.name.clone(),
+        kind: order.kind,
+        vcpus: row.vcpus,
+        memory_mb: row.memory_mb,
+        disk_size_mb: row.disk_size_mb,
+        default_user: row.default_user.clone(),
+        default_env: row.envs.clone(),
+        on_conflict: order.on_conflict,
     }
 }
 
@@ -97,10 +133,8 @@ impl SandboxActor {
         // Those who waited for the incarnation before may have what they wait for already.
         self.answer_waiters();
         if let Some(current) = &self.current {
-            if !current.row.lifecycle.holds_resources() {
-                // The incarnation that settled it may have failed before it said so.
-                self.shared.placement().do_send(Release(self.id));
-            }
+            // The incarnation that settled it may have failed before it said so.
+            self.shared.placement().do_send(Held::by(&current.row, current.row.lifecycle.hold()));
             if ctx.incarnation() > 1 && !is_over(&current.row.lifecycle) {
                 // What the incarnation before was handling is lost, perhaps the end of the machine.
                 self.shared.host(current.row.host_id).do_send(LookAgain);
@@ -129,8 +163,10 @@ impl SandboxActor {
             return self.adopt_unwritten(step);
         }
         self.check(&step);
+        let template = step.template.and_then(ending);
         let write = async move {
-            until_decided("sandbox_transition", || store.sandbox_transition(id, &from, &to)).await
+            let write = || store.sandbox_transition(id, &from, &to, template.as_ref());
+            until_decided("sandbox_transition", write).await
         };
         Box::pin(write.into_actor(self).map(|row, actor, ctx| match row {
             Ok(row) => actor.written(row, step, ctx).unwrap_or_default(),
@@ -143,14 +179,23 @@ impl SandboxActor {
     }
 
     /// Begins an operation, or says why not.
-    fn operate(&self, wanted: Operation) -> LocalBoxActorFuture<Self, Result<Sandbox, OperateFailure>> {
+    fn operate(&self, wanted: &Wanted) -> LocalBoxActorFuture<Self, Result<Sandbox, OperateFailure>> {
         let Some(current) = &self.current else {
             return Box::pin(ready(Err(OperateFailure::NotFound)));
         };
-        let step = match step(&current.state, &Input::Operate(wanted)) {
+        let host = current.row.host_id;
+        let is_online = self.shared.board.is_online(host);
+        let step = match step(&current.state, &Input::Operate(wanted.request())) {
             Ok(step) => step,
+            Err(Refusal { status: SandboxStatus::Missing, .. }) if !is_online => {
+                return Box::pin(ready(Err(OperateFailure::HostAway(host))));
+            }
             Err(refusal) => return Box::pin(ready(Err(OperateFailure::Refused(refusal)))),
         };
+        let sends = step.effects.iter().any(|effect| matches!(effect, Effect::Send(_)));
+        if sends && !is_online && *wanted != Wanted::Destroy {
+            return Box::pin(ready(Err(OperateFailure::HostAway(host))));
+        }
         let (store, id) = (self.shared.store.clone(), self.id);
         let (from, to) = (current.state.lifecycle.clone(), step.next.lifecycle.clone());
         if from == to {
@@ -158,17 +203,43 @@ impl SandboxActor {
             return Box::pin(self.adopt_unwritten(step).map(|(), _, _| Ok(row)));
         }
         self.check(&step);
-        let write = async move { store.sandbox_transition(id, &from, &to).await };
-        Box::pin(write.into_actor(self).map(|written: Result<_, StoreError>, actor, ctx| match written {
+        let template = match (step.template, wanted) {
+            (Some(TemplateEffect::Begin(_)), Wanted::Template(order)) => {
+                Some(TemplateChange::Begin(new_template(&current.row, order)))
+            }
+            (effect, _) => effect.and_then(ending),
+        };
+        let grows = from.hold() < to.hold();
+        let (placement, row) = (self.shared.placement(), current.row.clone());
+        let write = async move {
+            if grows {
+                // What it had was given to others meanwhile, perhaps.
+                let admitted = call_within(&placement, Readmit::of(&row, to.hold()), ADMITTED_WITHIN).await;
+                admitted.map_err(OperateFailure::Placement)?.map_err(OperateFailure::NoRoom)?;
+            }
+            let written = store.sandbox_transition(id, &from, &to, template.as_ref()).await;
+            if grows && !matches!(written, Ok(Some(_))) {
+                placement.do_send(Held::by(&row, from.hold()));
+            }
+            written.map_err(|error| match error {
+                TransitionError::Name(error) => OperateFailure::Name(error),
+                TransitionError::Store(error) => OperateFailure::Store(error),
+            })
+        };
+        Box::pin(write.into_actor(self).map(|written: Result<_, OperateFailure>, actor, ctx| match written {
             Ok(row) => {
                 let answer = row.clone().ok_or(OperateFailure::Overtaken);
                 actor.written(row, step, ctx).ok_or(OperateFailure::Overtaken)?;
                 answer
             }
-            Err(error) => {
-                // The statement may have been committed all the same.
-                ctx.fail("the outcome of a write is unknown");
-                Err(OperateFailure::Store(error))
+            Err(failure) => {
+                if let OperateFailure::Store(error) = &failure
+                    && !error.changed_nothing()
+                {
+                    // The statement may have been committed all the same.
+                    ctx.fail("the outcome of a write is unknown");
+                }
+                Err(failure)
             }
         }))
     }
@@ -198,8 +269,18 @@ impl SandboxActor {
         let Lifecycle { status, operation, generation, .. } = &row.lifecycle;
         let operation = operation.map(Operation::as_str);
         tracing::info!(sandbox = %self.id, %status, operation, %generation, "sandbox changed");
+        if row.lifecycle.status == SandboxStatus::Running && row.lifecycle.operation.is_none() {
+            // What was done to it counts as use, above all that it was resumed.
+            self.shared.activity.note(self.id);
+        }
         self.current = Some(Current { row, state: step.next });
         self.carry_out(&step.effects);
+        if let (Some(TemplateEffect::Publish { .. } | TemplateEffect::Discard(_)), Some(current)) =
+            (step.template, &self.current)
+        {
+            // It may have files of a template that was replaced, or is not wanted any more.
+            self.shared.host(current.row.host_id).do_send(LookAgain);
+        }
         self.answer_waiters();
         self.end_if_over(ctx);
         Some(())
@@ -214,7 +295,7 @@ impl SandboxActor {
                     // Past the mailbox's bound: there is one command per sandbox, and it must not get lost.
                     host.do_send(SendCommand::for_sandbox(&current.row, *command));
                 }
-                Effect::ReleaseReservation => self.shared.placement().do_send(Release(self.id)),
+                Effect::Hold(hold) => self.shared.placement().do_send(Held::by(&current.row, *hold)),
             }
         }
     }
@@ -243,6 +324,7 @@ impl SandboxActor {
     }
 
     fn touch(&mut self, ctx: &mut Context<Self>) {
+        self.shared.activity.note(self.id);
         let now = Instant::now();
         let is_recent = self
             .touched
@@ -281,7 +363,33 @@ impl Handler<Operate> for SandboxActor {
     type Result = AtomicResponse<Self, Result<Sandbox, OperateFailure>>;
 
     fn handle(&mut self, Operate(wanted): Operate, _: &mut Context<Self>) -> Self::Result {
-        AtomicResponse::new(self.operate(wanted))
+        AtomicResponse::new(self.operate(&wanted))
+    }
+}
+
+impl Handler<PauseIfIdle> for SandboxActor {
+    type Result = AtomicResponse<Self, ()>;
+
+    fn handle(&mut self, _: PauseIfIdle, _: &mut Context<Self>) -> Self::Result {
+        let is_idle = self.current.as_ref().is_some_and(|Current { row, .. }| {
+            let timeout = Duration::from_secs(row.timeout_sec.into());
+            let used = row.last_active_at.map(|used| (Utc::now() - used).to_std().unwrap_or_default());
+            let is_settled =
+                row.lifecycle.status == SandboxStatus::Running && row.lifecycle.operation.is_none();
+            is_settled
+                && !timeout.is_zero()
+                && self.shared.activity.idle_for(self.id).or(used).is_some_and(|idle| idle >= timeout)
+        });
+        if !is_idle {
+            return AtomicResponse::new(Box::pin(ready(())));
+        }
+        tracing::info!(sandbox = %self.id, "nobody uses it, it is paused");
+        AtomicResponse::new(Box::pin(self.operate(&Wanted::Pause).map(|begun, actor, _| {
+            if let Err(failure) = begun {
+                // The next look tries again.
+                tracing::warn!(sandbox = %actor.id, ?failure, "an idle sandbox was not paused");
+            }
+        })))
     }
 }
 

@@ -3,9 +3,10 @@
 //! Used by the exhaustive test of the state machine, by model checks, and by the actor's debug assertions
 //! before anything is written.
 
+use wrenn_proto::ids::TemplateId;
 use wrenn_store::lifecycle::{End, Lifecycle, Operation, SandboxStatus};
 
-use super::state::{Command, Effect, Observed, State, Step};
+use super::state::{Command, Effect, Observed, State, Step, TemplateEffect};
 
 /// A rule that was broken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -26,10 +27,6 @@ pub fn check_lifecycle(lifecycle: &Lifecycle) -> Result<(), Broken> {
         "what is gone is stopped and settled",
     )?;
     rule(
-        *status != SandboxStatus::Stopped || *end == End::Reached,
-        "nothing is stopped without being gone: this version starts a sandbox only once",
-    )?;
-    rule(
         *end != End::Requested || *operation == Some(Operation::Destroying),
         "a requested end is in flight until it is reached or failed",
     )?;
@@ -41,6 +38,31 @@ pub fn check_lifecycle(lifecycle: &Lifecycle) -> Result<(), Broken> {
         *operation != Some(Operation::Starting)
             || matches!(status, SandboxStatus::Pending | SandboxStatus::Starting | SandboxStatus::Missing),
         "only the first start is a start",
+    )?;
+    rule(
+        match operation {
+            Some(Operation::Pausing) => matches!(status, SandboxStatus::Running | SandboxStatus::Missing),
+            Some(Operation::Resuming) => matches!(
+                status,
+                SandboxStatus::Paused
+                    | SandboxStatus::Hibernated
+                    | SandboxStatus::Stopped
+                    | SandboxStatus::Missing
+            ),
+            Some(Operation::Snapshotting) => {
+                matches!(status, SandboxStatus::Running | SandboxStatus::Paused | SandboxStatus::Missing)
+            }
+            Some(Operation::Flattening) => {
+                matches!(status, SandboxStatus::Running | SandboxStatus::Stopped | SandboxStatus::Missing)
+            }
+            Some(Operation::Starting | Operation::Destroying) | None => true,
+        },
+        "the status beside an operation is one that it can begin in, or missing",
+    )?;
+    rule(
+        matches!(operation, Some(Operation::Snapshotting | Operation::Flattening))
+            == lifecycle.template.is_some(),
+        "a template is in the making exactly while an operation makes one",
     )?;
     rule(lifecycle.generation.0 > 0, "generations are positive")
 }
@@ -65,24 +87,43 @@ pub fn check_step(before: &State, step: &Step) -> Result<(), Broken> {
     )?;
     rule(step.ignored.is_none() || step.effects.is_empty(), "what is ignored has no effect")?;
     for effect in &step.effects {
-        match effect {
-            Effect::Send(Command::Start) => {
-                rule(new.operation == Some(Operation::Starting), "a start is sent while it is in flight")?;
-            }
-            Effect::Send(Command::Destroy) => {
-                rule(
-                    new.operation == Some(Operation::Destroying),
-                    "a removal is sent while it is in flight",
-                )?;
-            }
-            Effect::ReleaseReservation => {
-                rule(!new.holds_resources(), "only what holds nothing is released")?;
-            }
+        if let Effect::Send(command) = effect {
+            rule(new.operation == Some(operation_of(*command)), "a command is sent while it is in flight")?;
         }
     }
-    let released = old.holds_resources() && !new.holds_resources();
-    rule(
-        released == step.effects.contains(&Effect::ReleaseReservation),
-        "what stops holding resources is released at that moment",
-    )
+    let holds: Vec<_> = step.effects.iter().filter(|effect| matches!(effect, Effect::Hold(_))).collect();
+    let expected = (new.hold() != old.hold()).then_some(Effect::Hold(new.hold()));
+    rule(holds == Vec::from_iter(&expected), "what is held of the host is told when it changes")?;
+    check_template(step, old, new)
+}
+
+/// A template is begun with its operation, and is ready or discarded when that ends.
+fn check_template(step: &Step, old: &Lifecycle, new: &Lifecycle) -> Result<(), Broken> {
+    let holds = match step.template {
+        None => old.template == new.template,
+        Some(TemplateEffect::Begin(template)) => {
+            old.template.is_none() && new.template == Some(template) && begins_template(step, template)
+        }
+        Some(TemplateEffect::Publish { template, .. } | TemplateEffect::Discard(template)) => {
+            old.template == Some(template) && new.template.is_none()
+        }
+    };
+    rule(holds, "a template is begun, published or discarded with the operation that makes it")
+}
+
+fn begins_template(step: &Step, template: TemplateId) -> bool {
+    [Command::Snapshot(template), Command::Flatten(template)]
+        .into_iter()
+        .any(|command| step.effects.contains(&Effect::Send(command)))
+}
+
+fn operation_of(command: Command) -> Operation {
+    match command {
+        Command::Start => Operation::Starting,
+        Command::Pause => Operation::Pausing,
+        Command::Resume(_) => Operation::Resuming,
+        Command::Snapshot(_) => Operation::Snapshotting,
+        Command::Flatten(_) => Operation::Flattening,
+        Command::Destroy => Operation::Destroying,
+    }
 }

@@ -2,19 +2,62 @@
 
 use actix::Message;
 use tokio::sync::oneshot;
-use wrenn_proto::ids::HostId;
+use wrenn_proto::ids::{HostId, TemplateId};
 use wrenn_store::{
     StoreError,
-    lifecycle::{Lifecycle, Operation},
+    lifecycle::Lifecycle,
     sandboxes::Sandbox,
+    templates::{OnConflict, TemplateKind, TemplateNameError},
 };
 
-use super::state::{Input, Refusal};
+use wrenn_supervision::CallError;
+
+use super::state::{Input, Memory, Refusal, Request};
+use crate::placement::Shortage;
 
 /// A client wants an operation. Answered when it is begun (or was already), not when it is done.
 #[derive(Debug, Message)]
 #[rtype(result = "Result<Sandbox, OperateFailure>")]
-pub(crate) struct Operate(pub(crate) Operation);
+pub(crate) struct Operate(pub(crate) Wanted);
+
+/// What a client wants.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Wanted {
+    /// That it is paused.
+    Pause,
+    /// That it runs.
+    Resume(Memory),
+    /// A template of it.
+    Template(TemplateOrder),
+    /// That it is gone.
+    Destroy,
+}
+
+impl Wanted {
+    /// Returns the state machine's word for it.
+    pub(crate) fn request(&self) -> Request {
+        match self {
+            Self::Pause => Request::Pause,
+            Self::Resume(memory) => Request::Resume(*memory),
+            Self::Template(TemplateOrder { id, kind: TemplateKind::Snapshot, .. }) => Request::Snapshot(*id),
+            Self::Template(TemplateOrder { id, kind: TemplateKind::Base, .. }) => Request::Flatten(*id),
+            Self::Destroy => Request::Destroy,
+        }
+    }
+}
+
+/// The template that is wanted of a sandbox.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TemplateOrder {
+    /// Its id; the same order twice makes one template.
+    pub id: TemplateId,
+    /// Its name, in the sandbox's team.
+    pub name: String,
+    /// What it shall consist of: disk and memory, or the disk alone, made small.
+    pub kind: TemplateKind,
+    /// What becomes of a template of that name.
+    pub on_conflict: OnConflict,
+}
 
 /// Why an operation was not begun.
 #[derive(Debug)]
@@ -23,6 +66,14 @@ pub(crate) enum OperateFailure {
     NotFound,
     /// The state machine refused it.
     Refused(Refusal),
+    /// Its host is not attached.
+    HostAway(HostId),
+    /// Its host has no room for it to run.
+    NoRoom(Shortage),
+    /// Placement did not say whether there is room.
+    Placement(CallError),
+    /// The template cannot have its name.
+    Name(TemplateNameError),
     /// The database did not answer; the actor reads its row again.
     Store(StoreError),
     /// Somebody else wrote the row; the actor reads it again.
@@ -66,7 +117,12 @@ pub(crate) struct Wait {
     pub(crate) reply: oneshot::Sender<WaitAnswer>,
 }
 
-/// A client wants to run a command; counts as activity if it may.
+/// As far as is written nobody has used it for as long as its timeout: if that is so, it is paused.
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+pub(crate) struct PauseIfIdle;
+
+/// A client wants to use the machine, or says that it still wants it; counts as activity if it may.
 #[derive(Debug, Message)]
 #[rtype(result = "ExecTarget")]
 pub(crate) struct PrepareExec;

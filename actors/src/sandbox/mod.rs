@@ -6,11 +6,14 @@ mod exhaustive;
 pub mod invariants;
 mod messages;
 pub mod state;
+mod step;
 
-pub use messages::Until;
-pub use state::Refusal;
+pub use messages::{TemplateOrder, Until};
+pub use state::{Memory, Refusal};
+pub use step::step;
 
 pub(crate) use actor::SandboxActor;
 pub(crate) use messages::{
-    CaughtUp, ExecTarget, InjectPanic, Observe, Operate, OperateFailure, PrepareExec, Wait,
+    CaughtUp, ExecTarget, InjectPanic, Observe, Operate, OperateFailure, PauseIfIdle, PrepareExec, Wait,
+    Wanted,
 };

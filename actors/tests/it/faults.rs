@@ -6,7 +6,7 @@ use wrenn_proto::{
     agent::{Inventory, MachineState, agent_frame, server_frame},
     ids::SandboxId,
 };
-use wrenn_store::lifecycle::{End, Generation, Operation, SandboxStatus};
+use wrenn_store::lifecycle::{End, Generation, SandboxStatus};
 
 type Pool = sqlx::PgPool;
 
@@ -107,7 +107,7 @@ async fn a_new_server_takes_up_what_the_last_one_left(pool: Pool) {
     let runs = server.running(&mut agent).await;
     let (starts, start) = server.starting(&mut agent).await;
     let ends = server.running(&mut agent).await;
-    server.control_plane.sandbox_operate(ends, Operation::Destroying).await.unwrap();
+    server.begin_destroy(ends).await;
     agent.expect_destroy(ends, 2).await;
     server.stop().await;
     drop(agent);

@@ -252,7 +252,7 @@ async fn a_removal_that_failed_is_begun_anew_by_the_next_look(pool: Pool) {
     let server = Server::start(&pool, config).await;
     let mut agent = FakeAgent::attach(&server, server.host().await, vec![]).await;
     let id = server.running(&mut agent).await;
-    server.control_plane.sandbox_operate(id, Operation::Destroying).await.unwrap();
+    server.begin_destroy(id).await;
     let destroy = agent.expect_destroy(id, 2).await;
     agent.failed(&destroy, MachineState::Unspecified).await;
     let row = server.row_where(id, |row| row.lifecycle.last_error.is_some()).await;

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::support::{FakeAgent, PATIENCE, Server, config, eventually, new_sandbox};
-use wrenn_actors::{CreateError, DestroyError, OperateError, Until, WaitError, sandbox::Refusal};
+use wrenn_actors::{CreateError, DestroyError, OperationError, Until, WaitError, sandbox::Refusal};
 use wrenn_proto::{
     agent::{MachineState, command},
     ids::SandboxId,
@@ -98,7 +98,7 @@ async fn duplicate_and_late_outcomes_are_ignored(pool: Pool) {
     agent.failed(&start, MachineState::Exited).await;
     agent.exited(id, 7).await;
 
-    let begun = server.control_plane.sandbox_operate(id, Operation::Destroying).await.unwrap();
+    let begun = server.begin_destroy(id).await;
     assert_eq!(begun.lifecycle.status, running.lifecycle.status);
     assert_eq!(begun.lifecycle.last_error, None);
     let destroy = agent.expect_destroy(id, 2).await;
@@ -120,10 +120,8 @@ async fn destroying_overtakes_a_start(pool: Pool) {
     let mut agent = FakeAgent::attach(&server, host, vec![]).await;
     let (id, start) = server.starting(&mut agent).await;
 
-    let refused = server.control_plane.sandbox_operate(id, Operation::Pausing).await.unwrap_err();
-    let OperateError::Refused(Refusal::InvalidState { operation, .. }) = refused else {
-        panic!("{refused:?}")
-    };
+    let refused = server.control_plane.sandbox_pause(id, PATIENCE).await.unwrap_err();
+    let OperationError::Refused(Refusal { operation, .. }) = refused else { panic!("{refused:?}") };
     assert_eq!(operation, Some(Operation::Starting));
 
     let destroy = server.control_plane.sandbox_destroy(id, PATIENCE);
@@ -182,21 +180,6 @@ async fn a_client_that_leaves_changes_nothing(pool: Pool) {
     agent.destroyed(&destroy).await;
     let row = server.control_plane.sandbox_wait(id, Until::Gone, PATIENCE).await.unwrap();
     assert_eq!(row.lifecycle.end, End::Reached);
-    server.stop().await;
-}
-
-#[sqlx::test(migrator = "wrenn_store::MIGRATIONS")]
-async fn what_this_version_does_not_offer_is_refused_by_name(pool: Pool) {
-    let server = Server::start(&pool, config()).await;
-    let host = server.host().await;
-    let mut agent = FakeAgent::attach(&server, host, vec![]).await;
-    let id = server.running(&mut agent).await;
-    for wanted in [Operation::Pausing, Operation::Resuming, Operation::Snapshotting, Operation::Starting] {
-        let refused = server.control_plane.sandbox_operate(id, wanted).await.unwrap_err();
-        let OperateError::Refused(Refusal::NotOffered(named)) = refused else { panic!("{refused:?}") };
-        assert_eq!(named, wanted);
-    }
-    assert_eq!(server.row(id).await.lifecycle.generation, Generation::FIRST);
     server.stop().await;
 }
 

@@ -131,6 +131,13 @@ impl Server {
         .await
     }
 
+    /// Asks for the end of a sandbox, without waiting for it.
+    pub(crate) async fn begin_destroy(&self, id: SandboxId) -> Sandbox {
+        let control_plane = self.control_plane.clone();
+        tokio::spawn(async move { control_plane.sandbox_destroy(id, PATIENCE).await });
+        self.has_operation(id, Operation::Destroying).await
+    }
+
     pub(crate) async fn has_operation(&self, id: SandboxId, operation: Operation) -> Sandbox {
         self.row_where(id, |row| row.lifecycle.operation == Some(operation)).await
     }
@@ -142,6 +149,8 @@ pub(crate) fn new_sandbox() -> NewSandbox {
         team_id: TeamId::PLATFORM,
         template_id: TemplateId(Uuid::from_u128(1)),
         template_name: "minimal".to_owned(),
+        template_image: Some("minimal.ext4".to_owned()),
+        template_hosts: None,
         vcpus: 1,
         memory_mb: 512,
         disk_size_mb: 5120,
@@ -272,8 +281,12 @@ impl FakeAgent {
     }
 
     pub(crate) async fn started(&self, command: &Command) {
-        let started =
-            Started { guest_ip: "172.30.0.2".to_owned(), host_ip: "10.0.0.2".to_owned(), boot_ms: 1, restored: false };
+        let started = Started {
+            guest_ip: "172.30.0.2".to_owned(),
+            host_ip: "10.0.0.2".to_owned(),
+            boot_ms: 1,
+            restored: false,
+        };
         self.result(command, command_result::Outcome::Started(started)).await;
     }
 

@@ -160,7 +160,11 @@ pub(crate) async fn create_capsule(
         return Err(no_template());
     }
     let template = app.store.template_find(caller.team_id, name).await?.ok_or_else(no_template)?;
-    let new = request.with_template(caller.team_id, template)?;
+    let template_hosts = match &template.image {
+        Some(_) => None,
+        None => Some(app.store.template_hosts(template.id).await?),
+    };
+    let new = NewSandbox { template_hosts, ..request.with_template(caller.team_id, template)? };
     let sandbox = app.control_plane.sandbox_create(new).await?;
     tracing::info!(sandbox_id = %sandbox.id, team_id = %caller.team_id, "capsule created");
     let sandbox = if waits { wait(&app, sandbox).await? } else { sandbox };
@@ -210,7 +214,7 @@ impl CreateCapsuleRequest {
         Ok(())
     }
 
-    /// Fills in what the template says.
+    /// Fills in what the template says, except where it is.
     fn with_template(self, team_id: TeamId, template: Template) -> Result<NewSandbox, CreateCapsuleError> {
         let held = |field, given: Option<i64>, holds: Option<i32>, default| match (given, holds) {
             (Some(given), Some(holds)) if given != i64::from(holds) => {
@@ -231,6 +235,8 @@ impl CreateCapsuleRequest {
             team_id,
             template_id: template.id,
             template_name: template.name,
+            template_image: template.image,
+            template_hosts: None,
             vcpus: in_range("vcpus", vcpus, VCPUS)?,
             memory_mb: in_range("memory_mb", memory_mb, MEMORY_MB)?,
             disk_size_mb: in_range("disk_size_mb", disk_size_mb, least_disk_mb..=*DISK_MB.end())?,
@@ -266,6 +272,7 @@ mod tests {
             id: TemplateId::new(),
             team_id: TeamId::PLATFORM,
             name: "t".into(),
+            image: None,
             kind: if vcpus.is_some() { TemplateKind::Snapshot } else { TemplateKind::Base },
             vcpus,
             memory_mb,
@@ -309,6 +316,7 @@ mod tests {
             team_id: TeamId::new(),
             template_id: None,
             template_name: "t".into(),
+            template_image: None,
             host_id: wrenn_proto::ids::HostId::new(),
             vcpus: 1,
             memory_mb: 512,

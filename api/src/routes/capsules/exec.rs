@@ -274,7 +274,7 @@ struct Ended {
 
 /// Reads until the command has ended. Dropping this future ends the command.
 async fn collect(session: ExecSession, budget: &output::OutputBudget) -> Result<Ended, ExecError> {
-    let ExecSession { input, mut events } = session;
+    let ExecSession { input, mut events, .. } = session;
     // Nobody will type anything. A session that has ended already says so in its events.
     let _ = input.send(ExecInput { input: Some(exec_input::Input::CloseStdin(CloseStdin {})) }).await;
     let mut stdout = budget.stream();

@@ -1,0 +1,213 @@
+//! Operations on sandboxes and templates: what a client asks for, and how long it waits.
+//!
+//! ```text
+//!   request ─▶ Operate ─▶ SandboxActor: begun, committed ─▶ host
+//!      └─ Wait ─▶ SandboxActor ─▶ the row, settled        the wait belongs to the request, the operation does not
+//! ```
+//!
+//! Once begun an operation goes on without whoever asked for it. A host that lost its link a moment ago is waited for
+//! a little; one that is away is reported at once, and nothing is begun then, except that something shall be destroyed.
+
+use std::time::Duration;
+
+use futures_util::future::join_all;
+use tokio::time::Instant;
+use wrenn_proto::ids::SandboxId;
+use wrenn_store::{
+    StoreError,
+    lifecycle::{End, SandboxStatus},
+    sandboxes::Sandbox,
+    templates::Template,
+};
+use wrenn_supervision::{CallError, call_within};
+
+use crate::{
+    ControlPlane, DestroyError, OperationError, WaitError,
+    host::{DropTemplate, Retire},
+    sandbox::{Memory, Operate, OperateFailure, TemplateOrder, Until, Wanted},
+};
+
+/// How long a host may take to remove a template's files before the template is forgotten all the same.
+const DROPPED_WITHIN: Duration = Duration::from_secs(10);
+
+impl ControlPlane {
+    /// Pauses a sandbox and waits until that is done, for at most `within`; one that is paused stays as it is.
+    ///
+    /// # Errors
+    /// See [`OperationError`].
+    pub async fn sandbox_pause(&self, id: SandboxId, within: Duration) -> Result<Sandbox, OperationError> {
+        let begun = self.operate(id, Wanted::Pause).await?;
+        let row = self.wait_settled(&begun, within).await?;
+        match row.lifecycle.status {
+            SandboxStatus::Paused | SandboxStatus::Hibernated => Ok(row),
+            _ => Err(failed(&row)),
+        }
+    }
+
+    /// Lets a paused or stopped sandbox run again and waits until it does, for at most `within`; a running one stays as
+    /// it is.
+    ///
+    /// # Errors
+    /// See [`OperationError`]. One whose memory cannot be restored stays paused, and can be resumed with
+    /// [`Memory::Drop`].
+    pub async fn sandbox_resume(
+        &self,
+        id: SandboxId,
+        memory: Memory,
+        within: Duration,
+    ) -> Result<Sandbox, OperationError> {
+        let begun = self.operate(id, Wanted::Resume(memory)).await?;
+        let row = self.wait_settled(&begun, within).await?;
+        if row.lifecycle.status == SandboxStatus::Running { Ok(row) } else { Err(failed(&row)) }
+    }
+
+    /// Makes a template of a sandbox, which stays as it is, and waits until it is ready, for at most `within`.
+    ///
+    /// # Errors
+    /// See [`OperationError`]. After [`OperationError::TimedOut`] the template is still being made.
+    pub async fn template_make(
+        &self,
+        sandbox: SandboxId,
+        order: TemplateOrder,
+        within: Duration,
+    ) -> Result<Template, OperationError> {
+        let id = order.id;
+        let begun = self.operate(sandbox, Wanted::Template(order)).await?;
+        let row = self.wait_settled(&begun, within).await?;
+        let made = self.shared.store.template_fetch(id).await.map_err(OperationError::Store)?;
+        made.ok_or_else(|| failed(&row))
+    }
+
+    /// Deletes a template: first nobody finds it any more, then its files go from every attached host, then it is
+    /// forgotten. Hosts that are away remove them when they are back. Returns false if it was not there (any more).
+    ///
+    /// # Errors
+    /// If the database does not answer; the deletion may have begun.
+    pub async fn template_delete(&self, template: &Template) -> Result<bool, StoreError> {
+        if !self.shared.store.template_delete_begin(template.id).await? {
+            return Ok(false);
+        }
+        let hosts = self.shared.store.template_hosts(template.id).await?;
+        let drops = hosts.into_iter().map(|id| async move {
+            let dropped =
+                call_within(&self.shared.host(id), DropTemplate(template.id), DROPPED_WITHIN).await;
+            match dropped {
+                Ok(Ok(())) => {}
+                Ok(Err(error)) => {
+                    tracing::warn!(host = %id, template = %template.id, %error, "a template's files stay for now");
+                }
+                Err(error) => {
+                    tracing::warn!(host = %id, template = %template.id, %error, "a template's files may stay for now");
+                }
+            }
+        });
+        join_all(drops).await;
+        self.shared.store.template_delete_finish(template.id).await?;
+        Ok(true)
+    }
+
+    /// Asks for a sandbox's end and waits for it, for at most `within`; asking twice is the same as once.
+    ///
+    /// If its host is not attached the answer comes earlier, after `away_wait` of the configuration.
+    ///
+    /// # Errors
+    /// See [`DestroyError`].
+    pub async fn sandbox_destroy(&self, id: SandboxId, within: Duration) -> Result<Sandbox, DestroyError> {
+        let deadline = Instant::now() + within;
+        let begun = self.operate(id, Wanted::Destroy).await?;
+        if begun.lifecycle.end == End::Reached {
+            return Ok(begun);
+        }
+        let host = begun.host_id;
+        // A host that just lost its link is back in a moment; one that is not is not waited for.
+        let patience = self.shared.config.away_wait.min(within);
+        let mut waited = self.sandbox_wait(id, Until::Gone, patience).await;
+        if matches!(waited, Err(WaitError::TimedOut(_))) {
+            if !self.shared.board.is_online(host) {
+                let can_return =
+                    self.shared.store.host_can_return(host).await.map_err(DestroyError::Store)?;
+                if can_return {
+                    return Err(DestroyError::HostAway { sandbox: id, host });
+                }
+                self.shared.host(host).do_send(Retire);
+            }
+            let rest = deadline.saturating_duration_since(Instant::now());
+            waited = self.sandbox_wait(id, Until::Gone, rest).await;
+        }
+        match waited {
+            Ok(row) if row.lifecycle.end == End::Reached => Ok(row),
+            Ok(row) => Err(DestroyError::Failed(row.lifecycle.last_error.unwrap_or_default())),
+            Err(WaitError::NotFound(id)) => Err(DestroyError::NotFound(id)),
+            Err(WaitError::TimedOut(id)) if self.shared.board.is_online(host) => {
+                Err(DestroyError::TimedOut(id))
+            }
+            Err(WaitError::TimedOut(sandbox)) => Err(DestroyError::HostAway { sandbox, host }),
+            Err(WaitError::Unanswered(id, error)) => Err(DestroyError::Unanswered(id, error)),
+        }
+    }
+
+    /// Begins an operation; does not wait for its end.
+    async fn operate(&self, id: SandboxId, wanted: Wanted) -> Result<Sandbox, OperationError> {
+        let answer = self.ask_sandbox(id, || Operate(wanted.clone())).await;
+        let answer = answer.map_err(|error| OperationError::Unanswered(id, error))?;
+        answer.map_err(|failure| match failure {
+            OperateFailure::NotFound => OperationError::NotFound(id),
+            OperateFailure::Refused(refusal) => OperationError::Refused(refusal),
+            OperateFailure::HostAway(host) => OperationError::HostAway { sandbox: id, host },
+            OperateFailure::NoRoom(shortage) => OperationError::NoRoom(shortage),
+            OperateFailure::Name(error) => OperationError::Name(error),
+            OperateFailure::Store(error) => OperationError::Store(error),
+            OperateFailure::Placement(error) => OperationError::Unanswered(id, error),
+            OperateFailure::Overtaken => OperationError::Unanswered(id, CallError::MayHaveExecuted),
+        })
+    }
+
+    /// Waits until the operation that was begun has settled.
+    async fn wait_settled(&self, begun: &Sandbox, within: Duration) -> Result<Sandbox, OperationError> {
+        let (id, host) = (begun.id, begun.host_id);
+        if begun.lifecycle.operation.is_none() {
+            return Ok(begun.clone());
+        }
+        let deadline = Instant::now() + within;
+        loop {
+            let rest = deadline.saturating_duration_since(Instant::now());
+            let patience = self.shared.config.away_wait.min(rest);
+            match self.sandbox_wait(id, Until::Settled, patience).await {
+                Ok(row) => return Ok(row),
+                Err(WaitError::NotFound(id)) => return Err(OperationError::NotFound(id)),
+                Err(WaitError::Unanswered(id, error)) => return Err(OperationError::Unanswered(id, error)),
+                Err(WaitError::TimedOut(_)) if !self.shared.board.is_online(host) => {
+                    return Err(OperationError::HostLost { sandbox: id, host });
+                }
+                Err(WaitError::TimedOut(_)) if rest.is_zero() => return Err(OperationError::TimedOut(id)),
+                Err(WaitError::TimedOut(_)) => {}
+            }
+        }
+    }
+}
+
+/// Why an operation that has settled did not lead to what was wanted.
+fn failed(row: &Sandbox) -> OperationError {
+    let lifecycle = &row.lifecycle;
+    let reason = lifecycle.last_error.clone().or_else(|| lifecycle.stop_reason.clone());
+    OperationError::Failed(reason.unwrap_or_else(|| format!("the sandbox is {}", lifecycle.status)))
+}
+
+impl From<OperationError> for DestroyError {
+    fn from(error: OperationError) -> Self {
+        match error {
+            OperationError::NotFound(id) => Self::NotFound(id),
+            OperationError::Store(error) => Self::Store(error),
+            OperationError::Unanswered(id, error) => Self::Unanswered(id, error),
+            OperationError::HostAway { sandbox, host } | OperationError::HostLost { sandbox, host } => {
+                Self::HostAway { sandbox, host }
+            }
+            OperationError::TimedOut(id) => Self::TimedOut(id),
+            // None of these is ever the answer to this request.
+            error @ (OperationError::Refused(_)
+            | OperationError::NoRoom(_)
+            | OperationError::Name(_)
+            | OperationError::Failed(_)) => Self::Failed(error.to_string()),
+        }
+    }
+}
