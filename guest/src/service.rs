@@ -6,12 +6,7 @@ use nix::{
     sys::utsname::uname,
     time::{ClockId, clock_gettime},
 };
-use tokio::{
-    net::TcpListener,
-    sync::mpsc,
-    task::spawn_blocking,
-    time::sleep,
-};
+use tokio::{net::TcpListener, sync::mpsc, task::spawn_blocking, time::sleep};
 use tokio_stream::{Stream, StreamExt, wrappers::ReceiverStream};
 use tonic::{Request, Response, Status, Streaming};
 use wrenn_proto::guest::{
