@@ -115,11 +115,12 @@ impl Guest for GuestService {
     }
 
     async fn init(&self, request: Request<InitRequest>) -> Result<Response<InitResponse>, Status> {
-        if let Some(current) = request.remote_addr() {
-            self.connections.close_all_but(current);
-        }
+        let current = request.remote_addr();
         let init = request.into_inner();
         check(&init)?;
+        if let Some(current) = current {
+            self.connections.close_all_but(current);
+        }
         if init.thaw {
             self.freezer.thaw().map_err(failed("thaw the root filesystem"))?;
         }
