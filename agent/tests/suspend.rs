@@ -359,3 +359,48 @@ async fn timings() {
     }
     host.teardown(&data).await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "measures, and asserts nothing"]
+async fn timings_of_what_is_dirty() {
+    let data = DataDir::new("dirty");
+    let host = Host::new(&data, &[]).await;
+    let (spec, slot, machine, guest) = booted(&host, 1024).await;
+    let memory = spec.dir.join("memory");
+    guest.run("mount -o remount,size=90% /dev/shm").await;
+    for (number, syncs_ahead) in [false, true, false, true].into_iter().enumerate() {
+        guest.run("head -c 400000000 /dev/urandom > /dev/shm/file").await;
+        guest.run("head -c 100000000 /dev/urandom > /root/file").await;
+        let begun = Instant::now();
+        if syncs_ahead {
+            host.volume.sync_file(&memory).await.expect("sync");
+            host.volume.sync_file(&spec.disk).await.expect("sync");
+        }
+        let synced = begun.elapsed();
+        let begun = Instant::now();
+        machine.suspend(&spec.dir.join(format!("state-{number}"))).await.expect("suspend");
+        let suspended = begun.elapsed();
+        let (memory_copy, disk_copy) = (spec.dir.join("memory-copy"), spec.dir.join("disk-copy"));
+        let begun = Instant::now();
+        host.volume.clone_file(&memory, &memory_copy).await.expect("clone");
+        let memory_cloned = begun.elapsed();
+        let begun = Instant::now();
+        host.volume.clone_file(&spec.disk, &disk_copy).await.expect("clone");
+        let disk_cloned = begun.elapsed();
+        machine.run().await.expect("run");
+        println!(
+            "400 MB of memory and 100 MB of disk written, synced ahead in {synced:.1?}: suspend {suspended:.1?}, \
+             clone of memory {memory_cloned:.1?}, of disk {disk_cloned:.1?}"
+        );
+        fs::remove_file(&memory_copy).expect("remove");
+        let begun = Instant::now();
+        let flattened = host.volume.flatten_ext4(&disk_copy).await.expect("flatten");
+        let took = begun.elapsed();
+        let begun = Instant::now();
+        host.volume.sync_file(&disk_copy).await.expect("sync");
+        println!("flattened in {took:.1?} and synced in {:.1?}: {flattened:?}", begun.elapsed());
+        fs::remove_file(&disk_copy).expect("remove");
+    }
+    machine.kill().await.expect("kill");
+    host.close(&data, spec, slot).await;
+}

@@ -18,7 +18,7 @@ use std::{
 
 use rustix::process::{WaitId, WaitIdOptions, waitid};
 use serde_json::json;
-use tokio::sync::mpsc;
+use tokio::{sync::mpsc, time::timeout};
 
 use super::{
     console::ConsoleTail,
@@ -37,6 +37,8 @@ pub(super) const EVENTS: &[&str] = &["SHUTDOWN", "GUEST_PANICKED", STOPPED];
 const STOPPED: &str = "STOP";
 /// State holds what the guest's processors had in their registers, which is for nobody else.
 const STATE_MODE: u32 = 0o600;
+/// How long a process may outlive its control connection.
+const END_GRACE: Duration = Duration::from_secs(1);
 /// How long QEMU may take to say why it stopped.
 const STATUS_TIMEOUT: Duration = Duration::from_secs(10);
 
@@ -95,11 +97,10 @@ impl Watcher {
                 let _ = answer.send(self.suspend(&state).await);
             }
             VmRequest::Run { answer } => {
-                let _ = answer.send(state::run(&self.qmp).await.map_err(|error| self.error(error)));
+                let _ = answer.send(self.outcome(state::run(&self.qmp).await).await);
             }
             VmRequest::ResizeDisk { bytes, answer } => {
-                let resized = state::resize_disk(&self.qmp, bytes).await;
-                let _ = answer.send(resized.map_err(|error| self.error(error)));
+                let _ = answer.send(self.outcome(state::resize_disk(&self.qmp, bytes).await).await);
             }
         }
     }
@@ -117,15 +118,21 @@ impl Watcher {
             // What is in it is of no use; if it stays it is removed with its folder.
             let _ = fs::remove_file(path);
         }
-        saved.map_err(|error| self.error(error))
+        self.outcome(saved).await
     }
 
-    fn error(&self, error: StateError) -> ControlError {
+    /// What to tell of a request. A connection that broke is usually that of a process that is ending.
+    async fn outcome(&self, outcome: Result<(), StateError>) -> Result<(), ControlError> {
         let id = self.owner.record().id;
-        match error {
-            StateError::Command { source: QmpError::Closed, .. } => ControlError::Ended { id },
-            StateError::Command { action, source } => ControlError::Vmm { id, action, source },
-            StateError::Outcome { action, problem } => ControlError::Failed { id, action, problem },
+        match outcome {
+            Ok(()) => Ok(()),
+            Err(StateError::Command { source: QmpError::Closed | QmpError::Io { .. }, .. })
+                if timeout(END_GRACE, self.owner.process_exit()).await.is_ok() =>
+            {
+                Err(ControlError::Ended { id })
+            }
+            Err(StateError::Command { action, source }) => Err(ControlError::Vmm { id, action, source }),
+            Err(StateError::Outcome { action, problem }) => Err(ControlError::Failed { id, action, problem }),
         }
     }
 
