@@ -36,7 +36,12 @@ print(s.recv(512)[:2].hex())'"#;
 
 /// A machine whose guest has come up.
 async fn booted(host: &Host, memory_mb: u32) -> (BootSpec, Slot, VmProcess, Guest) {
-    let (spec, slot) = host.system(memory_mb).await;
+    booted_with(host, memory_mb, 1).await
+}
+
+async fn booted_with(host: &Host, memory_mb: u32, vcpus: u32) -> (BootSpec, Slot, VmProcess, Guest) {
+    let (mut spec, slot) = host.system(memory_mb).await;
+    spec.vcpus = vcpus;
     let machine = host.qemu.boot(&spec).await.expect("boot");
     let guest = Guest::new(&slot);
     guest.up().await;
@@ -54,9 +59,12 @@ fn digest(path: &Path) -> String {
 async fn a_restored_machine_goes_on_where_it_was_suspended() {
     let data = DataDir::new("resume");
     let host = Host::new(&data, &[]).await;
-    let (mut spec, mut slot, mut machine, mut guest) = booted(&host, 256).await;
+    let (mut spec, mut slot, mut machine, mut guest) = booted_with(&host, 256, 2).await;
     let counter = "i=0; while :; do i=$((i+1)); echo $i >> /root/ticks; sleep 0.05; done";
     drop(guest.start(counter, true).await);
+    // So that there is always something on its way to the disk.
+    let writer = "while :; do head -c 100000 /dev/urandom > /root/noise; sync; done";
+    drop(guest.start(writer, true).await);
     let fill = "head -c 3000000 /dev/urandom > /root/file; head -c 3000000 /dev/urandom > /dev/shm/file";
     guest.run(fill).await;
     let sums = guest.run("md5sum /root/file /dev/shm/file").await;
@@ -82,6 +90,7 @@ async fn a_restored_machine_goes_on_where_it_was_suspended() {
         assert_eq!(guest.run("hostname").await, format!("cycle-{cycle}"));
         assert_eq!(guest.run(ASK_RESOLVER).await, "1234", "the network works at once");
         assert_eq!(guest.run("md5sum /root/file /dev/shm/file").await, sums);
+        assert_eq!(guest.run("nproc").await, "2");
         eventually("the counter counts on", async || ticks(&guest).await > before).await;
         before = ticks(&guest).await;
     }
@@ -260,8 +269,10 @@ async fn the_disk_of_a_restored_machine_grows_while_it_runs() {
     const GIB: u64 = 1 << 30;
     let data = DataDir::new("grow");
     let host = Host::new(&data, &[]).await;
-    let (spec, slot, machine, _) = booted(&host, 256).await;
+    let (spec, slot, machine, guest) = booted(&host, 256).await;
     let state = spec.dir.join("state");
+    // As a disk is that is copied while its machine lives on; the copy's is to be thawed first.
+    guest.run("fsfreeze --freeze /").await;
     machine.suspend(&state).await.expect("suspend");
     machine.kill().await.expect("kill");
     // Made longer while nobody used it, as for a copy with a larger disk.

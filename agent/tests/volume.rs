@@ -7,7 +7,11 @@ mod host;
 use std::{fs, os::unix::fs::MetadataExt, path::Path};
 
 use host::{DataDir, eventually, require, run};
-use wrenn_agent::disk::{Volume, VolumeSize};
+use wrenn_agent::{
+    disk::{Volume, VolumeSize},
+    machines::Images,
+};
+use wrenn_proto::DEFAULT_DISK_MB;
 
 const SIZE: VolumeSize = VolumeSize { max_bytes: 1 << 30, reserve_bytes: 0 };
 
@@ -106,6 +110,35 @@ async fn images_are_imported_cloned_and_grown() {
     assert_eq!(fs::metadata(&disk).expect("metadata").len(), 512 << 20);
     assert_eq!(fs::metadata(&image).expect("metadata").len(), 64 << 20, "the original is untouched");
 
+    Volume::unmount(&data.0).await.expect("unmount");
+    data.assert_clean();
+}
+
+#[tokio::test]
+async fn a_base_image_is_imported_as_large_as_most_disks_are() {
+    required();
+    let data = DataDir::new("import");
+    let given = data.0.join("given");
+    fs::create_dir_all(&given).expect("folder");
+    let source = given.join("small.ext4");
+    fs::File::create(&source).expect("create").set_len(64 << 20).expect("length");
+    run("mkfs.ext4", &["-q", "-F", source.to_str().expect("path")]);
+    let volume = Volume::open_or_create(&data.0, SIZE).await.expect("make");
+    let folder = volume.path().join("images");
+    fs::create_dir_all(&folder).expect("folder");
+    // Of an older image, and of a crash while one was being imported.
+    for name in ["small.ext4@1-1.000000001", ".small.ext4@1-2.000000001"] {
+        fs::write(folder.join(name), "old").expect("write");
+    }
+
+    let images = Images::new(given, volume.clone());
+    let image = images.get("small.ext4").await.expect("import");
+    assert_eq!(fs::metadata(&image).expect("image").len(), u64::from(DEFAULT_DISK_MB) << 20);
+    assert!(volume.occupied_bytes(&image).expect("occupied") < 128 << 20, "it stays sparse");
+    assert_eq!(images.get("small.ext4").await.expect("again"), image);
+    assert_eq!(fs::read_dir(&folder).expect("list").count(), 1, "nothing else may be left");
+    run("e2fsck", &["-f", "-n", image.to_str().expect("path")]);
+    assert_eq!(fs::metadata(&source).expect("source").len(), 64 << 20, "the original is untouched");
     Volume::unmount(&data.0).await.expect("unmount");
     data.assert_clean();
 }

@@ -208,3 +208,118 @@ impl Poll {
         if self.wait_or_end().await { Ok(()) } else { Err(wrong(action, "it does not come to an end")) }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        collections::HashMap,
+        sync::{Arc, Mutex},
+    };
+
+    use tokio::{
+        io::{AsyncBufReadExt, AsyncWriteExt, BufReader},
+        net::UnixListener,
+    };
+
+    use super::*;
+
+    /// Plays QEMU: what it answers to which command, the last answer for ever; and what it was told.
+    struct Fake {
+        qmp: Qmp,
+        told: Arc<Mutex<Vec<String>>>,
+        _folder: tempfile::TempDir,
+    }
+
+    impl Fake {
+        async fn new(answers: &[(&str, &[Value])]) -> Self {
+            let folder = tempfile::tempdir().expect("temporary folder");
+            let path = folder.path().join("qmp");
+            let listener = UnixListener::bind(&path).expect("bind");
+            let answers = answers.iter().map(|(name, answers)| ((*name).to_owned(), answers.to_vec()));
+            let mut answers: HashMap<_, _> = answers.collect();
+            let told = Arc::new(Mutex::new(Vec::new()));
+            let heard = told.clone();
+            tokio::spawn(async move {
+                let (stream, _) = listener.accept().await.expect("accept");
+                let (read, mut write) = stream.into_split();
+                let mut lines = BufReader::new(read).lines();
+                write.write_all(b"{\"QMP\":{}}\n").await.expect("greet");
+                while let Ok(Some(line)) = lines.next_line().await {
+                    let command: Value = serde_json::from_str(&line).expect("a command");
+                    let name = command["execute"].as_str().expect("a name");
+                    heard.lock().expect("lock").push(name.to_owned());
+                    let answer = match answers.get_mut(name) {
+                        Some(answers) if answers.len() > 1 => answers.remove(0),
+                        Some(answers) => answers[0].clone(),
+                        None => json!({}),
+                    };
+                    let text = json!({ "return": answer, "id": command["id"] }).to_string() + "\n";
+                    write.write_all(text.as_bytes()).await.expect("answer");
+                }
+            });
+            let (qmp, _) = Qmp::connect(&path, &[], COMMAND_TIMEOUT).await.expect("connect");
+            Self { qmp, told, _folder: folder }
+        }
+
+        fn was_told(&self, command: &str) -> bool {
+            self.told.lock().expect("lock").iter().any(|told| told == command)
+        }
+    }
+
+    fn states(states: &[&str]) -> Vec<Value> {
+        states.iter().map(|state| json!({ "status": state })).collect()
+    }
+
+    #[tokio::test]
+    async fn state_is_saved_when_qemu_is_done_with_it() {
+        let file = tempfile::tempfile().expect("temporary file");
+        let fake = Fake::new(&[
+            ("query-status", &states(&["paused", "finish-migrate", "postmigrate"])),
+            ("query-migrate", &states(&["setup", "device", "completed"])),
+        ])
+        .await;
+        save(&fake.qmp, &file).await.expect("save");
+        assert!(!fake.was_told("migrate_cancel"));
+    }
+
+    #[tokio::test]
+    async fn a_guest_that_has_ended_is_not_saved() {
+        let file = tempfile::tempfile().expect("temporary file");
+        let fake = Fake::new(&[("query-status", &states(&["guest-panicked"]))]).await;
+        let error = save(&fake.qmp, &file).await.expect_err("nothing to save");
+        assert_eq!(error.to_string(), "stop: its status is guest-panicked");
+        assert!(!fake.was_told("migrate"));
+    }
+
+    #[tokio::test]
+    async fn a_save_that_fails_says_why() {
+        let file = tempfile::tempfile().expect("temporary file");
+        let failed = json!({ "status": "failed", "error-desc": "disk full" });
+        let fake = Fake::new(&[("query-status", &states(&["paused"])), ("query-migrate", &[failed])]).await;
+        let error = save(&fake.qmp, &file).await.expect_err("a failure");
+        assert_eq!(error.to_string(), "save: disk full");
+    }
+
+    #[tokio::test]
+    async fn a_machine_runs_only_when_what_an_agent_left_half_done_is_over() {
+        let fake = Fake::new(&[
+            ("query-status", &states(&["paused", "finish-migrate", "postmigrate", "running"])),
+            ("query-migrate", &states(&["active", "cancelling", "cancelled"])),
+        ])
+        .await;
+        run(&fake.qmp).await.expect("run");
+        let told = fake.told.lock().expect("lock").clone();
+        let at = |command| told.iter().position(|told| told == command).expect(command);
+        assert!(at("migrate_cancel") < at("cont"), "{told:?}");
+    }
+
+    #[tokio::test]
+    async fn a_machine_that_runs_is_left_alone_and_one_without_state_does_not_run() {
+        let fake = Fake::new(&[("query-status", &states(&["running"]))]).await;
+        run(&fake.qmp).await.expect("it runs");
+        assert!(!fake.was_told("cont"));
+        let fake = Fake::new(&[("query-status", &states(&["inmigrate"]))]).await;
+        let error = run(&fake.qmp).await.expect_err("nothing to run");
+        assert_eq!(error.to_string(), "let it run: its state was never loaded");
+    }
+}
