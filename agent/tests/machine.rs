@@ -9,133 +9,23 @@ mod host;
 use std::{
     fs,
     io::{BufRead, BufReader, Write},
-    net::SocketAddr,
     os::unix::{fs::MetadataExt, net::UnixStream},
     path::{Path, PathBuf},
     process::Command,
-    sync::Arc,
     time::Duration,
 };
 
-use host::{DataDir, claim, eventually, pool, require};
-use wrenn_agent::{
-    disk::{Volume, VolumeSize},
-    net::{GUEST_MAC, Instance, PoolConfig, Slot, SlotNumber, SlotPool, connect_in},
-    vmm::{
-        AdoptError, BootError, BootSpec, ExitReason, VmProcess, VmRecord, Vmm,
-        cgroup::{Cgroups, Limits},
-        qemu::Qemu,
-    },
+use host::{
+    DataDir, eventually,
+    machines::{Host, guest_is_up},
 };
-use wrenn_proto::{GUEST_IP, GUEST_PORT, ids::SandboxId};
+use wrenn_agent::{
+    net::SlotNumber,
+    vmm::{AdoptError, BootError, ExitReason, VmProcess, VmRecord, Vmm, cgroup::Limits},
+};
 
-const MEMORY_MB: u32 = 256;
 /// Tells the helper process below which data folder to use.
 const STARTER_DATA: &str = "WRENN_TEST_STARTER_DATA";
-
-fn images() -> PathBuf {
-    let folder = std::env::var_os("WRENN_IMAGES").map(PathBuf::from).unwrap_or_else(|| {
-        let cache = std::env::var_os("XDG_CACHE_HOME").map(PathBuf::from);
-        let home = || PathBuf::from(std::env::var_os("HOME").unwrap_or_default()).join(".cache");
-        cache.unwrap_or_else(home).join("wrenn/images")
-    });
-    assert!(folder.join("vmlinux").exists(), "no kernel in {}: run scripts/image", folder.display());
-    folder
-}
-
-/// A host on which one machine can run.
-struct Host {
-    instance: Arc<Instance>,
-    pool: SlotPool,
-    volume: Volume,
-    cgroups: Cgroups,
-    qemu: Qemu,
-}
-
-impl Host {
-    async fn new(data: &DataDir, keep: &[SlotNumber]) -> Self {
-        require(&["qemu-system-x86_64", "ip", "nft", "mkfs.xfs", "losetup"]);
-        let instance = claim(data);
-        let pool = match keep {
-            [] => pool(&instance, 1).await,
-            keep => {
-                let config =
-                    PoolConfig { ahead: 0, egress: Default::default(), keep: keep.iter().copied().collect() };
-                SlotPool::start(instance.clone(), config).await.expect("pool")
-            }
-        };
-        let volume =
-            Volume::open_or_create(instance.data_dir(), VolumeSize { max_bytes: 8 << 30, reserve_bytes: 0 })
-                .await
-                .expect("volume");
-        let cgroups = Cgroups::open(&instance.cgroup_name());
-        let qemu = Qemu::detect(instance.data_dir()).await.expect("qemu");
-        Self { instance, pool, volume, cgroups, qemu }
-    }
-
-    /// Everything for a machine, with a slot of its own; its disk is empty.
-    async fn spec(&self) -> (BootSpec, Slot) {
-        let id = SandboxId::new();
-        let slot = self.pool.take().await.expect("slot");
-        let dir = self.volume.path().join(id.to_string());
-        let runtime_dir = self.instance.runtime_dir().join(id.to_string());
-        fs::create_dir_all(&dir).expect("machine folder");
-        fs::create_dir_all(&runtime_dir).expect("runtime folder");
-        let disk = dir.join("disk.ext4");
-        fs::File::create(&disk).expect("disk").set_len(64 << 20).expect("length");
-        let limits = Limits { memory_mb: u64::from(MEMORY_MB) + self.qemu.overhead_mb(), vcpus: 1 };
-        let images = images();
-        let spec = BootSpec {
-            id,
-            disk,
-            kernel: images.join("vmlinux"),
-            initramfs: images.join("initramfs.cpio"),
-            vcpus: 1,
-            memory_mb: MEMORY_MB,
-            netns: slot.netns().to_owned(),
-            tap: slot.tap().to_owned(),
-            mac: GUEST_MAC.to_owned(),
-            uid: Some(slot.uid()),
-            cgroup: self.cgroups.create(id, limits).expect("cgroup"),
-            kernel_args: Vec::new(),
-            dir,
-            runtime_dir,
-        };
-        (spec, slot)
-    }
-
-    /// A machine whose disk is the base image, so that its guest comes up.
-    async fn spec_with_system(&self) -> (BootSpec, Slot) {
-        let (spec, slot) = self.spec().await;
-        let base = self.volume.path().join("minimal.ext4");
-        self.volume.import(&images().join("minimal.ext4"), &base).await.expect("import");
-        fs::remove_file(&spec.disk).expect("remove");
-        self.volume.clone_file(&base, &spec.disk).await.expect("clone");
-        (spec, slot)
-    }
-
-    /// Gives back everything of a dead machine, and of the host; nothing may be left.
-    async fn close(self, data: &DataDir, spec: BootSpec, slot: Slot) {
-        if let Some(cgroup) = &spec.cgroup {
-            cgroup.remove().await.expect("cgroup");
-        }
-        self.pool.release(slot).await.expect("release");
-        fs::remove_dir_all(&spec.dir).expect("machine folder");
-        fs::remove_dir_all(&spec.runtime_dir).expect("runtime folder");
-        self.pool.teardown().await.expect("teardown");
-        self.cgroups.teardown().await.expect("cgroups");
-        Volume::unmount(&data.0).await.expect("unmount");
-        data.assert_clean();
-    }
-}
-
-fn guest_address() -> SocketAddr {
-    (GUEST_IP.0, GUEST_PORT).into()
-}
-
-async fn guest_is_up(slot: &Slot) -> bool {
-    connect_in(slot.netns(), guest_address(), Duration::from_millis(500)).await.is_ok()
-}
 
 fn is_alive(pid: u32) -> bool {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();

@@ -16,6 +16,7 @@
 
 pub mod accounts;
 pub mod boot;
+mod connections;
 pub mod environment;
 pub mod exec;
 pub mod files;

@@ -4,7 +4,8 @@ use std::{
     fs::{self, File},
     io::{self, Write},
     net::IpAddr,
-    path::Path,
+    os::unix::fs::MetadataExt,
+    path::{Path, PathBuf},
     sync::Arc,
     time::Duration,
 };
@@ -15,6 +16,8 @@ use nix::{
     sys::{
         reboot::{RebootMode, reboot},
         signal::{Signal, kill},
+        stat::{major, minor},
+        statvfs::statvfs,
         time::TimeSpec,
     },
     time::{ClockId, clock_settime},
@@ -37,6 +40,11 @@ const LONGEST_FREEZE: Duration = Duration::from_secs(600);
 /// How long processes have to end on SIGTERM before the machine goes down.
 const TERM_GRACE: Duration = Duration::from_secs(2);
 const TERM_POLL: Duration = Duration::from_millis(20);
+/// How long the root's device may take to tell that it has grown.
+const DEVICE_WAIT: Duration = Duration::from_secs(5);
+const DEVICE_POLL: Duration = Duration::from_millis(5);
+/// Unit in which the kernel tells the size of a device.
+const SECTOR_BYTES: u64 = 512;
 /// The answer to `Shutdown` leaves the machine within this time.
 const ANSWER_GRACE: Duration = Duration::from_millis(50);
 
@@ -49,12 +57,39 @@ pub fn set_clock(unix_time_ns: i64) -> io::Result<()> {
     Ok(clock_settime(ClockId::CLOCK_REALTIME, time)?)
 }
 
-/// Mixes fresh entropy into the kernel's pool.
+/// Mixes fresh entropy into the kernel's pool; numbers drawn from now on depend on it.
 ///
 /// # Errors
 /// `InvalidInput` above [`MAX_ENTROPY_BYTES`]; otherwise what the kernel says.
 pub fn add_entropy(bytes: &[u8]) -> io::Result<()> {
     sys::add_entropy(bytes)
+}
+
+/// Grows the root filesystem to the size of its device, once that has `at_least_bytes`. Blocks.
+///
+/// The device of a machine that has just been restored tells its new size a moment later.
+///
+/// # Errors
+/// `TimedOut` if the device stays smaller; otherwise what the kernel says, for example `ENOTTY` for what is no ext4.
+pub fn grow_root(at_least_bytes: u64) -> io::Result<()> {
+    let root = File::open("/")?;
+    let device = root.metadata()?.dev();
+    let size = PathBuf::from(format!("/sys/dev/block/{}:{}/size", major(device), minor(device)));
+    let deadline = std::time::Instant::now() + DEVICE_WAIT;
+    let device_bytes = loop {
+        let sectors = fs::read_to_string(&size)?.trim().parse::<u64>().map_err(io::Error::other)?;
+        let bytes = sectors.saturating_mul(SECTOR_BYTES);
+        if bytes >= at_least_bytes {
+            break bytes;
+        }
+        if std::time::Instant::now() > deadline {
+            let problem = format!("the disk has {bytes} bytes, not {at_least_bytes}");
+            return Err(io::Error::new(io::ErrorKind::TimedOut, problem));
+        }
+        std::thread::sleep(DEVICE_POLL);
+    };
+    let block_bytes = statvfs("/")?.fragment_size();
+    sys::grow_ext4(&root, device_bytes / block_bytes.max(1))
 }
 
 /// Names the machine, in the kernel and in `/etc/hostname` and `/etc/hosts`.

@@ -6,12 +6,7 @@ use nix::{
     sys::utsname::uname,
     time::{ClockId, clock_gettime},
 };
-use tokio::{
-    net::{TcpListener, TcpStream},
-    sync::mpsc,
-    task::spawn_blocking,
-    time::sleep,
-};
+use tokio::{net::TcpListener, sync::mpsc, task::spawn_blocking, time::sleep};
 use tokio_stream::{Stream, StreamExt, wrappers::ReceiverStream};
 use tonic::{Request, Response, Status, Streaming};
 use wrenn_proto::guest::{
@@ -23,13 +18,16 @@ use wrenn_proto::guest::{
 };
 
 use crate::{
-    accounts, environment,
+    accounts,
+    connections::{Connection, Connections},
+    environment,
     exec::{Defaults, Engine, ExecError, Plan},
     lock::Lock,
     machine::{self, Freezer},
 };
 
-/// Half-open connections, such as a restored machine has, are noticed by a ping at this interval.
+/// Half-open connections are noticed by a ping at this interval; those that a restored machine has are closed
+/// when it is initialised.
 const PING_INTERVAL: Duration = Duration::from_secs(15);
 const PING_TIMEOUT: Duration = Duration::from_secs(10);
 /// Pause before another try when no connection can be accepted, for example for want of descriptors.
@@ -41,12 +39,13 @@ pub struct GuestService {
     engine: Engine,
     freezer: Freezer,
     defaults: Lock<Defaults>,
+    connections: Connections,
 }
 
 impl GuestService {
     /// Serves commands with `engine`, and freezes with `freezer`.
     pub fn new(engine: Engine, freezer: Freezer) -> Self {
-        Self { engine, freezer, defaults: Lock::default() }
+        Self { engine, freezer, defaults: Lock::default(), connections: Connections::default() }
     }
 
     /// Serves connections from `peer` until the listener fails for good. Others are closed unread.
@@ -55,7 +54,7 @@ impl GuestService {
     /// When the server cannot go on.
     pub async fn serve(self, listener: TcpListener, peer: IpAddr) -> Result<(), tonic::transport::Error> {
         let (accepted, connections) = mpsc::channel(1);
-        let acceptor = tokio::spawn(accept(listener, peer, accepted));
+        let acceptor = tokio::spawn(accept(listener, peer, self.connections.clone(), accepted));
         let served = tonic::transport::Server::builder()
             .http2_keepalive_interval(Some(PING_INTERVAL))
             .http2_keepalive_timeout(Some(PING_TIMEOUT))
@@ -82,13 +81,18 @@ impl GuestService {
     }
 }
 
-async fn accept(listener: TcpListener, peer: IpAddr, accepted: mpsc::Sender<TcpStream>) {
+async fn accept(
+    listener: TcpListener,
+    peer: IpAddr,
+    connections: Connections,
+    accepted: mpsc::Sender<Connection>,
+) {
     loop {
         match listener.accept().await {
             Ok((connection, from)) if from.ip() == peer => {
                 // Answers are small and waited for.
                 let _ = connection.set_nodelay(true);
-                if accepted.send(connection).await.is_err() {
+                if accepted.send(connections.register(connection, from)).await.is_err() {
                     return;
                 }
             }
@@ -111,13 +115,26 @@ impl Guest for GuestService {
     }
 
     async fn init(&self, request: Request<InitRequest>) -> Result<Response<InitResponse>, Status> {
+        let current = request.remote_addr();
         let init = request.into_inner();
         check(&init)?;
+        if let Some(current) = current {
+            self.connections.close_all_but(current);
+        }
+        if init.thaw {
+            self.freezer.thaw().map_err(failed("thaw the root filesystem"))?;
+        }
         if init.unix_time_ns > 0 {
             machine::set_clock(init.unix_time_ns).map_err(failed("set the clock"))?;
         }
         if !init.entropy.is_empty() {
             machine::add_entropy(&init.entropy).map_err(failed("add entropy"))?;
+        }
+        if init.grow_root_to_bytes > 0 {
+            let grown = spawn_blocking(move || machine::grow_root(init.grow_root_to_bytes)).await;
+            grown
+                .map_err(|error| Status::internal(error.to_string()))?
+                .map_err(failed("grow the root filesystem"))?;
         }
         let (hostname, nameservers) = (init.hostname, init.nameservers);
         // On a thread of its own: writing to a frozen disk blocks, and this one is to thaw it.

@@ -23,8 +23,11 @@ use nix::unistd::Pid;
 /// Filesystem ioctls of `linux/fs.h`, which `libc` does not define.
 const FIFREEZE: libc::Ioctl = 0xC004_5877;
 const FITHAW: libc::Ioctl = 0xC004_5878;
-/// Random device ioctl of `linux/random.h`.
+/// Random device ioctls of `linux/random.h`.
 const RNDADDENTROPY: libc::Ioctl = 0x4008_5203;
+const RNDRESEEDCRNG: libc::Ioctl = 0x5207;
+/// Resizes a mounted ext4 filesystem, to a number of its blocks.
+const EXT4_IOC_RESIZE_FS: libc::Ioctl = 0x4008_6610;
 
 /// Most entropy that one call of [`add_entropy`] takes.
 pub const MAX_ENTROPY_BYTES: usize = 512;
@@ -94,7 +97,10 @@ pub(crate) fn set_up_child(command: &mut Command, setup: ChildSetup) {
     unsafe { command.pre_exec(enter) };
 }
 
-/// Mixes bytes into the kernel's random pool and credits them.
+/// Mixes bytes into the kernel's random pool, credits them, and has the generator start anew from the pool.
+///
+/// Without the last a kernel whose generator is seeded already goes on with its old key for up to a minute: two
+/// machines restored from one snapshot would draw the same numbers.
 ///
 /// # Errors
 /// `InvalidInput` above [`MAX_ENTROPY_BYTES`]; otherwise what the kernel says.
@@ -115,7 +121,23 @@ pub(crate) fn add_entropy(bytes: &[u8]) -> io::Result<()> {
     pool.entropy_bits = pool.size_bytes * 8;
     let device = File::options().write(true).open("/dev/urandom")?;
     // SAFETY: the kernel reads `size_bytes` bytes behind the two integers, which the buffer holds.
-    check(unsafe { libc::ioctl(device.as_raw_fd(), RNDADDENTROPY, &raw const pool) })
+    check(unsafe { libc::ioctl(device.as_raw_fd(), RNDADDENTROPY, &raw const pool) })?;
+    // SAFETY: the call ignores its argument.
+    match check(unsafe { libc::ioctl(device.as_raw_fd(), RNDRESEEDCRNG, 0) }) {
+        // Not seeded yet: its first seed will be made of what was just added.
+        Err(error) if error.raw_os_error() == Some(libc::ENODATA) => Ok(()),
+        other => other,
+    }
+}
+
+/// Grows the mounted ext4 filesystem that holds `directory` to `blocks` of its blocks; one that has as many
+/// already stays as it is.
+///
+/// # Errors
+/// `ENOTTY` if it is no ext4; otherwise what the kernel says.
+pub(crate) fn grow_ext4(directory: &File, blocks: u64) -> io::Result<()> {
+    // SAFETY: the kernel reads one 64-bit number.
+    check(unsafe { libc::ioctl(directory.as_raw_fd(), EXT4_IOC_RESIZE_FS, &raw const blocks) })
 }
 
 /// Writes back the filesystem that holds `directory` and stops writes to it. Blocks until it is quiet.

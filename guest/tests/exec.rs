@@ -31,6 +31,7 @@ const PATIENCE: Duration = Duration::from_secs(20);
 
 struct TestGuest {
     client: GuestClient<Channel>,
+    url: String,
     server: JoinHandle<()>,
     cgroup: Option<PathBuf>,
 }
@@ -55,8 +56,13 @@ impl TestGuest {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
         let server = tokio::spawn(async move { service.serve(listener, peer).await.unwrap() });
-        let channel = Channel::from_shared(url).unwrap().connect_lazy();
-        Self { client: GuestClient::new(channel), server, cgroup }
+        let channel = Channel::from_shared(url.clone()).unwrap().connect_lazy();
+        Self { client: GuestClient::new(channel), url, server, cgroup }
+    }
+
+    /// A client with a connection of its own.
+    fn connect(&self) -> GuestClient<Channel> {
+        GuestClient::new(Channel::from_shared(self.url.clone()).unwrap().connect_lazy())
     }
 
     async fn run(&self, start: ExecStart) -> Finished {
@@ -401,4 +407,35 @@ async fn a_wrong_init_changes_nothing() {
         assert_eq!(status.code(), Code::InvalidArgument);
     }
     assert_ne!(nix::unistd::gethostname().unwrap(), "never-set");
+}
+
+#[tokio::test]
+async fn an_init_ends_what_belongs_to_other_connections_and_nothing_else() {
+    let guest = TestGuest::start().await;
+    let mut session = guest.open(shell("sleep 1000 & echo $!; wait")).await;
+    assert!(matches!(session.next().await, Event::Started(_)));
+    let Event::Stdout(pid) = session.next().await else { panic!("expected output") };
+    let process = Path::new("/proc").join(String::from_utf8(pid).unwrap().trim());
+    let background = guest.run(ExecStart { background: true, ..shell("exec sleep 1001") }).await;
+    assert_eq!(background.failed, None);
+
+    // On the connection that the command belongs to: it goes on.
+    guest.client.clone().init(InitRequest::default()).await.unwrap();
+    assert_eq!(guest.run(shell("echo on")).await.text(), "on\n");
+    assert!(process.exists());
+    // As after a restore: the host has dialled anew.
+    let mut other = guest.connect();
+    other.init(InitRequest::default()).await.unwrap();
+    let ended = timeout(PATIENCE, session.events.message()).await.expect("the old connection ends");
+    assert!(ended.is_err(), "{ended:?}");
+    let gone = async {
+        while process.exists() {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    timeout(PATIENCE, gone).await.expect("the command of the old connection ends");
+    // The new one is served, and so is the old client once it has dialled again.
+    other.hello(HelloRequest {}).await.unwrap();
+    other.init(InitRequest::default()).await.unwrap();
+    assert_eq!(guest.run(shell("echo again")).await.text(), "again\n");
 }

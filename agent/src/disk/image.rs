@@ -13,7 +13,10 @@ use rustix::{
 };
 use tokio::task::spawn_blocking;
 
-use super::volume::{Volume, tool};
+use super::{
+    atomic::{Durability, sync_parent},
+    volume::{Volume, tool},
+};
 
 /// Block in which an import looks for zeroes, and copies.
 const COPY_BLOCK: usize = 256 * 1024;
@@ -33,7 +36,7 @@ pub struct ImageError {
     pub source: io::Error,
 }
 
-fn failed(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> ImageError + use<> {
+pub(super) fn failed(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> ImageError + use<> {
     let path = path.to_owned();
     move |source| ImageError { action, path, source }
 }
@@ -67,6 +70,27 @@ impl Volume {
         blocking(move || import(&source_path, &target_path)).await.map_err(failed("import", from))
     }
 
+    /// Waits until a file, and its name, are on the disk.
+    ///
+    /// # Errors
+    /// [`ImageError`]; then it may be lost with the power.
+    pub async fn sync_file(&self, path: &Path) -> Result<(), ImageError> {
+        let file = path.to_owned();
+        let sync = move || {
+            File::open(&file)?.sync_all()?;
+            sync_parent(&file, Durability::Disk)
+        };
+        blocking(sync).await.map_err(failed("sync", path))
+    }
+
+    /// Bytes that a file occupies of the volume; those that it shares with its clones are counted for each.
+    ///
+    /// # Errors
+    /// [`ImageError`] if there is no such file.
+    pub fn occupied_bytes(&self, path: &Path) -> Result<u64, ImageError> {
+        fs::metadata(path).map(|metadata| metadata.blocks() * 512).map_err(failed("examine", path))
+    }
+
     /// Grows the file system of an ext4 image that nobody uses to `size_mb` MiB; one that is as large already
     /// stays as it is. Idempotent, also after a crash half-way.
     ///
@@ -77,7 +101,7 @@ impl Volume {
         let path = image.to_owned();
         let grow_file = move || {
             let file = OpenOptions::new().read(true).write(true).open(&path)?;
-            if ext4_size(&file)? >= wanted {
+            if Ext4::read(&file)?.size_bytes >= wanted {
                 return Ok(false);
             }
             if file.metadata()?.len() < wanted {
@@ -103,7 +127,9 @@ impl Volume {
     }
 }
 
-async fn blocking<T: Send + 'static>(work: impl FnOnce() -> io::Result<T> + Send + 'static) -> io::Result<T> {
+pub(super) async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> io::Result<T> + Send + 'static,
+) -> io::Result<T> {
     spawn_blocking(work).await.unwrap_or_else(|error| Err(io::Error::other(error)))
 }
 
@@ -175,24 +201,36 @@ fn copy_sparse(from: &File, to: &File) -> io::Result<()> {
     Ok(())
 }
 
-/// Size of an ext4 file system in bytes, from its superblock.
-fn ext4_size(image: &File) -> io::Result<u64> {
-    const SUPERBLOCK: u64 = 1024;
-    const MAGIC: u16 = 0xef53;
-    const HAS_64_BIT: u32 = 0x80;
-    let mut superblock = [0; 1024];
-    image.read_exact_at(&mut superblock, SUPERBLOCK)?;
-    let word = |at: usize| {
-        u32::from_le_bytes([superblock[at], superblock[at + 1], superblock[at + 2], superblock[at + 3]])
-    };
-    if u16::from_le_bytes([superblock[0x38], superblock[0x39]]) != MAGIC {
-        return Err(io::Error::new(io::ErrorKind::InvalidData, "not an ext4 file system"));
+/// What an ext4 file system says of itself.
+pub(super) struct Ext4 {
+    /// How large it is, in bytes.
+    pub(super) size_bytes: u64,
+    /// How large its blocks are, in bytes.
+    pub(super) block_bytes: u64,
+}
+
+impl Ext4 {
+    /// Reads the superblock.
+    pub(super) fn read(image: &File) -> io::Result<Self> {
+        const SUPERBLOCK: u64 = 1024;
+        const MAGIC: u16 = 0xef53;
+        const HAS_64_BIT: u32 = 0x80;
+        let mut superblock = [0; 1024];
+        image.read_exact_at(&mut superblock, SUPERBLOCK)?;
+        let word = |at: usize| {
+            u32::from_le_bytes([superblock[at], superblock[at + 1], superblock[at + 2], superblock[at + 3]])
+        };
+        if u16::from_le_bytes([superblock[0x38], superblock[0x39]]) != MAGIC {
+            return Err(io::Error::new(io::ErrorKind::InvalidData, "not an ext4 file system"));
+        }
+        let high = if word(0x60) & HAS_64_BIT != 0 { word(0x150) } else { 0 };
+        let blocks = u64::from(high) << 32 | u64::from(word(0x4));
+        let unsound = || io::Error::new(io::ErrorKind::InvalidData, "not a sound ext4 file system");
+        let block_bytes = 1024_u64.checked_shl(word(0x18)).filter(|size| *size <= 64 * 1024);
+        let block_bytes = block_bytes.ok_or_else(unsound)?;
+        let size_bytes = block_bytes.checked_mul(blocks).ok_or_else(unsound)?;
+        Ok(Self { size_bytes, block_bytes })
     }
-    let high = if word(0x60) & HAS_64_BIT != 0 { word(0x150) } else { 0 };
-    let blocks = u64::from(high) << 32 | u64::from(word(0x4));
-    let block_size = 1024_u64.checked_shl(word(0x18)).filter(|size| *size <= 64 * 1024);
-    let size = block_size.and_then(|size| blocks.checked_mul(size));
-    size.ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, "not a sound ext4 file system"))
 }
 
 #[cfg(test)]
@@ -244,7 +282,7 @@ mod tests {
         let image = folder.path().join("image");
         for content in [vec![], vec![0; 4096], vec![0xff; 4096]] {
             fs::write(&image, content).expect("write");
-            assert!(ext4_size(&File::open(&image).expect("open")).is_err());
+            assert!(Ext4::read(&File::open(&image).expect("open")).is_err());
         }
     }
 }

@@ -10,6 +10,7 @@
 //! without a mount is found by its file and used again.
 
 mod atomic;
+mod flatten;
 mod image;
 mod volume;
 
@@ -19,6 +20,7 @@ pub(crate) use self::{
 };
 pub use self::{
     atomic::{AtomicWriteError, Durability, atomic_write},
+    flatten::Flattened,
     image::ImageError,
     volume::{CloseVolumeError, OpenVolumeError, Volume, VolumeSize},
 };

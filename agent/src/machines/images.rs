@@ -1,8 +1,10 @@
 //! The base images of a host: made elsewhere, imported once into the volume, where they can be cloned.
 //!
 //! ```text
-//!   <images>/minimal.ext4 ─ import ─▶ <volume>/images/minimal.ext4@<size>-<mtime> ─ reflink ─▶ disks
+//!   <images>/minimal.ext4 ─ import, grow ─▶ <volume>/images/minimal.ext4@<size>-<mtime> ─ reflink ─▶ disks
 //! ```
+//!
+//! The copy is as large as most disks are, so that a machine's start has nothing to grow; it is sparse, and costs nothing.
 //!
 //! An image that is replaced is imported anew with the next start of a machine; disks that were cloned from the old one
 //! keep their blocks.
@@ -14,6 +16,7 @@ use std::{
 };
 
 use tokio::sync::Mutex;
+use wrenn_proto::DEFAULT_DISK_MB;
 
 use crate::disk::{ImageError, Volume};
 
@@ -114,13 +117,19 @@ impl Images {
         };
         fs::create_dir_all(&folder).map_err(io_error("make folder", &folder))?;
         let begun = std::time::Instant::now();
-        self.volume.import(&self.source.join(image), &copy).await?;
+        // It gets its name when nothing is to be done with it any more.
+        let unfinished = folder.join(format!(".{key}"));
+        self.volume.import(&self.source.join(image), &unfinished).await?;
+        self.volume.grow_ext4(&unfinished, DEFAULT_DISK_MB.into()).await?;
+        self.volume.sync_file(&unfinished).await?;
+        fs::rename(&unfinished, &copy).map_err(io_error("name", &copy))?;
         tracing::info!(image, elapsed = ?begun.elapsed(), "image is imported");
         let old = format!("{image}@");
         for entry in fs::read_dir(&folder).map_err(io_error("list", &folder))?.flatten() {
             let name = entry.file_name();
             let name = name.to_string_lossy();
-            if name.starts_with(&old)
+            // Also what a crash left unfinished.
+            if name.trim_start_matches('.').starts_with(&old)
                 && name != key.as_str()
                 && let Err(error) = fs::remove_file(entry.path())
             {

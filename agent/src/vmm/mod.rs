@@ -1,10 +1,13 @@
-//! Virtual machines as host processes: boot, adopt, watch, kill.
+//! Virtual machines as host processes: boot, suspend, restore, adopt, watch, kill.
 //!
 //! ```text
-//!            BootSpec                       VmRecord (in machine.json)
-//!               │ boot                          │ adopt, after an agent restart
-//!               ▼                               ▼
+//!      BootSpec     BootSpec, memory, state      VmRecord (in machine.json)
+//!         │ boot         │ restore                   │ adopt, after an agent restart
+//!         ▼              ▼                           ▼
 //!   Vmm ──▶ VmProcess ◀── watcher task ◀── pidfd + control socket ── VMM process
+//!               │ suspend
+//!               ▼
+//!        a file of device state; the memory lies in its own file already
 //! ```
 //!
 //! The VMM process belongs to nobody: it runs in its own session, cgroup and network namespace, and
@@ -17,6 +20,8 @@
 
 pub mod accel;
 pub mod cgroup;
+mod control;
+mod fingerprint;
 mod identity;
 mod process;
 pub mod qemu;
@@ -24,15 +29,23 @@ pub mod qmp;
 mod spawn;
 pub mod tsc;
 
-use std::{future::Future, path::PathBuf};
+use std::{
+    future::Future,
+    path::{Path, PathBuf},
+};
 
 use serde::{Deserialize, Serialize};
 use wrenn_proto::ids::SandboxId;
 
 pub use self::{
+    control::{ControlAnswer, ControlError, VmRequest},
+    fingerprint::{Accelerator, CpuFingerprint, Fingerprint},
     identity::{ProcessIdentity, boot_id},
-    process::{ConsoleQuestion, ExitReason, KillError, VmExit, VmOwner, VmProcess},
+    process::{ExitReason, KillError, VmExit, VmOwner, VmProcess},
 };
+
+/// Name of the guest's memory file in its machine's directory.
+pub const MEMORY_FILE: &str = "memory";
 
 /// Everything a driver needs to start one machine.
 ///
@@ -42,14 +55,14 @@ pub use self::{
 pub struct BootSpec {
     /// The sandbox this machine is of.
     pub id: SandboxId,
-    /// The machine's directory on the data volume, without symbolic links; the guest's memory is the file `memory`
-    /// in it, which the driver makes anew.
+    /// The machine's directory on the data volume, without symbolic links; the guest's memory is the file
+    /// [`MEMORY_FILE`] in it, which a boot makes anew and a restore maps as it is.
     pub dir: PathBuf,
     /// The machine's directory for sockets, gone after a reboot of the host. At most 90 bytes long.
     pub runtime_dir: PathBuf,
     /// Raw disk image, the guest's `/dev/vda`.
     pub disk: PathBuf,
-    /// Linux kernel, as an ELF file (`vmlinux`).
+    /// Linux kernel, as an ELF file (`vmlinux`); a restore has no need of it, nor of the next one.
     pub kernel: PathBuf,
     /// Initial RAM file system, with the guest daemon as `/init`.
     pub initramfs: PathBuf,
@@ -99,6 +112,16 @@ pub enum VmmKind {
     Simulated,
 }
 
+impl VmmKind {
+    /// Its name, for people.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Qemu => "qemu",
+            Self::Simulated => "simulated",
+        }
+    }
+}
+
 /// A driver of virtual machines.
 ///
 /// Cheap to clone; all futures are `Send`.
@@ -109,7 +132,24 @@ pub trait Vmm: Clone + Send + Sync + 'static {
     /// Whatever the error, no process of this machine is left.
     fn boot(&self, spec: &BootSpec) -> impl Future<Output = Result<VmProcess, BootError>> + Send;
 
-    /// Takes over a machine that an earlier agent started.
+    /// Starts a machine from the device state in the file `state`, which [`VmProcess::suspend`] wrote, and the
+    /// memory that lies in `spec.dir`. Returns when all is loaded; the virtual CPUs run with [`VmProcess::run`].
+    ///
+    /// The spec must be that of the machine that was suspended, but for names, folders and network.
+    ///
+    /// # Errors
+    /// Whatever the error, no process of this machine is left, and memory, disk and state are as they were, so that
+    /// it can be tried again. [`BootError::Exited`] holds what the VMM says about state that it does not understand.
+    fn restore(
+        &self,
+        spec: &BootSpec,
+        state: &Path,
+    ) -> impl Future<Output = Result<VmProcess, BootError>> + Send;
+
+    /// What saved state depends on here. The first call blocks for some milliseconds.
+    fn fingerprint(&self) -> Fingerprint;
+
+    /// Takes over a machine that an earlier agent started; one that is suspended stays so.
     ///
     /// # Errors
     /// [`AdoptError::Gone`] says for certain that nothing runs; after any other error the process may

@@ -2,11 +2,12 @@
 //!
 //! [`VmProcess`] is what callers hold; [`VmOwner`] is its other end, held by the task that watches the
 //! process (or by a simulation). They share three things: how the machine ended, the wish to kill it, and
-//! questions for its console.
+//! requests to whoever controls it.
 
 use std::{
     fmt, io,
     os::fd::{AsFd, OwnedFd},
+    path::Path,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -22,7 +23,10 @@ use tokio::{
     time::timeout,
 };
 
-use super::VmRecord;
+use super::{
+    VmRecord,
+    control::{ControlAnswer, ControlError, VmRequest},
+};
 
 /// How long a killed process may take to be gone; it waits only for I/O that cannot be interrupted.
 pub(super) const KILL_TIMEOUT: Duration = Duration::from_secs(30);
@@ -119,11 +123,8 @@ pub enum KillError {
 pub struct VmProcess {
     shared: Arc<Shared>,
     exit: watch::Receiver<Option<VmExit>>,
-    console: mpsc::Sender<ConsoleQuestion>,
+    requests: mpsc::Sender<VmRequest>,
 }
-
-/// Somebody wants the console's tail, and waits at the other end of this.
-pub type ConsoleQuestion = oneshot::Sender<String>;
 
 struct Shared {
     record: VmRecord,
@@ -140,9 +141,9 @@ pub struct VmOwner {
 }
 
 impl VmProcess {
-    /// Makes a handle, its owner's end, and the questions for the console; these end when every handle is
-    /// dropped. Without a pidfd (a simulated machine) a kill is only a wish that [`VmOwner::kill_requested`] tells.
-    pub fn new(record: VmRecord, pidfd: Option<OwnedFd>) -> (Self, VmOwner, mpsc::Receiver<ConsoleQuestion>) {
+    /// Makes a handle, its owner's end, and the requests that the owner is to answer; these end when every handle
+    /// is dropped. Without a pidfd (a simulated machine) a kill is only a wish that [`VmOwner::kill_requested`] tells.
+    pub fn new(record: VmRecord, pidfd: Option<OwnedFd>) -> (Self, VmOwner, mpsc::Receiver<VmRequest>) {
         let shared = Arc::new(Shared {
             record,
             pidfd,
@@ -150,9 +151,9 @@ impl VmProcess {
             kill_wakeup: Notify::new(),
         });
         let (exit_sender, exit) = watch::channel(None);
-        let (console, questions) = mpsc::channel(4);
+        let (requests, receiver) = mpsc::channel(4);
         let owner = VmOwner { shared: shared.clone(), exit: exit_sender };
-        (Self { shared, exit, console }, owner, questions)
+        (Self { shared, exit, requests }, owner, receiver)
     }
 
     /// What to persist in order to find this machine again.
@@ -195,13 +196,52 @@ impl VmProcess {
     pub async fn console_tail(&self) -> String {
         let (answer, tail) = oneshot::channel();
         let ask = async {
-            self.console.send(answer).await.ok()?;
+            self.requests.send(VmRequest::Console { answer }).await.ok()?;
             tail.await.ok()
         };
         match timeout(CONSOLE_TIMEOUT, ask).await {
             Ok(Some(tail)) => tail,
             _ => self.exit.borrow().as_ref().map(|exit| exit.console.clone()).unwrap_or_default(),
         }
+    }
+
+    /// Stops the virtual CPUs and writes the device state into a new file, `state`, which only root can read and
+    /// which is complete then, but not synced. Together with memory and disk it is all that a restore needs.
+    ///
+    /// The machine lives on, stopped: it can be killed, or [run](Self::run) on. Once begun it is carried out even if
+    /// this future is dropped.
+    ///
+    /// # Errors
+    /// See [`ControlError`]; there is no file `state` then, unless there was one before, and the machine may be stopped
+    /// or not: [`VmProcess::run`] lets it go on.
+    pub async fn suspend(&self, state: &Path) -> Result<(), ControlError> {
+        let state = state.to_owned();
+        self.request(|answer| VmRequest::Suspend { state, answer }).await
+    }
+
+    /// Lets the virtual CPUs run, after a restore or a suspend. Idempotent.
+    ///
+    /// # Errors
+    /// See [`ControlError`].
+    pub async fn run(&self) -> Result<(), ControlError> {
+        self.request(|answer| VmRequest::Run { answer }).await
+    }
+
+    /// Makes the disk's file this long, and tells the guest at once, also if it is as long already: a machine that was
+    /// restored does not know that its disk was made longer meanwhile.
+    ///
+    /// # Errors
+    /// See [`ControlError`].
+    pub async fn resize_disk(&self, bytes: u64) -> Result<(), ControlError> {
+        self.request(|answer| VmRequest::ResizeDisk { bytes, answer }).await
+    }
+
+    async fn request(&self, request: impl FnOnce(ControlAnswer) -> VmRequest) -> Result<(), ControlError> {
+        // Whoever controls it bounds the time, and drops the answer only when there is no machine any more.
+        let ended = || ControlError::Ended { id: self.shared.record.id };
+        let (answer, outcome) = oneshot::channel();
+        self.requests.send(request(answer)).await.map_err(|_| ended())?;
+        outcome.await.map_err(|_| ended())?
     }
 }
 

@@ -12,7 +12,9 @@
 
 use std::{
     collections::HashMap,
-    io,
+    io::{self, IoSlice},
+    mem::MaybeUninit,
+    os::fd::BorrowedFd,
     path::Path,
     sync::{
         Arc, Mutex, PoisonError,
@@ -21,10 +23,14 @@ use std::{
     time::Duration,
 };
 
+use rustix::{
+    cmsg_space,
+    net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags, sendmsg},
+};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use tokio::{
-    io::{AsyncBufRead, AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader},
+    io::{AsyncBufRead, AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader, Interest},
     net::{UnixStream, unix::OwnedWriteHalf},
     sync::{mpsc, oneshot},
     task::AbortHandle,
@@ -151,6 +157,29 @@ impl Qmp {
     /// # Errors
     /// After [`QmpError::Timeout`] or [`QmpError::Closed`] the command may have been executed.
     pub async fn execute(&self, command: &str, arguments: Value, limit: Duration) -> Result<Value, QmpError> {
+        self.exchange(command, arguments, None, limit).await
+    }
+
+    /// Gives QEMU a copy of a descriptor, which commands can then name; replaces an earlier one of that name.
+    ///
+    /// # Errors
+    /// As [`Qmp::execute`].
+    pub async fn give_descriptor(
+        &self,
+        name: &str,
+        descriptor: BorrowedFd<'_>,
+        limit: Duration,
+    ) -> Result<(), QmpError> {
+        self.exchange("getfd", json!({ "fdname": name }), Some(descriptor), limit).await.map(drop)
+    }
+
+    async fn exchange(
+        &self,
+        command: &str,
+        arguments: Value,
+        descriptor: Option<BorrowedFd<'_>>,
+        limit: Duration,
+    ) -> Result<Value, QmpError> {
         let id = self.next_id.fetch_add(1, Ordering::Relaxed);
         let mut line = json!({ "execute": command, "arguments": arguments, "id": id }).to_string();
         line.push('\n');
@@ -159,10 +188,12 @@ impl Qmp {
         lock(&self.pending).as_mut().ok_or(QmpError::Closed)?.insert(id, sender);
         let exchange = async {
             let mut writer = self.writer.lock().await;
-            writer
-                .write_all(line.as_bytes())
-                .await
-                .map_err(|source| QmpError::Io { action: "write to the control socket", source })?;
+            let sent = match descriptor {
+                Some(descriptor) => send_with(writer.as_ref(), line.as_bytes(), descriptor).await,
+                None => Ok(0),
+            };
+            let rest = async { writer.write_all(&line.as_bytes()[sent?..]).await };
+            rest.await.map_err(|source| QmpError::Io { action: "write to the control socket", source })?;
             drop(writer);
             reply.await.map_err(|_| QmpError::Closed)
         };
@@ -177,6 +208,20 @@ impl Qmp {
             description,
         })
     }
+}
+
+/// Sends the beginning of a line together with a descriptor, and returns how much of it was sent.
+async fn send_with(stream: &UnixStream, line: &[u8], descriptor: BorrowedFd<'_>) -> io::Result<usize> {
+    let descriptors = [descriptor];
+    let send = || {
+        let mut space = [MaybeUninit::uninit(); cmsg_space!(ScmRights(1))];
+        let mut attached = SendAncillaryBuffer::new(&mut space);
+        if !attached.push(SendAncillaryMessage::ScmRights(&descriptors)) {
+            return Err(io::ErrorKind::InvalidInput.into());
+        }
+        Ok(sendmsg(stream, &[IoSlice::new(line)], &mut attached, SendFlags::NOSIGNAL)?)
+    };
+    stream.async_io(Interest::WRITABLE, send).await
 }
 
 fn lock(pending: &Pending) -> std::sync::MutexGuard<'_, Option<HashMap<u64, oneshot::Sender<Reply>>>> {

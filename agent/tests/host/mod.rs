@@ -2,6 +2,8 @@
 #![allow(dead_code, reason = "each test file uses a part")]
 #![allow(clippy::expect_used, reason = "a test that cannot go on fails")]
 
+pub(crate) mod machines;
+
 use std::{
     path::{Path, PathBuf},
     process::Command,

@@ -4,7 +4,7 @@ use std::{ffi::OsString, path::Path};
 
 use serde_json::json;
 
-use crate::vmm::{BootSpec, accel::Acceleration, tsc};
+use crate::vmm::{BootSpec, MEMORY_FILE, accel::Acceleration, tsc};
 
 /// Name of the ring buffer that holds the guest's console.
 pub(super) const CONSOLE: &str = "console";
@@ -12,14 +12,34 @@ pub(super) const CONSOLE: &str = "console";
 pub(super) const CONSOLE_SIZE: u32 = 64 * 1024;
 /// Cache for translated code under emulation, in MiB. QEMU's own default may grow to 1 GiB for each machine.
 pub(super) const TCG_CACHE_MB: u64 = 128;
-/// Name of the guest's memory file in the machine's directory.
-pub(super) const MEMORY_FILE: &str = "memory";
+/// Name of the block node that is the guest's disk.
+pub(super) const DISK_NODE: &str = "disk";
+/// The processor of an emulated machine: all that this version of QEMU can emulate.
+pub(super) const EMULATED_CPU: &str = "max";
+/// Number of the devices and their order below, which saved state depends on. Count it up whenever a machine that
+/// was suspended before a change here could not be restored after it.
+pub(super) const LAYOUT: u32 = 1;
+
+/// How a machine begins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Start {
+    /// With its kernel, at once.
+    Boot,
+    /// With state that is loaded later, and stopped. The kernel lies in the guest's memory; a guest that resets itself
+    /// is at its end, so nobody reads it again.
+    Restore,
+}
 
 /// All arguments for a machine whose control socket is the inherited descriptor `control_fd`.
-pub(super) fn command_line(spec: &BootSpec, acceleration: &Acceleration, control_fd: &str) -> Vec<OsString> {
+pub(super) fn command_line(
+    spec: &BootSpec,
+    acceleration: &Acceleration,
+    control_fd: &str,
+    start: Start,
+) -> Vec<OsString> {
     let (accel, cpu) = match acceleration {
         Acceleration::Kvm => ("kvm".to_owned(), "host"),
-        Acceleration::Tcg { .. } => (format!("tcg,thread=multi,tb-size={TCG_CACHE_MB}"), "max"),
+        Acceleration::Tcg { .. } => (format!("tcg,thread=multi,tb-size={TCG_CACHE_MB}"), EMULATED_CPU),
     };
     let mut args = Args::default();
     args.flag("-nodefaults").flag("-no-user-config");
@@ -38,20 +58,28 @@ pub(super) fn command_line(spec: &BootSpec, acceleration: &Acceleration, control
     backend.push(escape(&memory));
     args.pair("-object", backend);
 
-    args.pair("-kernel", &spec.kernel);
-    args.pair("-initrd", &spec.initramfs);
-    args.pair("-append", kernel_command_line(spec, acceleration));
+    match start {
+        Start::Boot => {
+            args.pair("-kernel", &spec.kernel);
+            args.pair("-initrd", &spec.initramfs);
+            args.pair("-append", kernel_command_line(spec, acceleration));
+        }
+        Start::Restore => {
+            args.flag("-S");
+            args.pair("-incoming", "defer");
+        }
+    }
     args.pair("-chardev", format!("ringbuf,id={CONSOLE},size={CONSOLE_SIZE}"));
     args.pair("-serial", format!("chardev:{CONSOLE}"));
 
     let disk = json!({
-        "driver": "raw", "node-name": "disk", "discard": "unmap", "detect-zeroes": "unmap",
+        "driver": "raw", "node-name": DISK_NODE, "discard": "unmap", "detect-zeroes": "unmap",
         "file": { "driver": "file", "filename": spec.disk.to_string_lossy(), "discard": "unmap" },
     });
     args.pair("-blockdev", disk.to_string());
     // A failing or full host disk is an I/O error to the guest, which it can tell its user; by default QEMU would
     // stop the machine instead.
-    args.pair("-device", "virtio-blk-device,drive=disk,werror=report,rerror=report");
+    args.pair("-device", format!("virtio-blk-device,drive={DISK_NODE},werror=report,rerror=report"));
     args.pair("-netdev", format!("tap,id=net,ifname={},script=no,downscript=no,vhost=off", spec.tap));
     args.pair("-device", format!("virtio-net-device,netdev=net,mac={}", spec.mac));
 
@@ -143,7 +171,7 @@ mod tests {
 
     #[test]
     fn hostile_characters_in_paths_stay_inside_their_option() {
-        let args = command_line(&spec(), &Acceleration::Kvm, "9");
+        let args = command_line(&spec(), &Acceleration::Kvm, "9", Start::Boot);
         assert!(value_of(&args, "-object").ends_with("mem-path=/data/a,,b/memory"));
         let disk: serde_json::Value = serde_json::from_str(&value_of(&args, "-blockdev")).expect("json");
         assert_eq!(disk["file"]["filename"], "/data/a,b/\"disk");
@@ -151,11 +179,24 @@ mod tests {
 
     #[test]
     fn the_accelerator_chooses_the_processor() {
-        let kvm = command_line(&spec(), &Acceleration::Kvm, "9");
+        let kvm = command_line(&spec(), &Acceleration::Kvm, "9", Start::Boot);
         assert_eq!((value_of(&kvm, "-accel"), value_of(&kvm, "-cpu")), ("kvm".into(), "host".into()));
-        let tcg = command_line(&spec(), &Acceleration::Tcg { why: String::new() }, "9");
+        let tcg = command_line(&spec(), &Acceleration::Tcg { why: String::new() }, "9", Start::Boot);
         assert!(value_of(&tcg, "-accel").starts_with("tcg,"));
         assert_eq!(value_of(&tcg, "-runas"), "4711:4711");
         assert!(value_of(&tcg, "-append").ends_with(" wrenn.test=1"));
+    }
+
+    #[test]
+    fn a_restored_machine_has_the_same_devices_and_no_kernel() {
+        let arguments = |start| command_line(&spec(), &Acceleration::Kvm, "9", start);
+        let (boot, restore) = (arguments(Start::Boot), arguments(Start::Restore));
+        for name in ["-kernel", "-initrd", "-append"] {
+            assert!(boot.iter().any(|arg| arg == name) && !restore.iter().any(|arg| arg == name), "{name}");
+        }
+        for name in ["-machine", "-cpu", "-m", "-object", "-blockdev", "-netdev"] {
+            assert_eq!(value_of(&boot, name).len(), value_of(&restore, name).len(), "{name}");
+        }
+        assert!(restore.iter().any(|arg| arg == "-S"), "virtual cpus must not run before they are told");
     }
 }

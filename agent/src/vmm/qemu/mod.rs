@@ -1,8 +1,9 @@
 //! The QEMU driver: machine type microvm, KVM where it truly works, else emulation.
 //!
 //! ```text
-//!   boot:   memory file ─ listening control socket ─ spawn ─ greeting on the socket ─ Watcher
-//!   adopt:  pidfd ─ connect to the control socket ─ query-status ─ Watcher
+//!   boot:     memory file ─ listening control socket ─ spawn ─ greeting on the socket ─ Watcher
+//!   restore:  listening control socket ─ spawn, stopped ─ greeting ─ load the state ─ Watcher
+//!   adopt:    pidfd ─ connect to the control socket ─ query-status ─ Watcher
 //! ```
 //!
 //! The agent makes the control socket and hands it over listening, so there is nothing to poll for: a
@@ -10,10 +11,11 @@
 
 mod args;
 mod console;
+mod state;
 mod watch;
 
 use std::{
-    fs::{self, OpenOptions},
+    fs::{self, File, OpenOptions},
     io::{self, ErrorKind},
     os::{
         fd::OwnedFd,
@@ -27,9 +29,13 @@ use std::{
 
 use tokio::task::spawn_blocking;
 
-use self::watch::{Watcher, end_of_process};
+use self::{
+    args::Start,
+    watch::{Watcher, end_of_process},
+};
 use super::{
-    AdoptError, BootError, BootSpec, ExitReason, KillError, VmExit, VmProcess, VmRecord, Vmm, VmmKind,
+    Accelerator, AdoptError, BootError, BootSpec, CpuFingerprint, ExitReason, Fingerprint, KillError,
+    MEMORY_FILE, VmExit, VmProcess, VmRecord, Vmm, VmmKind,
     accel::{self, Acceleration},
     process::wait_for_exit,
     qmp::{Qmp, QmpError},
@@ -113,26 +119,24 @@ impl Qemu {
 
 impl Vmm for Qemu {
     async fn boot(&self, spec: &BootSpec) -> Result<VmProcess, BootError> {
-        let id = spec.id;
-        let (qemu, blocking_spec) = (self.clone(), spec.clone());
-        let started = spawn_blocking(move || qemu.start(&blocking_spec)).await.map_err(|source| {
-            BootError::Spawn { id, program: self.0.program.clone(), source: io::Error::other(source) }
-        })??;
+        let started = self.start(spec, Start::Boot).await?;
+        self.bring_up(spec, started, None).await
+    }
 
-        // From here on an early return drops `started`, which kills the process.
-        let record = self.record(spec, &started);
-        let connected = tokio::select! {
-            biased;
-            connected = Qmp::connect(&record.control_socket, watch::EVENTS, START_TIMEOUT) => connected,
-            () = wait_for_exit(&started.pidfd) => Err(QmpError::Closed),
+    async fn restore(&self, spec: &BootSpec, state: &Path) -> Result<VmProcess, BootError> {
+        let opened = File::open(state);
+        let state =
+            opened.map_err(|source| BootError::Prepare { id: spec.id, path: state.to_owned(), source })?;
+        let started = self.start(spec, Start::Restore).await?;
+        self.bring_up(spec, started, Some(&state)).await
+    }
+
+    fn fingerprint(&self) -> Fingerprint {
+        let (accelerator, cpu) = match self.0.acceleration {
+            Acceleration::Kvm => (Accelerator::Kvm, CpuFingerprint::of_host()),
+            Acceleration::Tcg { .. } => (Accelerator::Tcg, CpuFingerprint::emulated(args::EMULATED_CPU)),
         };
-        let (qmp, events) = match connected {
-            Ok(connected) => connected,
-            Err(source) => return Err(boot_failure(&record, started, source).await),
-        };
-        let (pidfd, log) = started.release();
-        tracing::info!(sandbox = %id, pid = record.process.pid, "machine started");
-        Ok(watch(record, pidfd, qmp, events, Some(log), None))
+        Fingerprint::of_host(VmmKind::Qemu, &self.0.version, accelerator, cpu, args::LAYOUT)
     }
 
     async fn adopt(&self, record: &VmRecord) -> Result<VmProcess, AdoptError> {
@@ -185,22 +189,28 @@ impl Vmm for Qemu {
 }
 
 impl Qemu {
-    fn start(&self, spec: &BootSpec) -> Result<Started, BootError> {
+    /// Starts the process.
+    async fn start(&self, spec: &BootSpec, start: Start) -> Result<Started, BootError> {
+        let id = spec.id;
+        let (qemu, spec) = (self.clone(), spec.clone());
+        spawn_blocking(move || qemu.start_blocking(&spec, start)).await.map_err(|source| {
+            BootError::Spawn { id, program: self.0.program.clone(), source: io::Error::other(source) }
+        })?
+    }
+
+    fn start_blocking(&self, spec: &BootSpec, start: Start) -> Result<Started, BootError> {
         let id = spec.id;
         let prepare = |path: &Path| {
             let path = path.to_owned();
             move |source| BootError::Prepare { id, path, source }
         };
         check(spec).map_err(|problem| BootError::Spec { id, problem })?;
-        // Made afresh, and for nobody else: a guest must not find another one's memory.
-        let memory = spec.dir.join(args::MEMORY_FILE);
-        remove_if_there(&memory).map_err(prepare(&memory))?;
-        OpenOptions::new()
-            .write(true)
-            .create_new(true)
-            .mode(0o600)
-            .open(&memory)
-            .map_err(prepare(&memory))?;
+        let memory = spec.dir.join(MEMORY_FILE);
+        match start {
+            Start::Boot => make_memory(&memory),
+            Start::Restore => check_memory(&memory, spec.memory_mb),
+        }
+        .map_err(prepare(&memory))?;
         let socket = control_socket(spec);
         remove_if_there(&socket).map_err(prepare(&socket))?;
         let listener = UnixListener::bind(&socket).map_err(prepare(&socket))?;
@@ -208,7 +218,7 @@ impl Qemu {
         let inherit = OwnedFd::from(listener);
         let detached = Detached {
             program: self.0.program.clone(),
-            args: args::command_line(spec, &self.0.acceleration, &fd_number(&inherit)),
+            args: args::command_line(spec, &self.0.acceleration, &fd_number(&inherit), start),
             netns: spec.netns.clone(),
             cgroup_procs: spec.cgroup.iter().flat_map(|cgroup| cgroup.procs_files()).collect(),
             inherit,
@@ -218,6 +228,53 @@ impl Qemu {
             SpawnError::Exec(source) => BootError::Spawn { id, program: self.0.program.clone(), source },
         })
     }
+
+    /// Waits until a process that was started answers, loads its state if it is to have one, and lets it live.
+    async fn bring_up(
+        &self,
+        spec: &BootSpec,
+        started: Started,
+        state: Option<&File>,
+    ) -> Result<VmProcess, BootError> {
+        // An early return drops `started`, which kills the process.
+        let record = self.record(spec, &started);
+        let connect = async {
+            let (qmp, events) = Qmp::connect(&record.control_socket, watch::EVENTS, START_TIMEOUT).await?;
+            if let Some(state) = state {
+                state::load(&qmp, state).await?;
+            }
+            Ok((qmp, events))
+        };
+        let connected = tokio::select! {
+            biased;
+            connected = connect => connected,
+            () = wait_for_exit(&started.pidfd) => Err(QmpError::Closed),
+        };
+        let (qmp, events) = match connected {
+            Ok(connected) => connected,
+            Err(source) => return Err(boot_failure(&record, started, source).await),
+        };
+        let (pidfd, log) = started.release();
+        tracing::info!(sandbox = %spec.id, pid = record.process.pid, "machine started");
+        Ok(watch(record, pidfd, qmp, events, Some(log), None))
+    }
+}
+
+/// Makes the memory afresh, and for nobody else: a guest must not find another one's.
+fn make_memory(path: &Path) -> io::Result<()> {
+    remove_if_there(path)?;
+    OpenOptions::new().write(true).create_new(true).mode(0o600).open(path).map(drop)
+}
+
+/// Checks that the memory of a saved machine is there as a whole. QEMU would make a file that is missing, and the guest
+/// would wake up without a past.
+fn check_memory(path: &Path, memory_mb: u32) -> io::Result<()> {
+    let (length, wanted) = (fs::metadata(path)?.len(), u64::from(memory_mb) << 20);
+    if length == wanted {
+        return Ok(());
+    }
+    let problem = format!("it has {length} bytes, and the machine's memory {wanted}");
+    Err(io::Error::new(ErrorKind::InvalidData, problem))
 }
 
 /// Starts the watcher of a machine, and gives out its handle.
@@ -229,8 +286,8 @@ fn watch(
     log: Option<VmmLog>,
     guest_end: Option<ExitReason>,
 ) -> VmProcess {
-    let (process, owner, questions) = VmProcess::new(record, Some(pidfd));
-    tokio::spawn(Watcher { owner, questions, qmp, events, log, guest_end }.run());
+    let (process, owner, requests) = VmProcess::new(record, Some(pidfd));
+    tokio::spawn(Watcher { owner, requests, qmp, events, log, guest_end }.run());
     process
 }
 

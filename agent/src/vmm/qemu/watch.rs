@@ -1,4 +1,5 @@
-//! The task that watches one QEMU process: it learns why a guest ended, and confirms that it did.
+//! The task that watches one QEMU process: it learns why a guest ended, confirms that it did, and carries out what is
+//! asked of the machine, as it owns the control connection.
 //!
 //! QEMU keeps a guest that has ended, stopped (`-action …=pause`), and stops one that it cannot run on. The watcher
 //! is told by an event, or finds it so when it adopts; it reads the console, then kills the process. A machine that
@@ -6,18 +7,26 @@
 //! socket, the pidfd alone decides when the machine is dead.
 
 use std::{
-    os::fd::{AsFd, OwnedFd},
+    fs::{self, OpenOptions},
+    os::{
+        fd::{AsFd, OwnedFd},
+        unix::fs::OpenOptionsExt,
+    },
+    path::Path,
     time::Duration,
 };
 
 use rustix::process::{WaitId, WaitIdOptions, waitid};
 use serde_json::json;
-use tokio::sync::mpsc;
+use tokio::{sync::mpsc, time::timeout};
 
-use super::console::ConsoleTail;
+use super::{
+    console::ConsoleTail,
+    state::{self, StateError},
+};
 use crate::vmm::{
-    ExitReason, VmExit, VmOwner, VmRecord,
-    process::{ConsoleQuestion, send_kill},
+    ControlError, ExitReason, VmExit, VmOwner, VmRecord, VmRequest,
+    process::send_kill,
     qmp::{Qmp, QmpError, QmpEvent},
     spawn::VmmLog,
 };
@@ -26,12 +35,16 @@ use crate::vmm::{
 pub(super) const EVENTS: &[&str] = &["SHUTDOWN", "GUEST_PANICKED", STOPPED];
 /// The event of a machine whose virtual CPUs do not run any more, whatever stopped them.
 const STOPPED: &str = "STOP";
+/// State holds what the guest's processors had in their registers, which is for nobody else.
+const STATE_MODE: u32 = 0o600;
+/// How long a process may outlive its control connection.
+const END_GRACE: Duration = Duration::from_secs(1);
 /// How long QEMU may take to say why it stopped.
 const STATUS_TIMEOUT: Duration = Duration::from_secs(10);
 
 pub(super) struct Watcher {
     pub(super) owner: VmOwner,
-    pub(super) questions: mpsc::Receiver<ConsoleQuestion>,
+    pub(super) requests: mpsc::Receiver<VmRequest>,
     pub(super) qmp: Qmp,
     pub(super) events: mpsc::Receiver<QmpEvent>,
     pub(super) log: Option<VmmLog>,
@@ -61,12 +74,8 @@ impl Watcher {
                     // Usually the first sign of a dying process; the pidfd follows.
                     None => connected = false,
                 },
-                question = self.questions.recv() => match question {
-                    Some(answer) => {
-                        self.drain(&mut console).await;
-                        // Whoever asked may have given up.
-                        let _ = answer.send(console.text());
-                    }
+                request = self.requests.recv() => match request {
+                    Some(request) => self.carry_out(request, &mut console).await,
                     None => return,
                 },
             }
@@ -75,6 +84,56 @@ impl Watcher {
         let record = self.owner.record();
         tracing::info!(sandbox = %record.id, pid = record.process.pid, reason = %exit.reason, "machine ended");
         self.owner.report_exit(exit);
+    }
+
+    /// Carries a request out and answers it; whoever asked may have given up.
+    async fn carry_out(&self, request: VmRequest, console: &mut ConsoleTail) {
+        match request {
+            VmRequest::Console { answer } => {
+                self.drain(console).await;
+                let _ = answer.send(console.text());
+            }
+            VmRequest::Suspend { state, answer } => {
+                let _ = answer.send(self.suspend(&state).await);
+            }
+            VmRequest::Run { answer } => {
+                let _ = answer.send(self.outcome(state::run(&self.qmp).await).await);
+            }
+            VmRequest::ResizeDisk { bytes, answer } => {
+                let _ = answer.send(self.outcome(state::resize_disk(&self.qmp, bytes).await).await);
+            }
+        }
+    }
+
+    async fn suspend(&self, path: &Path) -> Result<(), ControlError> {
+        let mut options = OpenOptions::new();
+        options.write(true).create_new(true).mode(STATE_MODE);
+        let file = options.open(path).map_err(|source| ControlError::StateFile {
+            id: self.owner.record().id,
+            path: path.to_owned(),
+            source,
+        })?;
+        let saved = state::save(&self.qmp, &file).await;
+        if saved.is_err() {
+            // What is in it is of no use; if it stays it is removed with its folder.
+            let _ = fs::remove_file(path);
+        }
+        self.outcome(saved).await
+    }
+
+    /// What to tell of a request. A connection that broke is usually that of a process that is ending.
+    async fn outcome(&self, outcome: Result<(), StateError>) -> Result<(), ControlError> {
+        let id = self.owner.record().id;
+        match outcome {
+            Ok(()) => Ok(()),
+            Err(StateError::Command { source: QmpError::Closed | QmpError::Io { .. }, .. })
+                if timeout(END_GRACE, self.owner.process_exit()).await.is_ok() =>
+            {
+                Err(ControlError::Ended { id })
+            }
+            Err(StateError::Command { action, source }) => Err(ControlError::Vmm { id, action, source }),
+            Err(StateError::Outcome { action, problem }) => Err(ControlError::Failed { id, action, problem }),
+        }
     }
 
     /// How the guest ended, if the event means that it did.
@@ -235,8 +294,8 @@ mod tests {
             control_socket,
             cgroup: None,
         };
-        let (vm, owner, questions) = VmProcess::new(record, Some(pidfd));
-        tokio::spawn(Watcher { owner, questions, qmp, events, log: None, guest_end: None }.run());
+        let (vm, owner, requests) = VmProcess::new(record, Some(pidfd));
+        tokio::spawn(Watcher { owner, requests, qmp, events, log: None, guest_end: None }.run());
         let exit = timeout(Duration::from_secs(20), vm.exited()).await;
         let _ = child.kill().and_then(|()| child.wait());
         assert_eq!(exit.expect("an end").reason, ExitReason::DiskFailed);

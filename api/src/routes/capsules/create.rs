@@ -25,7 +25,7 @@ use crate::{
 const DEFAULT_TEMPLATE: &str = "minimal";
 const DEFAULT_VCPUS: i64 = 1;
 const DEFAULT_MEMORY_MB: i64 = 512;
-const DEFAULT_DISK_MB: i64 = 5120;
+const DEFAULT_DISK_MB: i64 = wrenn_proto::DEFAULT_DISK_MB as i64;
 
 const VCPUS: RangeInclusive<i64> = 1..=32;
 const MEMORY_MB: RangeInclusive<i64> = 128..=65_536;
