@@ -6,4 +6,5 @@ mod exec;
 mod faults;
 mod hosts;
 mod lifecycle;
+mod operations;
 mod support;

@@ -12,8 +12,9 @@ use wrenn_actors::{Config, ControlPlane, FaultInjection, Until, host::AgentLink}
 use wrenn_proto::{
     agent::{
         AgentFrame, AgentHello, Capacity, Command, CommandFailed, CommandResult, Destroyed, FailureKind,
-        Heartbeat, Inventory, MachineEvent, MachineExited, MachineReport, MachineState, OpenTunnel,
-        ServerFrame, Started, agent_frame, command, command_result, machine_event, server_frame,
+        Heartbeat, Inventory, MachineEvent, MachineExited, MachineReport, MachineState, OpenTunnel, Paused,
+        ServerFrame, Started, TemplateMade, agent_frame, command, command_result, machine_event,
+        server_frame,
     },
     ids::{HostId, SandboxId, TeamId, TemplateId},
 };
@@ -288,6 +289,26 @@ impl FakeAgent {
             restored: false,
         };
         self.result(command, command_result::Outcome::Started(started)).await;
+    }
+
+    pub(crate) async fn paused(&self, command: &Command) {
+        self.result(command, command_result::Outcome::Paused(Paused {})).await;
+    }
+
+    /// Says that the template of a snapshot or a flattening is made.
+    pub(crate) async fn template_made(&self, command: &Command) {
+        let (Some(command::Command::Snapshot(make)) | Some(command::Command::Flatten(make))) =
+            &command.command
+        else {
+            panic!("{command:?} makes no template");
+        };
+        let made = TemplateMade {
+            template_id: make.template_id.clone(),
+            size_bytes: 1 << 20,
+            disk_size_mb: 300,
+            state: MachineState::Running.into(),
+        };
+        self.result(command, command_result::Outcome::TemplateMade(made)).await;
     }
 
     pub(crate) async fn destroyed(&self, command: &Command) {

@@ -1,0 +1,341 @@
+//! Pause, resume and templates, with agents that do what a test tells them.
+
+use std::time::Duration;
+
+use sqlx::PgPool as Pool;
+use wrenn_actors::{
+    Config, ControlPlane, CreateError, Memory, OperationError, TemplateOrder, sandbox::Refusal,
+};
+use wrenn_proto::{
+    agent::{Command, MachineState, TemplateDropped, agent_frame, command, server_frame},
+    ids::{SandboxId, TeamId, TemplateId},
+};
+use wrenn_store::{
+    lifecycle::{Operation, SandboxStatus},
+    sandboxes::{NewSandbox, Sandbox},
+    templates::{OnConflict, Template, TemplateKind, TemplateNameError},
+};
+
+use crate::support::{FakeAgent, PATIENCE, Server, config, eventually, hello, new_sandbox, report};
+
+type Answer<T> = Result<T, OperationError>;
+
+fn is_command(command: &Command, id: SandboxId, generation: u64) -> &command::Command {
+    assert_eq!((command.sandbox_id.as_str(), command.generation), (id.to_string().as_str(), generation));
+    command.command.as_ref().unwrap()
+}
+
+fn order(name: &str) -> TemplateOrder {
+    let (id, kind) = (TemplateId::new(), TemplateKind::Snapshot);
+    TemplateOrder { id, name: name.to_owned(), kind, on_conflict: OnConflict::Refuse }
+}
+
+/// Something that goes on without the test.
+fn begin<T: Send + 'static, F: Future<Output = T> + Send + 'static>(
+    server: &Server,
+    ask: impl FnOnce(ControlPlane) -> F,
+) -> tokio::task::JoinHandle<T> {
+    tokio::spawn(ask(server.control_plane.clone()))
+}
+
+async fn pause(server: &Server, agent: &mut FakeAgent, id: SandboxId) -> Sandbox {
+    let paused = begin(server, move |it| async move { it.sandbox_pause(id, PATIENCE).await });
+    let command = agent.command().await;
+    assert!(matches!(command.command, Some(command::Command::Pause(_))), "{command:?}");
+    agent.paused(&command).await;
+    paused.await.unwrap().unwrap()
+}
+
+async fn snapshot(server: &Server, agent: &mut FakeAgent, id: SandboxId, order: TemplateOrder) -> Template {
+    let made: tokio::task::JoinHandle<Answer<Template>> =
+        begin(server, move |it| async move { it.template_make(id, order, PATIENCE).await });
+    let command = agent.command().await;
+    agent.template_made(&command).await;
+    made.await.unwrap().unwrap()
+}
+
+#[sqlx::test(migrator = "wrenn_store::MIGRATIONS")]
+async fn a_sandbox_is_paused_and_resumed_and_asking_twice_changes_nothing(pool: Pool) {
+    let server = Server::start(&pool, config()).await;
+    let mut agent = FakeAgent::attach(&server, server.host().await, vec![]).await;
+    let id = server.running(&mut agent).await;
+
+    let paused = pause(&server, &mut agent, id).await;
+    assert_eq!((paused.lifecycle.status, paused.lifecycle.operation), (SandboxStatus::Paused, None));
+    assert_eq!(paused.lifecycle.host_ip, None);
+    let again = server.control_plane.sandbox_pause(id, PATIENCE).await.unwrap();
+    assert_eq!(again.lifecycle, paused.lifecycle);
+
+    let resumed =
+        begin(&server, move |it| async move { it.sandbox_resume(id, Memory::Keep, PATIENCE).await });
+    let command = agent.command().await;
+    let command::Command::Resume(resume) = is_command(&command, id, 3) else { panic!("{command:?}") };
+    assert!(!resume.drop_memory);
+    agent.started(&command).await;
+    let resumed = resumed.await.unwrap().unwrap();
+    assert_eq!(resumed.lifecycle.status, SandboxStatus::Running);
+    assert!(resumed.lifecycle.host_ip.is_some());
+    let again = server.control_plane.sandbox_resume(id, Memory::Keep, PATIENCE).await.unwrap();
+    assert_eq!(again.lifecycle, resumed.lifecycle);
+    agent.assert_silent();
+    server.stop().await;
+}
+
+#[sqlx::test(migrator = "wrenn_store::MIGRATIONS")]
+async fn an_operation_in_flight_refuses_others_by_name_and_is_joined_by_its_like(pool: Pool) {
+    let server = Server::start(&pool, config()).await;
+    let mut agent = FakeAgent::attach(&server, server.host().await, vec![]).await;
+    let id = server.running(&mut agent).await;
+    let ask = || begin(&server, move |it| async move { it.sandbox_pause(id, PATIENCE).await });
+    let first = ask();
+    let command = agent.command().await;
+    let second = ask();
+    for refused in [
+        server.control_plane.sandbox_resume(id, Memory::Keep, PATIENCE).await.unwrap_err(),
+        server.control_plane.template_make(id, order("a"), PATIENCE).await.unwrap_err(),
+    ] {
+        let OperationError::Refused(Refusal { operation, .. }) = refused else { panic!("{refused:?}") };
+        assert_eq!(operation, Some(Operation::Pausing));
+    }
+    agent.paused(&command).await;
+    let (first, second) = (first.await.unwrap().unwrap(), second.await.unwrap().unwrap());
+    assert_eq!(first.lifecycle, second.lifecycle);
+    agent.assert_silent();
+    assert!(
+        server.store.template_list(TeamId::PLATFORM, None).await.unwrap().iter().all(|it| it.name != "a")
+    );
+    server.stop().await;
+}
+
+#[sqlx::test(migrator = "wrenn_store::MIGRATIONS")]
+async fn a_failed_operation_settles_into_what_is_true(pool: Pool) {
+    let server = Server::start(&pool, config()).await;
+    let mut agent = FakeAgent::attach(&server, server.host().await, vec![]).await;
+    let id = server.running(&mut agent).await;
+    for (state, status) in [
+        (MachineState::Running, SandboxStatus::Running),
+        (MachineState::Unspecified, SandboxStatus::Running),
+        (MachineState::Stopped, SandboxStatus::Stopped),
+    ] {
+        let failed = begin(&server, move |it| async move { it.sandbox_pause(id, PATIENCE).await });
+        let command = agent.command().await;
+        agent.failed(&command, state).await;
+        let failed = failed.await.unwrap().unwrap_err();
+        assert!(matches!(&failed, OperationError::Failed(why) if why == "no space left"), "{failed:?}");
+        let row = server.row(id).await;
+        assert_eq!((row.lifecycle.status, row.lifecycle.operation), (status, None));
+        assert_eq!(row.lifecycle.last_error.as_deref(), Some("no space left"));
+    }
+    server.stop().await;
+}
+
+#[sqlx::test(migrator = "wrenn_store::MIGRATIONS")]
+async fn a_pause_makes_room_and_a_resume_without_room_is_refused(pool: Pool) {
+    let server = Server::start(&pool, config()).await;
+    let host = server.host().await;
+    let mut hello = hello(host, vec![]);
+    hello.capacity.as_mut().unwrap().memory_mb = 512;
+    let mut agent = FakeAgent::attach_with(&server, hello, host).await;
+    let first = server.running(&mut agent).await;
+    let refused = server.control_plane.sandbox_create(new_sandbox()).await.unwrap_err();
+    assert!(matches!(refused, CreateError::NothingFits(_)), "{refused:?}");
+    pause(&server, &mut agent, first).await;
+    let second = server.running(&mut agent).await;
+    let refused = server.control_plane.sandbox_resume(first, Memory::Keep, PATIENCE).await.unwrap_err();
+    assert!(matches!(refused, OperationError::NoRoom(_)), "{refused:?}");
+    assert_eq!(server.row(first).await.lifecycle.status, SandboxStatus::Paused);
+    pause(&server, &mut agent, second).await;
+    begin(&server, move |it| async move { it.sandbox_resume(first, Memory::Keep, PATIENCE).await });
+    let command = agent.command().await;
+    assert!(matches!(is_command(&command, first, 3), command::Command::Resume(_)));
+    server.stop().await;
+}
+
+#[sqlx::test(migrator = "wrenn_store::MIGRATIONS")]
+async fn while_its_host_is_away_nothing_is_begun_and_what_was_begun_ends_when_it_is_back(pool: Pool) {
+    let server = Server::start(&pool, config()).await;
+    let host = server.host().await;
+    let mut agent = FakeAgent::attach(&server, host, vec![]).await;
+    let id = server.running(&mut agent).await;
+    let paused = begin(&server, move |it| async move { it.sandbox_pause(id, PATIENCE).await });
+    let command = agent.command().await;
+    drop(agent);
+    let lost = paused.await.unwrap().unwrap_err();
+    assert!(matches!(lost, OperationError::HostLost { .. }), "{lost:?}");
+    assert_eq!(server.row(id).await.lifecycle.operation, Some(Operation::Pausing));
+
+    let mut agent = FakeAgent::attach(&server, host, vec![report(id, 2, MachineState::Paused)]).await;
+    let again = agent.command().await;
+    assert_eq!(again, command);
+    agent.paused(&again).await;
+    assert_eq!(server.settled(id).await.lifecycle.status, SandboxStatus::Paused);
+
+    drop(agent);
+    offline(&server).await;
+    let refused = server.control_plane.sandbox_resume(id, Memory::Keep, PATIENCE).await.unwrap_err();
+    assert!(matches!(refused, OperationError::HostAway { .. }), "{refused:?}");
+    assert_eq!(server.row(id).await.lifecycle.operation, None);
+    server.stop().await;
+}
+
+#[sqlx::test(migrator = "wrenn_store::MIGRATIONS")]
+async fn a_template_is_there_when_it_is_made_and_sandboxes_of_it_go_where_it_is(pool: Pool) {
+    let server = Server::start(&pool, config()).await;
+    let (host, other) = (server.host().await, server.host().await);
+    let mut agent = FakeAgent::attach(&server, host, vec![]).await;
+    let id = server.running(&mut agent).await;
+    // Emptier than the first host.
+    let mut elsewhere = FakeAgent::attach(&server, other, vec![]).await;
+    let team = TeamId::PLATFORM;
+
+    let template = snapshot(&server, &mut agent, id, order("mine")).await;
+    assert_eq!(server.row(id).await.lifecycle.status, SandboxStatus::Running);
+    assert_eq!((template.size_bytes, template.disk_size_mb), (1 << 20, 300));
+    assert_eq!((template.vcpus, template.memory_mb), (Some(1), Some(512)));
+    assert_eq!(template.default_env["A"], "b");
+    assert_eq!(server.store.template_find(team, "mine").await.unwrap(), Some(template.clone()));
+    let hosts = server.store.template_hosts(template.id).await.unwrap();
+    assert_eq!(hosts, [host]);
+
+    let new = NewSandbox {
+        template_id: template.id,
+        template_name: template.name.clone(),
+        template_image: None,
+        template_hosts: Some(hosts),
+        ..new_sandbox()
+    };
+    let made = server.control_plane.sandbox_create(new).await.unwrap();
+    assert_eq!(made.host_id, host);
+    let start = loop {
+        let command = agent.command().await;
+        if let Some(command::Command::Start(start)) = command.command {
+            break start;
+        }
+    };
+    assert_eq!((start.template_id, start.image.as_str()), (template.id.to_string(), ""));
+    elsewhere.assert_silent();
+    server.stop().await;
+}
+
+#[sqlx::test(migrator = "wrenn_store::MIGRATIONS")]
+async fn a_name_is_taken_once_and_replaced_only_when_that_is_wanted(pool: Pool) {
+    let server = Server::start(&pool, config()).await;
+    let mut agent = FakeAgent::attach(&server, server.host().await, vec![]).await;
+    let (id, other) = (server.running(&mut agent).await, server.running(&mut agent).await);
+    let first = order("mine");
+    let making = {
+        let first = first.clone();
+        begin(&server, move |it| async move { it.template_make(id, first, PATIENCE).await })
+    };
+    let command = agent.command().await;
+    let is_taken = async |order: TemplateOrder| {
+        let refused = server.control_plane.template_make(other, order, PATIENCE).await.unwrap_err();
+        assert!(matches!(refused, OperationError::Name(TemplateNameError::Taken)), "{refused:?}");
+        assert_eq!(server.row(other).await.lifecycle.operation, None);
+    };
+    is_taken(order("mine")).await;
+    agent.template_made(&command).await;
+    making.await.unwrap().unwrap();
+    is_taken(order("mine")).await;
+
+    let replacing = TemplateOrder { on_conflict: OnConflict::Replace, ..order("mine") };
+    let second = snapshot(&server, &mut agent, other, replacing.clone()).await;
+    assert_eq!(second.id, replacing.id);
+    let found = server.store.template_find(TeamId::PLATFORM, "mine").await.unwrap();
+    assert_eq!(found, Some(second));
+    assert_eq!(server.store.template_fetch(first.id).await.unwrap(), None);
+    server.stop().await;
+}
+
+#[sqlx::test(migrator = "wrenn_store::MIGRATIONS")]
+async fn a_failed_snapshot_leaves_a_running_sandbox_and_a_free_name(pool: Pool) {
+    let server = Server::start(&pool, config()).await;
+    let mut agent = FakeAgent::attach(&server, server.host().await, vec![]).await;
+    let id = server.running(&mut agent).await;
+    let failed = begin(&server, move |it| async move { it.template_make(id, order("mine"), PATIENCE).await });
+    let command = agent.command().await;
+    agent.failed(&command, MachineState::Running).await;
+    assert!(matches!(failed.await.unwrap(), Err(OperationError::Failed(_))));
+    let row = server.row(id).await;
+    assert_eq!((row.lifecycle.status, row.lifecycle.template), (SandboxStatus::Running, None));
+    snapshot(&server, &mut agent, id, order("mine")).await;
+    server.stop().await;
+}
+
+#[sqlx::test(migrator = "wrenn_store::MIGRATIONS")]
+async fn a_deleted_template_goes_from_its_hosts_also_from_one_that_was_away(pool: Pool) {
+    let server = Server::start(&pool, config()).await;
+    let host = server.host().await;
+    let mut agent = FakeAgent::attach(&server, host, vec![]).await;
+    let id = server.running(&mut agent).await;
+    let (kept, online, away) = (order("kept"), order("online"), order("away"));
+    let kept = snapshot(&server, &mut agent, id, kept).await;
+    let online = snapshot(&server, &mut agent, id, online).await;
+    let away = snapshot(&server, &mut agent, id, away).await;
+
+    let template = online.clone();
+    let deleted = begin(&server, move |it| async move { it.template_delete(&template).await });
+    let dropped = next_drop(&mut agent).await;
+    assert_eq!(dropped, online.id.to_string());
+    assert_eq!(server.store.template_find(TeamId::PLATFORM, "online").await.unwrap(), None);
+    agent
+        .say(agent_frame::Frame::TemplateDropped(TemplateDropped {
+            template_id: dropped,
+            error: String::new(),
+        }))
+        .await;
+    assert!(deleted.await.unwrap().unwrap());
+    assert!(!server.control_plane.template_delete(&online).await.unwrap(), "it is gone already");
+
+    drop(agent);
+    offline(&server).await;
+    assert!(server.control_plane.template_delete(&away).await.unwrap());
+    let mut hello = hello(host, vec![report(id, 4, MachineState::Running)]);
+    hello.inventory.as_mut().unwrap().template_ids = vec![kept.id.to_string(), away.id.to_string()];
+    let mut agent = FakeAgent::attach_with(&server, hello, host).await;
+    assert_eq!(next_drop(&mut agent).await, away.id.to_string());
+    agent.assert_silent();
+    assert_eq!(server.store.template_hosts(kept.id).await.unwrap(), [host]);
+    server.stop().await;
+}
+
+/// Waits until the only host is not attached any more.
+async fn offline(server: &Server) {
+    eventually("the host is offline", || async {
+        server.control_plane.hosts_snapshot()[0].agent.is_none().then_some(())
+    })
+    .await;
+}
+
+async fn next_drop(agent: &mut FakeAgent) -> String {
+    loop {
+        match agent.frame().await {
+            Some(server_frame::Frame::DropTemplate(drop)) => return drop.template_id,
+            Some(server_frame::Frame::InventoryRequest(_)) => {}
+            other => panic!("expected the removal of a template, got {other:?}"),
+        }
+    }
+}
+
+#[sqlx::test(migrator = "wrenn_store::MIGRATIONS")]
+async fn an_idle_sandbox_is_paused_and_one_in_use_is_not(pool: Pool) {
+    let config = Config { idle_interval: Duration::from_millis(50), ..config() };
+    let server = Server::start(&pool, config).await;
+    let mut agent = FakeAgent::attach(&server, server.host().await, vec![]).await;
+    let row =
+        server.control_plane.sandbox_create(NewSandbox { timeout_sec: 1, ..new_sandbox() }).await.unwrap();
+    let id = row.id;
+    let start = agent.command().await;
+    agent.started(&start).await;
+    let begun = std::time::Instant::now();
+    while begun.elapsed() < Duration::from_millis(2500) {
+        server.control_plane.sandbox_use(id).await.unwrap();
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    agent.assert_silent();
+    let command = agent.command().await;
+    assert!(matches!(is_command(&command, id, 2), command::Command::Pause(_)));
+    agent.paused(&command).await;
+    assert_eq!(server.settled(id).await.lifecycle.status, SandboxStatus::Paused);
+    server.stop().await;
+}
