@@ -135,7 +135,8 @@ pub trait Vmm: Clone + Send + Sync + 'static {
     /// Starts a machine from the device state in the file `state`, which [`VmProcess::suspend`] wrote, and the
     /// memory that lies in `spec.dir`. Returns when all is loaded; the virtual CPUs run with [`VmProcess::run`].
     ///
-    /// The spec must be that of the machine that was suspended, but for names, folders and network.
+    /// The spec must be that of the machine that was suspended, but for names, folders and network: a VMM does not
+    /// notice everything that differs (QEMU takes the state of one virtual CPU for a machine of two).
     ///
     /// # Errors
     /// Whatever the error, no process of this machine is left, and memory, disk and state are as they were, so that
