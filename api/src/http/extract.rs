@@ -116,7 +116,7 @@ fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, JsonError> {
     Ok(value)
 }
 
-/// A JSON body that may be left out: without one, everything has its default.
+/// A JSON body that may be left out, or be null: then everything has its default.
 #[derive(Debug)]
 pub(crate) struct OptionalJson<T>(pub(crate) T);
 
@@ -137,7 +137,7 @@ impl<T: DeserializeOwned + Default + 'static> FromRequest for OptionalJson<T> {
             if !is_json {
                 return Err(JsonError::ContentType);
             }
-            parse(&body).map(Self)
+            parse::<Option<T>>(&body).map(|body| Self(body.unwrap_or_default()))
         })
     }
 }

@@ -54,6 +54,7 @@ async fn a_resume_takes_no_body_an_empty_one_and_one_that_says_how(pool: PgPool)
         (Some("application/json"), ""),
         (Some("application/x-www-form-urlencoded"), ""),
         (Some("application/json"), " \n"),
+        (Some("application/json"), "null"),
         (Some("application/json"), "{}"),
         (Some("application/json"), r#"{"drop_memory": false}"#),
         (Some("application/json"), r#"{"drop_memory": true}"#),

@@ -37,7 +37,7 @@ pub(crate) struct CreateSnapshotRequest {
     name: Option<String>,
     /// By default `snapshot`. One of a running or stopped capsule can be `base`, its disk alone.
     #[serde(rename = "type")]
-    #[schema(nullable = false, required = false, inline)]
+    #[schema(nullable = false, required = false)]
     kind: Option<TemplateType>,
 }
 

@@ -19,7 +19,7 @@ use crate::{
 pub(crate) struct ListSnapshotsQuery {
     /// Leave out the others.
     #[serde(rename = "type")]
-    #[param(nullable = false, required = false, inline)]
+    #[param(nullable = false, required = false)]
     kind: Option<TemplateType>,
 }
 
