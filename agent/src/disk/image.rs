@@ -103,6 +103,44 @@ impl Volume {
     }
 }
 
+/// What a flattened image is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Flattened {
+    /// Size of the file.
+    pub size_bytes: u64,
+    /// What it occupies.
+    pub occupied_bytes: u64,
+}
+
+impl Volume {
+    /// Makes an image small.
+    ///
+    /// # Errors
+    /// [`ImageError`].
+    pub async fn flatten_ext4(&self, image: &Path) -> Result<Flattened, ImageError> {
+        let size_bytes = fs::metadata(image).map_err(failed("examine", image))?.len();
+        Ok(Flattened { size_bytes, occupied_bytes: self.occupied_bytes(image).await? })
+    }
+
+    /// Waits until the disk has a file.
+    ///
+    /// # Errors
+    /// [`ImageError`].
+    pub async fn sync_file(&self, path: &Path) -> Result<(), ImageError> {
+        let file = path.to_owned();
+        blocking(move || File::open(file)?.sync_data()).await.map_err(failed("sync", path))
+    }
+
+    /// What a file occupies.
+    ///
+    /// # Errors
+    /// [`ImageError`].
+    pub async fn occupied_bytes(&self, path: &Path) -> Result<u64, ImageError> {
+        let file = path.to_owned();
+        blocking(move || Ok(fs::metadata(file)?.blocks() * 512)).await.map_err(failed("examine", path))
+    }
+}
+
 async fn blocking<T: Send + 'static>(work: impl FnOnce() -> io::Result<T> + Send + 'static) -> io::Result<T> {
     spawn_blocking(work).await.unwrap_or_else(|error| Err(io::Error::other(error)))
 }

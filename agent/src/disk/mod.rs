@@ -19,6 +19,6 @@ pub(crate) use self::{
 };
 pub use self::{
     atomic::{AtomicWriteError, Durability, atomic_write},
-    image::ImageError,
+    image::{Flattened, ImageError},
     volume::{CloseVolumeError, OpenVolumeError, Volume, VolumeSize},
 };

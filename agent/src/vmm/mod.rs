@@ -31,7 +31,7 @@ use wrenn_proto::ids::SandboxId;
 
 pub use self::{
     identity::{ProcessIdentity, boot_id},
-    process::{ConsoleQuestion, ExitReason, KillError, VmExit, VmOwner, VmProcess},
+    process::{ControlError, ExitReason, KillError, VmExit, VmOwner, VmProcess, VmRequest},
 };
 
 /// Everything a driver needs to start one machine.
@@ -99,6 +99,23 @@ pub enum VmmKind {
     Simulated,
 }
 
+/// What saved state depends on.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Fingerprint {
+    /// The driver.
+    pub vmm: VmmKind,
+    /// Its version.
+    pub version: String,
+}
+
+impl Fingerprint {
+    /// Names the first thing in which the host differs.
+    pub fn mismatch(&self, host: &Self) -> Option<String> {
+        (self.version != host.version)
+            .then(|| format!("it was saved under version {}, the host has {}", self.version, host.version))
+    }
+}
+
 /// A driver of virtual machines.
 ///
 /// Cheap to clone; all futures are `Send`.
@@ -108,6 +125,19 @@ pub trait Vmm: Clone + Send + Sync + 'static {
     /// # Errors
     /// Whatever the error, no process of this machine is left.
     fn boot(&self, spec: &BootSpec) -> impl Future<Output = Result<VmProcess, BootError>> + Send;
+
+    /// Starts a machine from saved device state and the memory in its folder; its virtual CPUs do not run yet.
+    ///
+    /// # Errors
+    /// Whatever the error, no process of this machine is left.
+    fn restore(
+        &self,
+        spec: &BootSpec,
+        state: &std::path::Path,
+    ) -> impl Future<Output = Result<VmProcess, BootError>> + Send;
+
+    /// What saved state depends on.
+    fn fingerprint(&self) -> Fingerprint;
 
     /// Takes over a machine that an earlier agent started.
     ///

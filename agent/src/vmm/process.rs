@@ -2,11 +2,12 @@
 //!
 //! [`VmProcess`] is what callers hold; [`VmOwner`] is its other end, held by the task that watches the
 //! process (or by a simulation). They share three things: how the machine ended, the wish to kill it, and
-//! questions for its console.
+//! requests.
 
 use std::{
     fmt, io,
     os::fd::{AsFd, OwnedFd},
+    path::{Path, PathBuf},
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -119,11 +120,45 @@ pub enum KillError {
 pub struct VmProcess {
     shared: Arc<Shared>,
     exit: watch::Receiver<Option<VmExit>>,
-    console: mpsc::Sender<ConsoleQuestion>,
+    requests: mpsc::Sender<VmRequest>,
 }
 
-/// Somebody wants the console's tail, and waits at the other end of this.
-pub type ConsoleQuestion = oneshot::Sender<String>;
+/// Something that only the task with the control connection can do; whoever wants it waits at the other end.
+#[derive(Debug)]
+pub enum VmRequest {
+    /// The console's tail.
+    Console(oneshot::Sender<String>),
+    /// Stop the virtual CPUs and write the device state into a new file.
+    Suspend {
+        /// The file.
+        state: PathBuf,
+        /// What came of it.
+        answer: oneshot::Sender<Result<(), ControlError>>,
+    },
+    /// Let the virtual CPUs run.
+    Run {
+        /// What came of it.
+        answer: oneshot::Sender<Result<(), ControlError>>,
+    },
+    /// Tell the guest that its disk is larger.
+    ResizeDisk {
+        /// Its size.
+        bytes: u64,
+        /// What came of it.
+        answer: oneshot::Sender<Result<(), ControlError>>,
+    },
+}
+
+/// Why a machine did not do as it was told.
+#[derive(Debug, thiserror::Error)]
+pub enum ControlError {
+    /// Nobody is there to do it.
+    #[error("the machine is gone")]
+    Gone,
+    /// It was refused.
+    #[error("the vmm refused: {0}")]
+    Refused(String),
+}
 
 struct Shared {
     record: VmRecord,
@@ -142,7 +177,7 @@ pub struct VmOwner {
 impl VmProcess {
     /// Makes a handle, its owner's end, and the questions for the console; these end when every handle is
     /// dropped. Without a pidfd (a simulated machine) a kill is only a wish that [`VmOwner::kill_requested`] tells.
-    pub fn new(record: VmRecord, pidfd: Option<OwnedFd>) -> (Self, VmOwner, mpsc::Receiver<ConsoleQuestion>) {
+    pub fn new(record: VmRecord, pidfd: Option<OwnedFd>) -> (Self, VmOwner, mpsc::Receiver<VmRequest>) {
         let shared = Arc::new(Shared {
             record,
             pidfd,
@@ -150,9 +185,9 @@ impl VmProcess {
             kill_wakeup: Notify::new(),
         });
         let (exit_sender, exit) = watch::channel(None);
-        let (console, questions) = mpsc::channel(4);
+        let (requests, received) = mpsc::channel(4);
         let owner = VmOwner { shared: shared.clone(), exit: exit_sender };
-        (Self { shared, exit, console }, owner, questions)
+        (Self { shared, exit, requests }, owner, received)
     }
 
     /// What to persist in order to find this machine again.
@@ -189,13 +224,47 @@ impl VmProcess {
         timeout(KILL_TIMEOUT, self.exited()).await.map_err(|_| KillError::StillAlive { pid })
     }
 
+    async fn request(
+        &self,
+        request: impl FnOnce(oneshot::Sender<Result<(), ControlError>>) -> VmRequest,
+    ) -> Result<(), ControlError> {
+        let (answer, answered) = oneshot::channel();
+        self.requests.send(request(answer)).await.map_err(|_| ControlError::Gone)?;
+        answered.await.unwrap_or(Err(ControlError::Gone))
+    }
+
+    /// Stops the virtual CPUs and writes the device state into the new file `state`.
+    ///
+    /// # Errors
+    /// See [`ControlError`].
+    pub async fn suspend(&self, state: &Path) -> Result<(), ControlError> {
+        let state = state.to_owned();
+        self.request(|answer| VmRequest::Suspend { state, answer }).await
+    }
+
+    /// Lets the virtual CPUs run; idempotent.
+    ///
+    /// # Errors
+    /// See [`ControlError`].
+    pub async fn run(&self) -> Result<(), ControlError> {
+        self.request(|answer| VmRequest::Run { answer }).await
+    }
+
+    /// Makes the disk larger.
+    ///
+    /// # Errors
+    /// See [`ControlError`].
+    pub async fn resize_disk(&self, bytes: u64) -> Result<(), ControlError> {
+        self.request(|answer| VmRequest::ResizeDisk { bytes, answer }).await
+    }
+
     /// Last lines of the guest's console, as text; empty if nobody can tell.
     ///
     /// Written by the guest: bounded in size, with control characters removed, and not to be believed.
     pub async fn console_tail(&self) -> String {
         let (answer, tail) = oneshot::channel();
         let ask = async {
-            self.console.send(answer).await.ok()?;
+            self.requests.send(VmRequest::Console(answer)).await.ok()?;
             tail.await.ok()
         };
         match timeout(CONSOLE_TIMEOUT, ask).await {

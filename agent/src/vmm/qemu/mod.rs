@@ -135,6 +135,14 @@ impl Vmm for Qemu {
         Ok(watch(record, pidfd, qmp, events, Some(log), None))
     }
 
+    async fn restore(&self, spec: &BootSpec, _: &Path) -> Result<VmProcess, BootError> {
+        self.boot(spec).await
+    }
+
+    fn fingerprint(&self) -> super::Fingerprint {
+        super::Fingerprint { vmm: VmmKind::Qemu, version: self.0.version.clone() }
+    }
+
     async fn adopt(&self, record: &VmRecord) -> Result<VmProcess, AdoptError> {
         let id = record.id;
         if record.vmm != VmmKind::Qemu {

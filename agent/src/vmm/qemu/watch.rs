@@ -17,7 +17,7 @@ use tokio::sync::mpsc;
 use super::console::ConsoleTail;
 use crate::vmm::{
     ExitReason, VmExit, VmOwner, VmRecord,
-    process::{ConsoleQuestion, send_kill},
+    process::{VmRequest, send_kill},
     qmp::{Qmp, QmpError, QmpEvent},
     spawn::VmmLog,
 };
@@ -31,7 +31,7 @@ const STATUS_TIMEOUT: Duration = Duration::from_secs(10);
 
 pub(super) struct Watcher {
     pub(super) owner: VmOwner,
-    pub(super) questions: mpsc::Receiver<ConsoleQuestion>,
+    pub(super) questions: mpsc::Receiver<VmRequest>,
     pub(super) qmp: Qmp,
     pub(super) events: mpsc::Receiver<QmpEvent>,
     pub(super) log: Option<VmmLog>,
@@ -62,11 +62,12 @@ impl Watcher {
                     None => connected = false,
                 },
                 question = self.questions.recv() => match question {
-                    Some(answer) => {
+                    Some(VmRequest::Console(answer)) => {
                         self.drain(&mut console).await;
                         // Whoever asked may have given up.
                         let _ = answer.send(console.text());
                     }
+                    Some(_) => {}
                     None => return,
                 },
             }
