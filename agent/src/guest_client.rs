@@ -31,7 +31,10 @@ use tonic::{
 use tower::service_fn;
 use wrenn_proto::{
     GUEST_IP, GUEST_PORT,
-    guest::{HelloRequest, HelloResponse, InitRequest, guest_client::GuestClient as Rpc},
+    guest::{
+        FreezeRequest, HelloRequest, HelloResponse, InitRequest, ThawRequest,
+        guest_client::GuestClient as Rpc,
+    },
 };
 
 use crate::{
@@ -154,6 +157,24 @@ impl Guest for GuestClient {
         async move {
             let mut rpc = self.rpc(ANSWER_MAX_BYTES);
             within(CALL_TIMEOUT, rpc.init(request)).await.map(drop)
+        }
+        .boxed()
+    }
+
+    fn freeze(&self, at_most: Duration) -> BoxFuture<'_, Result<(), GuestError>> {
+        async move {
+            let max_freeze_ms = u32::try_from(at_most.as_millis()).unwrap_or(u32::MAX);
+            // It writes back what it has, which takes as long as its disk does; it is not frozen for longer than this.
+            let mut rpc = self.rpc(ANSWER_MAX_BYTES);
+            within(at_most, rpc.freeze(FreezeRequest { max_freeze_ms })).await.map(drop)
+        }
+        .boxed()
+    }
+
+    fn thaw(&self) -> BoxFuture<'_, Result<(), GuestError>> {
+        async move {
+            let mut rpc = self.rpc(ANSWER_MAX_BYTES);
+            within(CALL_TIMEOUT, rpc.thaw(ThawRequest {})).await.map(drop)
         }
         .boxed()
     }

@@ -24,6 +24,7 @@ use crate::{
     machines::{
         Board, Host, Machines,
         backend::Backend,
+        fault_points::FaultPoints,
         record::{Durability, Record, RecordStore, StateError},
         tombstones::Tombstones,
     },
@@ -79,6 +80,17 @@ pub struct NodeLink {
     pub registration_token: Option<String>,
 }
 
+/// How an agent works on machines.
+#[derive(Debug, Clone)]
+pub struct NodeSettings {
+    /// How long a guest may take from the start of its virtual CPUs to its first answer.
+    pub boot_timeout: Duration,
+    /// This boot of the host's kernel.
+    pub boot_id: String,
+    /// Where tests may hold the work up.
+    pub fault_points: FaultPoints,
+}
+
 /// A running agent.
 pub struct Node {
     host: Arc<Host>,
@@ -96,7 +108,7 @@ impl Node {
         state: NodeState,
         backend: Arc<dyn Backend>,
         link: NodeLink,
-        boot_timeout: Duration,
+        settings: NodeSettings,
     ) -> Self {
         let board = Board::default();
         let host = Arc::new(Host {
@@ -105,7 +117,9 @@ impl Node {
             tombstones: Arc::new(state.tombstones),
             board: board.clone(),
             outbox: Outbox::default(),
-            boot_timeout,
+            boot_timeout: settings.boot_timeout,
+            boot_id: settings.boot_id,
+            fault_points: settings.fault_points,
             works: TaskTracker::new(),
             killed: CancellationToken::new(),
         });

@@ -20,13 +20,15 @@ use crate::{
     leftovers::{self, CleanError, Leftovers},
     link::LinkState,
     machines::{
-        Parts, RealBackend, causes,
+        Parts, RealBackend, causes, collect_regularly,
+        fault_points::FaultPoints,
         record::{Durability, Record, StateError},
     },
     net::{ClaimError, Instance, PoolConfig, SlotPool, StartPoolError},
-    node::{Node, NodeLink, NodeState},
+    node::{Node, NodeLink, NodeSettings, NodeState},
     open_files::raise_open_files_limit,
     vmm::{
+        self,
         accel::Acceleration,
         cgroup::Cgroups,
         qemu::{DetectError, Qemu},
@@ -35,6 +37,8 @@ use crate::{
 
 /// How long work in progress may take when the agent is asked to end.
 const STOP_TIMEOUT: Duration = Duration::from_secs(10);
+/// How often somebody looks for templates and boot snapshots that are of no use any more.
+const COLLECT_EVERY: Duration = Duration::from_secs(60);
 const MIB: u64 = 1024 * 1024;
 
 /// Why an agent ended, or did not start.
@@ -161,7 +165,15 @@ async fn start(config: &Config, arbiter: &ArbiterHandle, root: &Root) -> Result<
 
     let link =
         NodeLink { server: config.server.clone(), registration_token: config.registration_token.clone() };
-    Ok(Node::start(arbiter, root, state, backend, link, config.boot_timeout).await)
+    let settings = NodeSettings {
+        boot_timeout: config.boot_timeout,
+        boot_id: vmm::boot_id().to_owned(),
+        fault_points: config.fault_points.clone().map(FaultPoints::in_folder).unwrap_or_default(),
+    };
+    let node = Node::start(arbiter, root, state, backend.clone(), link, settings).await;
+    // Not before the machines have been dealt with: they may have a template in the making.
+    actix_rt::spawn(collect_regularly(backend, COLLECT_EVERY));
+    Ok(node)
 }
 
 /// Ends processes of machines that were started and not yet written down when the agent before was killed.

@@ -148,7 +148,7 @@ impl Session<'_> {
             inventory: Some(Inventory {
                 request_id: 0,
                 machines: host.board.reports(),
-                template_ids: Vec::new(),
+                template_ids: host.template_ids(),
             }),
         }
     }
@@ -173,12 +173,15 @@ impl Session<'_> {
                 host.outbox.publish(Frame::Inventory(Inventory {
                     request_id: request.request_id,
                     machines,
-                    template_ids: Vec::new(),
+                    template_ids: host.template_ids(),
                 }));
             }
             Some(server_frame::Frame::Terminate(terminate)) => return Some(terminate),
-            Some(server_frame::Frame::DropTemplate(_)) => {
-                tracing::warn!("templates are not kept by this version")
+            Some(server_frame::Frame::DropTemplate(drop)) => {
+                let (host, killed) = (self.shared.host.clone(), self.shared.host.killed.clone());
+                self.shared.host.works.spawn_local(async move {
+                    killed.run_until_cancelled(host.drop_template(drop.template_id)).await;
+                });
             }
             Some(server_frame::Frame::Welcome(_)) => tracing::warn!("ignoring a second welcome"),
             None => tracing::warn!("ignoring a frame that this version does not know"),

@@ -88,6 +88,11 @@ impl Images {
         }
     }
 
+    /// Returns whether the imported copy of this name is that of an image as it is now.
+    pub(super) fn is_current(&self, copy: &str) -> bool {
+        copy.split_once('@').is_some_and(|(image, _)| self.key(image).is_ok_and(|key| key == copy))
+    }
+
     /// Returns whether the host was given this image.
     ///
     /// # Errors

@@ -1,7 +1,7 @@
 //! The real backend: processes, disks on the volume, network slots, guests behind them.
 //!
 //! ```text
-//!   <data>/volume/machines/<id>/     disk.ext4, memory
+//!   <data>/volume/machines/<id>/     disk.ext4, memory, and of a paused one: state, manifest.json
 //!   /run/wrenn/<number>/<id>/        sockets
 //! ```
 //!
@@ -11,7 +11,7 @@
 use std::{
     collections::{BTreeSet, HashMap},
     fs, io,
-    path::{Path, PathBuf},
+    path::PathBuf,
     sync::Arc,
 };
 
@@ -20,8 +20,16 @@ use parking_lot::Mutex;
 use wrenn_proto::{agent as wire, ids::SandboxId};
 
 use super::{
-    backend::{AdoptError, Backend, BoxError, Guest, GuestError, ReleaseError, StartError},
-    images::{Images, ImagesError},
+    artifacts::{
+        Artifacts, DISK, MANIFEST, MEMORY, STATE, blocking, read_manifest, remove_file, remove_folder,
+        write_manifest,
+    },
+    backend::{
+        AdoptError, Backend, BoxError, Discard, Guest, GuestError, ReleaseError, SaveError, StartError,
+    },
+    images::Images,
+    library::{Admitted, Made, Template},
+    manifest::Manifest,
     record::{MachineSpec, Resources},
 };
 use crate::{
@@ -37,21 +45,20 @@ use crate::{
     },
 };
 
-/// Name of a machine's disk in its folder.
-const DISK: &str = "disk.ext4";
 /// Smallest and largest machine.
 const VCPUS: std::ops::RangeInclusive<u32> = 1..=64;
 const MEMORY_MB_MIN: u32 = 64;
 
 /// The steps of a real host.
 pub struct RealBackend {
-    qemu: Qemu,
-    volume: Volume,
-    images: Images,
+    pub(super) qemu: Qemu,
+    pub(super) volume: Volume,
+    pub(super) images: Images,
+    pub(super) artifacts: Artifacts,
     pool: SlotPool,
     cgroups: Cgroups,
     runtime_dir: PathBuf,
-    disk_reserve_mb: u64,
+    pub(super) disk_reserve_mb: u64,
     held: Mutex<HashMap<SandboxId, Held>>,
 }
 
@@ -80,9 +87,20 @@ impl RealBackend {
     pub fn new(parts: Parts, config: &Config) -> Self {
         let Parts { qemu, volume, pool, cgroups } = parts;
         let images = Images::new(config.images_dir.clone(), volume.clone());
+        let artifacts = Artifacts::new(volume.clone());
         let runtime_dir = pool.instance().runtime_dir().to_owned();
         let disk_reserve_mb = config.disk_reserve_mb;
-        Self { qemu, volume, images, pool, cgroups, runtime_dir, disk_reserve_mb, held: Mutex::default() }
+        Self {
+            qemu,
+            volume,
+            images,
+            artifacts,
+            pool,
+            cgroups,
+            runtime_dir,
+            disk_reserve_mb,
+            held: Mutex::default(),
+        }
     }
 
     /// Returns the images of this host.
@@ -117,7 +135,7 @@ impl RealBackend {
         self.volume.path().join("machines")
     }
 
-    fn dir(&self, id: SandboxId) -> PathBuf {
+    pub(super) fn dir(&self, id: SandboxId) -> PathBuf {
         self.machines_dir().join(id.to_string())
     }
 
@@ -126,22 +144,61 @@ impl RealBackend {
     }
 
     /// What can still be written; 0 if that cannot be found out.
-    fn free_bytes(&self) -> u64 {
+    pub(super) fn free_bytes(&self) -> u64 {
         self.volume.free_bytes().unwrap_or_else(|error| {
             tracing::warn!(%error, causes = super::causes(&error), "free space is unknown");
             0
         })
     }
 
-    async fn clone_disk(&self, id: SandboxId, spec: &MachineSpec) -> Result<(), BoxError> {
-        let (dir, runtime_dir) = (self.dir(id), self.runtime_dir(id));
-        fs::create_dir_all(&dir)?;
-        fs::create_dir_all(&runtime_dir)?;
-        let disk = dir.join(DISK);
-        let image = self.images.get(&spec.image).await?;
-        self.volume.clone_file(&image, &disk).await?;
-        self.volume.grow_ext4(&disk, spec.disk_size_mb.into()).await?;
+    fn make_folders(&self, id: SandboxId) -> io::Result<()> {
+        fs::create_dir_all(self.dir(id))?;
+        fs::create_dir_all(self.runtime_dir(id))
+    }
+
+    /// Clones files into the machine's folder, which is made.
+    async fn clone_files(
+        &self,
+        id: SandboxId,
+        files: impl IntoIterator<Item = (PathBuf, &'static str)>,
+    ) -> Result<(), BoxError> {
+        self.make_folders(id)?;
+        for (from, name) in files {
+            let to = self.dir(id).join(name);
+            // Left by a restore that failed.
+            remove_file(&to)?;
+            self.volume.clone_file(&from, &to).await?;
+        }
         Ok(())
+    }
+
+    async fn clone_disk(&self, id: SandboxId, template: &Template, size_mb: u32) -> Result<(), BoxError> {
+        let from = match template {
+            Template::Image(image) => self.images.get(image).await?,
+            Template::Made(made) => self.artifacts.file(made, DISK),
+        };
+        self.clone_files(id, [(from, DISK)]).await?;
+        self.volume.grow_ext4(&self.dir(id).join(DISK), size_mb.into()).await?;
+        Ok(())
+    }
+
+    /// What can still be written, in MiB; makes room first if there is little.
+    pub(super) async fn free_mb(&self, wanted_mb: u64) -> u64 {
+        let wanted_mb = self.disk_reserve_mb.saturating_add(wanted_mb);
+        if self.free_bytes() / MIB < wanted_mb {
+            self.make_room(wanted_mb).await;
+        }
+        self.free_bytes() / MIB
+    }
+
+    async fn save_state(&self, id: SandboxId, vm: &VmProcess, manifest: &Manifest) -> Result<(), BoxError> {
+        let dir = self.dir(id);
+        let state = dir.join(STATE);
+        // Of a save that was not kept.
+        remove_file(&state)?;
+        vm.suspend(&state).await?;
+        self.volume.sync_file(&state).await?;
+        write_manifest(&dir, manifest).await
     }
 
     fn boot_spec(&self, id: SandboxId, spec: &MachineSpec, slot: SlotNumber) -> Result<BootSpec, BoxError> {
@@ -150,6 +207,7 @@ impl RealBackend {
         let slot = slot.ok_or("its slot is not at hand")?;
         let memory_mb = u64::from(spec.memory_mb).saturating_add(self.qemu.overhead_mb());
         let cgroup = self.cgroups.create(id, Limits { memory_mb, vcpus: spec.vcpus })?;
+        self.make_folders(id)?;
         let dir = self.dir(id);
         Ok(BootSpec {
             id,
@@ -170,30 +228,20 @@ impl RealBackend {
     }
 }
 
-fn remove_folder(path: &Path) -> io::Result<()> {
-    match fs::remove_dir_all(path) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
-        _ => Ok(()),
-    }
-}
-
 impl Backend for RealBackend {
-    fn admit<'a>(&'a self, spec: &'a MachineSpec) -> BoxFuture<'a, Result<(), StartError>> {
+    fn admit<'a>(&'a self, spec: &'a MachineSpec) -> BoxFuture<'a, Result<Admitted, StartError>> {
         async move {
             if !VCPUS.contains(&spec.vcpus) || spec.memory_mb < MEMORY_MB_MIN {
                 let limits = format!("{}–{} vCPUs, at least {MEMORY_MB_MIN} MiB", VCPUS.start(), VCPUS.end());
                 return Err(StartError::Spec(format!("a machine must have {limits}")));
             }
-            self.images.check(&spec.image).map_err(|error| match error {
-                ImagesError::Missing(image) => StartError::TemplateMissing { image },
-                error => StartError::step("read the image")(error.into()),
-            })?;
+            let admitted = self.plan(spec).await?;
             // The guest's memory is a file of the volume, too.
-            let (free_mb, reserve_mb) = (self.free_bytes() / MIB, self.disk_reserve_mb);
+            let (free_mb, reserve_mb) = (self.free_mb(spec.memory_mb.into()).await, self.disk_reserve_mb);
             if free_mb < reserve_mb.saturating_add(spec.memory_mb.into()) {
                 return Err(StartError::NoSpace { free_mb, reserve_mb });
             }
-            Ok(())
+            Ok(admitted)
         }
         .boxed()
     }
@@ -212,9 +260,21 @@ impl Backend for RealBackend {
     fn make_disk<'a>(
         &'a self,
         id: SandboxId,
-        spec: &'a MachineSpec,
+        template: &'a Template,
+        size_mb: u32,
     ) -> BoxFuture<'a, Result<(), StartError>> {
-        async move { self.clone_disk(id, spec).await.map_err(StartError::step("make a disk")) }.boxed()
+        async move { self.clone_disk(id, template, size_mb).await.map_err(StartError::step("make a disk")) }
+            .boxed()
+    }
+
+    fn clone_saved<'a>(&'a self, id: SandboxId, source: &'a Made) -> BoxFuture<'a, Result<(), StartError>> {
+        async move {
+            let files = [DISK, MEMORY, STATE].map(|name| (self.artifacts.file(source, name), name));
+            self.clone_files(id, files).await.map_err(StartError::step("copy what is saved"))?;
+            self.artifacts.note_use(source);
+            Ok(())
+        }
+        .boxed()
     }
 
     fn boot<'a>(
@@ -232,6 +292,61 @@ impl Backend for RealBackend {
             Ok(vm)
         }
         .boxed()
+    }
+
+    fn restore<'a>(
+        &'a self,
+        id: SandboxId,
+        spec: &'a MachineSpec,
+        slot: SlotNumber,
+    ) -> BoxFuture<'a, Result<VmProcess, StartError>> {
+        async move {
+            let spec =
+                self.boot_spec(id, spec, slot).map_err(StartError::step("prepare the virtual machine"))?;
+            let vm = self.qemu.restore(&spec, &self.dir(id).join(STATE)).await;
+            let vm = vm.map_err(|error| StartError::step("restore the virtual machine")(error.into()))?;
+            self.held.lock().entry(id).or_default().vm = Some(vm.clone());
+            Ok(vm)
+        }
+        .boxed()
+    }
+
+    fn suspend<'a>(
+        &'a self,
+        id: SandboxId,
+        vm: &'a VmProcess,
+        manifest: &'a Manifest,
+    ) -> BoxFuture<'a, Result<(), SaveError>> {
+        let saved = self.save_state(id, vm, manifest);
+        async move { saved.await.map_err(SaveError::step("save the machine")) }.boxed()
+    }
+
+    fn saved(&self, id: SandboxId) -> BoxFuture<'_, Result<Manifest, StartError>> {
+        let missing = || StartError::Unreadable("its manifest is missing".into());
+        async move { read_manifest(&self.dir(id)).map_err(StartError::Unreadable)?.ok_or_else(missing) }
+            .boxed()
+    }
+
+    fn sync_files(&self, id: SandboxId) -> BoxFuture<'_, Result<(), SaveError>> {
+        async move {
+            for file in [MEMORY, DISK].map(|name| self.dir(id).join(name)) {
+                let synced = self.volume.sync_file(&file).await;
+                synced.map_err(|error| SaveError::step("write the machine to the disk")(error.into()))?;
+            }
+            Ok(())
+        }
+        .boxed()
+    }
+
+    fn discard(&self, id: SandboxId, what: Discard) -> BoxFuture<'_, Result<(), ReleaseError>> {
+        let files: &[&str] = match what {
+            Discard::State => &[STATE, MANIFEST],
+            Discard::Memory => &[STATE, MANIFEST, MEMORY],
+        };
+        let dir = self.dir(id);
+        let removed = blocking(move || files.iter().try_for_each(|name| remove_file(&dir.join(name))));
+        async move { removed.await.map_err(|error| ReleaseError::step("remove what was saved")(error.into())) }
+            .boxed()
     }
 
     fn guest(&self, id: SandboxId) -> Arc<dyn Guest> {
@@ -307,21 +422,22 @@ impl Backend for RealBackend {
             killed.map_err(|error| ReleaseError::step("kill the virtual machine")(error.into()))?;
             if let Some(held) = self.held.lock().get_mut(&id) {
                 held.vm = None;
+                // The next life of the machine is dialled anew.
                 held.guest = None;
             }
-            Ok(())
+            let cgroup = self.cgroups.machine(id).remove().await;
+            cgroup.map_err(|error| ReleaseError::step("remove its cgroup")(error.into()))?;
+            let sockets = self.runtime_dir(id);
+            let removed = blocking(move || remove_folder(&sockets)).await;
+            removed.map_err(|error| ReleaseError::step("remove its sockets")(error.into()))
         }
         .boxed()
     }
 
     fn remove_files(&self, id: SandboxId) -> BoxFuture<'_, Result<(), ReleaseError>> {
+        let folder = self.dir(id);
         async move {
-            let cgroup = self.cgroups.machine(id).remove().await;
-            cgroup.map_err(|error| ReleaseError::step("remove its cgroup")(error.into()))?;
-            let folders = [self.dir(id), self.runtime_dir(id)];
-            let removed =
-                tokio::task::spawn_blocking(move || folders.iter().try_for_each(|path| remove_folder(path)));
-            let removed = removed.await.unwrap_or_else(|panic| Err(io::Error::other(panic)));
+            let removed = blocking(move || remove_folder(&folder)).await;
             removed.map_err(|error| ReleaseError::step("remove its files")(error.into()))
         }
         .boxed()
@@ -381,6 +497,14 @@ impl Guest for NoGuest {
     }
 
     fn init(&self, _: wrenn_proto::guest::InitRequest) -> BoxFuture<'_, Result<(), GuestError>> {
+        Self::refuse()
+    }
+
+    fn freeze(&self, _: std::time::Duration) -> BoxFuture<'_, Result<(), GuestError>> {
+        Self::refuse()
+    }
+
+    fn thaw(&self) -> BoxFuture<'_, Result<(), GuestError>> {
         Self::refuse()
     }
 

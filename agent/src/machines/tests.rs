@@ -67,6 +67,8 @@ impl Agent {
             board: Board::default(),
             outbox: Outbox::default(),
             boot_timeout: world.options().boot_timeout,
+            boot_id: "1".into(),
+            fault_points: Default::default(),
             works: TaskTracker::new(),
             killed: CancellationToken::new(),
         });
@@ -227,7 +229,7 @@ async fn a_running_machine_is_not_started_a_second_time() {
     let report = agent.host.board.report(id).unwrap();
     assert_eq!((report.generation, report.state()), (2, MachineState::Running));
     agent.world.crash(id, ExitReason::GuestPanic);
-    agent.wait_for_state(id, MachineState::Exited).await;
+    agent.wait_for_state(id, MachineState::Stopped).await;
 }
 
 #[actix_rt::test]
@@ -244,8 +246,8 @@ async fn records_that_cannot_be_written_hold_up_neither_outcomes_nor_a_destructi
     agent.wait_for_state(new, MachineState::Exited).await;
     agent.world.crash(old, ExitReason::GuestPanic);
     assert!(matches!(agent.frame().await, Frame::Event(_)));
-    agent.wait_for_state(old, MachineState::Exited).await;
-    assert_eq!(agent.world.holdings(), Vec::<String>::new());
+    agent.wait_for_state(old, MachineState::Stopped).await;
+    assert_eq!(agent.world.holdings(), [format!("disk of {old}")]);
     agent.destroyed(new, 2).await;
     agent.destroyed(old, 2).await;
     assert_eq!(agent.host.board.reports(), []);
@@ -394,8 +396,8 @@ async fn a_machine_that_ends_by_itself_is_cleaned_up_and_reported_with_its_reaso
     assert!(access.gone.is_cancelled());
     assert!(agent.host.board.access(id).is_none());
     let report = agent.host.board.report(id).unwrap();
-    assert_eq!((report.state(), report.reason, report.busy), (MachineState::Exited, exited.reason, false));
-    assert_eq!(agent.world.holdings(), Vec::<String>::new());
+    assert_eq!((report.state(), report.reason, report.busy), (MachineState::Stopped, exited.reason, false));
+    assert_eq!(agent.world.holdings(), [format!("disk of {id}")]);
     agent.destroyed(id, 4).await;
     agent.assert_no_trace(id);
 }
@@ -422,10 +424,10 @@ async fn running_machines_survive_the_agent_and_dead_ones_are_noticed() {
         assert_eq!(agent.world.boots(id), 1);
         assert!(agent.host.board.access(id).unwrap().guest.hello().await.is_ok());
     }
-    agent.wait_for_state(dead, MachineState::Exited).await;
-    assert_eq!(agent.world.holdings().len(), 9);
+    agent.wait_for_state(dead, MachineState::Stopped).await;
+    assert_eq!(agent.world.holdings().len(), 10);
     agent.world.crash(ids[0], ExitReason::GuestPanic);
-    agent.wait_for_state(ids[0], MachineState::Exited).await;
+    agent.wait_for_state(ids[0], MachineState::Stopped).await;
 }
 
 #[actix_rt::test]

@@ -35,6 +35,8 @@ const CHUNK_BYTES: usize = 32 * 1024;
 /// | `cat` | prints what comes on stdin until that is closed |
 /// | `env NAME`, `whoami`, `hostname` | prints what it was told |
 /// | `flood BYTES` | prints that many bytes |
+/// | `set NAME VALUE`, `get NAME` | keeps a value in memory, prints it |
+/// | `write NAME VALUE`, `read NAME` | keeps a value on the disk, prints it |
 /// | `crash` | ends the machine |
 /// | `babble` | ends the conversation without an exit |
 /// | `hang` | says nothing more, whatever the time limit |
@@ -49,6 +51,16 @@ pub struct SimGuest {
 impl SimGuest {
     pub(super) fn new(id: SandboxId, world: Arc<SimWorld>) -> Self {
         Self { id, world }
+    }
+
+    fn set_frozen(&self, step: SimStep, is_frozen: bool) -> BoxFuture<'_, Result<(), GuestError>> {
+        async move {
+            self.reach()?;
+            let effect = || self.world.with_memory(self.id, |memory| memory.is_frozen = is_frozen);
+            let done = self.world.step(step, effect).await;
+            done.map(drop).map_err(|error| GuestError::Protocol(error.to_string()))
+        }
+        .boxed()
     }
 
     fn reach(&self) -> Result<(), GuestError> {
@@ -73,13 +85,26 @@ impl Guest for SimGuest {
     fn init(&self, request: InitRequest) -> BoxFuture<'_, Result<(), GuestError>> {
         async move {
             self.reach()?;
-            let effect = || self.world.set_init(self.id, request);
+            let effect = || {
+                self.world.with_memory(self.id, |memory| {
+                    memory.is_frozen &= !request.thaw;
+                    memory.init = request;
+                });
+            };
             self.world
                 .step(SimStep::Init, effect)
                 .await
                 .map_err(|error| GuestError::Protocol(error.to_string()))
         }
         .boxed()
+    }
+
+    fn freeze(&self, _: Duration) -> BoxFuture<'_, Result<(), GuestError>> {
+        self.set_frozen(SimStep::Freeze, true)
+    }
+
+    fn thaw(&self) -> BoxFuture<'_, Result<(), GuestError>> {
+        self.set_frozen(SimStep::Thaw, false)
     }
 
     fn exec(&self, mut inputs: ExecInputs) -> BoxFuture<'_, Result<ExecEvents, GuestError>> {
@@ -172,6 +197,23 @@ impl Command {
             }
             "hostname" => self.print(&init.hostname).await?,
             "flood" => self.flood(rest.trim().parse().unwrap_or(0)).await?,
+            "set" | "write" => {
+                let (name, value) = rest.split_once(' ').unwrap_or((rest, ""));
+                let (name, value) = (name.to_owned(), value.to_owned());
+                if program == "set" {
+                    self.world.with_memory(self.id, |memory| memory.values.insert(name, value));
+                } else {
+                    self.world.with_disk(self.id, |disk| disk.insert(name, value));
+                }
+            }
+            "get" | "read" => {
+                let found = if program == "get" {
+                    self.world.with_memory(self.id, |memory| memory.values.get(rest).cloned())
+                } else {
+                    self.world.with_disk(self.id, |disk| disk.get(rest).cloned())
+                };
+                self.print(found.flatten().as_deref().unwrap_or("")).await?;
+            }
             "crash" => {
                 self.world.crash(self.id, ExitReason::GuestPanic);
                 return Err(Silent);

@@ -10,6 +10,7 @@
 //!
 //! A guest understands the few commands that are listed at [`SimGuest`].
 
+mod backend;
 mod guest;
 mod world;
 
@@ -26,19 +27,33 @@ use tokio::sync::{oneshot, watch};
 use wrenn_proto::{agent::Capacity, ids::SandboxId};
 use wrenn_supervision::Root;
 
+pub use self::backend::SimBackend;
+#[cfg(test)]
+pub(crate) use self::world::sim_fingerprint;
 pub use self::{
     guest::SimGuest,
-    world::{SimBackend, SimFault, SimStep, SimWorld},
+    world::{SimFault, SimStep, SimWorld},
 };
 use crate::{
     config::ServerAddr,
     link::{Credentials, CredentialsFile, LinkState},
     machines::{
         Board,
+        fault_points::FaultPoints,
         record::{Durability, StateError},
     },
-    node::{Node, NodeLink, NodeState, credentials_path},
+    node::{Node, NodeLink, NodeSettings, NodeState, credentials_path},
 };
+
+/// Whether a simulated host keeps the memory of machines that were booted.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum BootSnapshots {
+    /// It boots every machine.
+    #[default]
+    Off,
+    /// It does, as a real host.
+    On,
+}
 
 /// How a simulated host behaves.
 #[derive(Debug, Clone)]
@@ -53,6 +68,8 @@ pub struct SimOptions {
     pub kill_delay: Duration,
     /// How long a guest may take to its hello.
     pub boot_timeout: Duration,
+    /// Whether machines are restored from the memory of others that were booted before.
+    pub boot_snapshots: BootSnapshots,
 }
 
 impl Default for SimOptions {
@@ -64,6 +81,7 @@ impl Default for SimOptions {
             boot_delay: Duration::ZERO,
             kill_delay: Duration::ZERO,
             boot_timeout: Duration::from_secs(10),
+            boot_snapshots: BootSnapshots::default(),
         }
     }
 }
@@ -94,6 +112,7 @@ pub struct SimHost {
     registration_token: Option<String>,
     world: Arc<SimWorld>,
     data_dir: TempDir,
+    boot_id: String,
     node: Option<Node>,
 }
 
@@ -116,7 +135,8 @@ impl SimHost {
             }
         };
         let world = Arc::new(SimWorld::new(options));
-        let mut host = Self { server, registration_token, world, data_dir, node: None };
+        let boot_id = "1".to_owned();
+        let mut host = Self { server, registration_token, world, data_dir, boot_id, node: None };
         host.start_agent().await?;
         Ok(host)
     }
@@ -132,13 +152,17 @@ impl SimHost {
         let backend = Arc::new(SimBackend::new(self.world.clone()));
         let link =
             NodeLink { server: self.server.clone(), registration_token: self.registration_token.clone() };
-        let boot_timeout = self.world.options().boot_timeout;
+        let settings = NodeSettings {
+            boot_timeout: self.world.options().boot_timeout,
+            boot_id: self.boot_id.clone(),
+            fault_points: FaultPoints::default(),
+        };
         let (sender, started) = oneshot::channel();
         let on_arbiter = arbiter.clone();
         arbiter.spawn(async move {
             let root =
                 Root::new(|exited| tracing::error!(%exited.reason, "an actor of a simulated host failed"));
-            let node = Node::start(&on_arbiter, &root, state, backend, link, boot_timeout).await;
+            let node = Node::start(&on_arbiter, &root, state, backend, link, settings).await;
             // The receiver is gone only if the caller gave up waiting.
             let _ = sender.send(node);
         });
@@ -159,6 +183,13 @@ impl SimHost {
         if let Some(node) = self.node.take() {
             node.stop(Duration::from_secs(10)).await;
         }
+    }
+
+    /// Ends everything that runs on this host, as a loss of power would. The next agent finds another boot.
+    pub async fn lose_power(&mut self) {
+        self.kill_agent().await;
+        self.boot_id.push('+');
+        self.world.crash_all().await;
     }
 
     /// Returns what this host has and can be made to do.

@@ -1,33 +1,31 @@
 //! What a simulated host has: machines, slots and disks that are only noted down, and faults to order.
 
 use std::{
-    collections::{BTreeMap, BTreeSet, HashMap},
+    collections::{BTreeMap, HashMap},
     sync::{
         Arc,
         atomic::{AtomicI64, AtomicU32, Ordering},
     },
 };
 
-use futures_util::future::{BoxFuture, FutureExt as _};
 use parking_lot::Mutex;
 use tokio::{
-    sync::oneshot,
+    sync::{mpsc, oneshot},
     time::{Instant, sleep},
 };
 use wrenn_proto::{
-    agent::{Capacity, Heartbeat},
     guest::InitRequest,
-    ids::SandboxId,
+    ids::{SandboxId, TemplateId},
 };
 
-use super::{SimGuest, SimOptions};
+use super::SimOptions;
 use crate::{
-    machines::{
-        backend::{AdoptError, Backend, BoxError, Guest, ReleaseError, StartError},
-        record::{MachineSpec, Resources},
-    },
+    machines::{backend::BoxError, leases::Artifact, manifest::Manifest},
     net::SlotNumber,
-    vmm::{ExitReason, ProcessIdentity, VmExit, VmOwner, VmProcess, VmRecord, VmmKind},
+    vmm::{
+        Accelerator, ControlError, CpuFingerprint, ExitReason, Fingerprint, ProcessIdentity, VmExit, VmOwner,
+        VmProcess, VmRecord, VmRequest, VmmKind,
+    },
 };
 
 /// A step of which a machine is made or removed, and which can be ordered to fail.
@@ -40,14 +38,58 @@ pub enum SimStep {
     Boot,
     Hello,
     Init,
+    CloneSaved,
+    Restore,
+    Run,
+    Suspend,
+    Saved,
+    SyncFiles,
+    Discard,
+    Freeze,
+    Thaw,
+    AdmitTemplate,
+    Begin,
+    CopyInto,
+    Flatten,
+    Finish,
+    DiscardDraft,
+    DropTemplate,
     Kill,
     RemoveFiles,
     ReleaseSlot,
 }
 
 impl SimStep {
-    /// All steps, in the order in which they come in the life of a machine.
-    pub const ALL: [Self; 9] = [
+    /// All steps.
+    pub const ALL: [Self; 25] = [
+        Self::Admit,
+        Self::TakeSlot,
+        Self::MakeDisk,
+        Self::Boot,
+        Self::Hello,
+        Self::Init,
+        Self::CloneSaved,
+        Self::Restore,
+        Self::Run,
+        Self::Suspend,
+        Self::Saved,
+        Self::SyncFiles,
+        Self::Discard,
+        Self::Freeze,
+        Self::Thaw,
+        Self::AdmitTemplate,
+        Self::Begin,
+        Self::CopyInto,
+        Self::Flatten,
+        Self::Finish,
+        Self::DiscardDraft,
+        Self::DropTemplate,
+        Self::Kill,
+        Self::RemoveFiles,
+        Self::ReleaseSlot,
+    ];
+    /// Those of the life of a machine that is started, and of which nothing else is wanted.
+    pub const OF_A_START: [Self; 9] = [
         Self::Admit,
         Self::TakeSlot,
         Self::MakeDisk,
@@ -77,26 +119,49 @@ pub enum SimFault {
 #[derive(Debug)]
 pub struct SimWorld {
     options: SimOptions,
-    inner: Mutex<Inner>,
+    pub(super) inner: Mutex<Inner>,
     next_pid: AtomicU32,
     execs_running: AtomicI64,
 }
 
 #[derive(Debug, Default)]
-struct Inner {
-    slots: BTreeMap<SlotNumber, SandboxId>,
-    disks: BTreeSet<SandboxId>,
-    vms: HashMap<SandboxId, SimVm>,
+pub(super) struct Inner {
+    pub(super) slots: BTreeMap<SlotNumber, SandboxId>,
+    pub(super) files: HashMap<SandboxId, SimFiles>,
+    pub(super) vms: HashMap<SandboxId, SimVm>,
+    pub(super) artifacts: BTreeMap<Artifact, (SimFiles, Manifest)>,
+    pub(super) drafts: BTreeMap<Artifact, SimFiles>,
     faults: HashMap<SimStep, (SimFault, u32)>,
     boots: HashMap<SandboxId, u32>,
+    vmm_version: Option<String>,
+}
+
+/// Files of a machine, or of what is made of one.
+#[derive(Debug, Clone, Default)]
+pub(super) struct SimFiles {
+    /// What commands wrote.
+    pub(super) disk: BTreeMap<String, String>,
+    pub(super) memory: Option<SimMemory>,
+    /// Device state that fits the memory, and whatever is written beside it.
+    pub(super) state: Option<Manifest>,
+}
+
+/// What a running guest knows.
+#[derive(Debug, Clone, Default)]
+pub(super) struct SimMemory {
+    pub(super) values: BTreeMap<String, String>,
+    pub(super) init: InitRequest,
+    pub(super) is_frozen: bool,
 }
 
 #[derive(Debug)]
-struct SimVm {
-    process: VmProcess,
+pub(super) struct SimVm {
+    pub(super) process: VmProcess,
     crash: Option<oneshot::Sender<ExitReason>>,
-    booted_at: Instant,
-    init: InitRequest,
+    /// When its guest answers.
+    up_at: Instant,
+    /// Whether its virtual CPUs run.
+    runs: bool,
 }
 
 impl SimWorld {
@@ -129,7 +194,7 @@ impl SimWorld {
         self.inner.lock().faults.clear();
     }
 
-    fn next_fault(&self, step: SimStep) -> Option<SimFault> {
+    pub(super) fn next_fault(&self, step: SimStep) -> Option<SimFault> {
         let mut inner = self.inner.lock();
         let (fault, times) = inner.faults.get_mut(&step).filter(|(_, times)| *times > 0)?;
         *times -= 1;
@@ -156,6 +221,16 @@ impl SimWorld {
         crash.is_some_and(|crash| crash.send(reason).is_ok())
     }
 
+    /// Ends all machines, and waits until they have ended.
+    pub(super) async fn crash_all(&self) {
+        let all: Vec<_> = self.inner.lock().vms.values().map(|vm| vm.process.clone()).collect();
+        for vm in all {
+            self.crash(vm.record().id, ExitReason::Unknown);
+            vm.exited().await;
+        }
+        self.inner.lock().slots.clear();
+    }
+
     /// Returns the machines whose virtual machine runs.
     pub fn running(&self) -> Vec<SandboxId> {
         let mut running: Vec<_> = self.inner.lock().vms.keys().copied().collect();
@@ -177,31 +252,94 @@ impl SimWorld {
         self.execs_running.fetch_add(change, Ordering::Relaxed);
     }
 
-    /// Returns everything that machines hold, in words; empty if the host is clean.
+    /// Returns everything that machines hold, and what is half-made, in words; empty if the host is clean.
     pub fn holdings(&self) -> Vec<String> {
         let inner = self.inner.lock();
         let slots = inner.slots.iter().map(|(slot, id)| format!("slot {} of {id}", slot.0));
-        let disks = inner.disks.iter().map(|id| format!("disk of {id}"));
+        let disks = inner.files.keys().map(|id| format!("disk of {id}"));
+        let saved = inner.files.iter().filter(|(_, files)| files.state.is_some());
+        let states = saved.map(|(id, _)| format!("state of {id}"));
         let vms = inner.vms.keys().map(|id| format!("vm of {id}"));
-        slots.chain(disks).chain(vms).collect()
+        let drafts = inner.drafts.keys().map(|artifact| format!("half of {artifact}"));
+        slots.chain(disks).chain(states).chain(vms).chain(drafts).collect()
     }
 
-    pub(super) fn set_init(&self, id: SandboxId, init: InitRequest) {
-        if let Some(vm) = self.inner.lock().vms.get_mut(&id) {
-            vm.init = init;
-        }
+    /// Returns the templates that are complete.
+    pub fn templates(&self) -> Vec<TemplateId> {
+        let inner = self.inner.lock();
+        let templates = inner.artifacts.keys().filter_map(|artifact| match artifact {
+            Artifact::Template(id) => Some(*id),
+            Artifact::BootSnapshot(_) => None,
+        });
+        templates.collect()
+    }
+
+    /// Returns whether the root file system of a machine is frozen.
+    pub fn is_frozen(&self, id: SandboxId) -> bool {
+        self.inner
+            .lock()
+            .files
+            .get(&id)
+            .and_then(|files| files.memory.as_ref())
+            .is_some_and(|it| it.is_frozen)
+    }
+
+    /// Replaces what runs the machines by another version; what was saved cannot be restored any more.
+    pub fn set_vmm_version(&self, version: &str) {
+        self.inner.lock().vmm_version = Some(version.to_owned());
+    }
+
+    pub(super) fn fingerprint(&self) -> Fingerprint {
+        sim_fingerprint(self.inner.lock().vmm_version.as_deref().unwrap_or("1"))
+    }
+
+    /// Changes what the guest of a machine knows.
+    pub(super) fn with_memory<T>(
+        &self,
+        id: SandboxId,
+        change: impl FnOnce(&mut SimMemory) -> T,
+    ) -> Option<T> {
+        self.inner.lock().files.get_mut(&id)?.memory.as_mut().map(change)
+    }
+
+    /// Changes what is on the disk of a machine.
+    pub(super) fn with_disk<T>(
+        &self,
+        id: SandboxId,
+        change: impl FnOnce(&mut BTreeMap<String, String>) -> T,
+    ) -> Option<T> {
+        self.inner.lock().files.get_mut(&id).map(|files| change(&mut files.disk))
     }
 
     pub(super) fn init_of(&self, id: SandboxId) -> InitRequest {
-        self.inner.lock().vms.get(&id).map(|vm| vm.init.clone()).unwrap_or_default()
+        self.with_memory(id, |memory| memory.init.clone()).unwrap_or_default()
     }
 
     pub(super) fn is_up(&self, id: SandboxId) -> bool {
         let inner = self.inner.lock();
-        inner.vms.get(&id).is_some_and(|vm| vm.booted_at.elapsed() >= self.options.boot_delay)
+        inner.vms.get(&id).is_some_and(|vm| vm.runs && vm.up_at <= Instant::now())
     }
 
-    fn boot(self: &Arc<Self>, id: SandboxId) -> VmProcess {
+    /// Boots a machine from its disk, with empty memory.
+    pub(super) fn boot(self: &Arc<Self>, id: SandboxId) -> VmProcess {
+        {
+            let mut inner = self.inner.lock();
+            *inner.boots.entry(id).or_default() += 1;
+            let files = inner.files.entry(id).or_default();
+            files.memory = Some(SimMemory::default());
+            files.state = None;
+        }
+        self.make_vm(id, Instant::now() + self.options.boot_delay, true)
+    }
+
+    /// Makes a machine from what was saved of it; none if nothing was.
+    pub(super) fn restore(self: &Arc<Self>, id: SandboxId) -> Option<VmProcess> {
+        let is_saved = |files: &SimFiles| files.state.is_some() && files.memory.is_some();
+        let found = self.inner.lock().files.get(&id).is_some_and(is_saved);
+        found.then(|| self.make_vm(id, Instant::now(), false))
+    }
+
+    fn make_vm(self: &Arc<Self>, id: SandboxId, up_at: Instant, runs: bool) -> VmProcess {
         let pid = self.next_pid.fetch_add(1, Ordering::Relaxed);
         let record = VmRecord {
             id,
@@ -211,164 +349,80 @@ impl SimWorld {
             control_socket: "/nonexistent".into(),
             cgroup: None,
         };
-        let (process, owner, _) = VmProcess::new(record, None);
+        let (process, owner, requests) = VmProcess::new(record, None);
         let (crash, crashed) = oneshot::channel();
-        let mut inner = self.inner.lock();
-        let vm = SimVm {
-            process: process.clone(),
-            crash: Some(crash),
-            booted_at: Instant::now(),
-            init: InitRequest::default(),
-        };
-        inner.vms.insert(id, vm);
-        *inner.boots.entry(id).or_default() += 1;
-        drop(inner);
+        let vm = SimVm { process: process.clone(), crash: Some(crash), up_at, runs };
+        let second = self.inner.lock().vms.insert(id, vm);
+        assert!(second.is_none(), "a machine has two virtual machines");
         let world = self.clone();
-        tokio::spawn(async move { world.live(owner, crashed).await });
+        tokio::spawn(async move { world.live(owner, crashed, requests).await });
         process
     }
 
     /// The life of one virtual machine.
-    async fn live(&self, owner: VmOwner, crashed: oneshot::Receiver<ExitReason>) {
+    async fn live(
+        &self,
+        owner: VmOwner,
+        mut crashed: oneshot::Receiver<ExitReason>,
+        mut requests: mpsc::Receiver<VmRequest>,
+    ) {
         let id = owner.record().id;
-        let reason = tokio::select! {
-            () = owner.kill_requested() => {
-                sleep(self.options.kill_delay).await;
-                ExitReason::Killed
+        let mut is_asked = true;
+        let reason = loop {
+            tokio::select! {
+                () = owner.kill_requested() => {
+                    sleep(self.options.kill_delay).await;
+                    break ExitReason::Killed;
+                }
+                Ok(reason) = &mut crashed => break reason,
+                request = requests.recv(), if is_asked => match request {
+                    Some(request) => self.carry_out(id, request),
+                    // Every agent that knew it is gone; it lives on.
+                    None => is_asked = false,
+                },
             }
-            Ok(reason) = crashed => reason,
         };
         self.inner.lock().vms.remove(&id);
         owner.report_exit(VmExit { reason, console: String::new(), log: String::new() });
     }
-}
 
-/// The steps of a simulated host.
-#[derive(Debug)]
-pub struct SimBackend {
-    world: Arc<SimWorld>,
-}
-
-impl SimBackend {
-    /// Makes the steps of a world.
-    pub fn new(world: Arc<SimWorld>) -> Self {
-        Self { world }
-    }
-
-    async fn take<T>(&self, step: SimStep, effect: impl FnOnce() -> T) -> Result<T, StartError> {
-        self.world.step(step, effect).await.map_err(StartError::step("do as ordered"))
-    }
-
-    async fn release(&self, step: SimStep, effect: impl FnOnce()) -> Result<(), ReleaseError> {
-        self.world.step(step, effect).await.map_err(ReleaseError::step("do as ordered"))
-    }
-}
-
-impl Backend for SimBackend {
-    fn admit<'a>(&'a self, spec: &'a MachineSpec) -> BoxFuture<'a, Result<(), StartError>> {
-        async move {
-            self.take(SimStep::Admit, || ()).await?;
-            let images = &self.world.options.images;
-            if images.is_empty() || images.contains(&spec.image) {
-                Ok(())
-            } else {
-                Err(StartError::TemplateMissing { image: spec.image.clone() })
+    fn carry_out(&self, id: SandboxId, request: VmRequest) {
+        let (step, answer, runs) = match request {
+            VmRequest::Console { answer } => return drop(answer.send(String::new())),
+            VmRequest::ResizeDisk { answer, .. } => return drop(answer.send(Ok(()))),
+            VmRequest::Suspend { answer, .. } => (SimStep::Suspend, answer, false),
+            VmRequest::Run { answer } => (SimStep::Run, answer, true),
+        };
+        let fault = self.next_fault(step);
+        if matches!(fault, None | Some(SimFault::StallAfter))
+            && let Some(vm) = self.inner.lock().vms.get_mut(&id)
+        {
+            vm.runs = runs;
+        }
+        match fault {
+            None => drop(answer.send(Ok(()))),
+            Some(SimFault::Fail | SimFault::Panic) => {
+                let failed = ControlError::Failed { id, action: "do as ordered", problem: "ordered".into() };
+                drop(answer.send(Err(failed)));
+            }
+            Some(SimFault::StallBefore | SimFault::StallAfter) => {
+                tokio::spawn(async move {
+                    let mut answer = answer;
+                    answer.closed().await;
+                });
             }
         }
-        .boxed()
     }
+}
 
-    fn take_slot(&self, id: SandboxId) -> BoxFuture<'_, Result<SlotNumber, StartError>> {
-        let effect = move || {
-            let mut inner = self.world.inner.lock();
-            let free = (0..u16::MAX).map(SlotNumber).find(|slot| !inner.slots.contains_key(slot))?;
-            inner.slots.insert(free, id);
-            Some(free)
-        };
-        async move {
-            let slot = self.take(SimStep::TakeSlot, effect).await?;
-            slot.ok_or_else(|| StartError::Spec("all slots are taken".into()))
-        }
-        .boxed()
-    }
-
-    fn make_disk<'a>(&'a self, id: SandboxId, _: &'a MachineSpec) -> BoxFuture<'a, Result<(), StartError>> {
-        let effect = move || {
-            self.world.inner.lock().disks.insert(id);
-        };
-        self.take(SimStep::MakeDisk, effect).boxed()
-    }
-
-    fn boot<'a>(
-        &'a self,
-        id: SandboxId,
-        _: &'a MachineSpec,
-        _: SlotNumber,
-    ) -> BoxFuture<'a, Result<VmProcess, StartError>> {
-        self.take(SimStep::Boot, move || self.world.boot(id)).boxed()
-    }
-
-    fn guest(&self, id: SandboxId) -> Arc<dyn Guest> {
-        Arc::new(SimGuest::new(id, self.world.clone()))
-    }
-
-    fn host_ip(&self, slot: SlotNumber) -> String {
-        format!("10.0.{}.{}", slot.0 / 256, slot.0 % 256)
-    }
-
-    fn adopt<'a>(&'a self, id: SandboxId, _: &'a Resources) -> BoxFuture<'a, Result<VmProcess, AdoptError>> {
-        async move {
-            let process = self.world.inner.lock().vms.get(&id).map(|vm| vm.process.clone());
-            process.ok_or_else(|| AdoptError::Gone {
-                reason: "the machine ended while the agent was away",
-                source: "it is not in this world".into(),
-            })
-        }
-        .boxed()
-    }
-
-    fn kill<'a>(&'a self, id: SandboxId, _: &'a Resources) -> BoxFuture<'a, Result<(), ReleaseError>> {
-        async move {
-            self.release(SimStep::Kill, || ()).await?;
-            let process = self.world.inner.lock().vms.get(&id).map(|vm| vm.process.clone());
-            if let Some(process) = process {
-                process.kill().await.map_err(|error| ReleaseError::step("kill it")(error.into()))?;
-            }
-            Ok(())
-        }
-        .boxed()
-    }
-
-    fn remove_files(&self, id: SandboxId) -> BoxFuture<'_, Result<(), ReleaseError>> {
-        let effect = move || {
-            self.world.inner.lock().disks.remove(&id);
-        };
-        self.release(SimStep::RemoveFiles, effect).boxed()
-    }
-
-    fn release_slot<'a>(
-        &'a self,
-        id: SandboxId,
-        _: &'a Resources,
-    ) -> BoxFuture<'a, Result<(), ReleaseError>> {
-        let effect = move || {
-            let mut inner = self.world.inner.lock();
-            assert!(!inner.vms.contains_key(&id), "a slot is released while its machine lives");
-            inner.slots.retain(|_, owner| *owner != id);
-        };
-        self.release(SimStep::ReleaseSlot, effect).boxed()
-    }
-
-    fn vmm(&self) -> String {
-        "simulated".into()
-    }
-
-    fn capacity(&self) -> Capacity {
-        self.world.options.capacity
-    }
-
-    fn load(&self) -> Heartbeat {
-        let Capacity { memory_mb, disk_mb, .. } = self.capacity();
-        Heartbeat { memory_available_mb: memory_mb, disk_available_mb: disk_mb, load_1m: 0.1, machines: 0 }
+/// What saved state depends on in a simulation of this version.
+pub(crate) fn sim_fingerprint(version: &str) -> Fingerprint {
+    Fingerprint {
+        vmm: VmmKind::Simulated,
+        vmm_version: version.to_owned(),
+        accelerator: Accelerator::Simulated,
+        cpu: CpuFingerprint::emulated("simulated"),
+        tsc_khz: 1_000_000,
+        layout: 1,
     }
 }
