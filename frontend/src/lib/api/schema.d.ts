@@ -489,7 +489,8 @@ export interface components {
             name?: string;
             /** @description The capsule. */
             sandbox_id: string;
-            type?: ("base" | "snapshot") & Record<string, never>;
+            /** @description By default `snapshot`. One of a running or stopped capsule can be `base`, its disk alone. */
+            type?: components["schemas"]["TemplateType"];
         };
         /** @description Body of every answer that is not a success. */
         Error: {
@@ -1666,7 +1667,7 @@ export interface operations {
         parameters: {
             query?: {
                 /** @description Leave out the others. */
-                type?: "base" | "snapshot";
+                type?: components["schemas"]["TemplateType"];
             };
             header?: never;
             path?: never;
