@@ -54,7 +54,14 @@ pub(super) struct BootSnapshot {
 
 impl Artifacts {
     pub(super) fn new(volume: Volume) -> Self {
-        Self { volume, leases: Leases::default() }
+        let artifacts = Self { volume, leases: Leases::default() };
+        for folder in [artifacts.templates_dir(), artifacts.boot_dir()] {
+            // Whoever begins an artifact makes it, too, and says why that fails.
+            if let Err(error) = fs::create_dir_all(&folder) {
+                tracing::warn!(path = %folder.display(), %error, "a folder was not made");
+            }
+        }
+        artifacts
     }
 
     fn folder(&self, artifact: &Artifact) -> PathBuf {
