@@ -123,6 +123,8 @@ pub struct Config {
     pub boot_timeout: Duration,
     /// Number of network slots that are made ahead (`WRENN_SLOTS_AHEAD`).
     pub slots_ahead: usize,
+    /// Folder by which tests hold work on machines up (`WRENN_FAULT_POINTS`); none on a host that is in use.
+    pub fault_points: Option<PathBuf>,
 }
 
 /// Why there is no valid configuration.
@@ -175,6 +177,7 @@ impl Config {
                 60,
             )?),
             slots_ahead: number("WRENN_SLOTS_AHEAD", get("WRENN_SLOTS_AHEAD"), 4)?,
+            fault_points: get("WRENN_FAULT_POINTS").map(PathBuf::from),
         })
     }
 }

@@ -31,7 +31,10 @@ use tonic::{
 use tower::service_fn;
 use wrenn_proto::{
     GUEST_IP, GUEST_PORT,
-    guest::{HelloRequest, HelloResponse, InitRequest, guest_client::GuestClient as Rpc},
+    guest::{
+        FreezeRequest, HelloRequest, HelloResponse, InitRequest, ThawRequest,
+        guest_client::GuestClient as Rpc,
+    },
 };
 
 use crate::{
@@ -41,6 +44,8 @@ use crate::{
 
 /// How long a guest may take to answer a small request.
 const CALL_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long a guest may take to write back what it has in memory.
+const FREEZE_TIMEOUT: Duration = Duration::from_secs(30);
 /// How long a guest may take to accept an exec.
 const EXEC_TIMEOUT: Duration = Duration::from_secs(30);
 /// Largest answer to a small request, in bytes.
@@ -154,6 +159,23 @@ impl Guest for GuestClient {
         async move {
             let mut rpc = self.rpc(ANSWER_MAX_BYTES);
             within(CALL_TIMEOUT, rpc.init(request)).await.map(drop)
+        }
+        .boxed()
+    }
+
+    fn freeze(&self, at_most: Duration) -> BoxFuture<'_, Result<(), GuestError>> {
+        async move {
+            let max_freeze_ms = u32::try_from(at_most.as_millis()).unwrap_or(u32::MAX);
+            let mut rpc = self.rpc(ANSWER_MAX_BYTES);
+            within(FREEZE_TIMEOUT, rpc.freeze(FreezeRequest { max_freeze_ms })).await.map(drop)
+        }
+        .boxed()
+    }
+
+    fn thaw(&self) -> BoxFuture<'_, Result<(), GuestError>> {
+        async move {
+            let mut rpc = self.rpc(ANSWER_MAX_BYTES);
+            within(CALL_TIMEOUT, rpc.thaw(ThawRequest {})).await.map(drop)
         }
         .boxed()
     }

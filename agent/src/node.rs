@@ -24,10 +24,10 @@ use crate::{
     machines::{
         Board, Host, Machines,
         backend::Backend,
+        fault_points::FaultPoints,
         record::{Durability, Record, RecordStore, StateError},
         tombstones::Tombstones,
     },
-    vmm,
 };
 
 /// How long machines of an earlier agent may take to be adopted before the link is started without waiting longer.
@@ -79,6 +79,17 @@ pub struct NodeLink {
     pub registration_token: Option<String>,
 }
 
+/// How the agent works on its machines.
+#[derive(Debug, Clone)]
+pub struct NodeOptions {
+    /// How long a guest may take from the start of its virtual CPUs to its first answer.
+    pub boot_timeout: Duration,
+    /// This boot of the host's kernel.
+    pub boot_id: String,
+    /// Where tests may hold the work up.
+    pub fault_points: FaultPoints,
+}
+
 /// A running agent.
 pub struct Node {
     host: Arc<Host>,
@@ -96,8 +107,9 @@ impl Node {
         state: NodeState,
         backend: Arc<dyn Backend>,
         link: NodeLink,
-        boot_timeout: Duration,
+        options: NodeOptions,
     ) -> Self {
+        let NodeOptions { boot_timeout, boot_id, fault_points } = options;
         let board = Board::default();
         let host = Arc::new(Host {
             backend,
@@ -106,6 +118,8 @@ impl Node {
             board: board.clone(),
             outbox: Outbox::default(),
             boot_timeout,
+            boot_id: boot_id.clone(),
+            fault_points,
             works: TaskTracker::new(),
             killed: CancellationToken::new(),
         });
@@ -126,7 +140,7 @@ impl Node {
             link.server,
             link.registration_token,
             state.credentials,
-            identity(),
+            identity(boot_id),
             host.clone(),
             machines.addr().recipient(),
         ));
@@ -172,11 +186,7 @@ impl Node {
     }
 }
 
-fn identity() -> AgentIdentity {
+fn identity(boot_id: String) -> AgentIdentity {
     let kernel = fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default().trim().to_owned();
-    AgentIdentity {
-        boot_id: vmm::boot_id().to_owned(),
-        incarnation: uuid::Uuid::new_v4().to_string(),
-        kernel,
-    }
+    AgentIdentity { boot_id, incarnation: uuid::Uuid::new_v4().to_string(), kernel }
 }

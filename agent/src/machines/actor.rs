@@ -4,7 +4,7 @@
 //!   Order (from Machines) ─▶ decide() ─▶ Stale, Join, Replay   answered at once
 //!                                   └──▶ work: one piece at a time, as a task under the machine's lock
 //!   VmExited (own watcher) ─────────────▶ work: clean up
-//!   WorkDone ◀── task                     then the order that waited, if any
+//!   WorkDone ◀── task                     then the order that waited, if any: fit() says whether it makes sense
 //! ```
 //!
 //! At most one order waits for the work in progress. A later one takes its place, and the one replaced is answered:
@@ -18,23 +18,34 @@ use std::{panic::AssertUnwindSafe, sync::Arc};
 use actix::{WeakAddr, prelude::*};
 use futures_util::FutureExt as _;
 use tokio::sync::Mutex;
-use tokio_util::sync::CancellationToken;
-use wrenn_proto::{agent as wire, ids::SandboxId};
+use wrenn_proto::{
+    agent as wire,
+    ids::{SandboxId, TemplateId},
+};
 use wrenn_supervision::SupervisedContext as _;
 
 use super::{
-    fence::{self, CommandKind, Known, Presence, Verdict, Work},
-    record::{CommandError, FailureKind, MachineSpec, MachineState, Outcome, Phase, Record, Resources},
+    fence::{self, CommandKind, Fit, Known, Presence, Verdict, Work},
+    manifest::Kind,
+    record::{CommandError, FailureKind, MachineSpec, MachineState, OnDisk, Outcome, Phase, Record},
     registry::{Machines, Quiet},
-    work::{Done, Host, Running},
+    work::{Done, Host, Memory, Overtaken, Running},
 };
 use crate::vmm::VmExit;
 
 /// What the control plane wants of a machine.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Wish {
-    /// It should run.
+    /// It should be there, and run.
     Start(MachineSpec),
+    /// Its memory should be kept, and nothing of it run.
+    Pause,
+    /// It should run again.
+    Resume(Memory),
+    /// There should be a template of its disk and memory.
+    Snapshot(TemplateId),
+    /// There should be a template of its disk.
+    Flatten(TemplateId),
     /// It should be gone.
     Destroy,
 }
@@ -43,6 +54,10 @@ impl Wish {
     fn kind(&self) -> CommandKind {
         match self {
             Self::Start(_) => CommandKind::Start,
+            Self::Pause => CommandKind::Pause,
+            Self::Resume(_) => CommandKind::Resume,
+            Self::Snapshot(_) => CommandKind::Snapshot,
+            Self::Flatten(_) => CommandKind::Flatten,
             Self::Destroy => CommandKind::Destroy,
         }
     }
@@ -78,7 +93,7 @@ struct WorkDone {
 struct WorkInProgress {
     kind: Work,
     number: u64,
-    overtaken: CancellationToken,
+    overtaken: Overtaken,
 }
 
 /// The actor of one machine.
@@ -90,13 +105,16 @@ pub struct MachineActor {
     lock: Arc<Mutex<()>>,
     /// Highest generation accepted.
     generation: Option<u64>,
-    /// As it was when the latest work ended; none while work goes on, and for a machine that is no more.
+    /// As it was when the latest work ended; none while work goes on that may change it, and for a machine that is no
+    /// more.
     record: Option<Record>,
     running: Option<Running>,
     /// Watches the running machine.
     watcher: Option<SpawnHandle>,
     work: Option<WorkInProgress>,
     waiting: Option<Order>,
+    /// The kind of a command that came again, and is to be answered again when the work in progress is done.
+    repeated: Option<CommandKind>,
     works_begun: u64,
     last_order: u64,
 }
@@ -119,31 +137,24 @@ impl MachineActor {
             watcher: None,
             work: None,
             waiting: None,
+            repeated: None,
             works_begun: 0,
             last_order: 0,
         }
     }
 
     fn presence(&self) -> Presence {
-        match self.record.as_ref().map(|record| &record.phase) {
-            None => Presence::Absent,
-            Some(Phase::Running) => Presence::Running,
-            Some(_) => Presence::Exited,
-        }
+        self.record.as_ref().map_or(Presence::Absent, Record::presence)
     }
 
     fn known(&self) -> Known {
-        Known {
-            generation: self.generation,
-            work: match (&self.work, &self.waiting) {
-                // What waits was accepted last, so it is the work of the highest generation.
-                (Some(_), Some(Order { wish: Wish::Start(_), .. })) => Some(Work::Start),
-                (Some(_), Some(Order { wish: Wish::Destroy, .. })) => Some(Work::Destroy),
-                (Some(work), None) => Some(work.kind),
-                (None, _) => None,
-            },
-            presence: self.presence(),
-        }
+        let work = match (&self.work, &self.waiting) {
+            // What waits was accepted last, so it is the work of the highest generation.
+            (Some(_), Some(order)) => Some(Work::Command(order.wish.kind())),
+            (Some(work), None) => Some(work.kind),
+            (None, _) => None,
+        };
+        Known { generation: self.generation, work }
     }
 
     /// Loads the record and takes up from there. Runs at the start of every incarnation.
@@ -152,10 +163,14 @@ impl MachineActor {
         match self.host.store.load(self.id) {
             Ok(Some(record)) => {
                 self.generation = self.generation.max(Some(record.generation));
-                let busy = !matches!(record.phase, Phase::Exited { .. });
+                let busy = !matches!(record.phase, Phase::Exited { .. } | Phase::Stopped { .. });
                 self.host.board.publish(self.id, record.report(busy));
                 let host = self.host.clone();
-                self.begin(Work::Upkeep, ctx, |_| async move { host.recover(record).await });
+                self.begin(
+                    Work::Upkeep,
+                    ctx,
+                    |overtaken| async move { host.recover(record, overtaken).await },
+                );
             }
             Ok(None) => {}
             Err(error) => ctx.fail(format!("cannot read its record: {error}")),
@@ -163,13 +178,13 @@ impl MachineActor {
     }
 
     /// Begins a piece of work; there must be none.
-    fn begin<F>(&mut self, kind: Work, ctx: &mut Context<Self>, work: impl FnOnce(CancellationToken) -> F)
+    fn begin<F>(&mut self, kind: Work, ctx: &mut Context<Self>, work: impl FnOnce(Overtaken) -> F)
     where
         F: Future<Output = Done> + 'static,
     {
         self.works_begun += 1;
         let number = self.works_begun;
-        let overtaken = CancellationToken::new();
+        let overtaken = Overtaken::default();
         if let Some(watcher) = self.watcher.take() {
             ctx.cancel_future(watcher);
         }
@@ -191,32 +206,47 @@ impl MachineActor {
     /// Carries an order out whose generation is accepted; no work is in progress.
     fn execute(&mut self, order: Order, ctx: &mut Context<Self>) {
         let (id, generation, host) = (self.id, order.generation, self.host.clone());
-        let record = self.record.take();
-        let running = self.running.take();
-        match order.wish {
-            Wish::Start(spec) => match record {
-                Some(mut record) if record.phase == Phase::Running => {
-                    record.generation = generation;
-                    self.begin(Work::Start, ctx, |_| async move { host.refuse_start(record, running).await });
-                }
-                _ => {
-                    let record = Record {
-                        id,
-                        generation,
-                        phase: Phase::Starting,
-                        spec,
-                        resources: Resources::default(),
-                        outcome: None,
-                    };
-                    self.begin(
-                        Work::Start,
-                        ctx,
-                        |overtaken| async move { host.start(record, overtaken).await },
-                    );
-                }
-            },
-            Wish::Destroy => {
-                self.begin(Work::Destroy, ctx, |_| async move { host.destroy(id, generation, record).await });
+        let (command, presence) = (order.wish.kind(), self.presence());
+        let (record, running) = (self.record.take(), self.running.take());
+        let kind = Work::Command(command);
+        let mut record = match (record, order.wish) {
+            (record, Wish::Destroy) => {
+                return self.begin(kind, ctx, |_| async move { host.destroy(id, generation, record).await });
+            }
+            (_, Wish::Start(spec)) if fence::fit(command, presence) == Fit::CarryOut => {
+                let record = Record::new(id, generation, spec);
+                return self.begin(kind, ctx, |overtaken| async move { host.start(record, overtaken).await });
+            }
+            (None, _) => {
+                return self
+                    .begin(kind, ctx, |_| async move { host.refuse_absent(id, generation, command).await });
+            }
+            (Some(record), wish) => (record, wish),
+        };
+        record.0.generation = generation;
+        let (record, wish) = record;
+        match (fence::fit(command, presence), wish, running) {
+            (Fit::AlreadySo, _, running) => {
+                self.begin(kind, ctx, |_| async move { host.confirm(record, running).await });
+            }
+            (Fit::CarryOut, Wish::Pause, Some(running)) => {
+                self.begin(kind, ctx, |overtaken| async move { host.pause(record, running, overtaken).await })
+            }
+            (Fit::CarryOut, Wish::Resume(memory), None) => {
+                self.begin(kind, ctx, |overtaken| async move { host.resume(record, memory, overtaken).await })
+            }
+            (Fit::CarryOut, Wish::Snapshot(template), running) => {
+                self.begin(kind, ctx, |overtaken| async move {
+                    host.make_template(record, running, template, Kind::Snapshot, overtaken).await
+                });
+            }
+            (Fit::CarryOut, Wish::Flatten(template), running) => {
+                self.begin(kind, ctx, |overtaken| async move {
+                    host.make_template(record, running, template, Kind::Base, overtaken).await
+                });
+            }
+            (_, _, running) => {
+                self.begin(kind, ctx, |_| async move { host.refuse(record, running, command).await });
             }
         }
     }
@@ -234,6 +264,8 @@ impl MachineActor {
         let state = match self.host.board.report(self.id).map(|report| report.state()) {
             Some(wire::MachineState::Starting) => MachineState::Starting,
             Some(wire::MachineState::Running) => MachineState::Running,
+            Some(wire::MachineState::Paused) => MachineState::Paused,
+            Some(wire::MachineState::Stopped) => MachineState::Stopped,
             _ => MachineState::Exited,
         };
         let refused = Outcome::Failed(CommandError {
@@ -244,14 +276,25 @@ impl MachineActor {
         self.host.outbox.publish(wire::agent_frame::Frame::Result(refused.to_wire(self.id, generation)));
     }
 
-    fn replay(&self, generation: u64) {
-        match &self.record {
-            Some(record) => self.host.tell_again(record),
+    /// Answers a command again that was carried out before.
+    fn replay(&mut self, command: CommandKind) {
+        match (&self.record, &self.work) {
+            (Some(record), _) => self.host.tell_again(record),
+            // Somebody changes the record just now, and then says what is true.
+            (None, Some(_)) => self.repeated = Some(command),
             // Nothing is left of it, and its tombstone says who did that.
-            None => {
-                let destroyed = Outcome::Destroyed.to_wire(self.id, generation);
-                self.host.outbox.publish(wire::agent_frame::Frame::Result(destroyed));
+            (None, None) => {
+                let generation = self.generation.unwrap_or_default();
+                self.host.tell_absent(self.id, generation, command);
             }
+        }
+    }
+
+    /// Brings the files of the paused machine to the disk. Its record is at hand meanwhile: only that changes.
+    fn sync_paused(&mut self, ctx: &mut Context<Self>) {
+        if let Some(record) = self.record.clone() {
+            let host = self.host.clone();
+            self.begin(Work::Sync, ctx, |overtaken| async move { host.sync_paused(record, overtaken).await });
         }
     }
 
@@ -292,6 +335,7 @@ impl Supervised for MachineActor {
         self.watcher = None;
         self.work = None;
         self.waiting = None;
+        self.repeated = None;
     }
 }
 
@@ -305,15 +349,16 @@ impl Handler<Order> for MachineActor {
         match verdict {
             Verdict::Stale { accepted } => return self.refuse_stale(order.generation, accepted),
             Verdict::Join => return,
-            Verdict::Replay => return self.replay(order.generation),
-            Verdict::Execute | Verdict::AlreadyRunning | Verdict::Overtake | Verdict::Queue => {}
+            Verdict::Replay => return self.replay(order.wish.kind()),
+            Verdict::Execute | Verdict::Overtake | Verdict::Queue => {}
         }
         self.generation = Some(order.generation);
+        self.repeated = None;
         match &self.work {
             None => self.execute(order, ctx),
             Some(work) => {
                 if verdict == Verdict::Overtake {
-                    work.overtaken.cancel();
+                    work.overtaken.ask(order.wish.kind());
                 }
                 self.wait(order);
             }
@@ -360,9 +405,16 @@ impl Handler<WorkDone> for MachineActor {
             self.execute(order, ctx);
             return;
         }
+        if let Some(command) = self.repeated.take() {
+            self.replay(command);
+        }
         self.watch(ctx);
-        if self.record.is_none() {
-            self.offer_to_retire(ctx);
+        match &self.record {
+            None => self.offer_to_retire(ctx),
+            Some(Record { phase: Phase::Paused { saved }, .. }) if saved.on_disk == OnDisk::InPart => {
+                self.sync_paused(ctx);
+            }
+            Some(_) => {}
         }
     }
 }

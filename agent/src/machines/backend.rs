@@ -5,13 +5,17 @@
 //! `take` step either has its whole effect or leaves nothing; every release step may be repeated, and succeeds
 //! when there is nothing to release.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use futures_util::{future::BoxFuture, stream::BoxStream};
 use tokio_stream::wrappers::ReceiverStream;
 use wrenn_proto::{agent as wire, guest, ids::SandboxId};
 
-use super::record::{FailureKind, MachineSpec, Resources};
+use super::{
+    library::{Admitted, Library, Made, Template},
+    manifest::{Incompatible, Manifest},
+    record::{FailureKind, MachineSpec, Resources},
+};
 use crate::{
     net::SlotNumber,
     vmm::{VmExit, VmProcess},
@@ -20,25 +24,66 @@ use crate::{
 /// Any error, where only its text and its causes matter.
 pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
+/// What is thrown away of what was saved of a machine.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Discard {
+    /// The device state: the machine has gone on, and uses the memory.
+    State,
+    /// Memory and device state: nobody will use them.
+    Memory,
+}
+
 /// The steps from which machines are made, and by which they are removed.
-pub trait Backend: Send + Sync + 'static {
+pub trait Backend: Library {
     /// Checks that a machine of this kind can be made here now: its template is there, and there is room.
-    fn admit<'a>(&'a self, spec: &'a MachineSpec) -> BoxFuture<'a, Result<(), StartError>>;
+    fn admit<'a>(&'a self, spec: &'a MachineSpec) -> BoxFuture<'a, Result<Admitted, StartError>>;
 
     /// Takes a network slot for the machine.
     fn take_slot(&self, id: SandboxId) -> BoxFuture<'_, Result<SlotNumber, StartError>>;
 
-    /// Makes the machine's folders and its disk.
-    fn make_disk<'a>(&'a self, id: SandboxId, spec: &'a MachineSpec)
-    -> BoxFuture<'a, Result<(), StartError>>;
+    /// Makes the machine's folder, and in it a disk of a template, of at least this size in MiB.
+    fn make_disk<'a>(
+        &'a self,
+        id: SandboxId,
+        template: &'a Template,
+        size_mb: u32,
+    ) -> BoxFuture<'a, Result<(), StartError>>;
 
-    /// Boots the machine; returns when its virtual CPUs run.
+    /// Makes the machine's folder, and in it disk, memory and device state of a template or boot snapshot.
+    fn clone_saved<'a>(&'a self, id: SandboxId, source: &'a Made) -> BoxFuture<'a, Result<(), StartError>>;
+
+    /// Boots the machine from the disk in its folder; returns when its virtual CPUs run.
     fn boot<'a>(
         &'a self,
         id: SandboxId,
         spec: &'a MachineSpec,
         slot: SlotNumber,
     ) -> BoxFuture<'a, Result<VmProcess, StartError>>;
+
+    /// Makes the machine from disk, memory and device state in its folder; its virtual CPUs do not run yet.
+    fn restore<'a>(
+        &'a self,
+        id: SandboxId,
+        spec: &'a MachineSpec,
+        slot: SlotNumber,
+    ) -> BoxFuture<'a, Result<VmProcess, StartError>>;
+
+    /// Stops the machine and writes its device state beside its memory, with the manifest; both are durable then.
+    fn suspend<'a>(
+        &'a self,
+        id: SandboxId,
+        vm: &'a VmProcess,
+        manifest: &'a Manifest,
+    ) -> BoxFuture<'a, Result<(), SaveError>>;
+
+    /// Reads the manifest of what was saved of the machine.
+    fn saved(&self, id: SandboxId) -> BoxFuture<'_, Result<Manifest, StartError>>;
+
+    /// Waits until the disk has the machine's memory and disk. It may run meanwhile.
+    fn sync_files(&self, id: SandboxId) -> BoxFuture<'_, Result<(), SaveError>>;
+
+    /// Throws away what was saved of the machine. Its disk stays.
+    fn discard(&self, id: SandboxId, what: Discard) -> BoxFuture<'_, Result<(), ReleaseError>>;
 
     /// Returns a client of the guest behind a slot that this machine has taken or adopted. Connects when it is used.
     fn guest(&self, id: SandboxId) -> Arc<dyn Guest>;
@@ -56,11 +101,11 @@ pub trait Backend: Send + Sync + 'static {
         resources: &'a Resources,
     ) -> BoxFuture<'a, Result<VmProcess, AdoptError>>;
 
-    /// Kills the machine and waits until it is dead.
+    /// Kills the machine, waits until it is dead, and removes its cgroup and its sockets.
     fn kill<'a>(&'a self, id: SandboxId, resources: &'a Resources)
     -> BoxFuture<'a, Result<(), ReleaseError>>;
 
-    /// Removes the machine's disk, folders, sockets and cgroup. It is dead.
+    /// Removes the machine's folder and everything in it. It is dead.
     fn remove_files(&self, id: SandboxId) -> BoxFuture<'_, Result<(), ReleaseError>>;
 
     /// Gives the machine's slot back. It is dead.
@@ -80,7 +125,7 @@ pub trait Backend: Send + Sync + 'static {
     fn load(&self) -> wire::Heartbeat;
 }
 
-/// Why a machine could not be started. Its text is for the owner of the machine and names no path of the host;
+/// Why a machine could not be started or resumed. Its text is for the owner of the machine and names no path of the host;
 /// the causes are for the operator's log.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
@@ -88,11 +133,22 @@ pub enum StartError {
     #[error("{0}")]
     Spec(String),
     /// This host has no such template.
-    #[error("this host has no image {image:?}")]
+    #[error("this host has no template {name:?}")]
     TemplateMissing {
-        /// File name of its image.
-        image: String,
+        /// Its id, or the file name of its image.
+        name: String,
     },
+    /// What was saved cannot be restored here.
+    #[error(
+        "the saved memory cannot be restored: {0}; with `drop_memory` the machine is booted from its disk"
+    )]
+    Incompatible(#[source] Incompatible),
+    /// The template's memory cannot be restored here.
+    #[error("the template's memory cannot be restored on this host: {0}")]
+    IncompatibleTemplate(#[source] Incompatible),
+    /// The files of what was saved cannot be understood.
+    #[error("the saved memory cannot be read; with `drop_memory` the machine is booted from its disk")]
+    Unreadable(#[source] BoxError),
     /// The volume is too full.
     #[error("the host has {free_mb} MiB of disk left, and keeps {reserve_mb} MiB free")]
     NoSpace {
@@ -139,8 +195,70 @@ impl StartError {
             Self::TemplateMissing { .. } => FailureKind::TemplateMissing,
             Self::NoSpace { .. } => FailureKind::NoSpace,
             Self::Exited(_) | Self::GuestSilent { .. } | Self::GuestInit(_) => FailureKind::BootFailed,
+            Self::Incompatible(_) | Self::IncompatibleTemplate(_) | Self::Unreadable(_) => {
+                FailureKind::Incompatible
+            }
             Self::Overtaken => FailureKind::StaleGeneration,
             Self::Spec(_) | Self::Step { .. } => FailureKind::Internal,
+        }
+    }
+}
+
+/// Why the state of a machine could not be saved, or no template be made of it. Its text is for the owner of the
+/// machine and names no path of the host.
+#[derive(Debug, thiserror::Error)]
+pub enum SaveError {
+    /// The volume is too full.
+    #[error("the host has {free_mb} MiB of disk left, and keeps {reserve_mb} MiB free")]
+    NoSpace {
+        /// What is left.
+        free_mb: u64,
+        /// What must stay free.
+        reserve_mb: u64,
+    },
+    /// There is such a template, or it is being made or removed.
+    #[error("the template is there already, or somebody works on it")]
+    Taken,
+    /// The guest did not stop writing to its disk, or did not go on.
+    #[error("the guest could not {what} its file system")]
+    Guest {
+        /// What it was asked to do.
+        what: &'static str,
+        /// Why it did not.
+        #[source]
+        source: GuestError,
+    },
+    /// A step failed.
+    #[error("could not {step}")]
+    Step {
+        /// What was being done.
+        step: &'static str,
+        /// Why it failed.
+        #[source]
+        source: BoxError,
+    },
+    /// The machine ended meanwhile.
+    #[error("the machine ended: {}", .0.reason)]
+    Exited(VmExit),
+    /// A command of a higher generation took precedence.
+    #[error("overtaken by a later command")]
+    Overtaken,
+}
+
+impl SaveError {
+    /// Makes the error of a failed step.
+    pub fn step(step: &'static str) -> impl FnOnce(BoxError) -> Self {
+        move |source| Self::Step { step, source }
+    }
+
+    /// Returns the kind that the control plane is told.
+    pub fn kind(&self) -> FailureKind {
+        match self {
+            Self::NoSpace { .. } => FailureKind::NoSpace,
+            Self::Taken => FailureKind::InvalidState,
+            Self::Guest { .. } => FailureKind::Guest,
+            Self::Step { .. } | Self::Exited(_) => FailureKind::Internal,
+            Self::Overtaken => FailureKind::StaleGeneration,
         }
     }
 }
@@ -192,6 +310,13 @@ pub trait Guest: Send + Sync + 'static {
 
     /// Tells the guest what it cannot know by itself.
     fn init(&self, request: guest::InitRequest) -> BoxFuture<'_, Result<(), GuestError>>;
+
+    /// Writes everything back that the guest has in memory, and lets nobody write until [`thaw`](Self::thaw), or until
+    /// `at_most` has passed.
+    fn freeze(&self, at_most: Duration) -> BoxFuture<'_, Result<(), GuestError>>;
+
+    /// Ends a freeze; does nothing if there is none.
+    fn thaw(&self) -> BoxFuture<'_, Result<(), GuestError>>;
 
     /// Runs one command. Dropping the events ends it.
     fn exec(&self, inputs: ExecInputs) -> BoxFuture<'_, Result<ExecEvents, GuestError>>;

@@ -84,10 +84,13 @@ impl Board {
         self.entries.lock().get(&id)?.access.clone()
     }
 
-    /// Returns the number of machines that hold resources.
+    /// Returns the number of machines that hold memory, or may do so in a moment.
     pub fn live_count(&self) -> u32 {
+        use wire::MachineState::{Running, Starting};
         let entries = self.entries.lock();
-        let live = entries.values().filter(|entry| entry.report.busy || entry.access.is_some());
+        let live = entries.values().filter(|Entry { report, access }| {
+            report.busy || access.is_some() || matches!(report.state(), Running | Starting)
+        });
         u32::try_from(live.count()).unwrap_or(u32::MAX)
     }
 

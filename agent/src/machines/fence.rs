@@ -3,35 +3,56 @@
 //! Every command carries the generation of its sandbox, which only the control plane increments. A command that
 //! was delayed on its way carries a lower one than what the host has seen, and must not have an effect any more;
 //! one that is sent again carries the same, and must have its effect only once.
+//!
+//! Two questions, asked one after the other: [`decide`] looks at generations and at the work in progress, when a
+//! command arrives; [`fit`] looks at the machine itself, when the command's turn has come.
 
 /// What a command asks for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum CommandKind {
-    /// Boot the machine.
+    /// Make the machine, and let it run.
     Start,
+    /// Keep its memory, and end its VMM.
+    Pause,
+    /// Let it go on from its memory, or boot it from its disk.
+    Resume,
+    /// Make a template of its disk and memory.
+    Snapshot,
+    /// Make a template of its disk.
+    Flatten,
     /// Remove the machine and everything of it.
     Destroy,
+}
+
+impl CommandKind {
+    /// All there are.
+    pub const ALL: [Self; 6] =
+        [Self::Start, Self::Pause, Self::Resume, Self::Snapshot, Self::Flatten, Self::Destroy];
 }
 
 /// Work on a machine that is going on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Work {
-    /// It is being started.
-    Start,
-    /// It is being destroyed.
-    Destroy,
+    /// What a command asked for.
+    Command(CommandKind),
     /// It is being taken over after a restart of the agent, or cleaned up after its end; nobody ordered that.
     Upkeep,
+    /// It is paused, and its files are being written to the disk, which anything may break off.
+    Sync,
 }
 
-/// What is true of the machine itself.
+/// What is true of the machine itself, while nobody works on it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Presence {
     /// There is nothing of it.
     Absent,
-    /// It is there, and its virtual machine runs.
+    /// Its virtual machine runs.
     Running,
-    /// Its virtual machine is gone.
+    /// Its memory and its disk are kept.
+    Paused,
+    /// Its disk is kept.
+    Stopped,
+    /// Its virtual machine is gone, and nothing is kept.
     Exited,
 }
 
@@ -42,8 +63,6 @@ pub struct Known {
     pub generation: Option<u64>,
     /// What is being done, or waits for what is being done, by order of that generation.
     pub work: Option<Work>,
-    /// What is there, if no work is going on.
-    pub presence: Presence,
 }
 
 /// What to do with a command.
@@ -58,14 +77,12 @@ pub enum Verdict {
     Join,
     /// It was carried out already; send the recorded outcome again.
     Replay,
-    /// Accept its generation and carry it out now.
+    /// Accept its generation, and see whether it [fits](fit) the machine.
     Execute,
-    /// Accept its generation, ask the work in progress to give up, wait until it has, then decide what to carry out.
+    /// Accept its generation, ask the work in progress to give up, and wait until it has.
     Overtake,
-    /// Accept its generation, wait for the end of the work in progress, then carry it out.
+    /// Accept its generation, and wait for the end of the work in progress.
     Queue,
-    /// Accept its generation, and answer that a running machine cannot be started.
-    AlreadyRunning,
 }
 
 /// Decides what to do with a command of `generation`, given what is known.
@@ -73,17 +90,49 @@ pub fn decide(known: Known, generation: u64, command: CommandKind) -> Verdict {
     match known.generation {
         Some(accepted) if generation < accepted => return Verdict::Stale { accepted },
         Some(accepted) if generation == accepted => {
-            // Upkeep changes the state of the machine but not the outcome of the last command.
-            let in_progress = matches!(known.work, Some(Work::Start | Work::Destroy));
-            return if in_progress { Verdict::Join } else { Verdict::Replay };
+            // What nobody ordered changes the state of the machine, but not the outcome of the last command.
+            return if matches!(known.work, Some(Work::Command(_))) {
+                Verdict::Join
+            } else {
+                Verdict::Replay
+            };
         }
         _ => {}
     }
     match (known.work, command) {
-        (Some(Work::Start), _) => Verdict::Overtake,
-        (Some(Work::Destroy | Work::Upkeep), _) => Verdict::Queue,
-        (None, CommandKind::Start) if known.presence == Presence::Running => Verdict::AlreadyRunning,
         (None, _) => Verdict::Execute,
+        // What is on its way out stays so.
+        (Some(Work::Command(CommandKind::Destroy)), _) => Verdict::Queue,
+        (Some(_), CommandKind::Destroy) => Verdict::Overtake,
+        (Some(Work::Command(CommandKind::Start | CommandKind::Resume) | Work::Sync), _) => Verdict::Overtake,
+        (Some(_), _) => Verdict::Queue,
+    }
+}
+
+/// How a command and what is true of its machine go together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fit {
+    /// It can be carried out.
+    CarryOut,
+    /// What it asks for is so already: it succeeds, and nothing is done.
+    AlreadySo,
+    /// It makes no sense now: it fails, and nothing is done.
+    Misfit,
+}
+
+/// Says whether a command can be carried out on a machine on which nobody works.
+pub fn fit(command: CommandKind, presence: Presence) -> Fit {
+    use CommandKind as C;
+    use Presence as P;
+    match (command, presence) {
+        (C::Destroy, _)
+        | (C::Start, P::Absent | P::Exited)
+        | (C::Pause, P::Running)
+        | (C::Resume, P::Paused | P::Stopped)
+        | (C::Snapshot, P::Running | P::Paused)
+        | (C::Flatten, P::Running | P::Stopped) => Fit::CarryOut,
+        (C::Pause, P::Paused) | (C::Resume, P::Running) => Fit::AlreadySo,
+        _ => Fit::Misfit,
     }
 }
 
@@ -91,23 +140,33 @@ pub fn decide(known: Known, generation: u64, command: CommandKind) -> Verdict {
 mod tests {
     use super::*;
 
-    const WORKS: [Option<Work>; 4] = [None, Some(Work::Start), Some(Work::Destroy), Some(Work::Upkeep)];
-    const PRESENCES: [Presence; 3] = [Presence::Absent, Presence::Running, Presence::Exited];
-    const COMMANDS: [CommandKind; 2] = [CommandKind::Start, CommandKind::Destroy];
+    const PRESENCES: [Presence; 5] =
+        [Presence::Absent, Presence::Running, Presence::Paused, Presence::Stopped, Presence::Exited];
+
+    fn every_work() -> impl Iterator<Item = Option<Work>> {
+        let commands = CommandKind::ALL.map(|kind| Some(Work::Command(kind)));
+        [None, Some(Work::Upkeep), Some(Work::Sync)].into_iter().chain(commands)
+    }
 
     fn every_case(mut check: impl FnMut(Known, u64, CommandKind, Verdict)) {
         for accepted in [None, Some(0), Some(5), Some(u64::MAX)] {
-            for work in WORKS {
-                for presence in PRESENCES {
-                    for generation in [0, 1, 4, 5, 6, u64::MAX] {
-                        for command in COMMANDS {
-                            let known = Known { generation: accepted, work, presence };
-                            check(known, generation, command, decide(known, generation, command));
-                        }
+            for work in every_work() {
+                for generation in [0, 1, 4, 5, 6, u64::MAX] {
+                    for command in CommandKind::ALL {
+                        let known = Known { generation: accepted, work };
+                        check(known, generation, command, decide(known, generation, command));
                     }
                 }
             }
         }
+    }
+
+    fn every_higher_case(mut check: impl FnMut(Option<Work>, CommandKind, Verdict)) {
+        every_case(|known, generation, command, verdict| {
+            if known.generation.is_none_or(|accepted| generation > accepted) {
+                check(known.work, command, verdict);
+            }
+        });
     }
 
     #[test]
@@ -127,42 +186,65 @@ mod tests {
             let equal = known.generation == Some(generation);
             let repeats = matches!(verdict, Verdict::Join | Verdict::Replay);
             assert_eq!(equal, repeats, "{known:?} {generation} {verdict:?}");
-            if verdict == Verdict::Join {
-                assert!(matches!(known.work, Some(Work::Start | Work::Destroy)));
+            if equal {
+                let ordered = matches!(known.work, Some(Work::Command(_)));
+                assert_eq!(verdict == Verdict::Join, ordered, "{known:?}");
             }
         });
     }
 
     #[test]
-    fn a_higher_destroy_is_never_refused() {
-        every_case(|known, generation, command, verdict| {
-            if command == CommandKind::Destroy
-                && known.generation.is_none_or(|accepted| generation > accepted)
-            {
-                assert!(matches!(verdict, Verdict::Execute | Verdict::Overtake | Verdict::Queue));
+    fn a_higher_destroy_waits_for_nothing_but_another_one() {
+        every_higher_case(|work, command, verdict| {
+            if command == CommandKind::Destroy {
+                let expected = match work {
+                    None => Verdict::Execute,
+                    Some(Work::Command(CommandKind::Destroy)) => Verdict::Queue,
+                    Some(_) => Verdict::Overtake,
+                };
+                assert_eq!(verdict, expected, "{work:?}");
             }
         });
     }
 
     #[test]
-    fn a_start_in_progress_is_overtaken_and_any_other_work_is_awaited() {
-        every_case(|known, generation, _, verdict| {
-            if known.generation.is_none_or(|accepted| generation > accepted) {
-                match known.work {
-                    Some(Work::Start) => assert_eq!(verdict, Verdict::Overtake),
-                    Some(Work::Destroy | Work::Upkeep) => assert_eq!(verdict, Verdict::Queue),
-                    None => assert!(matches!(verdict, Verdict::Execute | Verdict::AlreadyRunning)),
-                }
+    fn other_commands_overtake_what_makes_a_machine_run_and_await_everything_else() {
+        every_higher_case(|work, command, verdict| {
+            if command != CommandKind::Destroy {
+                let expected = match work {
+                    None => Verdict::Execute,
+                    Some(Work::Command(CommandKind::Start | CommandKind::Resume) | Work::Sync) => {
+                        Verdict::Overtake
+                    }
+                    Some(_) => Verdict::Queue,
+                };
+                assert_eq!(verdict, expected, "{work:?} {command:?}");
             }
         });
     }
 
     #[test]
-    fn only_a_running_machine_refuses_a_start() {
-        every_case(|known, _, command, verdict| {
-            if verdict == Verdict::AlreadyRunning {
-                assert_eq!((known.presence, command), (Presence::Running, CommandKind::Start));
+    fn a_command_is_carried_out_only_on_a_machine_that_it_is_for() {
+        let carried_out = |command| PRESENCES.map(|presence| fit(command, presence) == Fit::CarryOut);
+        // absent, running, paused, stopped, exited
+        assert_eq!(carried_out(CommandKind::Start), [true, false, false, false, true]);
+        assert_eq!(carried_out(CommandKind::Pause), [false, true, false, false, false]);
+        assert_eq!(carried_out(CommandKind::Resume), [false, false, true, true, false]);
+        assert_eq!(carried_out(CommandKind::Snapshot), [false, true, true, false, false]);
+        assert_eq!(carried_out(CommandKind::Flatten), [false, true, false, true, false]);
+        assert_eq!(carried_out(CommandKind::Destroy), [true; 5]);
+    }
+
+    #[test]
+    fn only_a_pause_of_the_paused_and_a_resumption_of_the_running_change_nothing() {
+        for command in CommandKind::ALL {
+            for presence in PRESENCES {
+                let expected = matches!(
+                    (command, presence),
+                    (CommandKind::Pause, Presence::Paused) | (CommandKind::Resume, Presence::Running)
+                );
+                assert_eq!(fit(command, presence) == Fit::AlreadySo, expected, "{command:?} {presence:?}");
             }
-        });
+        }
     }
 }

@@ -11,22 +11,31 @@
 //! | file | what it is |
 //! |---|---|
 //! | [`fence`] | which command is taken: pure |
-//! | [`record`] | what is remembered of a machine, on disk |
+//! | [`record`], [`outcome`], [`store`] | what is remembered of a machine, and how, on disk |
 //! | [`tombstones`] | what is remembered of a destroyed one |
-//! | [`backend`] | the steps of which the work consists |
+//! | [`manifest`] | what saved memory is, and whether it can be restored here: pure |
+//! | [`backend`], [`library`] | the steps of which the work consists: machines, and what they are made from |
+//! | [`leases`] | who uses a template or a boot snapshot |
 //! | [`board`] | what everybody else may know |
 //! | `work` | the order of the steps, and what happens when one fails |
 //! | `actor`, `registry` | one actor per machine, and their parent |
 //! | `real` | the backend with processes, disks and networks |
+//! | [`fault_points`] | where tests hold the work up |
 
 mod actor;
 pub mod backend;
 pub mod board;
+pub mod fault_points;
 pub mod fence;
 mod images;
+pub mod leases;
+pub mod library;
+pub mod manifest;
+pub mod outcome;
 mod real;
 pub mod record;
 mod registry;
+pub mod store;
 pub mod tombstones;
 mod work;
 
@@ -37,7 +46,7 @@ pub use self::{
     images::{Images, ImagesError},
     real::{Parts, RealBackend},
     registry::{Dispatch, Machines},
-    work::Host,
+    work::{Host, Memory},
 };
 
 #[cfg(test)]

@@ -1,35 +1,41 @@
-//! What is remembered of a machine, and how it survives a crash.
+//! What is remembered of a machine.
 //!
 //! ```text
-//!  machines/<id>.json        one file per machine, replaced atomically: written before anything is
-//!                            done to the machine, and again with what came of it
+//!   Starting ─▶ Running ─▶ Pausing ─▶ Paused ─▶ Resuming ─▶ Running
+//!      │           │  ▲                  │          │
+//!      ▼           │  └─ MakingTemplate ─┘          │     (a template is made of whatever is at rest)
+//!   Exited         ▼                                ▼
+//!               Releasing ─▶ Stopped ─▶ Resuming    Paused, Stopped
 //! ```
 //!
-//! Whoever reads a record after a crash sees either the state before a step or the state after it, never half
-//! of one. What lies between (a process that was started and not yet written down) is found by its name.
+//! [`Phase`] says for each what a restarted agent does about it. Two of its steps are commit points, durable before
+//! anything that depends on them is done: `Paused` (the device state is complete; the VMM is killed only afterwards),
+//! and [`Vcpus::MayHaveRun`] (saved memory that a machine has run on must never be restored again).
 
-use std::{
-    collections::BTreeMap,
-    fs, io,
-    path::{Path, PathBuf},
-};
+use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
-use wrenn_proto::{agent as wire, ids::SandboxId};
-
-pub use crate::disk::Durability;
-use crate::{
-    disk::{AtomicWriteError, atomic_write, sync_parent},
-    net::SlotNumber,
-    vmm::VmRecord,
+use wrenn_proto::{
+    agent as wire,
+    ids::{SandboxId, TemplateId},
 };
+
+use super::{
+    fence::Presence,
+    manifest::{GuestVersions, Kind},
+};
+pub use super::{
+    outcome::{CommandError, FailureKind, MachineState, Origin, Outcome},
+    store::{Durability, RecordStore, StateError, remove_durably},
+};
+use crate::{net::SlotNumber, vmm::VmRecord};
 
 /// What a machine is started with.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct MachineSpec {
-    /// Template it comes from, for logs.
+    /// Template it comes from.
     pub template_id: String,
-    /// File name of the template's image on this host.
+    /// File name of the template's image, for templates that every host is given; empty for one that was made here.
     pub image: String,
     /// Number of virtual CPUs.
     pub vcpus: u32,
@@ -60,6 +66,92 @@ impl From<wire::StartMachine> for MachineSpec {
     }
 }
 
+/// Whether the files of a paused machine would survive a loss of power.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum OnDisk {
+    /// Device state and record would; memory and disk may still be in the host's cache.
+    InPart,
+    /// All of them would.
+    Whole,
+}
+
+/// The saved memory of a machine.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Saved {
+    /// The boot of the host's kernel in which it was saved.
+    pub boot_id: String,
+    /// How much of it is on the disk.
+    pub on_disk: OnDisk,
+}
+
+impl Saved {
+    /// Whether the memory is certain to be what was saved, in this boot of the host's kernel.
+    pub fn is_sound(&self, boot_id: &str) -> bool {
+        self.on_disk == OnDisk::Whole || self.boot_id == boot_id
+    }
+}
+
+/// What a machine is while nothing is done to it and something of it is left.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "state", rename_all = "snake_case")]
+pub enum Rest {
+    /// It runs.
+    Running,
+    /// Its memory and its disk are kept.
+    Paused {
+        /// The memory.
+        saved: Saved,
+    },
+    /// Its disk is kept.
+    Stopped {
+        /// Why it does not run.
+        reason: String,
+    },
+}
+
+impl From<Rest> for Phase {
+    fn from(rest: Rest) -> Self {
+        match rest {
+            Rest::Running => Self::Running,
+            Rest::Paused { saved } => Self::Paused { saved },
+            Rest::Stopped { reason } => Self::Stopped { reason },
+        }
+    }
+}
+
+impl Rest {
+    /// Returns how that is told.
+    pub fn state(&self) -> MachineState {
+        match self {
+            Self::Running => MachineState::Running,
+            Self::Paused { .. } => MachineState::Paused,
+            Self::Stopped { .. } => MachineState::Stopped,
+        }
+    }
+}
+
+/// Whether the virtual CPUs of a machine that is being resumed have touched what was saved.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Vcpus {
+    /// For certain not: the saved memory is as it was.
+    NotStarted,
+    /// Perhaps: the saved memory is that of a machine that ran on, and only that machine can use it.
+    MayHaveRun,
+}
+
+/// What is kept of a machine whose virtual machine is gone.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Keeps {
+    /// Nothing.
+    #[default]
+    Nothing,
+    /// Its disk.
+    Disk,
+}
+
 /// Where a machine is in its life, as far as a restarted agent has to know.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "phase", rename_all = "snake_case")]
@@ -68,8 +160,39 @@ pub enum Phase {
     Starting,
     /// It runs. After a crash: adopted.
     Running,
+    /// It is being paused. After a crash: adopted, and paused again.
+    Pausing,
+    /// It is paused. After a crash: what still runs of it is ended.
+    Paused {
+        /// Its memory.
+        saved: Saved,
+    },
+    /// It is being resumed. After a crash: taken back, if its virtual CPUs have not run, else adopted.
+    Resuming {
+        /// Whether they have.
+        vcpus: Vcpus,
+        /// What it was before.
+        from: Rest,
+    },
+    /// A template is being made of it. After a crash: finished if it is complete, else undone.
+    MakingTemplate {
+        /// Which one.
+        template_id: TemplateId,
+        /// What kind.
+        kind: Kind,
+        /// What the machine is.
+        of: Rest,
+    },
     /// Its virtual machine is gone and what it used is being released. After a crash: released to the end.
     Releasing {
+        /// Why it is gone.
+        reason: String,
+        /// What is kept.
+        #[serde(default)]
+        keeps: Keeps,
+    },
+    /// Its virtual machine is gone; its disk is kept, and can be booted.
+    Stopped {
         /// Why it is gone.
         reason: String,
     },
@@ -82,115 +205,13 @@ pub enum Phase {
     Destroying,
 }
 
-/// What a machine holds on this host.
+/// What a machine holds on this host, beside its files.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Resources {
     /// Number of its network slot.
     pub slot: Option<SlotNumber>,
     /// Its VMM process.
     pub vm: Option<VmRecord>,
-}
-
-/// What came of a command.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "outcome", rename_all = "snake_case")]
-pub enum Outcome {
-    /// The machine runs.
-    Started {
-        /// Address of the guest inside its namespace.
-        guest_ip: String,
-        /// Address under which the host reaches the machine's namespace.
-        host_ip: String,
-        /// From the command to a guest that is ready, in milliseconds.
-        boot_ms: u64,
-    },
-    /// Nothing of the machine is left.
-    Destroyed,
-    /// It failed.
-    Failed(CommandError),
-}
-
-/// Why a command failed, in the words of the link.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct CommandError {
-    /// What kind of failure it is.
-    pub kind: FailureKind,
-    /// For people.
-    pub message: String,
-    /// What is true of the machine after the failure.
-    pub state: MachineState,
-}
-
-/// Kinds of failed commands, as in `agent.proto`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum FailureKind {
-    /// A higher generation was accepted before; nothing was done.
-    StaleGeneration,
-    /// The machine is in a state in which this cannot be done.
-    InvalidState,
-    /// This host does not have the template.
-    TemplateMissing,
-    /// There is not enough room on the volume.
-    NoSpace,
-    /// The virtual machine or its guest did not come up.
-    BootFailed,
-    /// Anything else.
-    Internal,
-}
-
-/// States of a machine, as in `agent.proto`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum MachineState {
-    /// It is being started.
-    Starting,
-    /// It runs.
-    Running,
-    /// It is gone, or on its way out.
-    Exited,
-}
-
-impl From<FailureKind> for wire::FailureKind {
-    fn from(kind: FailureKind) -> Self {
-        match kind {
-            FailureKind::StaleGeneration => Self::StaleGeneration,
-            FailureKind::InvalidState => Self::InvalidState,
-            FailureKind::TemplateMissing => Self::TemplateMissing,
-            FailureKind::NoSpace => Self::NoSpace,
-            FailureKind::BootFailed => Self::BootFailed,
-            FailureKind::Internal => Self::Internal,
-        }
-    }
-}
-
-impl From<MachineState> for wire::MachineState {
-    fn from(state: MachineState) -> Self {
-        match state {
-            MachineState::Starting => Self::Starting,
-            MachineState::Running => Self::Running,
-            MachineState::Exited => Self::Exited,
-        }
-    }
-}
-
-impl Outcome {
-    /// Returns the frame that tells the control plane.
-    pub fn to_wire(&self, id: SandboxId, generation: u64) -> wire::CommandResult {
-        use wire::command_result::Outcome as Wire;
-        let outcome = match self.clone() {
-            Self::Started { guest_ip, host_ip, boot_ms } => {
-                Wire::Started(wire::Started { guest_ip, host_ip, boot_ms, restored: false })
-            }
-            Self::Destroyed => Wire::Destroyed(wire::Destroyed {}),
-            Self::Failed(CommandError { kind, message, state }) => Wire::Failed(wire::CommandFailed {
-                kind: wire::FailureKind::from(kind).into(),
-                message,
-                state: wire::MachineState::from(state).into(),
-            }),
-        };
-        wire::CommandResult { sandbox_id: id.to_string(), generation, outcome: Some(outcome) }
-    }
 }
 
 /// Everything that is remembered of one machine.
@@ -209,183 +230,79 @@ pub struct Record {
     pub resources: Resources,
     /// What came of the command of `generation`; none while it is being carried out.
     pub outcome: Option<Outcome>,
+    /// What runs inside, as far as it was told.
+    #[serde(default)]
+    pub guest: GuestVersions,
 }
 
 impl Record {
+    /// Makes the record of a machine that is to be started.
+    pub fn new(id: SandboxId, generation: u64, spec: MachineSpec) -> Self {
+        Self {
+            id,
+            generation,
+            phase: Phase::Starting,
+            spec,
+            resources: Resources::default(),
+            outcome: None,
+            guest: GuestVersions::default(),
+        }
+    }
+
+    /// Returns what is true of the machine now, and why, for a machine that does not run.
+    pub fn state(&self) -> (MachineState, &str) {
+        match &self.phase {
+            Phase::Starting | Phase::Resuming { vcpus: Vcpus::MayHaveRun, .. } => {
+                (MachineState::Starting, "")
+            }
+            Phase::Running | Phase::Pausing => (MachineState::Running, ""),
+            Phase::Paused { .. } => (MachineState::Paused, ""),
+            Phase::Resuming { from: rest, .. } | Phase::MakingTemplate { of: rest, .. } => match rest {
+                Rest::Stopped { reason } => (MachineState::Stopped, reason),
+                rest => (rest.state(), ""),
+            },
+            Phase::Releasing { reason, keeps: Keeps::Disk } | Phase::Stopped { reason } => {
+                (MachineState::Stopped, reason)
+            }
+            Phase::Releasing { reason, keeps: Keeps::Nothing } | Phase::Exited { reason } => {
+                (MachineState::Exited, reason)
+            }
+            Phase::Destroying => (MachineState::Exited, "being destroyed"),
+        }
+    }
+
+    /// Returns what commands have to fit, when nobody works on the machine.
+    pub fn presence(&self) -> Presence {
+        match self.state().0 {
+            MachineState::Running | MachineState::Starting => Presence::Running,
+            MachineState::Paused => Presence::Paused,
+            MachineState::Stopped => Presence::Stopped,
+            MachineState::Exited => Presence::Exited,
+        }
+    }
+
+    /// Returns what the machine is at rest; none if it is being worked on, or nothing of it is left.
+    pub fn rest(&self) -> Option<Rest> {
+        match self.phase.clone() {
+            Phase::Running => Some(Rest::Running),
+            Phase::Paused { saved } => Some(Rest::Paused { saved }),
+            Phase::Stopped { reason } => Some(Rest::Stopped { reason }),
+            _ => None,
+        }
+    }
+
     /// Returns what the control plane is told of this machine.
     ///
     /// `busy` in the report says that somebody works on the machine.
     pub fn report(&self, busy: bool) -> wire::MachineReport {
-        let (state, reason) = match &self.phase {
-            Phase::Starting => (wire::MachineState::Starting, ""),
-            Phase::Running => (wire::MachineState::Running, ""),
-            Phase::Releasing { reason } | Phase::Exited { reason } => {
-                (wire::MachineState::Exited, reason.as_str())
-            }
-            Phase::Destroying => (wire::MachineState::Exited, "being destroyed"),
-        };
+        let (state, reason) = self.state();
         wire::MachineReport {
             sandbox_id: self.id.to_string(),
             generation: self.generation,
-            state: state.into(),
+            state: wire::MachineState::from(state).into(),
             reason: reason.to_owned(),
             busy,
         }
-    }
-}
-
-/// Why a file of the agent's own state could not be read or written.
-#[derive(Debug, thiserror::Error)]
-pub enum StateError {
-    /// The file system refused.
-    #[error("{operation} {path}")]
-    Io {
-        /// What was tried.
-        operation: &'static str,
-        /// On which file.
-        path: PathBuf,
-        /// Why it failed.
-        #[source]
-        source: io::Error,
-    },
-    /// The file does not hold what it should.
-    #[error("{path} does not hold a valid record")]
-    Corrupt {
-        /// The file.
-        path: PathBuf,
-        /// What is wrong with it.
-        #[source]
-        source: serde_json::Error,
-    },
-}
-
-impl StateError {
-    /// The writing task itself did not come to its end.
-    pub(crate) fn interrupted(error: tokio::task::JoinError) -> Self {
-        Self::Io { operation: "finish writing", path: PathBuf::new(), source: io::Error::other(error) }
-    }
-
-    pub(crate) fn io(operation: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
-        let path = path.to_owned();
-        move |source| Self::Io { operation, path, source }
-    }
-}
-
-impl From<AtomicWriteError> for StateError {
-    fn from(AtomicWriteError { action, path, source }: AtomicWriteError) -> Self {
-        Self::Io { operation: action, path, source }
-    }
-}
-
-/// Removes `path` if it exists.
-///
-/// # Errors
-/// If it exists and cannot be removed.
-pub fn remove_durably(path: &Path, durability: Durability) -> Result<(), StateError> {
-    match fs::remove_file(path) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(StateError::io("remove", path)(error)),
-        _ => sync_parent(path, durability).map_err(StateError::io("sync the folder of", path)),
-    }
-}
-
-/// The folder of all records of this host.
-#[derive(Debug, Clone)]
-pub struct RecordStore {
-    dir: PathBuf,
-    durability: Durability,
-}
-
-impl RecordStore {
-    /// Opens the folder, and makes it if there is none.
-    ///
-    /// # Errors
-    /// If the folder cannot be made.
-    pub fn open(dir: PathBuf, durability: Durability) -> Result<Self, StateError> {
-        fs::create_dir_all(&dir).map_err(StateError::io("make folder", &dir))?;
-        Ok(Self { dir, durability })
-    }
-
-    fn path(&self, id: SandboxId) -> PathBuf {
-        self.dir.join(format!("{id}.json"))
-    }
-
-    /// Writes a record down, in place of the one before. Blocks for as long as the disk takes.
-    ///
-    /// # Errors
-    /// See [`atomic_write`].
-    pub fn save(&self, record: &Record) -> Result<(), StateError> {
-        self.write(record, self.durability)
-    }
-
-    /// As [`save`](Self::save), but without waiting for the disk: for what means nothing after a loss of power, as it
-    /// names processes and networks that are gone then.
-    ///
-    /// # Errors
-    /// See [`atomic_write`].
-    pub fn save_step(&self, record: &Record) -> Result<(), StateError> {
-        self.write(record, Durability::Process)
-    }
-
-    fn write(&self, record: &Record, durability: Durability) -> Result<(), StateError> {
-        let path = self.path(record.id);
-        let text = serde_json::to_vec_pretty(record)
-            .map_err(|source| StateError::Corrupt { path: path.clone(), source })?;
-        Ok(atomic_write(&path, &text, durability)?)
-    }
-
-    /// Reads the record of one machine; none if there is none.
-    ///
-    /// # Errors
-    /// If it cannot be read.
-    pub fn load(&self, id: SandboxId) -> Result<Option<Record>, StateError> {
-        let path = self.path(id);
-        match fs::read(&path) {
-            Ok(bytes) => serde_json::from_slice(&bytes)
-                .map(Some)
-                .map_err(|source| StateError::Corrupt { path, source }),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-            Err(error) => Err(StateError::io("read", &path)(error)),
-        }
-    }
-
-    /// Forgets a machine.
-    ///
-    /// # Errors
-    /// If its file cannot be removed.
-    pub fn remove(&self, id: SandboxId) -> Result<(), StateError> {
-        remove_durably(&self.path(id), self.durability)
-    }
-
-    /// Reads all records, and removes what an interrupted write left behind.
-    ///
-    /// A record that cannot be understood is moved aside (`.corrupt`) and logged: one bad file must not keep the
-    /// whole host away.
-    ///
-    /// # Errors
-    /// If the folder cannot be read.
-    pub fn load_all(&self) -> Result<Vec<Record>, StateError> {
-        let entries = fs::read_dir(&self.dir).map_err(StateError::io("list", &self.dir))?;
-        let mut records = Vec::new();
-        for entry in entries {
-            let path = entry.map_err(StateError::io("list", &self.dir))?.path();
-            let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
-            if name.ends_with(".new") {
-                remove_durably(&path, Durability::Process)?;
-            } else if let Some(id) = name.strip_suffix(".json").and_then(|id| id.parse().ok()) {
-                match self.load(id) {
-                    Ok(Some(record)) => records.push(record),
-                    Ok(None) => {}
-                    Err(StateError::Corrupt { source, .. }) => {
-                        tracing::error!(sandbox_id = %id, error = %source, "moving an unreadable record aside");
-                        let aside = path.with_extension("json.corrupt");
-                        fs::rename(&path, &aside).map_err(StateError::io("move aside", &path))?;
-                    }
-                    Err(error) => return Err(error),
-                }
-            }
-        }
-        records.sort_by_key(|record| record.id);
-        Ok(records)
     }
 }
 
@@ -408,69 +325,88 @@ pub(crate) mod tests {
 
     fn record(phase: Phase, outcome: Option<Outcome>) -> Record {
         let resources = Resources { slot: Some(SlotNumber(3)), vm: None };
-        Record { id: SandboxId::new(), generation: 7, phase, spec: spec(), resources, outcome }
+        Record { phase, resources, outcome, ..Record::new(SandboxId::new(), 7, spec()) }
     }
 
-    fn every_record() -> Vec<Record> {
+    pub(crate) fn every_record() -> Vec<Record> {
         let reason = || "why".to_owned();
+        let saved = || Saved { boot_id: "boot".into(), on_disk: OnDisk::InPart };
         let failed =
             CommandError { kind: FailureKind::NoSpace, message: reason(), state: MachineState::Exited };
+        let made = Outcome::TemplateMade {
+            template_id: TemplateId::new(),
+            size_bytes: 1,
+            disk_size_mb: 2,
+            state: MachineState::Paused,
+        };
+        let making = |kind, of| Phase::MakingTemplate { template_id: TemplateId::new(), kind, of };
+        let started = Outcome::Started {
+            guest_ip: "1".into(),
+            host_ip: "2".into(),
+            boot_ms: 3,
+            origin: Origin::Restored,
+        };
         vec![
             record(Phase::Starting, None),
+            record(Phase::Running, Some(started)),
+            record(Phase::Running, Some(made)),
+            record(Phase::Pausing, None),
+            record(Phase::Paused { saved: saved() }, Some(Outcome::Paused)),
+            record(Phase::Resuming { vcpus: Vcpus::NotStarted, from: Rest::Paused { saved: saved() } }, None),
             record(
-                Phase::Running,
-                Some(Outcome::Started { guest_ip: "1".into(), host_ip: "2".into(), boot_ms: 3 }),
+                Phase::Resuming { vcpus: Vcpus::MayHaveRun, from: Rest::Stopped { reason: reason() } },
+                None,
             ),
-            record(Phase::Releasing { reason: reason() }, None),
+            record(making(Kind::Snapshot, Rest::Running), None),
+            record(making(Kind::Base, Rest::Stopped { reason: reason() }), None),
+            record(Phase::Releasing { reason: reason(), keeps: Keeps::Nothing }, None),
+            record(Phase::Releasing { reason: reason(), keeps: Keeps::Disk }, None),
+            record(Phase::Stopped { reason: reason() }, None),
             record(Phase::Exited { reason: reason() }, Some(Outcome::Failed(failed))),
             record(Phase::Destroying, Some(Outcome::Destroyed)),
         ]
     }
 
     #[test]
-    fn what_is_saved_is_loaded_again() {
-        let dir = tempfile::tempdir().unwrap();
-        let store = RecordStore::open(dir.path().join("machines"), Durability::Disk).unwrap();
-        let mut records = every_record();
-        for record in &records {
-            store.save(record).unwrap();
-            assert_eq!(store.load(record.id).unwrap().as_ref(), Some(record));
-        }
-        records.sort_by_key(|record| record.id);
-        assert_eq!(store.load_all().unwrap(), records);
-        for record in &records {
-            store.remove(record.id).unwrap();
-            store.remove(record.id).unwrap();
-            assert_eq!(store.load(record.id).unwrap(), None);
-        }
-        assert_eq!(fs::read_dir(dir.path().join("machines")).unwrap().count(), 0);
+    fn records_of_the_version_before_are_understood() {
+        let text = r#"{"id":"ID","generation":4,"phase":"running","spec":{"template_id":"t","image":"i","vcpus":1,
+            "memory_mb":2,"disk_size_mb":3,"hostname":"h","default_user":"","default_env":{}},
+            "resources":{"slot":3,"vm":null},
+            "outcome":{"outcome":"started","guest_ip":"1","host_ip":"2","boot_ms":3}}"#;
+        let text = text.replace("ID", &SandboxId::new().to_string());
+        let record: Record = serde_json::from_str(&text).unwrap();
+        assert_eq!((record.phase, record.guest), (Phase::Running, GuestVersions::default()));
+        assert!(matches!(record.outcome, Some(Outcome::Started { origin: Origin::Booted, .. })));
+        let text = text.replace(r#""phase":"running""#, r#""phase":"releasing","reason":"why""#);
+        let record: Record = serde_json::from_str(&text).unwrap();
+        assert_eq!(record.phase, Phase::Releasing { reason: "why".into(), keeps: Keeps::Nothing });
     }
 
     #[test]
-    fn an_interrupted_write_and_a_broken_record_harm_no_other_machine() {
-        let dir = tempfile::tempdir().unwrap();
-        let store = RecordStore::open(dir.path().to_owned(), Durability::Process).unwrap();
-        let good = record(Phase::Running, None);
-        store.save(&good).unwrap();
-        let bad = SandboxId::new();
-        fs::write(store.path(bad), "{\"id\":").unwrap();
-        fs::write(store.path(bad).with_extension("json.new"), "half").unwrap();
-        assert_eq!(store.load_all().unwrap(), [good]);
-        let mut left: Vec<_> =
-            fs::read_dir(dir.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
-        left.sort();
-        assert_eq!(left.len(), 2, "{left:?}");
-        assert!(left.iter().any(|name| name.to_string_lossy() == format!("{bad}.json.corrupt")));
+    fn memory_that_may_not_be_on_the_disk_is_sound_only_until_the_next_boot() {
+        for (on_disk, boot_id, sound) in [
+            (OnDisk::InPart, "this", true),
+            (OnDisk::InPart, "other", false),
+            (OnDisk::Whole, "this", true),
+            (OnDisk::Whole, "other", true),
+        ] {
+            assert_eq!(Saved { boot_id: boot_id.into(), on_disk }.is_sound("this"), sound);
+        }
     }
 
     #[test]
-    fn records_are_readable_by_their_owner_only() {
-        use std::os::unix::fs::PermissionsExt;
-        let dir = tempfile::tempdir().unwrap();
-        let store = RecordStore::open(dir.path().to_owned(), Durability::Process).unwrap();
-        let record = record(Phase::Starting, None);
-        store.save(&record).unwrap();
-        let mode = fs::metadata(store.path(record.id)).unwrap().permissions().mode();
-        assert_eq!(mode & 0o777, 0o600);
+    fn a_template_in_the_making_does_not_change_what_is_told_of_a_machine() {
+        for of in [
+            Rest::Running,
+            Rest::Paused { saved: Saved { boot_id: String::new(), on_disk: OnDisk::Whole } },
+            Rest::Stopped { reason: "why".into() },
+        ] {
+            let at_rest = record(of.clone().into(), None);
+            assert_eq!(at_rest.rest().as_ref(), Some(&of));
+            let template_id = TemplateId::new();
+            let phase = Phase::MakingTemplate { template_id, kind: Kind::Base, of };
+            let making = Record { phase, ..at_rest.clone() };
+            assert_eq!(making.report(true), at_rest.report(true));
+        }
     }
 }

@@ -9,12 +9,15 @@ use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use actix::prelude::*;
 use tokio::sync::Mutex;
-use wrenn_proto::{agent as wire, ids::SandboxId};
+use wrenn_proto::{
+    agent as wire,
+    ids::{SandboxId, TemplateId},
+};
 use wrenn_supervision::{Backoff, Child, ChildExited, ChildSpec, spawn_local};
 
 use super::{
     actor::{MachineActor, Order, Wish},
-    work::Host,
+    work::{Host, Memory},
 };
 
 /// Rest before a machine whose actor failed for good gets a new one.
@@ -139,16 +142,29 @@ impl Handler<Dispatch> for Machines {
         let Ok(id) = command.sandbox_id.parse() else {
             return self.refuse(&command, "not the id of a sandbox");
         };
-        match command.command.clone() {
-            Some(wire::command::Command::Start(start)) => {
-                self.order(id, command.generation, Wish::Start(start.into()), ctx);
-            }
-            Some(wire::command::Command::Destroy(_)) => {
-                self.order(id, command.generation, Wish::Destroy, ctx);
-            }
-            Some(_) | None => self.refuse(&command, "this version of the agent does not know the command"),
+        match wish(command.command.clone()) {
+            Ok(wish) => self.order(id, command.generation, wish, ctx),
+            Err(problem) => self.refuse(&command, problem),
         }
     }
+}
+
+/// Reads what a command asks for.
+fn wish(command: Option<wire::command::Command>) -> Result<Wish, &'static str> {
+    use wire::command::Command;
+    let template_id = |make: wire::MakeTemplate| {
+        make.template_id.parse::<TemplateId>().map_err(|_| "not the id of a template")
+    };
+    Ok(match command {
+        Some(Command::Start(start)) => Wish::Start(start.into()),
+        Some(Command::Destroy(_)) => Wish::Destroy,
+        Some(Command::Pause(_)) => Wish::Pause,
+        Some(Command::Resume(wire::ResumeMachine { drop_memory: false })) => Wish::Resume(Memory::Use),
+        Some(Command::Resume(wire::ResumeMachine { drop_memory: true })) => Wish::Resume(Memory::Drop),
+        Some(Command::Snapshot(make)) => Wish::Snapshot(template_id(make)?),
+        Some(Command::Flatten(make)) => Wish::Flatten(template_id(make)?),
+        None => return Err("this version of the agent does not know the command"),
+    })
 }
 
 impl Handler<Quiet> for Machines {

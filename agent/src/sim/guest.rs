@@ -24,6 +24,8 @@ use crate::{
 
 /// Output is handed over in pieces of this size, in bytes.
 const CHUNK_BYTES: usize = 32 * 1024;
+/// How often a command that writes looks whether it may.
+const FROZEN_POLL: Duration = Duration::from_millis(1);
 
 /// A guest that understands these commands, separated by `;`:
 ///
@@ -33,6 +35,9 @@ const CHUNK_BYTES: usize = 32 * 1024;
 /// | `true`, `false`, `exit N` | ends with that code |
 /// | `sleep SECONDS` | waits, within the command's time limit |
 /// | `cat` | prints what comes on stdin until that is closed |
+/// | `set K V`, `get K` | keeps a value in memory, prints it |
+/// | `write F TEXT`, `read F` | keeps a text on the disk, prints it; waits while the file system is frozen |
+/// | `df` | prints the size of the disk in MiB |
 /// | `env NAME`, `whoami`, `hostname` | prints what it was told |
 /// | `flood BYTES` | prints that many bytes |
 /// | `crash` | ends the machine |
@@ -49,6 +54,13 @@ pub struct SimGuest {
 impl SimGuest {
     pub(super) fn new(id: SandboxId, world: Arc<SimWorld>) -> Self {
         Self { id, world }
+    }
+
+    async fn set_frozen(&self, step: SimStep, frozen: bool) -> Result<(), GuestError> {
+        self.reach()?;
+        let effect = || self.world.memory_of(self.id, |memory| memory.frozen = frozen);
+        let done = self.world.step(step, effect).await;
+        done.map(drop).map_err(|error| GuestError::Protocol(error.to_string()))
     }
 
     fn reach(&self) -> Result<(), GuestError> {
@@ -82,6 +94,14 @@ impl Guest for SimGuest {
         .boxed()
     }
 
+    fn freeze(&self, _: Duration) -> BoxFuture<'_, Result<(), GuestError>> {
+        self.set_frozen(SimStep::Freeze, true).boxed()
+    }
+
+    fn thaw(&self) -> BoxFuture<'_, Result<(), GuestError>> {
+        self.set_frozen(SimStep::Thaw, false).boxed()
+    }
+
     fn exec(&self, mut inputs: ExecInputs) -> BoxFuture<'_, Result<ExecEvents, GuestError>> {
         async move {
             self.reach()?;
@@ -101,6 +121,12 @@ impl Guest for SimGuest {
         }
         .boxed()
     }
+}
+
+/// Splits what is behind the first word off.
+fn pair(text: &str) -> (String, String) {
+    let (first, rest) = text.split_once(' ').unwrap_or((text, ""));
+    (first.to_owned(), rest.to_owned())
 }
 
 /// Nobody listens to the command any more, or it has nothing more to say.
@@ -162,6 +188,29 @@ impl Command {
             "exit" => return Ok(Line::Exit(rest.trim().parse().unwrap_or(2))),
             "sleep" => return self.sleep(rest.trim().parse().unwrap_or(0.0), begun).await,
             "cat" => self.cat(inputs).await?,
+            "set" => {
+                let (key, value) = pair(rest);
+                self.world.memory_of(self.id, |memory| memory.values.insert(key, value));
+            }
+            "get" => {
+                let value = self.world.memory_of(self.id, |memory| memory.values.get(rest).cloned());
+                self.print(&value.flatten().unwrap_or_default()).await?;
+            }
+            "write" => {
+                let (name, text) = pair(rest);
+                while self.world.memory_of(self.id, |memory| memory.frozen).unwrap_or(false) {
+                    sleep(FROZEN_POLL).await;
+                }
+                self.world.disk_of(self.id, |disk| disk.files.insert(name, text));
+            }
+            "read" => {
+                let text = self.world.disk_of(self.id, |disk| disk.files.get(rest).cloned());
+                self.print(&text.flatten().unwrap_or_default()).await?;
+            }
+            "df" => {
+                let size_mb = self.world.disk_of(self.id, |disk| disk.size_mb).unwrap_or(0);
+                self.print(&size_mb.to_string()).await?;
+            }
             "env" => {
                 let value = self.start.envs.get(rest).or_else(|| init.default_env.get(rest));
                 self.print(value.map_or("", String::as_str)).await?;

@@ -10,7 +10,9 @@
 //!
 //! A guest understands the few commands that are listed at [`SimGuest`].
 
+mod backend;
 mod guest;
+mod vm;
 mod world;
 
 use std::{
@@ -26,19 +28,32 @@ use tokio::sync::{oneshot, watch};
 use wrenn_proto::{agent::Capacity, ids::SandboxId};
 use wrenn_supervision::Root;
 
+#[cfg(test)]
+pub(crate) use self::vm::sim_fingerprint;
 pub use self::{
+    backend::SimBackend,
     guest::SimGuest,
-    world::{SimBackend, SimFault, SimStep, SimWorld},
+    world::{SimFault, SimStep, SimWorld},
 };
 use crate::{
     config::ServerAddr,
     link::{Credentials, CredentialsFile, LinkState},
     machines::{
         Board,
+        fault_points::FaultPoints,
         record::{Durability, StateError},
     },
-    node::{Node, NodeLink, NodeState, credentials_path},
+    node::{Node, NodeLink, NodeOptions, NodeState, credentials_path},
 };
+
+/// Whether a simulated host keeps the memory of machines that it has booted, for the next ones of their kind.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum BootSnapshots {
+    /// Every machine of a template without memory is booted.
+    Off,
+    /// Only the first one of a kind is, if its disk has the usual size at least.
+    On,
+}
 
 /// How a simulated host behaves.
 #[derive(Debug, Clone)]
@@ -53,10 +68,12 @@ pub struct SimOptions {
     pub kill_delay: Duration,
     /// How long a guest may take to its hello.
     pub boot_timeout: Duration,
+    /// Whether a start may be a restore.
+    pub boot_snapshots: BootSnapshots,
 }
 
 impl Default for SimOptions {
-    /// 8 cores, 16 GiB, 100 GiB, any image, no delays.
+    /// 8 cores, 16 GiB, 100 GiB, any image, no delays, no boot snapshots.
     fn default() -> Self {
         Self {
             capacity: Capacity { cpu_cores: 8, memory_mb: 16 * 1024, disk_mb: 100 * 1024 },
@@ -64,6 +81,7 @@ impl Default for SimOptions {
             boot_delay: Duration::ZERO,
             kill_delay: Duration::ZERO,
             boot_timeout: Duration::from_secs(10),
+            boot_snapshots: BootSnapshots::Off,
         }
     }
 }
@@ -132,13 +150,17 @@ impl SimHost {
         let backend = Arc::new(SimBackend::new(self.world.clone()));
         let link =
             NodeLink { server: self.server.clone(), registration_token: self.registration_token.clone() };
-        let boot_timeout = self.world.options().boot_timeout;
+        let options = NodeOptions {
+            boot_timeout: self.world.options().boot_timeout,
+            boot_id: self.world.boot_id(),
+            fault_points: FaultPoints::default(),
+        };
         let (sender, started) = oneshot::channel();
         let on_arbiter = arbiter.clone();
         arbiter.spawn(async move {
             let root =
                 Root::new(|exited| tracing::error!(%exited.reason, "an actor of a simulated host failed"));
-            let node = Node::start(&on_arbiter, &root, state, backend, link, boot_timeout).await;
+            let node = Node::start(&on_arbiter, &root, state, backend, link, options).await;
             // The receiver is gone only if the caller gave up waiting.
             let _ = sender.send(node);
         });
@@ -152,6 +174,13 @@ impl SimHost {
         if let Some(node) = self.node.take() {
             node.kill().await;
         }
+    }
+
+    /// Loses the power of the host: the agent and all virtual machines are gone, and what was not on the disk. The agent
+    /// can be started again.
+    pub async fn lose_power(&mut self) {
+        self.kill_agent().await;
+        self.world.lose_power();
     }
 
     /// Ends the agent in order; the machines run on.

@@ -1,63 +1,59 @@
-//! What a simulated host has: machines, slots and disks that are only noted down, and faults to order.
+//! What a simulated host has: machines, slots, disks, memories and templates that are only noted down, and faults to
+//! order.
+//!
+//! It holds what a real host would: a disk outlives its machine, memory is that of a machine until it is copied, and
+//! device state fits memory only as long as nothing has run on it. A world in which somebody relies on more ends with a
+//! panic.
 
 use std::{
-    collections::{BTreeMap, BTreeSet, HashMap},
-    sync::{
-        Arc,
-        atomic::{AtomicI64, AtomicU32, Ordering},
-    },
+    collections::{BTreeMap, HashMap},
+    sync::atomic::{AtomicBool, AtomicI64, AtomicU32, Ordering},
 };
 
-use futures_util::future::{BoxFuture, FutureExt as _};
 use parking_lot::Mutex;
-use tokio::{
-    sync::oneshot,
-    time::{Instant, sleep},
-};
-use wrenn_proto::{
-    agent::{Capacity, Heartbeat},
-    guest::InitRequest,
-    ids::SandboxId,
-};
+use wrenn_proto::{guest::InitRequest, ids::SandboxId};
 
-use super::{SimGuest, SimOptions};
+use super::{
+    SimOptions,
+    vm::{SimVm, Vcpus},
+};
 use crate::{
-    machines::{
-        backend::{AdoptError, Backend, BoxError, Guest, ReleaseError, StartError},
-        record::{MachineSpec, Resources},
-    },
+    machines::{backend::BoxError, leases::Artifact, manifest::Manifest},
     net::SlotNumber,
-    vmm::{ExitReason, ProcessIdentity, VmExit, VmOwner, VmProcess, VmRecord, VmmKind},
+    vmm::ExitReason,
 };
 
-/// A step of which a machine is made or removed, and which can be ordered to fail.
+/// A step of which work on a machine consists, and which can be ordered to fail.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-#[expect(missing_docs, reason = "the steps are those of `Backend` and `Guest`")]
+#[expect(missing_docs, reason = "the steps are those of `Backend`, `Library`, `Guest` and `VmProcess`")]
 pub enum SimStep {
     Admit,
     TakeSlot,
     MakeDisk,
+    CloneSaved,
     Boot,
+    Restore,
+    ResizeDisk,
     Hello,
     Init,
+    Suspend,
+    Run,
+    WriteManifest,
+    ReadManifest,
+    SyncFiles,
+    Discard,
+    AdmitTemplate,
+    BeginDraft,
+    Freeze,
+    Thaw,
+    CloneInto,
+    Flatten,
+    FinishDraft,
+    DiscardDraft,
+    DropTemplate,
     Kill,
     RemoveFiles,
     ReleaseSlot,
-}
-
-impl SimStep {
-    /// All steps, in the order in which they come in the life of a machine.
-    pub const ALL: [Self; 9] = [
-        Self::Admit,
-        Self::TakeSlot,
-        Self::MakeDisk,
-        Self::Boot,
-        Self::Hello,
-        Self::Init,
-        Self::Kill,
-        Self::RemoveFiles,
-        Self::ReleaseSlot,
-    ];
 }
 
 /// What goes wrong with a step.
@@ -76,27 +72,69 @@ pub enum SimFault {
 /// Everything a simulated host has. It lives on when the agent is killed.
 #[derive(Debug)]
 pub struct SimWorld {
-    options: SimOptions,
-    inner: Mutex<Inner>,
-    next_pid: AtomicU32,
+    pub(super) options: SimOptions,
+    pub(super) inner: Mutex<Inner>,
+    pub(super) next_pid: AtomicU32,
     execs_running: AtomicI64,
+    full: AtomicBool,
+    boot: AtomicU32,
 }
 
 #[derive(Debug, Default)]
-struct Inner {
-    slots: BTreeMap<SlotNumber, SandboxId>,
-    disks: BTreeSet<SandboxId>,
-    vms: HashMap<SandboxId, SimVm>,
+pub(super) struct Inner {
+    pub(super) slots: BTreeMap<SlotNumber, SandboxId>,
+    pub(super) disks: BTreeMap<SandboxId, SimDisk>,
+    /// The memory of machines that run, or that are paused.
+    pub(super) memories: BTreeMap<SandboxId, SimMemory>,
+    pub(super) saved: BTreeMap<SandboxId, SimSaved>,
+    pub(super) vms: HashMap<SandboxId, SimVm>,
+    pub(super) artifacts: BTreeMap<Artifact, SimMade>,
+    pub(super) drafts: BTreeMap<Artifact, SimDraft>,
     faults: HashMap<SimStep, (SimFault, u32)>,
-    boots: HashMap<SandboxId, u32>,
+    steps: HashMap<SimStep, u32>,
+    pub(super) boots: HashMap<SandboxId, u32>,
+    pub(super) restores: HashMap<SandboxId, u32>,
 }
 
-#[derive(Debug)]
-struct SimVm {
-    process: VmProcess,
-    crash: Option<oneshot::Sender<ExitReason>>,
-    booted_at: Instant,
-    init: InitRequest,
+/// A disk: it outlives everything but its removal.
+#[derive(Debug, Clone, Default)]
+pub(super) struct SimDisk {
+    pub(super) files: BTreeMap<String, String>,
+    pub(super) size_mb: u32,
+}
+
+/// What a guest has in memory.
+#[derive(Debug, Clone, Default)]
+pub(super) struct SimMemory {
+    pub(super) values: BTreeMap<String, String>,
+    pub(super) init: InitRequest,
+    pub(super) frozen: bool,
+}
+
+/// Device state beside a memory.
+#[derive(Debug, Clone)]
+pub(super) struct SimSaved {
+    /// None as long as only the device state is there.
+    pub(super) manifest: Option<Manifest>,
+    /// A machine has run on the memory since.
+    pub(super) stale: bool,
+    pub(super) synced: bool,
+}
+
+/// A template or a boot snapshot.
+#[derive(Debug, Clone)]
+pub(super) struct SimMade {
+    pub(super) manifest: Manifest,
+    pub(super) disk: SimDisk,
+    pub(super) memory: Option<SimMemory>,
+}
+
+/// One in the making.
+#[derive(Debug, Clone, Default)]
+pub(super) struct SimDraft {
+    pub(super) disk: Option<SimDisk>,
+    pub(super) memory: Option<SimMemory>,
+    pub(super) has_state: bool,
 }
 
 impl SimWorld {
@@ -106,6 +144,8 @@ impl SimWorld {
             inner: Mutex::default(),
             next_pid: AtomicU32::new(1),
             execs_running: AtomicI64::new(0),
+            full: AtomicBool::new(false),
+            boot: AtomicU32::new(1),
         }
     }
 
@@ -129,8 +169,23 @@ impl SimWorld {
         self.inner.lock().faults.clear();
     }
 
+    /// Returns how often a step was tried, on all machines.
+    pub fn tries(&self, step: SimStep) -> u32 {
+        self.inner.lock().steps.get(&step).copied().unwrap_or(0)
+    }
+
+    /// Makes the disk of the host full, or gives it room again.
+    pub fn set_full(&self, full: bool) {
+        self.full.store(full, Ordering::Relaxed);
+    }
+
+    pub(super) fn is_full(&self) -> bool {
+        self.full.load(Ordering::Relaxed)
+    }
+
     fn next_fault(&self, step: SimStep) -> Option<SimFault> {
         let mut inner = self.inner.lock();
+        *inner.steps.entry(step).or_default() += 1;
         let (fault, times) = inner.faults.get_mut(&step).filter(|(_, times)| *times > 0)?;
         *times -= 1;
         Some(*fault)
@@ -156,7 +211,28 @@ impl SimWorld {
         crash.is_some_and(|crash| crash.send(reason).is_ok())
     }
 
-    /// Returns the machines whose virtual machine runs.
+    /// Loses the power: every virtual machine and network is gone, and so is memory that nobody waited for. The agent
+    /// must be dead, and is not started by this.
+    pub fn lose_power(&self) {
+        self.boot.fetch_add(1, Ordering::Relaxed);
+        let mut inner = self.inner.lock();
+        inner.vms.clear();
+        inner.slots.clear();
+        let unsynced: Vec<_> =
+            inner.saved.iter().filter(|(_, saved)| !saved.synced).map(|(&id, _)| id).collect();
+        for id in unsynced {
+            if let Some(saved) = inner.saved.get_mut(&id) {
+                saved.stale = true;
+            }
+        }
+    }
+
+    /// Returns the id of this boot of the host's kernel.
+    pub fn boot_id(&self) -> String {
+        format!("boot {}", self.boot.load(Ordering::Relaxed))
+    }
+
+    /// Returns the machines whose virtual machine is there.
     pub fn running(&self) -> Vec<SandboxId> {
         let mut running: Vec<_> = self.inner.lock().vms.keys().copied().collect();
         running.sort();
@@ -168,6 +244,18 @@ impl SimWorld {
         self.inner.lock().boots.get(&id).copied().unwrap_or(0)
     }
 
+    /// Returns how often the machine was restored.
+    pub fn restores(&self, id: SandboxId) -> u32 {
+        self.inner.lock().restores.get(&id).copied().unwrap_or(0)
+    }
+
+    /// Whether the virtual CPUs of a machine run and its guest may write.
+    pub fn is_lively(&self, id: SandboxId) -> bool {
+        let inner = self.inner.lock();
+        let runs = inner.vms.get(&id).is_some_and(|vm| vm.vcpus == Vcpus::Running);
+        runs && inner.memories.get(&id).is_some_and(|memory| !memory.frozen)
+    }
+
     /// Returns the number of commands that run in all guests.
     pub fn execs_running(&self) -> i64 {
         self.execs_running.load(Ordering::Relaxed)
@@ -177,198 +265,54 @@ impl SimWorld {
         self.execs_running.fetch_add(change, Ordering::Relaxed);
     }
 
-    /// Returns everything that machines hold, in words; empty if the host is clean.
+    /// Returns everything that machines hold, and templates in the making, in words; empty if the host is clean.
     pub fn holdings(&self) -> Vec<String> {
         let inner = self.inner.lock();
         let slots = inner.slots.iter().map(|(slot, id)| format!("slot {} of {id}", slot.0));
-        let disks = inner.disks.iter().map(|id| format!("disk of {id}"));
+        let disks = inner.disks.keys().map(|id| format!("disk of {id}"));
+        let at_rest = inner.memories.keys().filter(|id| !inner.vms.contains_key(id));
+        let memories = at_rest.map(|id| format!("memory of {id}"));
+        let unused = inner.saved.keys().filter(|id| inner.vms.contains_key(id));
+        let states = unused.map(|id| format!("device state of the running {id}"));
         let vms = inner.vms.keys().map(|id| format!("vm of {id}"));
-        slots.chain(disks).chain(vms).collect()
+        let drafts = inner.drafts.keys().map(|artifact| format!("half a {artifact}"));
+        slots.chain(disks).chain(memories).chain(states).chain(vms).chain(drafts).collect()
     }
 
-    pub(super) fn set_init(&self, id: SandboxId, init: InitRequest) {
-        if let Some(vm) = self.inner.lock().vms.get_mut(&id) {
-            vm.init = init;
+    /// Returns the templates and boot snapshots that are complete, in words.
+    pub fn artifacts(&self) -> Vec<String> {
+        self.inner.lock().artifacts.keys().map(ToString::to_string).collect()
+    }
+
+    pub(super) fn set_init(&self, id: SandboxId, mut init: InitRequest) {
+        init.entropy.clear();
+        let mut inner = self.inner.lock();
+        if let Some(disk) = inner.disks.get_mut(&id) {
+            let grown_mb = u32::try_from(init.grow_root_to_bytes >> 20).unwrap_or(u32::MAX);
+            disk.size_mb = disk.size_mb.max(grown_mb);
+        }
+        if let Some(memory) = inner.memories.get_mut(&id) {
+            memory.frozen &= !init.thaw;
+            memory.init = init;
         }
     }
 
     pub(super) fn init_of(&self, id: SandboxId) -> InitRequest {
-        self.inner.lock().vms.get(&id).map(|vm| vm.init.clone()).unwrap_or_default()
+        self.memory_of(id, |memory| memory.init.clone()).unwrap_or_default()
+    }
+
+    pub(super) fn memory_of<T>(&self, id: SandboxId, look: impl FnOnce(&mut SimMemory) -> T) -> Option<T> {
+        self.inner.lock().memories.get_mut(&id).map(look)
+    }
+
+    pub(super) fn disk_of<T>(&self, id: SandboxId, look: impl FnOnce(&mut SimDisk) -> T) -> Option<T> {
+        self.inner.lock().disks.get_mut(&id).map(look)
     }
 
     pub(super) fn is_up(&self, id: SandboxId) -> bool {
         let inner = self.inner.lock();
-        inner.vms.get(&id).is_some_and(|vm| vm.booted_at.elapsed() >= self.options.boot_delay)
-    }
-
-    fn boot(self: &Arc<Self>, id: SandboxId) -> VmProcess {
-        let pid = self.next_pid.fetch_add(1, Ordering::Relaxed);
-        let record = VmRecord {
-            id,
-            vmm: VmmKind::Simulated,
-            vmm_version: "1".into(),
-            process: ProcessIdentity { pid, start_ticks: 0, boot_id: String::new() },
-            control_socket: "/nonexistent".into(),
-            cgroup: None,
-        };
-        let (process, owner, _) = VmProcess::new(record, None);
-        let (crash, crashed) = oneshot::channel();
-        let mut inner = self.inner.lock();
-        let vm = SimVm {
-            process: process.clone(),
-            crash: Some(crash),
-            booted_at: Instant::now(),
-            init: InitRequest::default(),
-        };
-        inner.vms.insert(id, vm);
-        *inner.boots.entry(id).or_default() += 1;
-        drop(inner);
-        let world = self.clone();
-        tokio::spawn(async move { world.live(owner, crashed).await });
-        process
-    }
-
-    /// The life of one virtual machine.
-    async fn live(&self, owner: VmOwner, crashed: oneshot::Receiver<ExitReason>) {
-        let id = owner.record().id;
-        let reason = tokio::select! {
-            () = owner.kill_requested() => {
-                sleep(self.options.kill_delay).await;
-                ExitReason::Killed
-            }
-            Ok(reason) = crashed => reason,
-        };
-        self.inner.lock().vms.remove(&id);
-        owner.report_exit(VmExit { reason, console: String::new(), log: String::new() });
-    }
-}
-
-/// The steps of a simulated host.
-#[derive(Debug)]
-pub struct SimBackend {
-    world: Arc<SimWorld>,
-}
-
-impl SimBackend {
-    /// Makes the steps of a world.
-    pub fn new(world: Arc<SimWorld>) -> Self {
-        Self { world }
-    }
-
-    async fn take<T>(&self, step: SimStep, effect: impl FnOnce() -> T) -> Result<T, StartError> {
-        self.world.step(step, effect).await.map_err(StartError::step("do as ordered"))
-    }
-
-    async fn release(&self, step: SimStep, effect: impl FnOnce()) -> Result<(), ReleaseError> {
-        self.world.step(step, effect).await.map_err(ReleaseError::step("do as ordered"))
-    }
-}
-
-impl Backend for SimBackend {
-    fn admit<'a>(&'a self, spec: &'a MachineSpec) -> BoxFuture<'a, Result<(), StartError>> {
-        async move {
-            self.take(SimStep::Admit, || ()).await?;
-            let images = &self.world.options.images;
-            if images.is_empty() || images.contains(&spec.image) {
-                Ok(())
-            } else {
-                Err(StartError::TemplateMissing { image: spec.image.clone() })
-            }
-        }
-        .boxed()
-    }
-
-    fn take_slot(&self, id: SandboxId) -> BoxFuture<'_, Result<SlotNumber, StartError>> {
-        let effect = move || {
-            let mut inner = self.world.inner.lock();
-            let free = (0..u16::MAX).map(SlotNumber).find(|slot| !inner.slots.contains_key(slot))?;
-            inner.slots.insert(free, id);
-            Some(free)
-        };
-        async move {
-            let slot = self.take(SimStep::TakeSlot, effect).await?;
-            slot.ok_or_else(|| StartError::Spec("all slots are taken".into()))
-        }
-        .boxed()
-    }
-
-    fn make_disk<'a>(&'a self, id: SandboxId, _: &'a MachineSpec) -> BoxFuture<'a, Result<(), StartError>> {
-        let effect = move || {
-            self.world.inner.lock().disks.insert(id);
-        };
-        self.take(SimStep::MakeDisk, effect).boxed()
-    }
-
-    fn boot<'a>(
-        &'a self,
-        id: SandboxId,
-        _: &'a MachineSpec,
-        _: SlotNumber,
-    ) -> BoxFuture<'a, Result<VmProcess, StartError>> {
-        self.take(SimStep::Boot, move || self.world.boot(id)).boxed()
-    }
-
-    fn guest(&self, id: SandboxId) -> Arc<dyn Guest> {
-        Arc::new(SimGuest::new(id, self.world.clone()))
-    }
-
-    fn host_ip(&self, slot: SlotNumber) -> String {
-        format!("10.0.{}.{}", slot.0 / 256, slot.0 % 256)
-    }
-
-    fn adopt<'a>(&'a self, id: SandboxId, _: &'a Resources) -> BoxFuture<'a, Result<VmProcess, AdoptError>> {
-        async move {
-            let process = self.world.inner.lock().vms.get(&id).map(|vm| vm.process.clone());
-            process.ok_or_else(|| AdoptError::Gone {
-                reason: "the machine ended while the agent was away",
-                source: "it is not in this world".into(),
-            })
-        }
-        .boxed()
-    }
-
-    fn kill<'a>(&'a self, id: SandboxId, _: &'a Resources) -> BoxFuture<'a, Result<(), ReleaseError>> {
-        async move {
-            self.release(SimStep::Kill, || ()).await?;
-            let process = self.world.inner.lock().vms.get(&id).map(|vm| vm.process.clone());
-            if let Some(process) = process {
-                process.kill().await.map_err(|error| ReleaseError::step("kill it")(error.into()))?;
-            }
-            Ok(())
-        }
-        .boxed()
-    }
-
-    fn remove_files(&self, id: SandboxId) -> BoxFuture<'_, Result<(), ReleaseError>> {
-        let effect = move || {
-            self.world.inner.lock().disks.remove(&id);
-        };
-        self.release(SimStep::RemoveFiles, effect).boxed()
-    }
-
-    fn release_slot<'a>(
-        &'a self,
-        id: SandboxId,
-        _: &'a Resources,
-    ) -> BoxFuture<'a, Result<(), ReleaseError>> {
-        let effect = move || {
-            let mut inner = self.world.inner.lock();
-            assert!(!inner.vms.contains_key(&id), "a slot is released while its machine lives");
-            inner.slots.retain(|_, owner| *owner != id);
-        };
-        self.release(SimStep::ReleaseSlot, effect).boxed()
-    }
-
-    fn vmm(&self) -> String {
-        "simulated".into()
-    }
-
-    fn capacity(&self) -> Capacity {
-        self.world.options.capacity
-    }
-
-    fn load(&self) -> Heartbeat {
-        let Capacity { memory_mb, disk_mb, .. } = self.capacity();
-        Heartbeat { memory_available_mb: memory_mb, disk_available_mb: disk_mb, load_1m: 0.1, machines: 0 }
+        let is_up =
+            |vm: &SimVm| vm.vcpus == Vcpus::Running && vm.runs_since.elapsed() >= self.options.boot_delay;
+        inner.vms.get(&id).is_some_and(is_up)
     }
 }
