@@ -46,6 +46,8 @@ use crate::{
 const CALL_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long a guest may take to write back what it has in memory.
 const FREEZE_TIMEOUT: Duration = Duration::from_secs(30);
+/// How long a guest may take to let its programs write again.
+const THAW_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long a guest may take to accept an exec.
 const EXEC_TIMEOUT: Duration = Duration::from_secs(30);
 /// Largest answer to a small request, in bytes.
@@ -175,7 +177,7 @@ impl Guest for GuestClient {
     fn thaw(&self) -> BoxFuture<'_, Result<(), GuestError>> {
         async move {
             let mut rpc = self.rpc(ANSWER_MAX_BYTES);
-            within(CALL_TIMEOUT, rpc.thaw(ThawRequest {})).await.map(drop)
+            within(THAW_TIMEOUT, rpc.thaw(ThawRequest {})).await.map(drop)
         }
         .boxed()
     }

@@ -100,6 +100,10 @@ impl Host {
                 Done::running(record, vm)
             }
             Ok(()) => {
+                if let Phase::MakingTemplate { .. } = record.phase {
+                    // Also a guest that did not answer may be frozen.
+                    self.thaw(id).await;
+                }
                 self.settle_failed(&mut record, Phase::Running, error.kind(), error.to_string()).await;
                 if self.board.access(id).is_none() {
                     self.open(id);

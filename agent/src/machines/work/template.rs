@@ -153,18 +153,15 @@ impl Making<'_> {
         // A clone first writes out what is not on the disk yet: better now than while the machine stands still.
         let synced = self.unless_overtaken(host.backend.sync_files(id));
         unless_dead(vm, SaveError::Exited, synced).await?;
-        let frozen = unless_dead(vm, SaveError::Exited, host.freeze(id)).await;
-        let cloned = match frozen {
-            Ok(()) => self.clone_frozen(vm, draft, kind).await,
-            Err(error) => Err(error),
-        };
-        // A guest that did not answer may be frozen, too.
+        let frozen = self.unless_overtaken(host.freeze(id));
+        unless_dead(vm, SaveError::Exited, frozen).await?;
+        // Should that fail, the machine is let go on and thawed like any other: see `go_on`.
+        self.clone_frozen(vm, draft, kind).await?;
         let thawed = async {
             host.thaw(id).await;
             Ok::<_, SaveError>(())
         };
-        unless_dead(vm, SaveError::Exited, thawed).await?;
-        cloned
+        unless_dead(vm, SaveError::Exited, thawed).await
     }
 
     /// Clones the files of a machine whose guest does not write now.
