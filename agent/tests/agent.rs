@@ -387,10 +387,9 @@ async fn a_paused_machine_goes_on_also_after_a_restart_of_the_agent_and_nothing_
     let id = SandboxId::new();
     start_order(&session, id, 1, "minimal.ext4");
     started(&mut session).await;
-    let counter = "echo kept > /root/note; echo kept > /dev/shm/note; \
-        nohup sh -c 'i=0; while :; do i=$((i+1)); echo $i >> /dev/shm/ticks; sleep 0.05; done' >/dev/null 2>&1 &";
-    let start = ExecStart { cmd: counter.into(), background: true, ..ExecStart::default() };
-    world.exec(&session, id, start).await;
+    let counter = "echo kept > /root/note; sync; echo kept > /dev/shm/note; \
+        setsid sh -c 'i=0; while :; do i=$((i+1)); echo $i >> /dev/shm/ticks; sleep 0.05; done' </dev/null >/dev/null 2>&1 &";
+    world.shell(&session, id, counter).await;
     for cycle in 1..=5 {
         let begun = Instant::now();
         paused(&mut session, id, 2 * cycle).await;

@@ -348,7 +348,7 @@ mod tests {
         drop(draft);
 
         let shelf = Shelf::open(volume.path()).unwrap();
-        assert_eq!(shelf.all(), [artifact.clone()]);
+        assert_eq!(shelf.all(), std::slice::from_ref(&artifact));
         assert_eq!(shelf.get(&artifact).unwrap().manifest, manifest());
         shelf.remove_half_made().await;
         assert_eq!(names(&shelf.templates), [id.to_string()]);

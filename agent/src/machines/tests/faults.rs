@@ -63,6 +63,27 @@ impl Scenario {
         }
     }
 
+    /// The points that its work comes to.
+    fn points(self) -> &'static [FaultPoint] {
+        use FaultPoint as P;
+        match self {
+            Self::Pause => &[P::PauseSuspended, P::PauseCommitted, P::PauseKilled],
+            Self::Resume => &[P::ResumeLoaded, P::ResumeCommitted, P::ResumeRunning],
+            Self::Boot => &[P::ResumeRunning],
+            Self::SnapshotRunning => &[
+                P::SnapshotFrozen,
+                P::SnapshotSuspended,
+                P::SnapshotCloned,
+                P::SnapshotRunning,
+                P::SnapshotComplete,
+            ],
+            Self::SnapshotPaused => &[P::SnapshotComplete],
+            Self::FlattenRunning | Self::FlattenStopped => {
+                &[P::FlattenCloned, P::FlattenFlattened, P::FlattenComplete]
+            }
+        }
+    }
+
     /// What the machine is before the command.
     fn before(self) -> MachineState {
         match self {
@@ -251,5 +272,74 @@ async fn a_destruction_comes_to_its_end_whatever_goes_on() {
         agent.order_resume(id, 3);
         while agent.was_answered(3).await.is_none() {}
         agent.assert_no_trace(id);
+    }
+}
+
+#[actix_rt::test]
+async fn an_agent_that_is_killed_in_any_window_of_any_command_loses_nothing() {
+    for scenario in SCENARIOS {
+        for &point in scenario.points() {
+            let what = format!("killed at {point:?} of {scenario:?}");
+            let mut agent = Agent::start();
+            let (id, template) = (SandboxId::new(), TemplateId::new());
+            scenario.prepare(&mut agent, id).await;
+            agent.hold(point);
+            scenario.order(&agent, id, template);
+            agent.wait_for_point(point, id).await;
+            agent.let_go(point);
+            agent.restart().await;
+            let state = agent.assert_true_state(id, &what).await;
+            assert!(state != MachineState::Stopped || scenario.drops_memory(), "{what}");
+            let is_complete = matches!(point, FaultPoint::SnapshotComplete | FaultPoint::FlattenComplete);
+            assert_eq!(agent.host.backend.template_ids().contains(&template), is_complete, "{what}");
+            scenario.order(&agent, id, template);
+            while agent.was_answered(3).await.is_none() {}
+            let memory = if scenario.drops_memory() { Memory::Gone } else { Memory::Kept };
+            agent.assert_kept(id, state, memory, &what).await;
+            agent.assert_destroyed(id, template).await;
+        }
+    }
+}
+
+#[actix_rt::test]
+async fn a_destruction_overtakes_every_command_in_every_window() {
+    for scenario in SCENARIOS {
+        for &point in scenario.points() {
+            let mut agent = Agent::start();
+            let (id, template) = (SandboxId::new(), TemplateId::new());
+            scenario.prepare(&mut agent, id).await;
+            agent.hold(point);
+            scenario.order(&agent, id, template);
+            agent.wait_for_point(point, id).await;
+            let report = agent.host.board.report(id).unwrap();
+            assert!(report.busy && report.generation == 3, "{point:?} of {scenario:?}: {report:?}");
+            if matches!(scenario, Scenario::SnapshotRunning | Scenario::FlattenRunning) {
+                assert_eq!(report.state(), MachineState::Running);
+            }
+            agent.order_destroy(id, 4);
+            agent.let_go(point);
+            while agent.was_answered(4).await.is_none() {}
+            agent.assert_no_trace(id);
+        }
+    }
+}
+
+#[actix_rt::test]
+async fn a_command_that_was_replaced_while_it_waited_leaves_a_machine_that_can_be_used() {
+    for scenario in [Scenario::Pause, Scenario::SnapshotRunning, Scenario::FlattenRunning] {
+        let point = scenario.points()[0];
+        let mut agent = Agent::start();
+        let (id, template) = (SandboxId::new(), TemplateId::new());
+        scenario.prepare(&mut agent, id).await;
+        agent.hold(point);
+        scenario.order(&agent, id, template);
+        agent.wait_for_point(point, id).await;
+        // The removal asks the work to give up, and is then replaced itself.
+        agent.order_destroy(id, 4);
+        agent.order_resume(id, 5);
+        agent.let_go(point);
+        while agent.was_answered(5).await.is_none() {}
+        assert_eq!(agent.shell(id, "get k").await, "v", "{scenario:?}");
+        agent.assert_destroyed(id, template).await;
     }
 }

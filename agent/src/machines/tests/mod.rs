@@ -28,7 +28,7 @@ use wrenn_supervision::{Child, ChildSpec, spawn_local};
 use super::{
     Dispatch, Host, Machines,
     board::Board,
-    fault_points::FaultPoints,
+    fault_points::{FaultPoint, FaultPoints},
     record::{Durability, RecordStore, tests::spec},
     tombstones::Tombstones,
 };
@@ -65,6 +65,7 @@ impl Agent {
     }
 
     fn run(dir: PathBuf, world: &Arc<SimWorld>) -> (Arc<Host>, Child<Machines>, SessionQueue) {
+        std::fs::create_dir_all(dir.join("points")).unwrap();
         let store = RecordStore::open(dir.join("machines"), Durability::Process).unwrap();
         let records = store.load_all().unwrap();
         let known = records.iter().map(|record| record.id).collect();
@@ -78,7 +79,7 @@ impl Agent {
             outbox: Outbox::default(),
             boot_timeout: world.options().boot_timeout,
             boot_id: world.boot_id(),
-            fault_points: FaultPoints::default(),
+            fault_points: FaultPoints::in_folder(dir.join("points")),
             works: TaskTracker::new(),
             killed: CancellationToken::new(),
         });
@@ -262,6 +263,26 @@ impl Agent {
             }
         };
         timeout(PATIENCE, tried).await.unwrap_or_else(|_| panic!("{step:?} was never tried"));
+    }
+
+    /// Lets all work wait at a point.
+    fn hold(&self, point: FaultPoint) {
+        std::fs::write(self.dir.path().join(format!("points/{}.hold", point.name())), "").unwrap();
+    }
+
+    fn let_go(&self, point: FaultPoint) {
+        std::fs::remove_file(self.dir.path().join(format!("points/{}.hold", point.name()))).unwrap();
+    }
+
+    /// Waits until work on a machine has come to a point.
+    async fn wait_for_point(&self, point: FaultPoint, id: SandboxId) {
+        let reached = self.dir.path().join(format!("points/{}.{id}.reached", point.name()));
+        let coming = async {
+            while !reached.exists() {
+                tokio::task::yield_now().await;
+            }
+        };
+        timeout(PATIENCE, coming).await.unwrap_or_else(|_| panic!("work never came to {point:?}"));
     }
 
     /// Loses the power, and starts the agent again.
