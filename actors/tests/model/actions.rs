@@ -1,7 +1,7 @@
 //! What can happen in a world.
 //!
-//! *Inner* actions are what the system does by itself. *Outer* ones are done to it, and each of them costs something
-//! of the world's budget.
+//! *Inner* actions are what the system does by itself. *Outer* ones are done to it, and cost something of the world's
+//! budget.
 
 use wrenn_store::lifecycle::End;
 

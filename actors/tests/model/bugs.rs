@@ -1,4 +1,4 @@
-//! Five plausible bugs. Each is seeded where a careless change would put it, and each must be found.
+//! Plausible bugs. Each is seeded where a careless change would put it, and each must be found.
 
 /// What is wrong with the system that is checked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -15,27 +15,44 @@ pub(crate) enum Bug {
     SentBeforeCommit,
     /// A removal waits for the end of a pause instead of overtaking it.
     DestroyQueuedBehindPause,
+    /// A pause kills the virtual machine before the record says that it is paused.
+    KilledBeforePauseIsCommitted,
+    /// A resumption lets the virtual machine run before the record says that it may.
+    RunsBeforeThatIsCommitted,
+    /// A snapshot clones the memory of a machine that runs.
+    ClonedWhileRunning,
+    /// A removal forgets the record before there is a tombstone.
+    ForgottenBeforeBuried,
 }
 
 impl Bug {
     /// All there are.
-    pub(crate) const ALL: [Self; 5] = [
+    pub(crate) const ALL: [Self; 9] = [
         Self::ReportsOfAnyGeneration,
         Self::OlderCommandsAccepted,
         Self::UnfencedSettling,
         Self::SentBeforeCommit,
         Self::DestroyQueuedBehindPause,
+        Self::KilledBeforePauseIsCommitted,
+        Self::RunsBeforeThatIsCommitted,
+        Self::ClonedWhileRunning,
+        Self::ForgottenBeforeBuried,
     ];
 
-    /// The invariant that it breaks first.
+    /// An invariant that it breaks, and no later than any other.
     pub(crate) fn breaks(self) -> &'static str {
         match self {
             Self::None => "none",
             Self::ReportsOfAnyGeneration => "3: settled rows agree with their hosts",
             Self::OlderCommandsAccepted => "4: every operation settles",
-            Self::UnfencedSettling => "2: a host knows no intent that is not committed",
-            Self::SentBeforeCommit => "2: a host knows no intent that is not committed",
+            Self::UnfencedSettling | Self::SentBeforeCommit => {
+                "2: a host knows no intent that is not committed"
+            }
             Self::DestroyQueuedBehindPause => "2: nothing is achieved after something newer was accepted",
+            Self::KilledBeforePauseIsCommitted => "6: no machine stops without cause",
+            Self::RunsBeforeThatIsCommitted => "6: what is paused is whole",
+            Self::ClonedWhileRunning => "7: templates are of one moment",
+            Self::ForgottenBeforeBuried => "2: generations only grow on a host",
         }
     }
 }

@@ -34,6 +34,7 @@ mod reconciler;
 mod recover;
 mod rest;
 mod rules;
+mod steps;
 mod work;
 mod world;
 
@@ -112,6 +113,10 @@ fn one_sandbox_keeps_every_invariant_and_does_everything() {
     }
     let scope = scope(&[(0, Beginning::Running)], budget(2, 1, 1), depth(None));
     let checker = holds("one sandbox, two requests", scope);
+    if ["WRENN_MODEL_BUDGET", "WRENN_MODEL_DEPTH"].into_iter().any(|name| env::var_os(name).is_some()) {
+        // Other bounds may be too narrow for some of it.
+        return;
+    }
     for witness in properties::witnesses() {
         assert!(checker.discovery(witness.name).is_some(), "never reached: {}", witness.name);
     }
@@ -121,7 +126,7 @@ fn one_sandbox_keeps_every_invariant_and_does_everything() {
 fn two_sandboxes_on_two_hosts_keep_every_invariant() {
     let two = [(0, Beginning::Running), (1, Beginning::Paused)];
     holds("two sandboxes on two hosts", scope(&two, budget(1, 1, 0), depth(None)));
-    holds("two sandboxes on two hosts, further", scope(&two, budget(2, 2, 1), depth(Some(6))));
+    holds("two sandboxes on two hosts, further", scope(&two, budget(2, 1, 0), depth(Some(9))));
 }
 
 #[test]
