@@ -75,6 +75,9 @@ impl OperateError {
             Self::Operation(OperationError::Failed(reason)) => {
                 (Code::AgentError, format!("the host could not do it: {reason}"))
             }
+            Self::Operation(OperationError::Overtaken(_)) => {
+                (Code::InvalidState, "the capsule was destroyed meanwhile".to_owned())
+            }
             Self::Operation(OperationError::TimedOut(_)) => {
                 let message = "the host has not finished in time; the operation goes on, so look at the \
                                capsule's `operation` until it is null";
@@ -224,6 +227,7 @@ mod tests {
         assert_eq!(answer(OperationError::Name(TemplateNameError::Taken)).0, Code::TemplateNameTaken);
         assert_eq!(answer(OperationError::Name(TemplateNameError::Reserved)).0, Code::NameReserved);
         assert_eq!(answer(OperationError::NotFound(sandbox)).0, Code::NotFound);
+        assert_eq!(answer(OperationError::Overtaken(sandbox)).0, Code::InvalidState);
         let (code, _) = answer(OperationError::Unanswered(sandbox, CallError::MayHaveExecuted));
         assert_eq!(code, Code::InternalError);
     }

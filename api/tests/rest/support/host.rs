@@ -53,6 +53,12 @@ impl Installation {
         capsule["id"].as_str().expect("a capsule has an id").to_owned()
     }
 
+    /// What a command prints in a capsule.
+    pub(crate) async fn prints(&self, who: &As, id: &str, cmd: &str) -> String {
+        let done = self.server.post(&format!("/v1/capsules/{id}/exec"), who, json!({"cmd": cmd})).await;
+        done.text("stdout")
+    }
+
     /// Ends the agent and waits until the server knows.
     pub(crate) async fn lose_host(&mut self) {
         self.host.kill_agent().await;
