@@ -21,7 +21,7 @@
 //! |---|---|
 //! | the stream ends | `offline`; tunnels being opened fail; operations in flight stay so |
 //! | silence while attached | the stream is cut, then as above |
-//! | not heard of for long | `unreachable`; its sandboxes become `missing` until it is back |
+//! | not heard of for long | `unreachable`; its sandboxes become `missing` until it is back, however often they have to be told |
 //! | a second agent attaches | the first is told to go; the second takes over |
 //! | the agent does not read | the stream is cut; everything is sent again when it is back |
 //!
@@ -43,7 +43,7 @@ use wrenn_proto::{
 use wrenn_store::{
     StoreError,
     hosts::{Host, HostCapacity, HostStatus},
-    lifecycle::{End, Generation},
+    lifecycle::{End, Generation, Lifecycle, SandboxStatus},
     sandboxes::Sandbox,
 };
 use wrenn_supervision::call_within;
@@ -62,7 +62,7 @@ use crate::{
     AttachError,
     retry::until_answered,
     sandbox::{
-        CaughtUp, Observe,
+        CaughtUp, Observe, RowRead,
         state::{Input, Machine, Outcome},
     },
     shared::Shared,
@@ -212,7 +212,13 @@ impl HostConnection {
         } else if self.link.is_none() && is_away && silence > self.shared.config.unreachable_after {
             tracing::warn!(host = %self.id, "host is unreachable");
             self.set_status(HostStatus::Unreachable, ctx);
-            self.tell_all(Input::HostLost, ctx);
+            self.tell_lost(ctx);
+        } else if self.link.is_none()
+            && status == Some(HostStatus::Unreachable)
+            && Instant::now() >= self.inventory_due
+        {
+            // An actor may have failed while it was told, or the server before this one.
+            self.tell_lost(ctx);
         } else {
             self.publish(ctx);
             if self.link.is_some() && Instant::now() >= self.inventory_due {
@@ -221,12 +227,20 @@ impl HostConnection {
         }
     }
 
-    /// Tells the actors of all of the host's sandboxes, before any further message is handled.
-    fn tell_all(&self, input: Input, ctx: &mut Context<Self>) {
+    /// Tells the actors of sandboxes that are not missing yet that their host is lost.
+    fn tell_lost(&mut self, ctx: &mut Context<Self>) {
+        self.inventory_due = Instant::now() + self.shared.config.inventory_interval;
+        self.tell_all(Input::HostLost, ctx, |lifecycle| {
+            !matches!(lifecycle.status, SandboxStatus::Missing | SandboxStatus::Error)
+        });
+    }
+
+    /// Tells the actors of those of the host's sandboxes that it concerns, before any further message is handled.
+    fn tell_all(&self, input: Input, ctx: &mut Context<Self>, concerns: fn(&Lifecycle) -> bool) {
         let (store, id) = (self.shared.store.clone(), self.id);
         let read = async move { until_answered("sandboxes_of_host", || store.sandboxes_of_host(id)).await };
         ctx.wait(read.into_actor(self).map(move |rows: Vec<Sandbox>, actor: &mut Self, _| {
-            for row in rows {
+            for row in rows.into_iter().filter(|row| concerns(&row.lifecycle)) {
                 actor.tell(row.id, input.clone());
             }
         }));
@@ -318,6 +332,12 @@ impl HostConnection {
 
     /// Acts on an inventory and the rows that were read after it.
     fn reconcile(&mut self, found: Found, ctx: &mut Context<Self>) {
+        for (sandbox, lifecycle) in found.rows {
+            // Who does not live reads its row anyway.
+            if let Some(actor) = self.shared.sandboxes.get(&sandbox) {
+                actor.do_send(RowRead(lifecycle));
+            }
+        }
         for (sandbox, input) in found.tell {
             self.tell(sandbox, input);
         }
@@ -629,7 +649,7 @@ impl Handler<Retire> for HostConnection {
 
     fn handle(&mut self, _: Retire, ctx: &mut Context<Self>) {
         if self.link.is_none() {
-            self.tell_all(Input::HostRetired, ctx);
+            self.tell_all(Input::HostRetired, ctx, |_| true);
         }
     }
 }

@@ -8,7 +8,7 @@ use wrenn_proto::{
 };
 use wrenn_store::{
     Store, StoreError,
-    lifecycle::{End, Generation},
+    lifecycle::{End, Generation, Lifecycle},
     sandboxes::Sandbox,
 };
 
@@ -28,6 +28,8 @@ pub(crate) struct Entry {
 /// What follows from a comparison.
 #[derive(Debug, Default, PartialEq, Eq)]
 struct Comparison {
+    /// The rows as they were read.
+    rows: Vec<(SandboxId, Lifecycle)>,
     /// What the sandboxes' actors are to be told, in this order.
     tell: Vec<(SandboxId, Input)>,
     /// Machines without a row on this host, and the highest generation that they have accepted.
@@ -93,6 +95,7 @@ fn compare(rows: &[Sandbox], mut entries: BTreeMap<SandboxId, Entry>, baseline: 
     let mut comparison = Comparison::default();
     for row in rows {
         let generation = row.lifecycle.generation;
+        comparison.rows.push((row.id, row.lifecycle.clone()));
         match entries.remove(&row.id) {
             Some(Entry { machine: None, .. }) => {
                 tracing::warn!(sandbox = %row.id, "an inventory lists a machine in a strange state");
@@ -116,6 +119,8 @@ fn compare(rows: &[Sandbox], mut entries: BTreeMap<SandboxId, Entry>, baseline: 
 
 /// What an inventory says, once compared with the database.
 pub(crate) struct Found {
+    /// The rows as they were read, for actors that know other ones.
+    pub(crate) rows: Vec<(SandboxId, Lifecycle)>,
     /// What the sandboxes' actors are to be told, in this order.
     pub(crate) tell: Vec<(SandboxId, Input)>,
     /// Machines without a living row on this host.
@@ -150,7 +155,7 @@ pub(crate) async fn look_up(
     let templates = Vec::from_iter(listed.templates);
     let unwanted_templates =
         if templates.is_empty() { Vec::new() } else { store.templates_unknown(host, &templates).await? };
-    let Comparison { tell, unknown } = compare(&rows, listed.machines, &baseline);
+    let Comparison { rows: read, tell, unknown } = compare(&rows, listed.machines, &baseline);
     let mut unwanted = Vec::new();
     for (sandbox, accepted) in unknown {
         let generation = match store.sandbox_load(sandbox).await? {
@@ -161,5 +166,5 @@ pub(crate) async fn look_up(
         };
         unwanted.push(Unwanted { sandbox, generation });
     }
-    Ok(Found { tell, unwanted, unwanted_templates, lost_templates })
+    Ok(Found { rows: read, tell, unwanted, unwanted_templates, lost_templates })
 }

@@ -12,7 +12,8 @@
 //!
 //! What fails: a panic costs the message being handled; those who wait are kept and answered by the next
 //! incarnation. While the database is away, observations wait in front of the mailbox and requests fail. If
-//! somebody else wrote the row, the actor gives up on itself and reads it again. It ends a while after
+//! somebody else wrote the row, the actor gives up on itself and reads it again. It finds that out when it writes, or
+//! from the reconciler's next look ([`RowRead`]): a write whose server was killed can be committed late. It ends a while after
 //! nothing can happen to its sandbox any more; a later message starts it anew.
 
 use std::{sync::Arc, time::Duration};
@@ -36,7 +37,7 @@ use super::{
     invariants,
     messages::{
         CaughtUp, ExecTarget, InjectPanic, Observe, Operate, OperateFailure, PauseIfIdle, PrepareExec,
-        TemplateOrder, Until, Wait, Wanted,
+        RowRead, TemplateOrder, Until, Wait, Wanted,
     },
     state::{Effect, Input, Refusal, State, Step, TemplateEffect},
     step,
@@ -126,6 +127,10 @@ impl SandboxActor {
         let (store, id) = (self.shared.store.clone(), self.id);
         let load = async move { until_answered("sandbox_load", || store.sandbox_load(id)).await };
         ctx.wait(load.into_actor(self).map(|row, actor, ctx| actor.loaded(row, ctx)));
+    }
+
+    fn knows(&self, lifecycle: &Lifecycle) -> bool {
+        self.current.as_ref().is_none_or(|current| current.row.lifecycle == *lifecycle)
     }
 
     fn loaded(&mut self, row: Option<Sandbox>, ctx: &mut Context<Self>) {
@@ -404,6 +409,25 @@ impl Handler<Observe> for SandboxActor {
             return AtomicResponse::new(Box::pin(ready(())));
         }
         AtomicResponse::new(self.observe(input))
+    }
+}
+
+impl Handler<RowRead> for SandboxActor {
+    type Result = AtomicResponse<Self, ()>;
+
+    fn handle(&mut self, RowRead(lifecycle): RowRead, _: &mut Context<Self>) -> Self::Result {
+        if self.knows(&lifecycle) {
+            return AtomicResponse::new(Box::pin(ready(())));
+        }
+        // Mostly the actor has written since; then the row is what it knows.
+        let (store, id) = (self.shared.store.clone(), self.id);
+        let read = async move { until_answered("sandbox_load", || store.sandbox_load(id)).await };
+        AtomicResponse::new(Box::pin(read.into_actor(self).map(|row, actor, ctx| {
+            if row.as_ref().is_none_or(|row| !actor.knows(&row.lifecycle)) {
+                tracing::warn!(sandbox = %actor.id, "an earlier incarnation wrote the row; it is read again");
+                actor.loaded(row, ctx);
+            }
+        })))
     }
 }
 

@@ -92,6 +92,12 @@ pub(crate) struct Observe {
     pub(crate) input: Input,
 }
 
+/// The reconciler has just read the row. An actor that knows another one reads it again: a write that an incarnation
+/// before it had sent may have been committed after it had read, and nothing else would tell it.
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+pub(crate) struct RowRead(pub(crate) Lifecycle);
+
 /// Answered when everything that was sent before has been handled.
 #[derive(Debug, Message)]
 #[rtype(result = "()")]

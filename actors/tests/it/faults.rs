@@ -1,12 +1,14 @@
 //! Panics and crashes: each costs one request.
 
+use std::time::Duration;
+
 use crate::support::{FakeAgent, PATIENCE, Server, config, report};
 use wrenn_actors::{Config, FaultInjection, InjectError, Until, Victim};
 use wrenn_proto::{
-    agent::{Inventory, MachineState, agent_frame, server_frame},
+    agent::{Inventory, MachineState, agent_frame, command, server_frame},
     ids::SandboxId,
 };
-use wrenn_store::lifecycle::{End, Generation, SandboxStatus};
+use wrenn_store::lifecycle::{End, Generation, Lifecycle, Operation, SandboxStatus};
 
 type Pool = sqlx::PgPool;
 
@@ -142,5 +144,41 @@ async fn faults_are_injected_only_where_that_is_allowed(pool: Pool) {
     let host = server.host().await;
     let refused = server.control_plane.inject_panic(Victim::Host(host)).await;
     assert!(matches!(refused, Err(InjectError::Off)), "{refused:?}");
+    server.stop().await;
+}
+
+#[sqlx::test(migrator = "wrenn_store::MIGRATIONS")]
+async fn a_write_of_a_dead_server_that_is_committed_late_is_noticed_at_the_next_look(pool: Pool) {
+    let config = Config { inventory_interval: Duration::from_millis(200), ..config() };
+    let server = Server::start(&pool, config).await;
+    let host = server.host().await;
+    let mut agent = FakeAgent::attach(&server, host, vec![]).await;
+    let id = server.running(&mut agent).await;
+    let known = server.row(id).await.lifecycle;
+    let late = Lifecycle {
+        operation: Some(Operation::Pausing),
+        generation: known.generation.next(),
+        ..known.clone()
+    };
+    assert!(server.store.sandbox_transition(id, &known, &late, None).await.unwrap().is_some());
+
+    // Nobody but the row knows that it is to be paused.
+    let pause = loop {
+        match agent.frame().await {
+            Some(server_frame::Frame::InventoryRequest(request)) => {
+                let machines = vec![report(id, 1, MachineState::Running)];
+                let request_id = request.request_id;
+                let inventory = Inventory { request_id, machines, template_ids: Vec::new() };
+                agent.say(agent_frame::Frame::Inventory(inventory)).await;
+            }
+            Some(server_frame::Frame::Command(command)) => break command,
+            other => panic!("expected a command, got {other:?}"),
+        }
+    };
+    assert_eq!(pause.generation, late.generation.0);
+    assert!(matches!(pause.command, Some(command::Command::Pause(_))), "{pause:?}");
+    agent.paused(&pause).await;
+    let paused = server.row_where(id, |row| row.lifecycle.operation.is_none()).await;
+    assert_eq!(paused.lifecycle.status, SandboxStatus::Paused);
     server.stop().await;
 }

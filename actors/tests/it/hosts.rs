@@ -265,3 +265,23 @@ async fn a_removal_that_failed_is_begun_anew_by_the_next_look(pool: Pool) {
     assert_eq!(row.lifecycle.end, End::Reached);
     server.stop().await;
 }
+
+#[sqlx::test(migrator = "wrenn_store::MIGRATIONS")]
+async fn a_new_server_tells_sandboxes_whose_host_was_lost_before_it_began(pool: Pool) {
+    let server = Server::start(&pool, config()).await;
+    let host = server.host().await;
+    let mut agent = FakeAgent::attach(&server, host, vec![]).await;
+    let id = server.running(&mut agent).await;
+    drop(agent);
+    host_status(&server, host, HostStatus::Offline).await;
+    // The server is killed before it tells its sandboxes.
+    server.store.host_set_status(host, HostStatus::Unreachable).await.unwrap();
+    server.stop().await;
+
+    let server = Server::start(&pool, config()).await;
+    server.row_where(id, |row| row.lifecycle.status == SandboxStatus::Missing).await;
+    let mut agent = FakeAgent::attach(&server, host, vec![report(id, 1, MachineState::Running)]).await;
+    server.row_where(id, |row| row.lifecycle.status == SandboxStatus::Running).await;
+    agent.assert_silent();
+    server.stop().await;
+}
