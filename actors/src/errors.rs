@@ -173,6 +173,9 @@ pub enum OperationError {
     /// The host tried and failed; the sandbox is what its row says.
     #[error("{0}")]
     Failed(String),
+    /// Somebody destroyed it meanwhile, which overtakes every other operation.
+    #[error("sandbox {0} was destroyed meanwhile")]
+    Overtaken(SandboxId),
     /// The time is over; the operation goes on.
     #[error("the operation on sandbox {0} did not end in time; it goes on")]
     TimedOut(SandboxId),

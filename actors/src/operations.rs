@@ -189,6 +189,9 @@ impl ControlPlane {
 /// Why an operation that has settled did not lead to what was wanted.
 fn failed(row: &Sandbox) -> OperationError {
     let lifecycle = &row.lifecycle;
+    if lifecycle.end != End::NotRequested {
+        return OperationError::Overtaken(row.id);
+    }
     let reason = lifecycle.last_error.clone().or_else(|| lifecycle.stop_reason.clone());
     OperationError::Failed(reason.unwrap_or_else(|| format!("the sandbox is {}", lifecycle.status)))
 }
@@ -207,6 +210,7 @@ impl From<OperationError> for DestroyError {
             error @ (OperationError::Refused(_)
             | OperationError::NoRoom(_)
             | OperationError::Name(_)
+            | OperationError::Overtaken(_)
             | OperationError::Failed(_)) => Self::Failed(error.to_string()),
         }
     }

@@ -119,12 +119,12 @@ pub struct Config {
     /// What must stay free on the volume, in MiB (`WRENN_DISK_RESERVE_MB`); below it no machine is started. A loopback
     /// volume that has to be made leaves as much to the host.
     pub disk_reserve_mb: u64,
-    /// Folder in which tests hold work on machines up (`WRENN_FAULT_POINTS`); none outside of tests.
-    pub fault_points: Option<PathBuf>,
     /// How long a guest may take from the start of its virtual CPUs to its hello (`WRENN_BOOT_TIMEOUT_SEC`).
     pub boot_timeout: Duration,
     /// Number of network slots that are made ahead (`WRENN_SLOTS_AHEAD`).
     pub slots_ahead: usize,
+    /// Folder by which tests hold work on machines up (`WRENN_FAULT_POINTS`); none on a host that is in use.
+    pub fault_points: Option<PathBuf>,
 }
 
 /// Why there is no valid configuration.
@@ -171,13 +171,13 @@ impl Config {
             },
             volume_mb: number("WRENN_VOLUME_MB", get("WRENN_VOLUME_MB"), 64 * 1024)?,
             disk_reserve_mb: number("WRENN_DISK_RESERVE_MB", get("WRENN_DISK_RESERVE_MB"), 1024)?,
-            fault_points: get("WRENN_FAULT_POINTS").map(PathBuf::from),
             boot_timeout: Duration::from_secs(number(
                 "WRENN_BOOT_TIMEOUT_SEC",
                 get("WRENN_BOOT_TIMEOUT_SEC"),
                 60,
             )?),
             slots_ahead: number("WRENN_SLOTS_AHEAD", get("WRENN_SLOTS_AHEAD"), 4)?,
+            fault_points: get("WRENN_FAULT_POINTS").map(PathBuf::from),
         })
     }
 }

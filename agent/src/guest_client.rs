@@ -44,6 +44,10 @@ use crate::{
 
 /// How long a guest may take to answer a small request.
 const CALL_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long a guest may take to write back what it has in memory.
+const FREEZE_TIMEOUT: Duration = Duration::from_secs(30);
+/// How long a guest may take to let its programs write again.
+const THAW_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long a guest may take to accept an exec.
 const EXEC_TIMEOUT: Duration = Duration::from_secs(30);
 /// Largest answer to a small request, in bytes.
@@ -164,9 +168,8 @@ impl Guest for GuestClient {
     fn freeze(&self, at_most: Duration) -> BoxFuture<'_, Result<(), GuestError>> {
         async move {
             let max_freeze_ms = u32::try_from(at_most.as_millis()).unwrap_or(u32::MAX);
-            // It writes back what it has, which takes as long as its disk does; it is not frozen for longer than this.
             let mut rpc = self.rpc(ANSWER_MAX_BYTES);
-            within(at_most, rpc.freeze(FreezeRequest { max_freeze_ms })).await.map(drop)
+            within(FREEZE_TIMEOUT, rpc.freeze(FreezeRequest { max_freeze_ms })).await.map(drop)
         }
         .boxed()
     }
@@ -174,7 +177,7 @@ impl Guest for GuestClient {
     fn thaw(&self) -> BoxFuture<'_, Result<(), GuestError>> {
         async move {
             let mut rpc = self.rpc(ANSWER_MAX_BYTES);
-            within(CALL_TIMEOUT, rpc.thaw(ThawRequest {})).await.map(drop)
+            within(THAW_TIMEOUT, rpc.thaw(ThawRequest {})).await.map(drop)
         }
         .boxed()
     }

@@ -28,7 +28,6 @@ use crate::{
         record::{Durability, Record, RecordStore, StateError},
         tombstones::Tombstones,
     },
-    vmm,
 };
 
 /// How long machines of an earlier agent may take to be adopted before the link is started without waiting longer.
@@ -80,9 +79,9 @@ pub struct NodeLink {
     pub registration_token: Option<String>,
 }
 
-/// How an agent works on machines.
+/// How the agent works on its machines.
 #[derive(Debug, Clone)]
-pub struct NodeSettings {
+pub struct NodeOptions {
     /// How long a guest may take from the start of its virtual CPUs to its first answer.
     pub boot_timeout: Duration,
     /// This boot of the host's kernel.
@@ -108,8 +107,9 @@ impl Node {
         state: NodeState,
         backend: Arc<dyn Backend>,
         link: NodeLink,
-        settings: NodeSettings,
+        options: NodeOptions,
     ) -> Self {
+        let NodeOptions { boot_timeout, boot_id, fault_points } = options;
         let board = Board::default();
         let host = Arc::new(Host {
             backend,
@@ -117,9 +117,9 @@ impl Node {
             tombstones: Arc::new(state.tombstones),
             board: board.clone(),
             outbox: Outbox::default(),
-            boot_timeout: settings.boot_timeout,
-            boot_id: settings.boot_id,
-            fault_points: settings.fault_points,
+            boot_timeout,
+            boot_id: boot_id.clone(),
+            fault_points,
             works: TaskTracker::new(),
             killed: CancellationToken::new(),
         });
@@ -140,7 +140,7 @@ impl Node {
             link.server,
             link.registration_token,
             state.credentials,
-            identity(),
+            identity(boot_id),
             host.clone(),
             machines.addr().recipient(),
         ));
@@ -186,11 +186,7 @@ impl Node {
     }
 }
 
-fn identity() -> AgentIdentity {
+fn identity(boot_id: String) -> AgentIdentity {
     let kernel = fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default().trim().to_owned();
-    AgentIdentity {
-        boot_id: vmm::boot_id().to_owned(),
-        incarnation: uuid::Uuid::new_v4().to_string(),
-        kernel,
-    }
+    AgentIdentity { boot_id, incarnation: uuid::Uuid::new_v4().to_string(), kernel }
 }

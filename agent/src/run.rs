@@ -20,12 +20,13 @@ use crate::{
     leftovers::{self, CleanError, Leftovers},
     link::LinkState,
     machines::{
-        Parts, RealBackend, causes, collect_regularly,
+        Parts, RealBackend, causes,
         fault_points::FaultPoints,
+        library::Library as _,
         record::{Durability, Record, StateError},
     },
     net::{ClaimError, Instance, PoolConfig, SlotPool, StartPoolError},
-    node::{Node, NodeLink, NodeSettings, NodeState},
+    node::{Node, NodeLink, NodeOptions, NodeState},
     open_files::raise_open_files_limit,
     vmm::{
         self,
@@ -37,8 +38,8 @@ use crate::{
 
 /// How long work in progress may take when the agent is asked to end.
 const STOP_TIMEOUT: Duration = Duration::from_secs(10);
-/// How often somebody looks for templates and boot snapshots that are of no use any more.
-const COLLECT_EVERY: Duration = Duration::from_secs(60);
+/// How often templates and boot snapshots are looked through.
+const COLLECT_INTERVAL: Duration = Duration::from_secs(5 * 60);
 const MIB: u64 = 1024 * 1024;
 
 /// Why an agent ended, or did not start.
@@ -56,8 +57,8 @@ pub enum RunError {
     /// What an earlier agent left could not be removed.
     #[error("remove what an earlier agent left: {}", list(.0))]
     Orphans(Vec<CleanError>),
-    /// Folders of machines that are no more could not be removed.
-    #[error("remove folders that an earlier agent left")]
+    /// Folders of machines and templates could not be examined, or not be removed.
+    #[error("look through the folders that an earlier agent left")]
     Folders(#[source] io::Error),
     /// There is no volume for disks.
     #[error("open the volume")]
@@ -155,25 +156,26 @@ async fn start(config: &Config, arbiter: &ArbiterHandle, root: &Root) -> Result<
     )
     .await?;
     let cgroups = Cgroups::open(&instance.cgroup_name());
-    let backend = Arc::new(RealBackend::new(Parts { qemu, volume, pool, cgroups }, config));
+    let (parts, for_backend) = (Parts { qemu, volume, pool, cgroups }, config.clone());
+    let backend = spawn_blocking(move || RealBackend::new(parts, &for_backend)).await;
+    let backend = backend.unwrap_or_else(|panic| Err(io::Error::other(panic))).map_err(RunError::Folders)?;
+    let backend = Arc::new(backend);
 
     let known: BTreeSet<SandboxId> = state.records().iter().map(|record| record.id).collect();
     let for_folders = backend.clone();
     let removed = spawn_blocking(move || for_folders.remove_unknown_folders(&known)).await;
     removed.unwrap_or_else(|panic| Err(io::Error::other(panic))).map_err(RunError::Folders)?;
     import_images(backend.clone());
+    collect_from_time_to_time(backend.clone());
 
     let link =
         NodeLink { server: config.server.clone(), registration_token: config.registration_token.clone() };
-    let settings = NodeSettings {
+    let options = NodeOptions {
         boot_timeout: config.boot_timeout,
         boot_id: vmm::boot_id().to_owned(),
         fault_points: config.fault_points.clone().map(FaultPoints::in_folder).unwrap_or_default(),
     };
-    let node = Node::start(arbiter, root, state, backend.clone(), link, settings).await;
-    // Not before the machines have been dealt with: they may have a template in the making.
-    actix_rt::spawn(collect_regularly(backend, COLLECT_EVERY));
-    Ok(node)
+    Ok(Node::start(arbiter, root, state, backend, link, options).await)
 }
 
 /// Ends processes of machines that were started and not yet written down when the agent before was killed.
@@ -200,6 +202,16 @@ async fn driver(choice: VmmChoice, data_dir: &Path) -> Result<Qemu, RunError> {
         (VmmChoice::QemuTcg, Acceleration::Kvm) => Ok(qemu.emulating("WRENN_VMM=qemu-tcg".to_owned())),
         _ => Ok(qemu),
     }
+}
+
+/// Removes what is of no use any more, now and from time to time.
+fn collect_from_time_to_time(backend: Arc<RealBackend>) {
+    actix_rt::spawn(async move {
+        loop {
+            backend.collect().await;
+            tokio::time::sleep(COLLECT_INTERVAL).await;
+        }
+    });
 }
 
 /// Imports the images in the background, so that the first machine does not have to wait for that.

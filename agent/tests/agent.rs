@@ -21,11 +21,12 @@ use support::{ControlPlane, Session};
 use wrenn_agent::config::ServerAddr;
 use wrenn_proto::{
     agent::{
-        CommandResult, FailureKind, MachineState, StartMachine, agent_frame::Frame,
-        command::Command as Order, command_result::Outcome, machine_event,
+        CommandResult, FailureKind, MachineState, MakeTemplate, PauseMachine, ResumeMachine, StartMachine,
+        Started, TemplateMade, agent_frame::Frame, command::Command as Order, command_result::Outcome,
+        machine_event,
     },
     guest::{ExecStart, exec_input::Input},
-    ids::SandboxId,
+    ids::{SandboxId, TemplateId},
 };
 
 /// Tells the test binary that it is to be an agent.
@@ -296,7 +297,10 @@ async fn machines_survive_the_death_of_the_agent_and_a_dead_machine_is_cleaned_u
     let dead: SandboxId = exited.sandbox_id.parse().expect("id");
     assert_eq!(world.vmm_pids(), pids[1..]);
     let report = session.inventory(1).await.machines.into_iter().find(|it| it.sandbox_id == dead.to_string());
-    assert_eq!(report.expect("report").state(), MachineState::Exited);
+    assert_eq!(report.expect("report").state(), MachineState::Stopped);
+    let kept = world.data.0.join(format!("volume/machines/{dead}"));
+    let files: Vec<_> = fs::read_dir(kept).expect("folder").map(|it| it.expect("file").file_name()).collect();
+    assert_eq!(files, ["disk.ext4"], "of a machine that ended by itself its disk is kept, and nothing else");
 
     // In order this time: the machine runs on, and is adopted once more.
     agent.signal(Signal::TERM);
@@ -333,5 +337,160 @@ async fn an_agent_that_is_killed_while_a_machine_boots_undoes_it_when_it_is_back
     for report in machines.iter().filter(|report| report.sandbox_id != id.to_string()) {
         destroyed(&mut session, report.sandbox_id.parse().expect("id"), 2).await;
     }
+    world.assert_no_machine();
+}
+
+/// Sends a command and returns the machine that runs afterwards.
+async fn runs_after(session: &mut Session, id: SandboxId, generation: u64, order: Order) -> Started {
+    session.command(id, generation, order);
+    match result(session).await.outcome {
+        Some(Outcome::Started(started)) => started,
+        other => panic!("not started: {other:?}"),
+    }
+}
+
+async fn paused(session: &mut Session, id: SandboxId, generation: u64) {
+    session.command(id, generation, Order::Pause(PauseMachine {}));
+    let outcome = result(session).await.outcome;
+    assert!(matches!(outcome, Some(Outcome::Paused(_))), "{outcome:?}");
+}
+
+async fn made(session: &mut Session, id: SandboxId, generation: u64, order: Order) -> TemplateMade {
+    session.command(id, generation, order);
+    match result(session).await.outcome {
+        Some(Outcome::TemplateMade(made)) => made,
+        other => panic!("no template: {other:?}"),
+    }
+}
+
+fn make(template: TemplateId) -> MakeTemplate {
+    MakeTemplate { template_id: template.to_string() }
+}
+
+fn start_of(template: TemplateId, disk_size_mb: u32) -> Order {
+    Order::Start(StartMachine {
+        template_id: template.to_string(),
+        vcpus: 1,
+        memory_mb: 256,
+        disk_size_mb,
+        hostname: "copy".into(),
+        ..StartMachine::default()
+    })
+}
+
+const RESUME: Order = Order::Resume(ResumeMachine { drop_memory: false });
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_paused_machine_goes_on_also_after_a_restart_of_the_agent_and_nothing_grows() {
+    let mut world = World::new("agent-pause").await;
+    let (agent, mut session) = world.agent().await;
+    let id = SandboxId::new();
+    start_order(&session, id, 1, "minimal.ext4");
+    started(&mut session).await;
+    let counter = "echo kept > /root/note; sync; echo kept > /dev/shm/note; \
+        setsid sh -c 'i=0; while :; do i=$((i+1)); echo $i >> /dev/shm/ticks; sleep 0.05; done' </dev/null >/dev/null 2>&1 &";
+    world.shell(&session, id, counter).await;
+    for cycle in 1..=5 {
+        let begun = Instant::now();
+        paused(&mut session, id, 2 * cycle).await;
+        let pause = begun.elapsed();
+        assert_eq!(world.vmm_pids(), Vec::<u32>::new());
+        let begun = Instant::now();
+        let resumed = runs_after(&mut session, id, 2 * cycle + 1, RESUME).await;
+        assert!(resumed.restored);
+        let said = world.shell(&session, id, "cat /root/note /dev/shm/note").await;
+        println!("pause {pause:?}, resume {} ms, to the first exec {:?}", resumed.boot_ms, begun.elapsed());
+        assert_eq!(said, "kept\nkept\n");
+        let lost = world.shell(&session, id, "awk '$1 != NR' /dev/shm/ticks | wc -l").await;
+        assert_eq!(lost, "0\n", "the counter lost ticks");
+    }
+    paused(&mut session, id, 20).await;
+    agent.kill().await;
+    drop(session);
+    let (_agent, mut session) = world.agent().await;
+    let machines = &session.hello.inventory.as_ref().expect("inventory").machines;
+    assert_eq!((machines[0].generation, machines[0].state()), (20, MachineState::Paused));
+    assert!(runs_after(&mut session, id, 21, RESUME).await.restored);
+    assert_eq!(world.shell(&session, id, "cat /dev/shm/note").await, "kept\n");
+    let clock = world.shell(&session, id, "date +%s").await.trim().parse::<i64>().expect("time");
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).expect("time").as_secs();
+    assert!((clock - i64::try_from(now).expect("time")).abs() <= 2, "clock {clock}, host {now}");
+    paused(&mut session, id, 22).await;
+    let order = Order::Resume(ResumeMachine { drop_memory: true });
+    assert!(!runs_after(&mut session, id, 23, order).await.restored);
+    assert_eq!(world.shell(&session, id, "cat /root/note; ls /dev/shm").await, "kept\n");
+    destroyed(&mut session, id, 24).await;
+    world.assert_no_machine();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn templates_are_made_of_a_running_machine_and_machines_of_them() {
+    let mut world = World::new("agent-template").await;
+    let (_agent, mut session) = world.agent().await;
+    let id = SandboxId::new();
+    start_order(&session, id, 1, "minimal.ext4");
+    let booted_ms = started(&mut session).await;
+    world.shell(&session, id, "echo kept > /root/note; echo kept > /dev/shm/note").await;
+    let (snapshot, flat) = (TemplateId::new(), TemplateId::new());
+    let begun = Instant::now();
+    let template = made(&mut session, id, 2, Order::Snapshot(make(snapshot))).await;
+    println!("snapshot {:?}, {} MiB", begun.elapsed(), template.size_bytes >> 20);
+    assert_eq!(template.state(), MachineState::Running);
+    world.shell(&session, id, "echo other > /root/later; sync; cat /dev/shm/note").await;
+    let begun = Instant::now();
+    let template = made(&mut session, id, 3, Order::Flatten(make(flat))).await;
+    println!("flatten {:?}, {} MiB", begun.elapsed(), template.size_bytes >> 20);
+    assert!(template.disk_size_mb < 2048, "{} MiB", template.disk_size_mb);
+    let mut ids = session.inventory(1).await.template_ids;
+    ids.sort();
+    assert_eq!(ids, [snapshot.to_string(), flat.to_string()]);
+
+    let copy = SandboxId::new();
+    let restored = runs_after(&mut session, copy, 1, start_of(snapshot, 7168)).await;
+    assert!(restored.restored);
+    println!("boot {booted_ms} ms, start from the snapshot {} ms", restored.boot_ms);
+    let said = world.shell(
+        &session,
+        copy,
+        "hostname; cat /root/note /dev/shm/note; ls /root/later 2>&1; touch /root/x",
+    );
+    let said = said.await;
+    assert!(said.starts_with("copy\nkept\nkept\n") && said.contains("No such"), "{said}");
+    let disk_kib = world.shell(&session, copy, "df --output=size / | tail -1").await;
+    assert!(disk_kib.trim().parse::<u64>().expect("size") > 6_600_000, "the disk was grown: {disk_kib}");
+    destroyed(&mut session, copy, 2).await;
+
+    // The first machine of a template without memory is booted, the second one is not.
+    for (generation, restored) in [(1, false), (3, true)] {
+        let other = SandboxId::new();
+        let begun = Instant::now();
+        let started = runs_after(&mut session, other, generation, start_of(flat, 6144)).await;
+        println!("start from the flattened template {:?}, restored: {}", begun.elapsed(), started.restored);
+        assert_eq!(started.restored, restored);
+        let disk_kib = world.shell(&session, other, "df --output=size / | tail -1").await;
+        assert!(disk_kib.trim().parse::<u64>().expect("size") > 5_600_000, "the disk was grown: {disk_kib}");
+        assert_eq!(
+            world.shell(&session, other, "hostname; cat /root/note /root/later").await,
+            "copy\nkept\nother\n"
+        );
+        destroyed(&mut session, other, generation + 1).await;
+        eventually("the boot snapshot is complete", async || {
+            let boot = world.data.0.join("volume/boot");
+            let names = fs::read_dir(boot).expect("folder").map(|it| it.expect("entry").file_name());
+            names.into_iter().any(|name| name.to_string_lossy().starts_with("tpl-"))
+        })
+        .await;
+    }
+    for template in [snapshot, flat] {
+        session.drop_template(template);
+        match session.frame_but_heartbeats().await {
+            Frame::TemplateDropped(dropped) => assert_eq!(dropped.error, ""),
+            other => panic!("expected a removal, got {other:?}"),
+        }
+    }
+    let left = |folder: &str| fs::read_dir(world.data.0.join("volume").join(folder)).expect("folder").count();
+    // That of the image is left.
+    assert_eq!((left("templates"), left("boot")), (0, 1));
+    destroyed(&mut session, id, 4).await;
     world.assert_no_machine();
 }

@@ -1,5 +1,7 @@
 //! What the server is told when it starts.
 
+use std::time::Duration;
+
 use wrenn_actors::FaultInjection;
 
 /// Configuration of `wrenn server`.
@@ -17,6 +19,8 @@ pub struct ServerConfig {
     pub http_workers: usize,
     /// Connections to Postgres, at most.
     pub database_connections: u32,
+    /// How often an attached host is asked what it has.
+    pub inventory_interval: Duration,
     /// Whether the routes that make actors panic exist; for tests of supervision.
     pub fault_injection: FaultInjection,
 }
@@ -31,6 +35,7 @@ impl Default for ServerConfig {
             grpc_addr: "127.0.0.1:8001".to_owned(),
             http_workers: 2,
             database_connections: 10,
+            inventory_interval: wrenn_actors::Config::default().inventory_interval,
             fault_injection: FaultInjection::Off,
         }
     }

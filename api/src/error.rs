@@ -26,6 +26,8 @@ pub(crate) enum Code {
     MethodNotAllowed,
     InvalidState,
     EmailTaken,
+    TemplateNameTaken,
+    NameReserved,
     TooLarge,
     RateLimited,
     AgentError,
@@ -45,6 +47,8 @@ impl Code {
             Self::MethodNotAllowed => "method_not_allowed",
             Self::InvalidState => "invalid_state",
             Self::EmailTaken => "email_taken",
+            Self::TemplateNameTaken => "template_name_taken",
+            Self::NameReserved => "name_reserved",
             Self::TooLarge => "too_large",
             Self::RateLimited => "rate_limited",
             Self::AgentError => "agent_error",
@@ -60,7 +64,9 @@ impl Code {
             Self::Forbidden | Self::NoTeam | Self::AccountDisabled => StatusCode::FORBIDDEN,
             Self::NotFound => StatusCode::NOT_FOUND,
             Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
-            Self::InvalidState | Self::EmailTaken => StatusCode::CONFLICT,
+            Self::InvalidState | Self::EmailTaken | Self::TemplateNameTaken | Self::NameReserved => {
+                StatusCode::CONFLICT
+            }
             Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Self::RateLimited => StatusCode::TOO_MANY_REQUESTS,
             Self::AgentError => StatusCode::BAD_GATEWAY,

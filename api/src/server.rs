@@ -112,7 +112,11 @@ impl Server {
         }
         let tokens = token_signer(&store).await?;
         let passwords = Passwords::new()?;
-        let actors = wrenn_actors::Config { fault_injection: config.fault_injection, ..Default::default() };
+        let actors = wrenn_actors::Config {
+            inventory_interval: config.inventory_interval,
+            fault_injection: config.fault_injection,
+            ..Default::default()
+        };
         let control_plane = ControlPlane::start(store.clone(), actors, &Root::exit_process()).await?;
         let app = App {
             store,

@@ -1,5 +1,7 @@
 //! `wrenn server`: the control plane.
 
+use std::time::Duration;
+
 use wrenn_api::{FaultInjection, ServerConfig};
 
 use crate::process::EndSignal;
@@ -22,6 +24,10 @@ pub struct ServerCommand {
     /// Connections to Postgres, at most.
     #[arg(long, env = "WRENN_DATABASE_CONNECTIONS", default_value_t = 10)]
     database_connections: u32,
+    /// How often hosts are asked what they have, in milliseconds; for tests that want it all the time.
+    #[arg(long, env = "WRENN_INVENTORY_INTERVAL_MS", hide = true, default_value_t = 60_000,
+        value_parser = clap::value_parser!(u64).range(1..))]
+    inventory_interval_ms: u64,
     /// Serve the routes that make actors panic; for tests of supervision.
     #[arg(long, env = "WRENN_FAULT_INJECTION", hide = true, action = clap::ArgAction::Set, default_value = "0",
         value_parser = clap::builder::BoolishValueParser::new())]
@@ -39,6 +45,7 @@ impl ServerCommand {
             http_addr: self.http_addr,
             grpc_addr: self.grpc_addr,
             database_connections: self.database_connections,
+            inventory_interval: Duration::from_millis(self.inventory_interval_ms),
             fault_injection: if self.fault_injection { FaultInjection::On } else { FaultInjection::Off },
             ..ServerConfig::default()
         };

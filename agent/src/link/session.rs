@@ -145,12 +145,14 @@ impl Session<'_> {
             vmm: host.backend.vmm(),
             kernel: self.shared.identity.kernel.clone(),
             capacity: Some(host.backend.capacity()),
-            inventory: Some(Inventory {
-                request_id: 0,
-                machines: host.board.reports(),
-                template_ids: host.template_ids(),
-            }),
+            inventory: Some(self.inventory(0)),
         }
+    }
+
+    fn inventory(&self, request_id: u64) -> Inventory {
+        let host = &self.shared.host;
+        let template_ids = host.backend.template_ids().iter().map(ToString::to_string).collect();
+        Inventory { request_id, machines: host.board.reports(), template_ids }
     }
 
     async fn beat(&self) {
@@ -168,25 +170,24 @@ impl Session<'_> {
             Some(server_frame::Frame::Command(command)) => self.shared.commands.do_send(Dispatch(command)),
             Some(server_frame::Frame::OpenTunnel(open)) => self.open_tunnel(open),
             Some(server_frame::Frame::InventoryRequest(request)) => {
-                let host = &self.shared.host;
-                let machines = host.board.reports();
-                host.outbox.publish(Frame::Inventory(Inventory {
-                    request_id: request.request_id,
-                    machines,
-                    template_ids: host.template_ids(),
-                }));
+                let inventory = self.inventory(request.request_id);
+                self.shared.host.outbox.publish(Frame::Inventory(inventory));
             }
             Some(server_frame::Frame::Terminate(terminate)) => return Some(terminate),
-            Some(server_frame::Frame::DropTemplate(drop)) => {
-                let (host, killed) = (self.shared.host.clone(), self.shared.host.killed.clone());
-                self.shared.host.works.spawn_local(async move {
-                    killed.run_until_cancelled(host.drop_template(drop.template_id)).await;
-                });
-            }
+            Some(server_frame::Frame::DropTemplate(drop)) => self.drop_template(drop.template_id),
             Some(server_frame::Frame::Welcome(_)) => tracing::warn!("ignoring a second welcome"),
             None => tracing::warn!("ignoring a frame that this version does not know"),
         }
         None
+    }
+
+    /// Removes a template. It may have to wait for a machine that is just being made of it.
+    fn drop_template(&self, template_id: String) {
+        let host = self.shared.host.clone();
+        let works = host.works.clone();
+        works.spawn_local(async move {
+            host.killed.run_until_cancelled(host.drop_template(template_id)).await;
+        });
     }
 
     fn open_tunnel(&self, open: OpenTunnel) {

@@ -139,10 +139,15 @@ pub enum StartError {
         name: String,
     },
     /// What was saved cannot be restored here.
-    #[error("the saved memory cannot be restored here: {0}")]
+    #[error(
+        "the saved memory cannot be restored: {0}; with `drop_memory` the machine is booted from its disk"
+    )]
     Incompatible(#[source] Incompatible),
+    /// The template's memory cannot be restored here.
+    #[error("the template's memory cannot be restored on this host: {0}")]
+    IncompatibleTemplate(#[source] Incompatible),
     /// The files of what was saved cannot be understood.
-    #[error("the saved memory cannot be read")]
+    #[error("the saved memory cannot be read; with `drop_memory` the machine is booted from its disk")]
     Unreadable(#[source] BoxError),
     /// The volume is too full.
     #[error("the host has {free_mb} MiB of disk left, and keeps {reserve_mb} MiB free")]
@@ -190,7 +195,9 @@ impl StartError {
             Self::TemplateMissing { .. } => FailureKind::TemplateMissing,
             Self::NoSpace { .. } => FailureKind::NoSpace,
             Self::Exited(_) | Self::GuestSilent { .. } | Self::GuestInit(_) => FailureKind::BootFailed,
-            Self::Incompatible(_) | Self::Unreadable(_) => FailureKind::Incompatible,
+            Self::Incompatible(_) | Self::IncompatibleTemplate(_) | Self::Unreadable(_) => {
+                FailureKind::Incompatible
+            }
             Self::Overtaken => FailureKind::StaleGeneration,
             Self::Spec(_) | Self::Step { .. } => FailureKind::Internal,
         }

@@ -67,8 +67,11 @@ impl Images {
         self.source.join("initramfs.cpio")
     }
 
-    /// Returns the name of the imported copy of an image, if the host was given such an image.
-    fn key(&self, image: &str) -> Result<String, ImagesError> {
+    /// Returns the name of the imported copy of an image, if the host was given such an image; it changes with the image.
+    ///
+    /// # Errors
+    /// [`ImagesError::Missing`] if it was not.
+    pub(super) fn key(&self, image: &str) -> Result<String, ImagesError> {
         let is_plain = !image.is_empty()
             && !image.starts_with('.')
             && image.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._-".contains(&byte));
@@ -88,9 +91,25 @@ impl Images {
         }
     }
 
-    /// Returns whether the imported copy of this name is that of an image as it is now.
-    pub(super) fn is_current(&self, copy: &str) -> bool {
-        copy.split_once('@').is_some_and(|(image, _)| self.key(image).is_ok_and(|key| key == copy))
+    /// Returns the size of an image that the host was given, in MiB.
+    ///
+    /// # Errors
+    /// See [`ImagesError`].
+    pub(super) fn size_mb(&self, image: &str) -> Result<u32, ImagesError> {
+        self.key(image)?;
+        let path = self.source.join(image);
+        let size = fs::metadata(&path).map(|data| data.len());
+        let size = size.map_err(|source| ImagesError::Io { action: "examine", path, source })?;
+        Ok(u32::try_from(size.div_ceil(1 << 20)).unwrap_or(u32::MAX))
+    }
+
+    /// Returns what the kernel and the initial RAM file system are now, in words that change when either is replaced.
+    pub(super) fn boot_chain(&self) -> String {
+        let identity = |path: PathBuf| match fs::metadata(path) {
+            Ok(data) => format!("{}-{}.{:09}", data.len(), data.mtime(), data.mtime_nsec()),
+            Err(_) => "missing".to_owned(),
+        };
+        format!("{} {}", identity(self.kernel()), identity(self.initramfs()))
     }
 
     /// Returns whether the host was given this image.

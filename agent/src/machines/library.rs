@@ -1,7 +1,7 @@
 //! Templates and boot snapshots of a host, as the machine actors see them.
 //!
 //! ```text
-//!   begin ─▶ Draft ─ suspend_into, copy_into, flatten ─▶ finish ─▶ there, under its final name
+//!   begin ─▶ Draft ─ suspend_into, clone_files, flatten ─▶ finish ─▶ there, under its final name
 //!              └──────── discard, also after a crash ───▶ nothing is left
 //! ```
 //!
@@ -122,7 +122,7 @@ pub trait Library: Send + Sync + 'static {
     ) -> BoxFuture<'a, Result<(), SaveError>>;
 
     /// Clones files of a machine that does not write to them now into the draft.
-    fn copy_into<'a>(
+    fn clone_files<'a>(
         &'a self,
         draft: &'a Draft,
         id: SandboxId,

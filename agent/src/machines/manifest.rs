@@ -83,6 +83,20 @@ pub enum Incompatible {
 }
 
 impl Manifest {
+    /// Checks that a machine of this size can be made of saved memory: it can have no other.
+    ///
+    /// # Errors
+    /// Says what it must have.
+    pub fn check_size(&self, vcpus: u32, memory_mb: u32) -> Result<(), String> {
+        if (self.vcpus, self.memory_mb) == (vcpus, memory_mb) {
+            return Ok(());
+        }
+        Err(format!(
+            "a machine of this template must have {} vCPUs and {} MiB, as the one that it was made of",
+            self.vcpus, self.memory_mb
+        ))
+    }
+
     /// Checks that saved memory can be restored on a host with this fingerprint.
     ///
     /// # Errors

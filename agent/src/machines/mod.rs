@@ -19,11 +19,10 @@
 //! | [`board`] | what everybody else may know |
 //! | `work` | the order of the steps, and what happens when one fails |
 //! | `actor`, `registry` | one actor per machine, and their parent |
-//! | `real`, `real_library`, `artifacts` | the backend with processes, disks, networks and templates |
+//! | `real` | the backend with processes, disks and networks |
 //! | [`fault_points`] | where tests hold the work up |
 
 mod actor;
-mod artifacts;
 pub mod backend;
 pub mod board;
 pub mod fault_points;
@@ -34,13 +33,13 @@ pub mod library;
 pub mod manifest;
 pub mod outcome;
 mod real;
-mod real_library;
 pub mod record;
 mod registry;
 pub mod store;
 pub mod tombstones;
 mod work;
 
+pub(crate) use self::work::causes;
 pub use self::{
     actor::{MachineActor, Wish},
     board::{Access, Board},
@@ -49,7 +48,6 @@ pub use self::{
     registry::{Dispatch, Machines},
     work::{Host, Memory},
 };
-pub(crate) use self::{real_library::collect_regularly, work::causes};
 
 #[cfg(test)]
 mod tests;

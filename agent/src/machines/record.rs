@@ -271,6 +271,20 @@ impl Record {
         }
     }
 
+    /// Whether there is a disk that must be there after a loss of power.
+    pub fn keeps_disk(&self) -> bool {
+        match &self.phase {
+            Phase::Starting | Phase::Exited { .. } | Phase::Destroying => false,
+            Phase::Releasing { keeps, .. } => *keeps == Keeps::Disk,
+            Phase::Running
+            | Phase::Pausing
+            | Phase::Paused { .. }
+            | Phase::Resuming { .. }
+            | Phase::MakingTemplate { .. }
+            | Phase::Stopped { .. } => true,
+        }
+    }
+
     /// Returns what commands have to fit, when nobody works on the machine.
     pub fn presence(&self) -> Presence {
         match self.state().0 {

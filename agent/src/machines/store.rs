@@ -102,13 +102,14 @@ impl RecordStore {
         self.write(record, self.durability)
     }
 
-    /// As [`save`](Self::save), but without waiting for the disk: for what means nothing after a loss of power, as it
-    /// names processes and networks that are gone then.
+    /// As [`save`](Self::save), but for a machine that has no disk yet, or whose disk goes, without waiting for the disk:
+    /// what it names (processes, networks) is gone after a loss of power. The record of any other machine must be whole
+    /// whatever happens, as its disk belongs to nobody without it.
     ///
     /// # Errors
     /// See [`atomic_write`].
     pub fn save_step(&self, record: &Record) -> Result<(), StateError> {
-        self.write(record, Durability::Process)
+        self.write(record, if record.keeps_disk() { self.durability } else { Durability::Process })
     }
 
     fn write(&self, record: &Record, durability: Durability) -> Result<(), StateError> {

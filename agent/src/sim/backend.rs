@@ -1,20 +1,22 @@
-//! The steps of a simulated host: each changes what the world notes down, or goes wrong as ordered.
+//! The steps of a simulated host.
 
-use std::{path::Path, sync::Arc};
+use std::sync::Arc;
 
 use futures_util::future::{BoxFuture, FutureExt as _};
 use wrenn_proto::{
+    DEFAULT_DISK_MB,
     agent::{Capacity, Heartbeat},
     ids::{SandboxId, TemplateId},
 };
 
 use super::{
-    BootSnapshots, SimGuest,
-    world::{Inner, SimFiles, SimStep, SimWorld},
+    BootSnapshots, SimGuest, SimStep, SimWorld,
+    vm::{VERSION, sim_fingerprint},
+    world::{Inner, SimDisk, SimMade, SimSaved},
 };
 use crate::{
     machines::{
-        backend::{AdoptError, Backend, BoxError, Discard, Guest, ReleaseError, SaveError, StartError},
+        backend::{AdoptError, Backend, Discard, Guest, ReleaseError, SaveError, StartError},
         leases::{Artifact, Leases},
         library::{Admitted, BootPlan, Draft, Library, Made, Parts, Template, TemplateFiles},
         manifest::{Kind, Manifest},
@@ -24,10 +26,11 @@ use crate::{
     vmm::{Fingerprint, VmProcess},
 };
 
-/// What a flattened disk is said to need, in MiB.
-const FLAT_MB: u32 = 300;
-/// What a template is said to occupy, in bytes.
-const SIZE_BYTES: u64 = 1 << 20;
+/// Where nothing is written to.
+const NOWHERE: &str = "/nonexistent/state";
+/// What is left of a disk that is made small, in MiB.
+const FLAT_MB: u32 = 256;
+const MIB: u64 = 1 << 20;
 
 /// The steps of a simulated host.
 #[derive(Debug)]
@@ -37,129 +40,125 @@ pub struct SimBackend {
 }
 
 impl SimBackend {
-    /// Makes the steps of a world.
+    /// Makes the steps of a world, for a new agent.
     pub fn new(world: Arc<SimWorld>) -> Self {
         Self { world, leases: Leases::default() }
     }
 
-    async fn take<T>(
-        &self,
-        step: SimStep,
-        effect: impl FnOnce(&mut Inner) -> Result<T, BoxError>,
-    ) -> Result<T, StartError> {
-        self.flat(step, effect).await.map_err(StartError::step("do as ordered"))
+    async fn take<T>(&self, step: SimStep, effect: impl FnOnce() -> T) -> Result<T, StartError> {
+        self.world.step(step, effect).await.map_err(StartError::step("do as ordered"))
     }
 
-    async fn save<T>(
-        &self,
-        step: SimStep,
-        effect: impl FnOnce(&mut Inner) -> Result<T, BoxError>,
-    ) -> Result<T, SaveError> {
-        self.flat(step, effect).await.map_err(SaveError::step("do as ordered"))
+    async fn save<T>(&self, step: SimStep, effect: impl FnOnce() -> T) -> Result<T, SaveError> {
+        self.world.step(step, effect).await.map_err(SaveError::step("do as ordered"))
     }
 
-    async fn flat<T>(
-        &self,
-        step: SimStep,
-        effect: impl FnOnce(&mut Inner) -> Result<T, BoxError>,
-    ) -> Result<T, BoxError> {
-        self.world.step(step, || effect(&mut self.world.inner.lock())).await?
-    }
-
-    async fn release(&self, step: SimStep, effect: impl FnOnce(&mut Inner)) -> Result<(), ReleaseError> {
-        let done = self.world.step(step, || effect(&mut self.world.inner.lock())).await;
-        done.map_err(ReleaseError::step("do as ordered"))
+    async fn release(&self, step: SimStep, effect: impl FnOnce()) -> Result<(), ReleaseError> {
+        self.world.step(step, effect).await.map_err(ReleaseError::step("do as ordered"))
     }
 
     fn made(&self, artifact: &Artifact) -> Option<Made> {
         let lease = self.leases.share(artifact)?;
-        let manifest = self.world.inner.lock().artifacts.get(artifact)?.1.clone();
+        let manifest = self.world.inner.lock().artifacts.get(artifact)?.manifest.clone();
         Some(Made { manifest, lease })
     }
 
-    fn plan(&self, spec: &MachineSpec) -> Result<Admitted, StartError> {
-        let options = self.world.options();
+    fn template_of(&self, spec: &MachineSpec) -> Result<Template, StartError> {
+        let missing = |name: &str| StartError::TemplateMissing { name: name.to_owned() };
         if spec.image.is_empty() {
-            let missing = || StartError::TemplateMissing { name: spec.template_id.clone() };
-            let id: TemplateId = spec.template_id.parse().map_err(|_| missing())?;
-            let made = self.made(&Artifact::Template(id)).ok_or_else(missing)?;
-            if made.manifest.kind == Kind::Snapshot {
-                made.manifest.check_restore(&self.world.fingerprint()).map_err(StartError::Incompatible)?;
-            }
-            let boot = self.boot_plan(&spec.template_id, spec);
-            return Ok(Admitted { template: Template::Made(made), boot });
+            let id = spec.template_id.parse().map_err(|_| missing(&spec.template_id))?;
+            let made = self.made(&Artifact::Template(id)).ok_or_else(|| missing(&spec.template_id))?;
+            return Ok(Template::Made(made));
         }
-        if !options.images.is_empty() && !options.images.contains(&spec.image) {
-            return Err(StartError::TemplateMissing { name: spec.image.clone() });
+        let images = &self.world.options.images;
+        if images.is_empty() || images.contains(&spec.image) {
+            Ok(Template::Image(spec.image.clone()))
+        } else {
+            Err(missing(&spec.image))
         }
-        Ok(Admitted {
-            template: Template::Image(spec.image.clone()),
-            boot: self.boot_plan(&spec.image, spec),
-        })
     }
 
-    fn boot_plan(&self, source: &str, spec: &MachineSpec) -> BootPlan {
-        if self.world.options().boot_snapshots == BootSnapshots::Off {
+    fn boot_plan(&self, spec: &MachineSpec, template: &Template) -> BootPlan {
+        if self.world.options.boot_snapshots == BootSnapshots::Off || spec.disk_size_mb < DEFAULT_DISK_MB {
             return BootPlan::Boot;
         }
-        let artifact = Artifact::BootSnapshot(format!("{source}+{}x{}", spec.vcpus, spec.memory_mb));
+        let origin = match template {
+            Template::Image(name) => name.clone(),
+            Template::Made(made) => made.lease.artifact().to_string(),
+        };
+        let artifact = Artifact::BootSnapshot(format!("{origin}.{}x{}", spec.vcpus, spec.memory_mb));
         match self.made(&artifact) {
-            Some(made) if made.manifest.check_restore(&self.world.fingerprint()).is_ok() => {
-                BootPlan::Restore(made)
-            }
-            Some(_) => BootPlan::Boot,
-            None => BootPlan::Keep { artifact, disk_size_mb: spec.disk_size_mb },
+            Some(made) => BootPlan::Restore(made),
+            None => BootPlan::Keep { artifact, disk_size_mb: DEFAULT_DISK_MB },
         }
     }
-}
-
-fn files(inner: &mut Inner, id: SandboxId) -> Result<&mut SimFiles, BoxError> {
-    inner.files.get_mut(&id).ok_or_else(|| "the machine has no files".into())
 }
 
 impl Backend for SimBackend {
     fn admit<'a>(&'a self, spec: &'a MachineSpec) -> BoxFuture<'a, Result<Admitted, StartError>> {
         async move {
-            self.take(SimStep::Admit, |_| Ok(())).await?;
-            self.plan(spec)
+            self.take(SimStep::Admit, || ()).await?;
+            let template = self.template_of(spec)?;
+            if self.world.is_full() {
+                return Err(StartError::NoSpace { free_mb: 0, reserve_mb: 1 });
+            }
+            if let Template::Made(Made { manifest, .. }) = &template
+                && manifest.kind == Kind::Snapshot
+            {
+                manifest.check_restore(&self.fingerprint()).map_err(StartError::IncompatibleTemplate)?;
+                manifest.check_size(spec.vcpus, spec.memory_mb).map_err(StartError::Spec)?;
+            }
+            let boot = self.boot_plan(spec, &template);
+            Ok(Admitted { template, boot })
         }
         .boxed()
     }
 
     fn take_slot(&self, id: SandboxId) -> BoxFuture<'_, Result<SlotNumber, StartError>> {
-        let effect = move |inner: &mut Inner| {
-            let free = (0..u16::MAX).map(SlotNumber).find(|slot| !inner.slots.contains_key(slot));
-            let free = free.ok_or("all slots are taken")?;
+        let effect = move || {
+            let mut inner = self.world.inner.lock();
+            let free = (0..u16::MAX).map(SlotNumber).find(|slot| !inner.slots.contains_key(slot))?;
             inner.slots.insert(free, id);
-            Ok(free)
+            Some(free)
         };
-        self.take(SimStep::TakeSlot, effect).boxed()
+        async move {
+            let slot = self.take(SimStep::TakeSlot, effect).await?;
+            slot.ok_or_else(|| StartError::Spec("all slots are taken".into()))
+        }
+        .boxed()
     }
 
     fn make_disk<'a>(
         &'a self,
         id: SandboxId,
         template: &'a Template,
-        _: u32,
+        size_mb: u32,
     ) -> BoxFuture<'a, Result<(), StartError>> {
-        let effect = move |inner: &mut Inner| {
-            let disk = match template {
-                Template::Image(_) => Default::default(),
+        let effect = move || {
+            let mut inner = self.world.inner.lock();
+            let mut disk = match template {
+                Template::Image(_) => SimDisk::default(),
                 Template::Made(made) => {
-                    inner.artifacts.get(made.lease.artifact()).ok_or("no such template")?.0.disk.clone()
+                    let made = inner.artifacts.get(made.lease.artifact());
+                    made.map(|made| made.disk.clone()).unwrap_or_default()
                 }
             };
-            inner.files.insert(id, SimFiles { disk, memory: None, state: None });
-            Ok(())
+            disk.size_mb = disk.size_mb.max(size_mb);
+            inner.disks.insert(id, disk);
         };
         self.take(SimStep::MakeDisk, effect).boxed()
     }
 
     fn clone_saved<'a>(&'a self, id: SandboxId, source: &'a Made) -> BoxFuture<'a, Result<(), StartError>> {
-        let effect = move |inner: &mut Inner| {
-            let saved = inner.artifacts.get(source.lease.artifact()).ok_or("no such template")?.0.clone();
-            inner.files.insert(id, saved);
-            Ok(())
+        let effect = move || {
+            let mut inner = self.world.inner.lock();
+            let Some(made) = inner.artifacts.get(source.lease.artifact()).cloned() else {
+                panic!("an artifact in use was removed")
+            };
+            inner.disks.insert(id, made.disk);
+            inner.memories.insert(id, made.memory.unwrap_or_default());
+            let saved = SimSaved { manifest: Some(made.manifest), stale: false, synced: false };
+            inner.saved.insert(id, saved);
         };
         self.take(SimStep::CloneSaved, effect).boxed()
     }
@@ -170,11 +169,7 @@ impl Backend for SimBackend {
         _: &'a MachineSpec,
         _: SlotNumber,
     ) -> BoxFuture<'a, Result<VmProcess, StartError>> {
-        async move {
-            let booted = self.world.step(SimStep::Boot, || self.world.boot(id)).await;
-            booted.map_err(StartError::step("do as ordered"))
-        }
-        .boxed()
+        self.take(SimStep::Boot, move || self.world.boot(id)).boxed()
     }
 
     fn restore<'a>(
@@ -184,9 +179,8 @@ impl Backend for SimBackend {
         _: SlotNumber,
     ) -> BoxFuture<'a, Result<VmProcess, StartError>> {
         async move {
-            let restored = self.world.step(SimStep::Restore, || self.world.restore(id)).await;
-            let restored = restored.map_err(StartError::step("do as ordered"))?;
-            restored.ok_or_else(|| StartError::step("restore the machine")("nothing was saved".into()))
+            let restored = self.take(SimStep::Restore, || self.world.restore(id)).await?;
+            restored.map_err(StartError::step("load what was saved"))
         }
         .boxed()
     }
@@ -198,33 +192,44 @@ impl Backend for SimBackend {
         manifest: &'a Manifest,
     ) -> BoxFuture<'a, Result<(), SaveError>> {
         async move {
-            let suspended = vm.suspend(Path::new("state")).await;
-            suspended.map_err(|error| SaveError::step("save the machine")(error.into()))?;
-            let mut inner = self.world.inner.lock();
-            let files = files(&mut inner, id).map_err(SaveError::step("save the machine"))?;
-            files.state = Some(manifest.clone());
-            Ok(())
+            self.world.inner.lock().saved.remove(&id);
+            let suspended = vm.suspend(NOWHERE.as_ref()).await;
+            suspended.map_err(|error| SaveError::step("stop the machine")(error.into()))?;
+            let saved = SimSaved { manifest: Some(manifest.clone()), stale: false, synced: false };
+            let effect = || {
+                self.world.inner.lock().saved.insert(id, saved);
+            };
+            self.save(SimStep::WriteManifest, effect).await
         }
         .boxed()
     }
 
     fn saved(&self, id: SandboxId) -> BoxFuture<'_, Result<Manifest, StartError>> {
-        let effect = move |inner: &mut Inner| {
-            files(inner, id)?.state.clone().ok_or_else(|| BoxError::from("nothing was saved"))
-        };
-        async move { self.flat(SimStep::Saved, effect).await.map_err(StartError::Unreadable) }.boxed()
+        async move {
+            let look = || self.world.inner.lock().saved.get(&id).and_then(|saved| saved.manifest.clone());
+            let manifest = self.world.step(SimStep::ReadManifest, look).await;
+            let manifest = manifest.map_err(StartError::Unreadable)?;
+            manifest.ok_or_else(|| StartError::Unreadable("there is no manifest".into()))
+        }
+        .boxed()
     }
 
-    fn sync_files(&self, _: SandboxId) -> BoxFuture<'_, Result<(), SaveError>> {
-        self.save(SimStep::SyncFiles, |_| Ok(())).boxed()
+    fn sync_files(&self, id: SandboxId) -> BoxFuture<'_, Result<(), SaveError>> {
+        let effect = move || {
+            if let Some(saved) = self.world.inner.lock().saved.get_mut(&id) {
+                saved.synced = true;
+            }
+        };
+        self.save(SimStep::SyncFiles, effect).boxed()
     }
 
     fn discard(&self, id: SandboxId, what: Discard) -> BoxFuture<'_, Result<(), ReleaseError>> {
-        let effect = move |inner: &mut Inner| {
-            let Some(files) = inner.files.get_mut(&id) else { return };
-            files.state = None;
+        let effect = move || {
+            let mut inner = self.world.inner.lock();
+            inner.saved.remove(&id);
             if what == Discard::Memory {
-                files.memory = None;
+                assert!(!inner.vms.contains_key(&id), "memory is dropped while its machine lives");
+                inner.memories.remove(&id);
             }
         };
         self.release(SimStep::Discard, effect).boxed()
@@ -251,7 +256,7 @@ impl Backend for SimBackend {
 
     fn kill<'a>(&'a self, id: SandboxId, _: &'a Resources) -> BoxFuture<'a, Result<(), ReleaseError>> {
         async move {
-            self.release(SimStep::Kill, |_| ()).await?;
+            self.release(SimStep::Kill, || ()).await?;
             let process = self.world.inner.lock().vms.get(&id).map(|vm| vm.process.clone());
             if let Some(process) = process {
                 process.kill().await.map_err(|error| ReleaseError::step("kill it")(error.into()))?;
@@ -262,8 +267,12 @@ impl Backend for SimBackend {
     }
 
     fn remove_files(&self, id: SandboxId) -> BoxFuture<'_, Result<(), ReleaseError>> {
-        let effect = move |inner: &mut Inner| {
-            inner.files.remove(&id);
+        let effect = move || {
+            let mut inner = self.world.inner.lock();
+            assert!(!inner.vms.contains_key(&id), "files are removed while their machine lives");
+            inner.disks.remove(&id);
+            inner.memories.remove(&id);
+            inner.saved.remove(&id);
         };
         self.release(SimStep::RemoveFiles, effect).boxed()
     }
@@ -273,7 +282,8 @@ impl Backend for SimBackend {
         id: SandboxId,
         _: &'a Resources,
     ) -> BoxFuture<'a, Result<(), ReleaseError>> {
-        let effect = move |inner: &mut Inner| {
+        let effect = move || {
+            let mut inner = self.world.inner.lock();
             assert!(!inner.vms.contains_key(&id), "a slot is released while its machine lives");
             inner.slots.retain(|_, owner| *owner != id);
         };
@@ -285,7 +295,7 @@ impl Backend for SimBackend {
     }
 
     fn capacity(&self) -> Capacity {
-        self.world.options().capacity
+        self.world.options.capacity
     }
 
     fn load(&self) -> Heartbeat {
@@ -296,11 +306,18 @@ impl Backend for SimBackend {
 
 impl Library for SimBackend {
     fn fingerprint(&self) -> Fingerprint {
-        self.world.fingerprint()
+        sim_fingerprint(VERSION)
     }
 
     fn admit_template(&self, _: u32) -> BoxFuture<'_, Result<(), SaveError>> {
-        self.save(SimStep::AdmitTemplate, |_| Ok(())).boxed()
+        async move {
+            self.save(SimStep::AdmitTemplate, || ()).await?;
+            if self.world.is_full() {
+                return Err(SaveError::NoSpace { free_mb: 0, reserve_mb: 1 });
+            }
+            Ok(())
+        }
+        .boxed()
     }
 
     fn begin<'a>(&'a self, artifact: &'a Artifact) -> BoxFuture<'a, Result<Draft, SaveError>> {
@@ -309,11 +326,10 @@ impl Library for SimBackend {
             if self.world.inner.lock().artifacts.contains_key(artifact) {
                 return Err(SaveError::Taken);
             }
-            let effect = |inner: &mut Inner| {
-                inner.drafts.insert(artifact.clone(), SimFiles::default());
-                Ok(())
+            let effect = || {
+                self.world.inner.lock().drafts.insert(artifact.clone(), Default::default());
             };
-            self.save(SimStep::Begin, effect).await?;
+            self.save(SimStep::BeginDraft, effect).await?;
             Ok(Draft::new(exclusive))
         }
         .boxed()
@@ -321,37 +337,40 @@ impl Library for SimBackend {
 
     fn suspend_into<'a>(
         &'a self,
-        _: &'a Draft,
+        draft: &'a Draft,
         _: SandboxId,
         vm: &'a VmProcess,
     ) -> BoxFuture<'a, Result<(), SaveError>> {
         async move {
-            let suspended = vm.suspend(Path::new("state")).await;
-            suspended.map_err(|error| SaveError::step("save the machine")(error.into()))
+            let suspended = vm.suspend(NOWHERE.as_ref()).await;
+            suspended.map_err(|error| SaveError::step("stop the machine")(error.into()))?;
+            if let Some(draft) = self.world.inner.lock().drafts.get_mut(draft.artifact()) {
+                draft.has_state = true;
+            }
+            Ok(())
         }
         .boxed()
     }
 
-    fn copy_into<'a>(
+    fn clone_files<'a>(
         &'a self,
         draft: &'a Draft,
         id: SandboxId,
         parts: Parts,
     ) -> BoxFuture<'a, Result<(), SaveError>> {
-        let effect = move |inner: &mut Inner| {
-            let from = files(inner, id)?.clone();
-            let copy = match parts {
-                Parts::Disk => SimFiles { memory: None, state: None, ..from },
-                Parts::DiskAndMemory | Parts::All => from,
-            };
-            inner.drafts.insert(draft.artifact().clone(), copy);
-            Ok(())
-        };
-        self.save(SimStep::CopyInto, effect).boxed()
+        let effect = move || self.world.inner.lock().clone_files(draft.artifact(), id, parts);
+        self.save(SimStep::CloneInto, effect).boxed()
     }
 
-    fn flatten<'a>(&'a self, _: &'a Draft) -> BoxFuture<'a, Result<u32, SaveError>> {
-        self.save(SimStep::Flatten, |_| Ok(FLAT_MB)).boxed()
+    fn flatten<'a>(&'a self, draft: &'a Draft) -> BoxFuture<'a, Result<u32, SaveError>> {
+        let effect = move || {
+            let mut inner = self.world.inner.lock();
+            if let Some(disk) = inner.drafts.get_mut(draft.artifact()).and_then(|draft| draft.disk.as_mut()) {
+                disk.size_mb = FLAT_MB;
+            }
+            FLAT_MB
+        };
+        self.save(SimStep::Flatten, effect).boxed()
     }
 
     fn finish<'a>(
@@ -359,39 +378,54 @@ impl Library for SimBackend {
         draft: &'a Draft,
         manifest: &'a Manifest,
     ) -> BoxFuture<'a, Result<u64, SaveError>> {
-        let effect = move |inner: &mut Inner| {
+        let effect = move || {
+            let mut inner = self.world.inner.lock();
             let artifact = draft.artifact();
-            let mut made = inner.drafts.remove(artifact).ok_or("it was never begun")?;
-            made.state = (manifest.kind == Kind::Snapshot).then(|| manifest.clone());
-            inner.artifacts.insert(artifact.clone(), (made, manifest.clone()));
-            Ok(SIZE_BYTES)
+            let Some(draft) = inner.drafts.remove(artifact) else { panic!("there is no draft to finish") };
+            let is_snapshot = manifest.kind == Kind::Snapshot;
+            assert_eq!((draft.has_state, draft.memory.is_some()), (is_snapshot, is_snapshot));
+            let disk = draft.disk.unwrap_or_default();
+            let made = SimMade { manifest: manifest.clone(), disk, memory: draft.memory };
+            inner.artifacts.insert(artifact.clone(), made);
+            MIB
         };
-        self.save(SimStep::Finish, effect).boxed()
+        self.save(SimStep::FinishDraft, effect).boxed()
     }
 
     fn discard_draft<'a>(&'a self, artifact: &'a Artifact) -> BoxFuture<'a, Result<(), ReleaseError>> {
-        let effect = move |inner: &mut Inner| {
-            inner.drafts.remove(artifact);
+        let effect = move || {
+            self.world.inner.lock().drafts.remove(artifact);
         };
         self.release(SimStep::DiscardDraft, effect).boxed()
     }
 
     fn template(&self, id: TemplateId) -> Option<TemplateFiles> {
         let inner = self.world.inner.lock();
-        let (_, manifest) = inner.artifacts.get(&Artifact::Template(id))?;
-        Some(TemplateFiles { manifest: manifest.clone(), size_bytes: SIZE_BYTES })
+        let made = inner.artifacts.get(&Artifact::Template(id))?;
+        Some(TemplateFiles { manifest: made.manifest.clone(), size_bytes: MIB })
     }
 
     fn template_ids(&self) -> Vec<TemplateId> {
-        self.world.templates()
+        let inner = self.world.inner.lock();
+        let ids = inner.artifacts.keys().filter_map(|artifact| match artifact {
+            Artifact::Template(id) => Some(*id),
+            Artifact::BootSnapshot(_) => None,
+        });
+        ids.collect()
     }
 
     fn drop_template(&self, id: TemplateId) -> BoxFuture<'_, Result<(), ReleaseError>> {
         async move {
             let artifact = Artifact::Template(id);
-            let _exclusive = self.leases.hold(&artifact).await;
-            let effect = |inner: &mut Inner| {
+            let _alone = self.leases.hold(&artifact).await;
+            let boot_snapshots = format!("{artifact}.");
+            let effect = || {
+                let mut inner = self.world.inner.lock();
                 inner.artifacts.remove(&artifact);
+                inner.artifacts.retain(|other, _| match other {
+                    Artifact::BootSnapshot(key) => !key.starts_with(&boot_snapshots),
+                    Artifact::Template(_) => true,
+                });
             };
             self.release(SimStep::DropTemplate, effect).await
         }
@@ -400,12 +434,30 @@ impl Library for SimBackend {
 
     fn drop_boot_snapshot(&self, made: Made) -> BoxFuture<'_, ()> {
         async move {
-            self.world.inner.lock().artifacts.remove(made.lease.artifact());
+            let artifact = made.lease.artifact().clone();
+            drop(made);
+            let _alone = self.leases.hold(&artifact).await;
+            self.world.inner.lock().artifacts.remove(&artifact);
         }
         .boxed()
     }
 
     fn collect(&self) -> BoxFuture<'_, ()> {
         async {}.boxed()
+    }
+}
+
+impl Inner {
+    fn clone_files(&mut self, artifact: &Artifact, id: SandboxId, parts: Parts) {
+        let (disk, memory) = (self.disks.get(&id).cloned(), self.memories.get(&id).cloned());
+        let Some(draft) = self.drafts.get_mut(artifact) else { panic!("files are cloned into no draft") };
+        draft.disk = disk;
+        if parts != Parts::Disk {
+            draft.memory = memory;
+        }
+        if parts == Parts::All {
+            assert!(self.saved.get(&id).is_some_and(|saved| !saved.stale), "device state does not fit");
+            draft.has_state = true;
+        }
     }
 }

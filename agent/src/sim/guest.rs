@@ -24,6 +24,8 @@ use crate::{
 
 /// Output is handed over in pieces of this size, in bytes.
 const CHUNK_BYTES: usize = 32 * 1024;
+/// How often a command that writes looks whether it may.
+const FROZEN_POLL: Duration = Duration::from_millis(1);
 
 /// A guest that understands these commands, separated by `;`:
 ///
@@ -33,10 +35,11 @@ const CHUNK_BYTES: usize = 32 * 1024;
 /// | `true`, `false`, `exit N` | ends with that code |
 /// | `sleep SECONDS` | waits, within the command's time limit |
 /// | `cat` | prints what comes on stdin until that is closed |
+/// | `set K V`, `get K` | keeps a value in memory, prints it |
+/// | `write F TEXT`, `read F` | keeps a text on the disk, prints it; waits while the file system is frozen |
+/// | `df` | prints the size of the disk in MiB |
 /// | `env NAME`, `whoami`, `hostname` | prints what it was told |
 /// | `flood BYTES` | prints that many bytes |
-/// | `set NAME VALUE`, `get NAME` | keeps a value in memory, prints it |
-/// | `write NAME VALUE`, `read NAME` | keeps a value on the disk, prints it |
 /// | `crash` | ends the machine |
 /// | `babble` | ends the conversation without an exit |
 /// | `hang` | says nothing more, whatever the time limit |
@@ -53,14 +56,11 @@ impl SimGuest {
         Self { id, world }
     }
 
-    fn set_frozen(&self, step: SimStep, is_frozen: bool) -> BoxFuture<'_, Result<(), GuestError>> {
-        async move {
-            self.reach()?;
-            let effect = || self.world.with_memory(self.id, |memory| memory.is_frozen = is_frozen);
-            let done = self.world.step(step, effect).await;
-            done.map(drop).map_err(|error| GuestError::Protocol(error.to_string()))
-        }
-        .boxed()
+    async fn set_frozen(&self, step: SimStep, frozen: bool) -> Result<(), GuestError> {
+        self.reach()?;
+        let effect = || self.world.memory_of(self.id, |memory| memory.frozen = frozen);
+        let done = self.world.step(step, effect).await;
+        done.map(drop).map_err(|error| GuestError::Protocol(error.to_string()))
     }
 
     fn reach(&self) -> Result<(), GuestError> {
@@ -85,12 +85,7 @@ impl Guest for SimGuest {
     fn init(&self, request: InitRequest) -> BoxFuture<'_, Result<(), GuestError>> {
         async move {
             self.reach()?;
-            let effect = || {
-                self.world.with_memory(self.id, |memory| {
-                    memory.is_frozen &= !request.thaw;
-                    memory.init = request;
-                });
-            };
+            let effect = || self.world.set_init(self.id, request);
             self.world
                 .step(SimStep::Init, effect)
                 .await
@@ -100,11 +95,11 @@ impl Guest for SimGuest {
     }
 
     fn freeze(&self, _: Duration) -> BoxFuture<'_, Result<(), GuestError>> {
-        self.set_frozen(SimStep::Freeze, true)
+        self.set_frozen(SimStep::Freeze, true).boxed()
     }
 
     fn thaw(&self) -> BoxFuture<'_, Result<(), GuestError>> {
-        self.set_frozen(SimStep::Thaw, false)
+        self.set_frozen(SimStep::Thaw, false).boxed()
     }
 
     fn exec(&self, mut inputs: ExecInputs) -> BoxFuture<'_, Result<ExecEvents, GuestError>> {
@@ -126,6 +121,12 @@ impl Guest for SimGuest {
         }
         .boxed()
     }
+}
+
+/// Splits what is behind the first word off.
+fn pair(text: &str) -> (String, String) {
+    let (first, rest) = text.split_once(' ').unwrap_or((text, ""));
+    (first.to_owned(), rest.to_owned())
 }
 
 /// Nobody listens to the command any more, or it has nothing more to say.
@@ -187,6 +188,29 @@ impl Command {
             "exit" => return Ok(Line::Exit(rest.trim().parse().unwrap_or(2))),
             "sleep" => return self.sleep(rest.trim().parse().unwrap_or(0.0), begun).await,
             "cat" => self.cat(inputs).await?,
+            "set" => {
+                let (key, value) = pair(rest);
+                self.world.memory_of(self.id, |memory| memory.values.insert(key, value));
+            }
+            "get" => {
+                let value = self.world.memory_of(self.id, |memory| memory.values.get(rest).cloned());
+                self.print(&value.flatten().unwrap_or_default()).await?;
+            }
+            "write" => {
+                let (name, text) = pair(rest);
+                while self.world.memory_of(self.id, |memory| memory.frozen).unwrap_or(false) {
+                    sleep(FROZEN_POLL).await;
+                }
+                self.world.disk_of(self.id, |disk| disk.files.insert(name, text));
+            }
+            "read" => {
+                let text = self.world.disk_of(self.id, |disk| disk.files.get(rest).cloned());
+                self.print(&text.flatten().unwrap_or_default()).await?;
+            }
+            "df" => {
+                let size_mb = self.world.disk_of(self.id, |disk| disk.size_mb).unwrap_or(0);
+                self.print(&size_mb.to_string()).await?;
+            }
             "env" => {
                 let value = self.start.envs.get(rest).or_else(|| init.default_env.get(rest));
                 self.print(value.map_or("", String::as_str)).await?;
@@ -197,23 +221,6 @@ impl Command {
             }
             "hostname" => self.print(&init.hostname).await?,
             "flood" => self.flood(rest.trim().parse().unwrap_or(0)).await?,
-            "set" | "write" => {
-                let (name, value) = rest.split_once(' ').unwrap_or((rest, ""));
-                let (name, value) = (name.to_owned(), value.to_owned());
-                if program == "set" {
-                    self.world.with_memory(self.id, |memory| memory.values.insert(name, value));
-                } else {
-                    self.world.with_disk(self.id, |disk| disk.insert(name, value));
-                }
-            }
-            "get" | "read" => {
-                let found = if program == "get" {
-                    self.world.with_memory(self.id, |memory| memory.values.get(rest).cloned())
-                } else {
-                    self.world.with_disk(self.id, |disk| disk.get(rest).cloned())
-                };
-                self.print(found.flatten().as_deref().unwrap_or("")).await?;
-            }
             "crash" => {
                 self.world.crash(self.id, ExitReason::GuestPanic);
                 return Err(Silent);

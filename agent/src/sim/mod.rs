@@ -12,6 +12,7 @@
 
 mod backend;
 mod guest;
+mod vm;
 mod world;
 
 use std::{
@@ -27,10 +28,10 @@ use tokio::sync::{oneshot, watch};
 use wrenn_proto::{agent::Capacity, ids::SandboxId};
 use wrenn_supervision::Root;
 
-pub use self::backend::SimBackend;
 #[cfg(test)]
-pub(crate) use self::world::sim_fingerprint;
+pub(crate) use self::vm::sim_fingerprint;
 pub use self::{
+    backend::SimBackend,
     guest::SimGuest,
     world::{SimFault, SimStep, SimWorld},
 };
@@ -42,16 +43,15 @@ use crate::{
         fault_points::FaultPoints,
         record::{Durability, StateError},
     },
-    node::{Node, NodeLink, NodeSettings, NodeState, credentials_path},
+    node::{Node, NodeLink, NodeOptions, NodeState, credentials_path},
 };
 
-/// Whether a simulated host keeps the memory of machines that were booted.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+/// Whether a simulated host keeps the memory of machines that it has booted, for the next ones of their kind.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum BootSnapshots {
-    /// It boots every machine.
-    #[default]
+    /// Every machine of a template without memory is booted.
     Off,
-    /// It does, as a real host.
+    /// Only the first one of a kind is, if its disk has the usual size at least.
     On,
 }
 
@@ -68,12 +68,12 @@ pub struct SimOptions {
     pub kill_delay: Duration,
     /// How long a guest may take to its hello.
     pub boot_timeout: Duration,
-    /// Whether machines are restored from the memory of others that were booted before.
+    /// Whether a start may be a restore.
     pub boot_snapshots: BootSnapshots,
 }
 
 impl Default for SimOptions {
-    /// 8 cores, 16 GiB, 100 GiB, any image, no delays.
+    /// 8 cores, 16 GiB, 100 GiB, any image, no delays, no boot snapshots.
     fn default() -> Self {
         Self {
             capacity: Capacity { cpu_cores: 8, memory_mb: 16 * 1024, disk_mb: 100 * 1024 },
@@ -81,7 +81,7 @@ impl Default for SimOptions {
             boot_delay: Duration::ZERO,
             kill_delay: Duration::ZERO,
             boot_timeout: Duration::from_secs(10),
-            boot_snapshots: BootSnapshots::default(),
+            boot_snapshots: BootSnapshots::Off,
         }
     }
 }
@@ -112,7 +112,6 @@ pub struct SimHost {
     registration_token: Option<String>,
     world: Arc<SimWorld>,
     data_dir: TempDir,
-    boot_id: String,
     node: Option<Node>,
 }
 
@@ -135,8 +134,7 @@ impl SimHost {
             }
         };
         let world = Arc::new(SimWorld::new(options));
-        let boot_id = "1".to_owned();
-        let mut host = Self { server, registration_token, world, data_dir, boot_id, node: None };
+        let mut host = Self { server, registration_token, world, data_dir, node: None };
         host.start_agent().await?;
         Ok(host)
     }
@@ -152,9 +150,9 @@ impl SimHost {
         let backend = Arc::new(SimBackend::new(self.world.clone()));
         let link =
             NodeLink { server: self.server.clone(), registration_token: self.registration_token.clone() };
-        let settings = NodeSettings {
+        let options = NodeOptions {
             boot_timeout: self.world.options().boot_timeout,
-            boot_id: self.boot_id.clone(),
+            boot_id: self.world.boot_id(),
             fault_points: FaultPoints::default(),
         };
         let (sender, started) = oneshot::channel();
@@ -162,7 +160,7 @@ impl SimHost {
         arbiter.spawn(async move {
             let root =
                 Root::new(|exited| tracing::error!(%exited.reason, "an actor of a simulated host failed"));
-            let node = Node::start(&on_arbiter, &root, state, backend, link, settings).await;
+            let node = Node::start(&on_arbiter, &root, state, backend, link, options).await;
             // The receiver is gone only if the caller gave up waiting.
             let _ = sender.send(node);
         });
@@ -178,18 +176,18 @@ impl SimHost {
         }
     }
 
+    /// Loses the power of the host: the agent and all virtual machines are gone, and what was not on the disk. The agent
+    /// can be started again.
+    pub async fn lose_power(&mut self) {
+        self.kill_agent().await;
+        self.world.lose_power();
+    }
+
     /// Ends the agent in order; the machines run on.
     pub async fn stop_agent(&mut self) {
         if let Some(node) = self.node.take() {
             node.stop(Duration::from_secs(10)).await;
         }
-    }
-
-    /// Ends everything that runs on this host, as a loss of power would. The next agent finds another boot.
-    pub async fn lose_power(&mut self) {
-        self.kill_agent().await;
-        self.boot_id.push('+');
-        self.world.crash_all().await;
     }
 
     /// Returns what this host has and can be made to do.

@@ -1,105 +1,59 @@
-//! What a simulated host has: machines, slots and disks that are only noted down, and faults to order.
+//! What a simulated host has: machines, slots, disks, memories and templates that are only noted down, and faults to
+//! order.
+//!
+//! It holds what a real host would: a disk outlives its machine, memory is that of a machine until it is copied, and
+//! device state fits memory only as long as nothing has run on it. A world in which somebody relies on more ends with a
+//! panic.
 
 use std::{
     collections::{BTreeMap, HashMap},
-    sync::{
-        Arc,
-        atomic::{AtomicI64, AtomicU32, Ordering},
-    },
+    sync::atomic::{AtomicBool, AtomicI64, AtomicU32, Ordering},
 };
 
 use parking_lot::Mutex;
-use tokio::{
-    sync::{mpsc, oneshot},
-    time::{Instant, sleep},
-};
-use wrenn_proto::{
-    guest::InitRequest,
-    ids::{SandboxId, TemplateId},
-};
+use wrenn_proto::{guest::InitRequest, ids::SandboxId};
 
-use super::SimOptions;
+use super::{
+    SimOptions,
+    vm::{SimVm, Vcpus},
+};
 use crate::{
     machines::{backend::BoxError, leases::Artifact, manifest::Manifest},
     net::SlotNumber,
-    vmm::{
-        Accelerator, ControlError, CpuFingerprint, ExitReason, Fingerprint, ProcessIdentity, VmExit, VmOwner,
-        VmProcess, VmRecord, VmRequest, VmmKind,
-    },
+    vmm::ExitReason,
 };
 
-/// A step of which a machine is made or removed, and which can be ordered to fail.
+/// A step of which work on a machine consists, and which can be ordered to fail.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-#[expect(missing_docs, reason = "the steps are those of `Backend` and `Guest`")]
+#[expect(missing_docs, reason = "the steps are those of `Backend`, `Library`, `Guest` and `VmProcess`")]
 pub enum SimStep {
     Admit,
     TakeSlot,
     MakeDisk,
+    CloneSaved,
     Boot,
+    Restore,
+    ResizeDisk,
     Hello,
     Init,
-    CloneSaved,
-    Restore,
-    Run,
     Suspend,
-    Saved,
+    Run,
+    WriteManifest,
+    ReadManifest,
     SyncFiles,
     Discard,
+    AdmitTemplate,
+    BeginDraft,
     Freeze,
     Thaw,
-    AdmitTemplate,
-    Begin,
-    CopyInto,
+    CloneInto,
     Flatten,
-    Finish,
+    FinishDraft,
     DiscardDraft,
     DropTemplate,
     Kill,
     RemoveFiles,
     ReleaseSlot,
-}
-
-impl SimStep {
-    /// All steps.
-    pub const ALL: [Self; 25] = [
-        Self::Admit,
-        Self::TakeSlot,
-        Self::MakeDisk,
-        Self::Boot,
-        Self::Hello,
-        Self::Init,
-        Self::CloneSaved,
-        Self::Restore,
-        Self::Run,
-        Self::Suspend,
-        Self::Saved,
-        Self::SyncFiles,
-        Self::Discard,
-        Self::Freeze,
-        Self::Thaw,
-        Self::AdmitTemplate,
-        Self::Begin,
-        Self::CopyInto,
-        Self::Flatten,
-        Self::Finish,
-        Self::DiscardDraft,
-        Self::DropTemplate,
-        Self::Kill,
-        Self::RemoveFiles,
-        Self::ReleaseSlot,
-    ];
-    /// Those of the life of a machine that is started, and of which nothing else is wanted.
-    pub const OF_A_START: [Self; 9] = [
-        Self::Admit,
-        Self::TakeSlot,
-        Self::MakeDisk,
-        Self::Boot,
-        Self::Hello,
-        Self::Init,
-        Self::Kill,
-        Self::RemoveFiles,
-        Self::ReleaseSlot,
-    ];
 }
 
 /// What goes wrong with a step.
@@ -118,50 +72,69 @@ pub enum SimFault {
 /// Everything a simulated host has. It lives on when the agent is killed.
 #[derive(Debug)]
 pub struct SimWorld {
-    options: SimOptions,
+    pub(super) options: SimOptions,
     pub(super) inner: Mutex<Inner>,
-    next_pid: AtomicU32,
+    pub(super) next_pid: AtomicU32,
     execs_running: AtomicI64,
+    full: AtomicBool,
+    boot: AtomicU32,
 }
 
 #[derive(Debug, Default)]
 pub(super) struct Inner {
     pub(super) slots: BTreeMap<SlotNumber, SandboxId>,
-    pub(super) files: HashMap<SandboxId, SimFiles>,
+    pub(super) disks: BTreeMap<SandboxId, SimDisk>,
+    /// The memory of machines that run, or that are paused.
+    pub(super) memories: BTreeMap<SandboxId, SimMemory>,
+    pub(super) saved: BTreeMap<SandboxId, SimSaved>,
     pub(super) vms: HashMap<SandboxId, SimVm>,
-    pub(super) artifacts: BTreeMap<Artifact, (SimFiles, Manifest)>,
-    pub(super) drafts: BTreeMap<Artifact, SimFiles>,
+    pub(super) artifacts: BTreeMap<Artifact, SimMade>,
+    pub(super) drafts: BTreeMap<Artifact, SimDraft>,
     faults: HashMap<SimStep, (SimFault, u32)>,
-    boots: HashMap<SandboxId, u32>,
-    vmm_version: Option<String>,
+    steps: HashMap<SimStep, u32>,
+    pub(super) boots: HashMap<SandboxId, u32>,
+    pub(super) restores: HashMap<SandboxId, u32>,
 }
 
-/// Files of a machine, or of what is made of one.
+/// A disk: it outlives everything but its removal.
 #[derive(Debug, Clone, Default)]
-pub(super) struct SimFiles {
-    /// What commands wrote.
-    pub(super) disk: BTreeMap<String, String>,
-    pub(super) memory: Option<SimMemory>,
-    /// Device state that fits the memory, and whatever is written beside it.
-    pub(super) state: Option<Manifest>,
+pub(super) struct SimDisk {
+    pub(super) files: BTreeMap<String, String>,
+    pub(super) size_mb: u32,
 }
 
-/// What a running guest knows.
+/// What a guest has in memory.
 #[derive(Debug, Clone, Default)]
 pub(super) struct SimMemory {
     pub(super) values: BTreeMap<String, String>,
     pub(super) init: InitRequest,
-    pub(super) is_frozen: bool,
+    pub(super) frozen: bool,
 }
 
-#[derive(Debug)]
-pub(super) struct SimVm {
-    pub(super) process: VmProcess,
-    crash: Option<oneshot::Sender<ExitReason>>,
-    /// When its guest answers.
-    up_at: Instant,
-    /// Whether its virtual CPUs run.
-    runs: bool,
+/// Device state beside a memory.
+#[derive(Debug, Clone)]
+pub(super) struct SimSaved {
+    /// None as long as only the device state is there.
+    pub(super) manifest: Option<Manifest>,
+    /// A machine has run on the memory since.
+    pub(super) stale: bool,
+    pub(super) synced: bool,
+}
+
+/// A template or a boot snapshot.
+#[derive(Debug, Clone)]
+pub(super) struct SimMade {
+    pub(super) manifest: Manifest,
+    pub(super) disk: SimDisk,
+    pub(super) memory: Option<SimMemory>,
+}
+
+/// One in the making.
+#[derive(Debug, Clone, Default)]
+pub(super) struct SimDraft {
+    pub(super) disk: Option<SimDisk>,
+    pub(super) memory: Option<SimMemory>,
+    pub(super) has_state: bool,
 }
 
 impl SimWorld {
@@ -171,6 +144,8 @@ impl SimWorld {
             inner: Mutex::default(),
             next_pid: AtomicU32::new(1),
             execs_running: AtomicI64::new(0),
+            full: AtomicBool::new(false),
+            boot: AtomicU32::new(1),
         }
     }
 
@@ -194,8 +169,23 @@ impl SimWorld {
         self.inner.lock().faults.clear();
     }
 
-    pub(super) fn next_fault(&self, step: SimStep) -> Option<SimFault> {
+    /// Returns how often a step was tried, on all machines.
+    pub fn tries(&self, step: SimStep) -> u32 {
+        self.inner.lock().steps.get(&step).copied().unwrap_or(0)
+    }
+
+    /// Makes the disk of the host full, or gives it room again.
+    pub fn set_full(&self, full: bool) {
+        self.full.store(full, Ordering::Relaxed);
+    }
+
+    pub(super) fn is_full(&self) -> bool {
+        self.full.load(Ordering::Relaxed)
+    }
+
+    fn next_fault(&self, step: SimStep) -> Option<SimFault> {
         let mut inner = self.inner.lock();
+        *inner.steps.entry(step).or_default() += 1;
         let (fault, times) = inner.faults.get_mut(&step).filter(|(_, times)| *times > 0)?;
         *times -= 1;
         Some(*fault)
@@ -221,17 +211,28 @@ impl SimWorld {
         crash.is_some_and(|crash| crash.send(reason).is_ok())
     }
 
-    /// Ends all machines, and waits until they have ended.
-    pub(super) async fn crash_all(&self) {
-        let all: Vec<_> = self.inner.lock().vms.values().map(|vm| vm.process.clone()).collect();
-        for vm in all {
-            self.crash(vm.record().id, ExitReason::Unknown);
-            vm.exited().await;
+    /// Loses the power: every virtual machine and network is gone, and so is memory that nobody waited for. The agent
+    /// must be dead, and is not started by this.
+    pub fn lose_power(&self) {
+        self.boot.fetch_add(1, Ordering::Relaxed);
+        let mut inner = self.inner.lock();
+        inner.vms.clear();
+        inner.slots.clear();
+        let unsynced: Vec<_> =
+            inner.saved.iter().filter(|(_, saved)| !saved.synced).map(|(&id, _)| id).collect();
+        for id in unsynced {
+            if let Some(saved) = inner.saved.get_mut(&id) {
+                saved.stale = true;
+            }
         }
-        self.inner.lock().slots.clear();
     }
 
-    /// Returns the machines whose virtual machine runs.
+    /// Returns the id of this boot of the host's kernel.
+    pub fn boot_id(&self) -> String {
+        format!("boot {}", self.boot.load(Ordering::Relaxed))
+    }
+
+    /// Returns the machines whose virtual machine is there.
     pub fn running(&self) -> Vec<SandboxId> {
         let mut running: Vec<_> = self.inner.lock().vms.keys().copied().collect();
         running.sort();
@@ -243,6 +244,18 @@ impl SimWorld {
         self.inner.lock().boots.get(&id).copied().unwrap_or(0)
     }
 
+    /// Returns how often the machine was restored.
+    pub fn restores(&self, id: SandboxId) -> u32 {
+        self.inner.lock().restores.get(&id).copied().unwrap_or(0)
+    }
+
+    /// Whether the virtual CPUs of a machine run and its guest may write.
+    pub fn is_lively(&self, id: SandboxId) -> bool {
+        let inner = self.inner.lock();
+        let runs = inner.vms.get(&id).is_some_and(|vm| vm.vcpus == Vcpus::Running);
+        runs && inner.memories.get(&id).is_some_and(|memory| !memory.frozen)
+    }
+
     /// Returns the number of commands that run in all guests.
     pub fn execs_running(&self) -> i64 {
         self.execs_running.load(Ordering::Relaxed)
@@ -252,177 +265,54 @@ impl SimWorld {
         self.execs_running.fetch_add(change, Ordering::Relaxed);
     }
 
-    /// Returns everything that machines hold, and what is half-made, in words; empty if the host is clean.
+    /// Returns everything that machines hold, and templates in the making, in words; empty if the host is clean.
     pub fn holdings(&self) -> Vec<String> {
         let inner = self.inner.lock();
         let slots = inner.slots.iter().map(|(slot, id)| format!("slot {} of {id}", slot.0));
-        let disks = inner.files.keys().map(|id| format!("disk of {id}"));
-        let saved = inner.files.iter().filter(|(_, files)| files.state.is_some());
-        let states = saved.map(|(id, _)| format!("state of {id}"));
+        let disks = inner.disks.keys().map(|id| format!("disk of {id}"));
+        let at_rest = inner.memories.keys().filter(|id| !inner.vms.contains_key(id));
+        let memories = at_rest.map(|id| format!("memory of {id}"));
+        let unused = inner.saved.keys().filter(|id| inner.vms.contains_key(id));
+        let states = unused.map(|id| format!("device state of the running {id}"));
         let vms = inner.vms.keys().map(|id| format!("vm of {id}"));
-        let drafts = inner.drafts.keys().map(|artifact| format!("half of {artifact}"));
-        slots.chain(disks).chain(states).chain(vms).chain(drafts).collect()
+        let drafts = inner.drafts.keys().map(|artifact| format!("half a {artifact}"));
+        slots.chain(disks).chain(memories).chain(states).chain(vms).chain(drafts).collect()
     }
 
-    /// Returns the templates that are complete.
-    pub fn templates(&self) -> Vec<TemplateId> {
-        let inner = self.inner.lock();
-        let templates = inner.artifacts.keys().filter_map(|artifact| match artifact {
-            Artifact::Template(id) => Some(*id),
-            Artifact::BootSnapshot(_) => None,
-        });
-        templates.collect()
+    /// Returns the templates and boot snapshots that are complete, in words.
+    pub fn artifacts(&self) -> Vec<String> {
+        self.inner.lock().artifacts.keys().map(ToString::to_string).collect()
     }
 
-    /// Returns whether the root file system of a machine is frozen.
-    pub fn is_frozen(&self, id: SandboxId) -> bool {
-        self.inner
-            .lock()
-            .files
-            .get(&id)
-            .and_then(|files| files.memory.as_ref())
-            .is_some_and(|it| it.is_frozen)
-    }
-
-    /// Replaces what runs the machines by another version; what was saved cannot be restored any more.
-    pub fn set_vmm_version(&self, version: &str) {
-        self.inner.lock().vmm_version = Some(version.to_owned());
-    }
-
-    pub(super) fn fingerprint(&self) -> Fingerprint {
-        sim_fingerprint(self.inner.lock().vmm_version.as_deref().unwrap_or("1"))
-    }
-
-    /// Changes what the guest of a machine knows.
-    pub(super) fn with_memory<T>(
-        &self,
-        id: SandboxId,
-        change: impl FnOnce(&mut SimMemory) -> T,
-    ) -> Option<T> {
-        self.inner.lock().files.get_mut(&id)?.memory.as_mut().map(change)
-    }
-
-    /// Changes what is on the disk of a machine.
-    pub(super) fn with_disk<T>(
-        &self,
-        id: SandboxId,
-        change: impl FnOnce(&mut BTreeMap<String, String>) -> T,
-    ) -> Option<T> {
-        self.inner.lock().files.get_mut(&id).map(|files| change(&mut files.disk))
+    pub(super) fn set_init(&self, id: SandboxId, mut init: InitRequest) {
+        init.entropy.clear();
+        let mut inner = self.inner.lock();
+        if let Some(disk) = inner.disks.get_mut(&id) {
+            let grown_mb = u32::try_from(init.grow_root_to_bytes >> 20).unwrap_or(u32::MAX);
+            disk.size_mb = disk.size_mb.max(grown_mb);
+        }
+        if let Some(memory) = inner.memories.get_mut(&id) {
+            memory.frozen &= !init.thaw;
+            memory.init = init;
+        }
     }
 
     pub(super) fn init_of(&self, id: SandboxId) -> InitRequest {
-        self.with_memory(id, |memory| memory.init.clone()).unwrap_or_default()
+        self.memory_of(id, |memory| memory.init.clone()).unwrap_or_default()
+    }
+
+    pub(super) fn memory_of<T>(&self, id: SandboxId, look: impl FnOnce(&mut SimMemory) -> T) -> Option<T> {
+        self.inner.lock().memories.get_mut(&id).map(look)
+    }
+
+    pub(super) fn disk_of<T>(&self, id: SandboxId, look: impl FnOnce(&mut SimDisk) -> T) -> Option<T> {
+        self.inner.lock().disks.get_mut(&id).map(look)
     }
 
     pub(super) fn is_up(&self, id: SandboxId) -> bool {
         let inner = self.inner.lock();
-        inner.vms.get(&id).is_some_and(|vm| vm.runs && vm.up_at <= Instant::now())
-    }
-
-    /// Boots a machine from its disk, with empty memory.
-    pub(super) fn boot(self: &Arc<Self>, id: SandboxId) -> VmProcess {
-        {
-            let mut inner = self.inner.lock();
-            *inner.boots.entry(id).or_default() += 1;
-            let files = inner.files.entry(id).or_default();
-            files.memory = Some(SimMemory::default());
-            files.state = None;
-        }
-        self.make_vm(id, Instant::now() + self.options.boot_delay, true)
-    }
-
-    /// Makes a machine from what was saved of it; none if nothing was.
-    pub(super) fn restore(self: &Arc<Self>, id: SandboxId) -> Option<VmProcess> {
-        let is_saved = |files: &SimFiles| files.state.is_some() && files.memory.is_some();
-        let found = self.inner.lock().files.get(&id).is_some_and(is_saved);
-        found.then(|| self.make_vm(id, Instant::now(), false))
-    }
-
-    fn make_vm(self: &Arc<Self>, id: SandboxId, up_at: Instant, runs: bool) -> VmProcess {
-        let pid = self.next_pid.fetch_add(1, Ordering::Relaxed);
-        let record = VmRecord {
-            id,
-            vmm: VmmKind::Simulated,
-            vmm_version: "1".into(),
-            process: ProcessIdentity { pid, start_ticks: 0, boot_id: String::new() },
-            control_socket: "/nonexistent".into(),
-            cgroup: None,
-        };
-        let (process, owner, requests) = VmProcess::new(record, None);
-        let (crash, crashed) = oneshot::channel();
-        let vm = SimVm { process: process.clone(), crash: Some(crash), up_at, runs };
-        let second = self.inner.lock().vms.insert(id, vm);
-        assert!(second.is_none(), "a machine has two virtual machines");
-        let world = self.clone();
-        tokio::spawn(async move { world.live(owner, crashed, requests).await });
-        process
-    }
-
-    /// The life of one virtual machine.
-    async fn live(
-        &self,
-        owner: VmOwner,
-        mut crashed: oneshot::Receiver<ExitReason>,
-        mut requests: mpsc::Receiver<VmRequest>,
-    ) {
-        let id = owner.record().id;
-        let mut is_asked = true;
-        let reason = loop {
-            tokio::select! {
-                () = owner.kill_requested() => {
-                    sleep(self.options.kill_delay).await;
-                    break ExitReason::Killed;
-                }
-                Ok(reason) = &mut crashed => break reason,
-                request = requests.recv(), if is_asked => match request {
-                    Some(request) => self.carry_out(id, request),
-                    // Every agent that knew it is gone; it lives on.
-                    None => is_asked = false,
-                },
-            }
-        };
-        self.inner.lock().vms.remove(&id);
-        owner.report_exit(VmExit { reason, console: String::new(), log: String::new() });
-    }
-
-    fn carry_out(&self, id: SandboxId, request: VmRequest) {
-        let (step, answer, runs) = match request {
-            VmRequest::Console { answer } => return drop(answer.send(String::new())),
-            VmRequest::ResizeDisk { answer, .. } => return drop(answer.send(Ok(()))),
-            VmRequest::Suspend { answer, .. } => (SimStep::Suspend, answer, false),
-            VmRequest::Run { answer } => (SimStep::Run, answer, true),
-        };
-        let fault = self.next_fault(step);
-        if matches!(fault, None | Some(SimFault::StallAfter))
-            && let Some(vm) = self.inner.lock().vms.get_mut(&id)
-        {
-            vm.runs = runs;
-        }
-        match fault {
-            None => drop(answer.send(Ok(()))),
-            Some(SimFault::Fail | SimFault::Panic) => {
-                let failed = ControlError::Failed { id, action: "do as ordered", problem: "ordered".into() };
-                drop(answer.send(Err(failed)));
-            }
-            Some(SimFault::StallBefore | SimFault::StallAfter) => {
-                tokio::spawn(async move {
-                    let mut answer = answer;
-                    answer.closed().await;
-                });
-            }
-        }
-    }
-}
-
-/// What saved state depends on in a simulation of this version.
-pub(crate) fn sim_fingerprint(version: &str) -> Fingerprint {
-    Fingerprint {
-        vmm: VmmKind::Simulated,
-        vmm_version: version.to_owned(),
-        accelerator: Accelerator::Simulated,
-        cpu: CpuFingerprint::emulated("simulated"),
-        tsc_khz: 1_000_000,
-        layout: 1,
+        let is_up =
+            |vm: &SimVm| vm.vcpus == Vcpus::Running && vm.runs_since.elapsed() >= self.options.boot_delay;
+        inner.vms.get(&id).is_some_and(is_up)
     }
 }

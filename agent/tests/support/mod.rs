@@ -24,16 +24,16 @@ use tonic::{Request, Response, Status, Streaming, transport::Server};
 use wrenn_agent::config::ServerAddr;
 use wrenn_proto::{
     agent::{
-        AgentFrame, AgentHello, Command, CommandResult, DestroyMachine, Inventory, InventoryRequest,
-        OpenTunnel, RefreshTokenRequest, RegisterRequest, RegisterResponse, ServerFrame, StartMachine,
-        TunnelDown, TunnelUp, Welcome,
+        AgentFrame, AgentHello, Command, CommandResult, DestroyMachine, DropTemplate, Inventory,
+        InventoryRequest, OpenTunnel, RefreshTokenRequest, RegisterRequest, RegisterResponse, ServerFrame,
+        StartMachine, TunnelDown, TunnelUp, Welcome,
         agent_frame::Frame,
         command,
         control_plane_server::{ControlPlane as ControlPlaneService, ControlPlaneServer},
         server_frame, tunnel_down, tunnel_up,
     },
     guest::{ExecInput, exec_event::Event, exec_input::Input},
-    ids::{HostId, SandboxId},
+    ids::{HostId, SandboxId, TemplateId},
 };
 
 /// How long anything may take in a test.
@@ -216,6 +216,11 @@ impl Session {
 
     pub fn destroy_machine(&self, id: SandboxId, generation: u64) {
         self.command(id, generation, command::Command::Destroy(DestroyMachine {}));
+    }
+
+    pub fn drop_template(&self, template: TemplateId) {
+        let drop = DropTemplate { template_id: template.to_string() };
+        self.send(server_frame::Frame::DropTemplate(drop));
     }
 
     pub fn request_tunnel(&self, tunnel_id: &str, id: SandboxId) {

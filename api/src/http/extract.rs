@@ -116,6 +116,32 @@ fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, JsonError> {
     Ok(value)
 }
 
+/// A JSON body that may be left out, or be null: then everything has its default.
+#[derive(Debug)]
+pub(crate) struct OptionalJson<T>(pub(crate) T);
+
+impl<T: DeserializeOwned + Default + 'static> FromRequest for OptionalJson<T> {
+    type Error = JsonError;
+    type Future = LocalBoxFuture<'static, Result<Self, JsonError>>;
+
+    fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
+        let is_json = is_json(request);
+        let payload = payload.take();
+        Box::pin(async move {
+            let body =
+                tokio::time::timeout(BODY_TIMEOUT, read(payload)).await.map_err(|_| JsonError::TooSlow)??;
+            if body.iter().all(u8::is_ascii_whitespace) {
+                return Ok(Self(T::default()));
+            }
+            // What type nothing is said to have does not matter.
+            if !is_json {
+                return Err(JsonError::ContentType);
+            }
+            parse::<Option<T>>(&body).map(|body| Self(body.unwrap_or_default()))
+        })
+    }
+}
+
 /// The id in the path, under the name `id`.
 #[derive(Debug)]
 pub(crate) struct PathId<T>(pub(crate) T);
@@ -168,8 +194,17 @@ pub(crate) struct Query<T>(pub(crate) T);
 
 /// Why a query was not accepted.
 #[derive(Debug, thiserror::Error)]
-#[error("query: {0}")]
-pub(crate) struct QueryError(#[source] actix_web::error::QueryPayloadError);
+#[error("{}{source}", query_prefix(.parameter))]
+pub(crate) struct QueryError {
+    parameter: String,
+    #[source]
+    source: serde_urlencoded::de::Error,
+}
+
+/// The parameter's name, or at least where it is wrong.
+fn query_prefix(parameter: &str) -> String {
+    if parameter == "." || parameter.is_empty() { "query: ".to_owned() } else { format!("{parameter}: ") }
+}
 
 impl QueryError {
     fn answer(&self) -> Answer {
@@ -183,7 +218,13 @@ impl<T: DeserializeOwned> FromRequest for Query<T> {
     type Future = std::future::Ready<Result<Self, QueryError>>;
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
-        let query = actix_web::web::Query::<T>::from_query(request.query_string());
-        std::future::ready(query.map(|query| Self(query.into_inner())).map_err(QueryError))
+        let pairs = form_urlencoded::parse(request.query_string().as_bytes());
+        let query = serde_path_to_error::deserialize(serde_urlencoded::Deserializer::new(pairs));
+        std::future::ready(
+            query.map(Self).map_err(|error| QueryError {
+                parameter: error.path().to_string(),
+                source: error.into_inner(),
+            }),
+        )
     }
 }

@@ -9,6 +9,7 @@ mod health;
 mod hosts;
 mod me;
 mod metrics_page;
+mod snapshots;
 mod teams;
 
 use actix_web::{
@@ -47,7 +48,15 @@ fn v1(v1: &mut ServiceConfig, fault_injection: FaultInjection) {
                 on(Method::POST, api_keys::create::create_api_key),
             ],
         ))
-        .service(resource("/api-keys/{id}", [on(Method::DELETE, api_keys::delete::delete_api_key)]));
+        .service(resource("/api-keys/{id}", [on(Method::DELETE, api_keys::delete::delete_api_key)]))
+        .service(resource(
+            "/snapshots",
+            [
+                on(Method::GET, snapshots::list::list_snapshots),
+                on(Method::POST, snapshots::create::create_snapshot),
+            ],
+        ))
+        .service(resource("/snapshots/{name}", [on(Method::DELETE, snapshots::delete::delete_snapshot)]));
     if fault_injection == FaultInjection::On {
         v1.service(resource("/admin/faults/panic", [on(Method::POST, faults::inject_panic)]));
     }
@@ -58,13 +67,16 @@ fn v1(v1: &mut ServiceConfig, fault_injection: FaultInjection) {
 }
 
 fn capsules(capsules: &mut ServiceConfig) {
-    use self::capsules::{create, destroy, exec, get, list};
+    use self::capsules::{create, destroy, exec, get, list, pause, ping, resume};
     capsules
         .service(resource(
             "",
             [on(Method::GET, list::list_capsules), on(Method::POST, create::create_capsule)],
         ))
         .service(resource("/{id}/exec", [on(Method::POST, exec::exec)]))
+        .service(resource("/{id}/pause", [on(Method::POST, pause::pause_capsule)]))
+        .service(resource("/{id}/resume", [on(Method::POST, resume::resume_capsule)]))
+        .service(resource("/{id}/ping", [on(Method::POST, ping::ping_capsule)]))
         .service(resource(
             "/{id}",
             [on(Method::GET, get::get_capsule), on(Method::DELETE, destroy::destroy_capsule)],

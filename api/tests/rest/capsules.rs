@@ -11,13 +11,6 @@ use crate::support::{
     host::{Installation, eventually},
 };
 
-/// Creates a capsule that runs and returns its id.
-async fn running(installation: &Installation, who: &As) -> String {
-    let capsule = installation.server.post("/v1/capsules", who, json!({"wait": true})).await.ok(201);
-    assert_eq!(capsule["status"], "running", "{capsule}");
-    capsule["id"].as_str().unwrap().to_owned()
-}
-
 async fn exec(installation: &Installation, who: &As, id: &str, body: Value) -> Answer {
     installation.server.post(&format!("/v1/capsules/{id}/exec"), who, body).await
 }
@@ -78,7 +71,7 @@ async fn a_capsule_lives_from_create_to_destroy(pool: PgPool) {
 async fn exec_answers_with_all_that_the_command_did(pool: PgPool) {
     let installation = Installation::start(pool).await;
     let key = installation.server.key(&installation.server.token("ada").await).await;
-    let id = running(&installation, &key).await;
+    let id = installation.running(&key).await;
 
     let body = json!({"cmd": "echo out; warn err; env NAME; exit 3", "envs": {"NAME": "ada"}});
     let done = exec(&installation, &key, &id, body.clone()).await.ok(200);
@@ -106,7 +99,7 @@ async fn exec_answers_with_all_that_the_command_did(pool: PgPool) {
 async fn a_timeout_is_124_with_what_was_printed_so_far(pool: PgPool) {
     let installation = Installation::start(pool).await;
     let key = installation.server.key(&installation.server.token("ada").await).await;
-    let id = running(&installation, &key).await;
+    let id = installation.running(&key).await;
     let begun = Instant::now();
     let body = json!({"cmd": "echo so far; sleep 60", "timeout_sec": 1});
     let done = exec(&installation, &key, &id, body).await.ok(200);
@@ -120,7 +113,7 @@ async fn exec_says_what_is_wrong_with_the_request_the_capsule_or_the_guest(pool:
     let installation = Installation::start(pool).await;
     let server = &installation.server;
     let key = server.key(&server.token("ada").await).await;
-    let id = running(&installation, &key).await;
+    let id = installation.running(&key).await;
     for (body, word) in [
         (json!({}), "cmd"),
         (json!({"cmd": ""}), "cmd"),
@@ -142,14 +135,14 @@ async fn exec_says_what_is_wrong_with_the_request_the_capsule_or_the_guest(pool:
     server.delete(&format!("/v1/capsules/{id}"), &key).await.ok(204);
     let answer = exec(&installation, &key, &id, json!({"cmd": "true"})).await;
     assert_eq!(answer.error(), (409, "invalid_state"));
-    assert!(answer.message().contains("stopped"), "{}", answer.message());
+    assert!(answer.message().contains("destroyed"), "{}", answer.message());
 }
 
 #[sqlx::test(migrator = "wrenn_store::MIGRATIONS")]
 async fn a_client_that_leaves_takes_its_command_with_it(pool: PgPool) {
     let installation = Installation::start(pool).await;
     let key = installation.server.key(&installation.server.token("ada").await).await;
-    let id = running(&installation, &key).await;
+    let id = installation.running(&key).await;
     let world = installation.host.world();
     let leaving = tokio::select! {
         answer = exec(&installation, &key, &id, json!({"cmd": "sleep 600", "timeout_sec": 600})) => Some(answer),
@@ -166,7 +159,7 @@ async fn another_teams_capsule_does_not_exist(pool: PgPool) {
     let server = &installation.server;
     let ada = server.token("ada").await;
     let bob = server.key(&server.token("bob").await).await;
-    let id = running(&installation, &ada).await;
+    let id = installation.running(&ada).await;
     let path = format!("/v1/capsules/{id}");
     assert_eq!(server.get(&path, &bob).await.error(), (404, "not_found"));
     assert_eq!(server.delete(&path, &bob).await.error(), (404, "not_found"));
@@ -210,7 +203,7 @@ async fn a_machine_that_dies_is_told_with_its_reason(pool: PgPool) {
     let installation = Installation::start(pool).await;
     let server = &installation.server;
     let key = server.key(&server.token("ada").await).await;
-    let id = running(&installation, &key).await;
+    let id = installation.running(&key).await;
     let path = format!("/v1/capsules/{id}");
     assert!(installation.host.crash_machine(id.parse().unwrap()));
     eventually("it is known", || async { server.get(&path, &key).await.body["status"] != "running" }).await;
@@ -226,7 +219,7 @@ async fn a_panic_in_an_actor_costs_one_request_and_no_other_capsule(pool: PgPool
     let login = json!({"email": "root@example.org", "password": "correct horse"});
     let admin = As::Token(server.post("/v1/auth/login", &As::Nobody, login).await.text("token"));
     let key = server.key(&admin).await;
-    let (one, other) = (running(&installation, &key).await, running(&installation, &key).await);
+    let (one, other) = (installation.running(&key).await, installation.running(&key).await);
     let host = server.get("/v1/hosts", &admin).await.ok(200)[0]["id"].clone();
     for victim in [json!({"actor": "sandbox", "id": one}), json!({"actor": "host", "id": host})] {
         server.post("/v1/admin/faults/panic", &admin, victim.clone()).await.ok(204);
@@ -245,13 +238,9 @@ async fn a_panic_in_an_actor_costs_one_request_and_no_other_capsule(pool: PgPool
 async fn while_the_host_is_away_its_capsules_say_so_and_settle_when_it_is_back(pool: PgPool) {
     let mut installation = Installation::start(pool).await;
     let key = installation.server.key(&installation.server.token("ada").await).await;
-    let (kept, ended) = (running(&installation, &key).await, running(&installation, &key).await);
-    installation.host.kill_agent().await;
+    let (kept, ended) = (installation.running(&key).await, installation.running(&key).await);
+    installation.lose_host().await;
     let server = &installation.server;
-    eventually("the server notices", || async {
-        server.get("/health", &As::Nobody).await.body["hosts"]["online"] == 0
-    })
-    .await;
     let answer = exec(&installation, &key, &kept, json!({"cmd": "true"})).await;
     assert_eq!(answer.error(), (503, "host_unavailable"));
     let path = format!("/v1/capsules/{ended}");

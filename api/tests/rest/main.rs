@@ -6,6 +6,8 @@
 
 mod auth;
 mod capsules;
+mod lifecycle;
 mod openapi;
 mod requests;
+mod snapshots;
 mod support;

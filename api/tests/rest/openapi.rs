@@ -34,18 +34,24 @@ fn operations_have_the_names_that_clients_are_generated_with() {
         [
             "DELETE /v1/api-keys/{id} delete_api_key",
             "DELETE /v1/capsules/{id} destroy_capsule",
+            "DELETE /v1/snapshots/{name} delete_snapshot",
             "GET /health health",
             "GET /v1/api-keys list_api_keys",
             "GET /v1/capsules list_capsules",
             "GET /v1/capsules/{id} get_capsule",
             "GET /v1/hosts list_hosts",
             "GET /v1/me get_me",
+            "GET /v1/snapshots list_snapshots",
             "GET /v1/teams list_teams",
             "POST /v1/api-keys create_api_key",
             "POST /v1/auth/login login",
             "POST /v1/auth/signup signup",
             "POST /v1/capsules create_capsule",
             "POST /v1/capsules/{id}/exec exec",
+            "POST /v1/capsules/{id}/pause pause_capsule",
+            "POST /v1/capsules/{id}/ping ping_capsule",
+            "POST /v1/capsules/{id}/resume resume_capsule",
+            "POST /v1/snapshots create_snapshot",
         ]
     );
 }
@@ -60,7 +66,8 @@ fn every_operation_says_how_it_fails_and_who_may_call_it() {
         }
         assert!(security.contains(&json!({"bearerAuth": []})), "{method} {path}");
         let takes_key = security.contains(&json!({"apiKeyAuth": []}));
-        assert_eq!(takes_key, path.starts_with("/v1/capsules"), "{method} {path}");
+        let is_for_programs = path.starts_with("/v1/capsules") || path.starts_with("/v1/snapshots");
+        assert_eq!(takes_key, is_for_programs, "{method} {path}");
         for status in ["401", "403"] {
             let body = &operation["responses"][status]["content"]["application/json"]["schema"]["$ref"];
             assert_eq!(body, "#/components/schemas/Error", "{method} {path} {status}");
@@ -96,6 +103,13 @@ fn schemas_have_every_field_of_the_contract() {
              last_active_at last_updated",
             "guest_ip host_ip",
         ),
+        ("ResumeCapsuleRequest", "", "drop_memory"),
+        ("CreateSnapshotRequest", "sandbox_id", "name type"),
+        (
+            "Template",
+            "id name type team_id platform vcpus memory_mb disk_size_mb size_bytes default_user created_at",
+            "",
+        ),
         ("ExecRequest", "cmd", "args timeout_sec background tag envs cwd user"),
         ("ExecResponse", "sandbox_id cmd stdout stderr exit_code duration_ms encoding truncated", ""),
         (
@@ -130,6 +144,8 @@ fn only_what_can_be_null_is_nullable() {
         ("Capsule", "last_error"),
         ("Capsule", "started_at"),
         ("Capsule", "template_id"),
+        ("Template", "vcpus"),
+        ("Template", "memory_mb"),
         ("ApiKeyResponse", "last_used"),
         ("Host", "cpu_cores"),
     ] {
@@ -142,6 +158,10 @@ fn only_what_can_be_null_is_nullable() {
         ("CreateCapsuleRequest", "vcpus"),
         ("CreateCapsuleRequest", "template"),
         ("CreateCapsuleRequest", "envs"),
+        ("CreateSnapshotRequest", "name"),
+        ("CreateSnapshotRequest", "type"),
+        ("ResumeCapsuleRequest", "drop_memory"),
+        ("Template", "name"),
         ("ExecRequest", "args"),
         ("ExecRequest", "timeout_sec"),
     ] {
@@ -158,7 +178,7 @@ async fn every_documented_operation_exists_under_all_of_its_names(pool: PgPool) 
         if path == "/health" {
             continue;
         }
-        let path = path.replace("{id}", "nonsense");
+        let path = path.replace("{id}", "nonsense").replace("{name}", "nonsense");
         let mut names = vec![path.clone(), format!("/api{path}")];
         names.extend(path.contains("/capsules").then(|| path.replace("/capsules", "/sandboxes")));
         for name in names {

@@ -24,8 +24,7 @@ pub(super) fn install(source: &Path, target: &Path) -> anyhow::Result<()> {
     for name in BOOT_FILES {
         let from = source.join(name);
         if from.exists() {
-            replace(&target.join(name), |draft| fs::copy(&from, draft).map(drop))
-                .with_context(|| failed(&from))?;
+            replace(&target.join(name), |draft| copy_dated(&from, draft)).with_context(|| failed(&from))?;
         }
     }
     for entry in fs::read_dir(source).with_context(|| failed(source))? {
@@ -37,6 +36,13 @@ pub(super) fn install(source: &Path, target: &Path) -> anyhow::Result<()> {
         }
     }
     Ok(())
+}
+
+/// Copies a file and its date. By that the agent knows what it booted machines with before.
+fn copy_dated(from: &Path, to: &Path) -> io::Result<()> {
+    fs::copy(from, to)?;
+    let modified = fs::metadata(from)?.modified()?;
+    fs::File::options().write(true).open(to)?.set_modified(modified)
 }
 
 /// Writes beside the place and renames.
@@ -65,6 +71,8 @@ mod tests {
             fs::write(source.join(name), "first").unwrap();
         }
         install(&source, &target).unwrap();
+        let date = |folder: &Path| fs::metadata(folder.join("vmlinux")).unwrap().modified().unwrap();
+        assert_eq!(date(&target), date(&source));
         fs::write(source.join("initramfs.cpio"), "second").unwrap();
         assert_eq!(fs::read_to_string(target.join("initramfs.cpio")).unwrap(), "first");
         assert_eq!(fs::read_to_string(target.join("minimal.ext4")).unwrap(), "first");

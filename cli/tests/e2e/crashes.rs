@@ -81,21 +81,19 @@ pub(crate) async fn machine_killed(installation: &Installation) -> anyhow::Resul
     let bystander = installation.capsule().await?;
     let before = Traces::of(installation)?;
     let victim = installation.capsule().await?;
-    let (pid, _) = machines(&installation.data())?
-        .into_iter()
-        .find(|(_, arguments)| arguments.contains(&victim.id))
-        .context("the machine's command line names its capsule")?;
-    kill(Pid::from_raw(pid), Signal::SIGKILL)?;
+    victim.shell("echo kept > /root/mark; sync; echo lost > /dev/shm/mark").await?;
+    kill(Pid::from_raw(victim.machine()?), Signal::SIGKILL)?;
 
-    let shown = until("the capsule is settled, with a reason", Duration::from_secs(10), async || {
-        let shown = victim.show().await?;
-        let is_settled = shown["status"] == "stopped" || shown["status"] == "error";
-        ensure!(is_settled && shown["operation"].is_null(), "{shown}");
-        Ok(Some(shown))
-    })
-    .await?;
+    let shown = victim.wait_for("stopped", Duration::from_secs(10)).await?;
     let reason = shown["stop_reason"].as_str().unwrap_or_default();
-    ensure!(!reason.is_empty(), "no stop_reason: {shown}");
+    ensure!(reason.contains("signal 9"), "no stop_reason: {shown}");
+    let exec = victim.ask("exec").await?;
+    ensure!(exec.status == 400 || exec.status == 409, "{exec:?}");
+
+    // Its disk is kept, and can be booted.
+    let resumed = victim.resume().await?;
+    ensure!(resumed["stop_reason"].is_null(), "{resumed}");
+    ensure!(victim.shell("cat /root/mark; ls /dev/shm").await? == "kept\n", "the disk is not what it was");
 
     bystander.shell("true").await.context("the other capsule notices nothing")?;
     victim.delete().await?;

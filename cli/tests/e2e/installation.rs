@@ -21,9 +21,15 @@ use tokio::{
     sync::{Mutex as AsyncMutex, OnceCell},
     time::timeout,
 };
-use wrenn_cli::{client::Client, up::dev_env::DevEnv};
+use wrenn_cli::{
+    client::{Answer, Client},
+    up::dev_env::DevEnv,
+};
 
-use crate::wait::{BOOT, RECOVERY, until};
+use crate::{
+    traces::machines,
+    wait::{BOOT, RECOVERY, until},
+};
 
 /// The binary under test.
 pub(crate) const WRENN: &str = env!("CARGO_BIN_EXE_wrenn");
@@ -39,6 +45,8 @@ pub(crate) struct Installation {
     /// Where `up` runs, and so whose `.env` it reads.
     working_directory: PathBuf,
     port: u16,
+    /// Settings beside those that every test has.
+    settings: Vec<(&'static str, String)>,
     up: AsyncMutex<Option<Running>>,
 }
 
@@ -111,14 +119,29 @@ impl Installation {
     /// Makes a data folder and starts `up` on it.
     pub(crate) async fn start_new() -> anyhow::Result<Self> {
         // Away from the checkout, whose .env must not matter here.
-        Self::start_in(Path::new("/")).await
+        Self::start_with(Path::new("/"), |_| Vec::new()).await
+    }
+
+    /// Like [`start_new`](Self::start_new), with settings that may name the folder of the installation.
+    pub(crate) async fn start_with_settings(
+        settings: impl FnOnce(&Path) -> Vec<(&'static str, String)>,
+    ) -> anyhow::Result<Self> {
+        Self::start_with(Path::new("/"), settings).await
     }
 
     /// Like [`start_new`](Self::start_new), from this working directory.
     pub(crate) async fn start_in(working_directory: &Path) -> anyhow::Result<Self> {
+        Self::start_with(working_directory, |_| Vec::new()).await
+    }
+
+    async fn start_with(
+        working_directory: &Path,
+        settings: impl FnOnce(&Path) -> Vec<(&'static str, String)>,
+    ) -> anyhow::Result<Self> {
         let folder = temporary_folder()?;
         let working_directory = working_directory.to_owned();
-        let installation = Self { folder, working_directory, port: free_port()?, up: AsyncMutex::new(None) };
+        let (settings, port) = (settings(folder.path()), free_port()?);
+        let installation = Self { folder, working_directory, port, settings, up: AsyncMutex::new(None) };
         if let Err(error) = installation.start().await {
             let _ = installation.end().await;
             return Err(error);
@@ -140,7 +163,8 @@ impl Installation {
         command
             .current_dir(&self.working_directory)
             .env("WRENN_HTTP_ADDR", format!("127.0.0.1:{}", self.port))
-            .env("WRENN_FAULT_INJECTION", "1");
+            .env("WRENN_FAULT_INJECTION", "1")
+            .envs(self.settings.iter().map(|(name, value)| (name, value)));
         command
     }
 
@@ -246,7 +270,16 @@ impl Installation {
 
     /// Creates a capsule and waits until it runs.
     pub(crate) async fn capsule(&self) -> anyhow::Result<Capsule<'_>> {
-        let body = json!({ "template": "minimal" });
+        self.capsule_of("minimal").await
+    }
+
+    /// Creates a capsule of a template and waits until it runs.
+    pub(crate) async fn capsule_of(&self, template: &str) -> anyhow::Result<Capsule<'_>> {
+        self.capsule_with(json!({ "template": template })).await
+    }
+
+    /// Creates a capsule as the request says and waits until it runs.
+    pub(crate) async fn capsule_with(&self, body: Value) -> anyhow::Result<Capsule<'_>> {
         let created = self.client()?.post("/v1/capsules", &body).await?;
         ensure!(created.status == 201, "create: {created:?}");
         let capsule = Capsule { installation: self, id: created.text("/id").to_owned() };
@@ -297,6 +330,36 @@ impl Capsule<'_> {
         let result = self.exec(json!({ "cmd": command, "timeout_sec": 60 })).await?;
         ensure!(result["exit_code"] == 0, "`{command}`: {result}");
         Ok(result["stdout"].as_str().context("stdout is text")?.to_owned())
+    }
+
+    /// Asks for an operation, which is the last part of the path.
+    pub(crate) async fn ask(&self, operation: &str) -> anyhow::Result<Answer> {
+        self.installation.client()?.post(&format!("{}/{operation}", self.path()), &json!({})).await
+    }
+
+    pub(crate) async fn pause(&self) -> anyhow::Result<Value> {
+        let paused = self.ask("pause").await?.success()?;
+        ensure!(paused["status"] == "paused" && paused["operation"].is_null(), "{paused}");
+        Ok(paused)
+    }
+
+    pub(crate) async fn resume(&self) -> anyhow::Result<Value> {
+        let running = self.ask("resume").await?.success()?;
+        ensure!(running["status"] == "running" && running["operation"].is_null(), "{running}");
+        Ok(running)
+    }
+
+    /// Makes a template of it.
+    pub(crate) async fn snapshot(&self, name: &str, kind: &str) -> anyhow::Result<Answer> {
+        let body = json!({ "sandbox_id": self.id, "name": name, "type": kind });
+        self.installation.client()?.post("/v1/snapshots", &body).await
+    }
+
+    /// Pid of its virtual machine.
+    pub(crate) fn machine(&self) -> anyhow::Result<i32> {
+        let machines = machines(&self.installation.data())?;
+        let found = machines.into_iter().find(|(_, arguments)| arguments.contains(&self.id));
+        found.map(|(pid, _)| pid).context("it has a virtual machine")
     }
 
     pub(crate) async fn delete(&self) -> anyhow::Result<()> {

@@ -17,10 +17,13 @@ mod faults;
 mod installation;
 mod isolation;
 mod lifecycle;
+mod pausing;
 mod readme;
+mod snapshots;
 mod tools;
 mod traces;
 mod wait;
+mod windows;
 
 use std::{env, process::ExitCode, sync::LazyLock};
 
@@ -72,6 +75,20 @@ fn tests() -> Vec<Trial> {
         shared("capsules survive a killed server", crashes::server_killed),
         shared("capsules survive a killed database", crashes::database_killed),
         shared("a killed machine is noticed, explained and cleaned up", crashes::machine_killed),
+        shared("what is paused or running already stays so", pausing::what_is_so_already_stays_so),
+        shared("twenty pauses lose nothing, and nothing grows", pausing::twenty_cycles),
+        shared("a capsule that nobody uses is paused", pausing::idle_ones_are_paused),
+        shared("the first requests after a resume work", pausing::first_requests_after_a_resume_work),
+        shared("paused capsules survive the end of everything", pausing::paused_ones_survive_everything),
+        shared("while the host is away a resume says so", pausing::while_the_host_is_away),
+        shared("capsules of a snapshot go on where it was made", snapshots::capsules_of_a_snapshot_go_on),
+        shared(
+            "names of templates are taken, reserved and replaced",
+            snapshots::names_are_taken_and_replaced,
+        ),
+        shared("a flattened disk is small, and boots", snapshots::a_flattened_disk_is_small_and_boots),
+        alone("in no window of an operation is a capsule mistaken", windows::nobody_is_mistaken),
+        alone("destroying overtakes in every window", windows::destroying_overtakes_in_every_window),
         shared("a panic costs one request", faults::panic_costs_one_request),
         shared("the readme's walk-through works", readme::walk_through),
         shared("a second up on the same data folder is refused", lifecycle::second_up_is_refused),

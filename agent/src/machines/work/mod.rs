@@ -169,11 +169,6 @@ impl Host {
         }
     }
 
-    /// Returns the templates that are complete here, in the words of the link.
-    pub fn template_ids(&self) -> Vec<String> {
-        self.backend.template_ids().iter().map(ToString::to_string).collect()
-    }
-
     /// Removes a template, and tells the control plane. Waits for machines that are just being made of it.
     pub async fn drop_template(&self, template_id: String) {
         let dropped = match template_id.parse::<TemplateId>() {

@@ -13,6 +13,8 @@
 
 use std::time::Instant;
 
+use wrenn_proto::ids::SandboxId;
+
 use super::{Done, Host, Overtaken, Running, elapsed_ms, persevere, release::Told, unless_dead};
 use crate::{
     machines::{
@@ -97,13 +99,16 @@ impl Host {
         match unless_dead(&vm, SaveError::Exited, ran).await {
             Ok(()) if matches!(error, SaveError::Overtaken) => {
                 self.tell_overtaken(&mut record, Phase::Running);
+                self.open_again(id);
                 Done::running(record, vm)
             }
             Ok(()) => {
-                self.settle_failed(&mut record, Phase::Running, error.kind(), error.to_string()).await;
-                if self.board.access(id).is_none() {
-                    self.open(id);
+                if let Phase::MakingTemplate { .. } = record.phase {
+                    // Also a guest that did not answer may be frozen.
+                    self.thaw(id).await;
                 }
+                self.settle_failed(&mut record, Phase::Running, error.kind(), error.to_string()).await;
+                self.open_again(id);
                 Done::running(record, vm)
             }
             Err(stopped) => {
@@ -118,6 +123,13 @@ impl Host {
                 record.phase = Phase::Releasing { reason, keeps: Keeps::Disk };
                 self.release_to_rest(record, Told::Outcome).await
             }
+        }
+    }
+
+    /// Opens the way into a machine that runs on, if it was closed.
+    fn open_again(&self, id: SandboxId) {
+        if self.board.access(id).is_none() {
+            self.open(id);
         }
     }
 

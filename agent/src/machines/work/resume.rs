@@ -83,12 +83,12 @@ impl Host {
         let manifest = self.backend.saved(id).await?;
         manifest.check_restore(&self.backend.fingerprint()).map_err(StartError::Incompatible)?;
         give_way(overtaken)?;
+        // Slot and process are written down with the next record: a crash before that leaves what nobody knows, and the
+        // next agent removes that.
         let slot = self.backend.take_slot(id).await?;
         record.resources.slot = Some(slot);
-        self.save_step(record).await.map_err(not_written)?;
         let vm = self.backend.restore(id, &record.spec, slot).await?;
         record.resources.vm = Some(vm.record().clone());
-        self.save_step(record).await.map_err(not_written)?;
         self.fault_points.pass(FaultPoint::ResumeLoaded, id).await;
         give_way(overtaken)?;
         record.phase = Phase::Resuming { vcpus: Vcpus::MayHaveRun, from: from.clone() };
@@ -124,6 +124,7 @@ impl Host {
             }
             Err(StartError::Overtaken) => {
                 self.tell_overtaken(&mut record, Phase::Running);
+                self.open(id);
                 return Done::running(record, vm);
             }
             Err(error @ StartError::Exited(_)) => return self.lose(record, error).await,
@@ -153,7 +154,6 @@ impl Host {
         let id = record.id;
         self.save_step(record).await.map_err(not_written)?;
         record.resources.slot = Some(self.backend.take_slot(id).await?);
-        self.save_step(record).await.map_err(not_written)?;
         give_way(overtaken)?;
         if matches!(from, Rest::Paused { .. }) {
             let from = Rest::Stopped { reason: DROPPED.into() };
@@ -224,13 +224,7 @@ impl Host {
         }
         persevere(id, || self.backend.release_slot(id, &record.resources)).await;
         record.resources = Default::default();
-        let message = match error.kind() {
-            FailureKind::Incompatible => {
-                format!("{error}; its disk is kept, and `drop_memory` boots the machine from it")
-            }
-            _ => error.to_string(),
-        };
-        self.settle_failed(&mut record, from.into(), error.kind(), message).await;
+        self.settle_failed(&mut record, from.into(), error.kind(), error.to_string()).await;
         Done::at_rest(record)
     }
 

@@ -14,7 +14,7 @@ use super::{
 };
 use crate::{
     machines::{
-        backend::{SaveError, StartError},
+        backend::{Discard, SaveError, StartError},
         causes,
         fault_points::FaultPoint,
         leases::Artifact,
@@ -85,6 +85,10 @@ impl Start<'_> {
         unless_dead(&vm, StartError::Exited, ran).await?;
         host.fault_points.pass(FaultPoint::StartRunning, id).await;
         self.converse(&vm, host.init(self.record, Life::Restored, growth)).await?;
+        // The next pause would remove it, too.
+        if let Err(error) = host.backend.discard(id, Discard::State).await {
+            tracing::warn!(sandbox_id = %id, %error, causes = causes(&error), "device state is left over");
+        }
         Ok(vm)
     }
 
@@ -150,7 +154,7 @@ impl Start<'_> {
         };
         let filled = async {
             host.backend.suspend_into(&draft, id, vm).await?;
-            host.backend.copy_into(&draft, id, Parts::DiskAndMemory).await
+            host.backend.clone_files(&draft, id, Parts::DiskAndMemory).await
         };
         let filled = unless_dead(vm, SaveError::Exited, filled).await;
         let ran = async { vm.run().await.map_err(|error| StartError::step("run the machine")(error.into())) };

@@ -120,8 +120,8 @@ impl Making<'_> {
         let (host, id) = (self.host, self.record.id);
         match (self.vm, kind) {
             (Some(vm), _) => self.clone_running(vm, draft, kind).await?,
-            (None, Kind::Snapshot) => host.backend.copy_into(draft, id, Parts::All).await?,
-            (None, Kind::Base) => host.backend.copy_into(draft, id, Parts::Disk).await?,
+            (None, Kind::Snapshot) => host.backend.clone_files(draft, id, Parts::All).await?,
+            (None, Kind::Base) => host.backend.clone_files(draft, id, Parts::Disk).await?,
         }
         self.give_way()?;
         let mut manifest = match (self.vm, kind) {
@@ -153,25 +153,22 @@ impl Making<'_> {
         // A clone first writes out what is not on the disk yet: better now than while the machine stands still.
         let synced = self.unless_overtaken(host.backend.sync_files(id));
         unless_dead(vm, SaveError::Exited, synced).await?;
-        let frozen = unless_dead(vm, SaveError::Exited, host.freeze(id)).await;
-        let cloned = match frozen {
-            Ok(()) => self.clone_frozen(vm, draft, kind).await,
-            Err(error) => Err(error),
-        };
-        // A guest that did not answer may be frozen, too.
+        let frozen = self.unless_overtaken(host.freeze(id));
+        unless_dead(vm, SaveError::Exited, frozen).await?;
+        // Should that fail, the machine is let go on and thawed like any other: see `go_on`.
+        self.clone_frozen(vm, draft, kind).await?;
         let thawed = async {
             host.thaw(id).await;
             Ok::<_, SaveError>(())
         };
-        unless_dead(vm, SaveError::Exited, thawed).await?;
-        cloned
+        unless_dead(vm, SaveError::Exited, thawed).await
     }
 
     /// Clones the files of a machine whose guest does not write now.
     async fn clone_frozen(&self, vm: &VmProcess, draft: &Draft, kind: Kind) -> Result<(), SaveError> {
         let (host, id) = (self.host, self.record.id);
         if kind == Kind::Base {
-            let cloned = host.backend.copy_into(draft, id, Parts::Disk);
+            let cloned = host.backend.clone_files(draft, id, Parts::Disk);
             return unless_dead(vm, SaveError::Exited, cloned).await;
         }
         host.fault_points.pass(FaultPoint::SnapshotFrozen, id).await;
@@ -189,7 +186,7 @@ impl Making<'_> {
         host.backend.suspend_into(draft, id, vm).await?;
         host.fault_points.pass(FaultPoint::SnapshotSuspended, id).await;
         self.give_way()?;
-        host.backend.copy_into(draft, id, Parts::DiskAndMemory).await?;
+        host.backend.clone_files(draft, id, Parts::DiskAndMemory).await?;
         host.fault_points.pass(FaultPoint::SnapshotCloned, id).await;
         Ok(())
     }

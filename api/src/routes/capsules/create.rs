@@ -88,6 +88,9 @@ pub(crate) enum CreateCapsuleError {
     Limit(#[from] limits::LimitError),
     #[error("there is no template `{0}`")]
     NoTemplate(String),
+    /// Its files are on hosts where it was made, and none of these is attached.
+    #[error("no host that has template `{0}` is attached; try again when one is back")]
+    TemplateAway(String),
     #[error(transparent)]
     Create(#[from] CreateError),
     #[error("capsule {id} was created, but could not be waited for")]
@@ -113,7 +116,9 @@ impl CreateCapsuleError {
         let code = match self {
             Self::OutOfRange { .. } | Self::NotTheSnapshot { .. } | Self::Limit(_) => Code::InvalidRequest,
             Self::NoTemplate(_) => Code::NotFound,
-            Self::Create(CreateError::NoHost | CreateError::NothingFits(_)) => Code::HostUnavailable,
+            Self::TemplateAway(_) | Self::Create(CreateError::NoHost | CreateError::NothingFits(_)) => {
+                Code::HostUnavailable
+            }
             Self::Failed { .. } => Code::AgentError,
             Self::Create(CreateError::Unanswered(error)) => return Answer::unanswered(*error),
             Self::Wait { id, .. } | Self::Reread { id, .. } => {
@@ -164,8 +169,13 @@ pub(crate) async fn create_capsule(
         Some(_) => None,
         None => Some(app.store.template_hosts(template.id).await?),
     };
+    let is_everywhere = template_hosts.is_none();
     let new = NewSandbox { template_hosts, ..request.with_template(caller.team_id, template)? };
-    let sandbox = app.control_plane.sandbox_create(new).await?;
+    let name = new.template_name.clone();
+    let sandbox = app.control_plane.sandbox_create(new).await.map_err(|error| match error {
+        CreateError::NoHost if !is_everywhere => CreateCapsuleError::TemplateAway(name),
+        error => error.into(),
+    })?;
     tracing::info!(sandbox_id = %sandbox.id, team_id = %caller.team_id, "capsule created");
     let sandbox = if waits { wait(&app, sandbox).await? } else { sandbox };
     Ok(HttpResponse::Created().json(Capsule::from(sandbox)))

@@ -19,9 +19,12 @@ use wrenn_proto::{
     guest::{CloseStdin, ExecExited, ExecFailed, ExecFailure, ExecInput, ExecStart, exec_event, exec_input},
     ids::SandboxId,
 };
-use wrenn_store::StoreError;
 
-use super::{limits, output};
+use super::{
+    limits,
+    operate::{self, OperateError},
+    output,
+};
 use crate::{
     app::App,
     auth::Caller,
@@ -115,8 +118,8 @@ impl ExecResponse {
 /// Why the command did not run, or how it ended is not known.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ExecError {
-    #[error("there is no capsule {0}")]
-    NotFound(SandboxId),
+    #[error("the capsule cannot be used")]
+    Find(#[from] OperateError),
     #[error("cmd: must not be empty")]
     EmptyCommand,
     #[error("args: must have at most {MAX_ARGS} entries")]
@@ -144,22 +147,25 @@ pub(crate) enum ExecError {
     Json(#[from] serde_json::Error),
     #[error("the thread that makes JSON was lost")]
     Lost(#[from] actix_web::error::BlockingError),
-    #[error("the capsule could not be read")]
-    Store(#[from] StoreError),
 }
 
 impl ExecError {
     fn answer(&self) -> Answer {
         let code = match self {
-            Self::NotFound(_) | Self::Open(ExecOpenError::NotFound(_)) => Code::NotFound,
+            Self::Find(error) => return error.answer(),
+            Self::Open(ExecOpenError::NotFound(id)) => return OperateError::NotFound(*id).answer(),
             Self::EmptyCommand
             | Self::TooManyArgs
             | Self::Timeout { .. }
             | Self::Background
             | Self::Limit(_)
             | Self::Refused { .. } => Code::InvalidRequest,
-            Self::Open(ExecOpenError::InvalidState { .. }) => Code::InvalidState,
-            Self::Open(ExecOpenError::HostUnavailable(_)) => Code::HostUnavailable,
+            Self::Open(ExecOpenError::InvalidState { status, operation }) => {
+                return operate::not_running(*status, *operation);
+            }
+            Self::Open(ExecOpenError::HostUnavailable(_)) => {
+                return Answer::new(Code::HostUnavailable, operate::HOST_AWAY);
+            }
             Self::Open(ExecOpenError::Refused { .. } | ExecOpenError::TimedOut(_))
             | Self::Session(_)
             | Self::GuestFailed(_)
@@ -170,8 +176,7 @@ impl ExecError {
             }
             Self::Open(ExecOpenError::Store(_) | ExecOpenError::Unanswered(_))
             | Self::Json(_)
-            | Self::Lost(_)
-            | Self::Store(_) => return Answer::internal(),
+            | Self::Lost(_) => return Answer::internal(),
         };
         Answer::new(code, self.to_string())
     }
@@ -201,7 +206,7 @@ pub(crate) async fn exec(
 ) -> Result<HttpResponse, ExecError> {
     let cmd = request.cmd.clone();
     let start = request.into_start()?;
-    app.store.sandbox_fetch(caller.team_id, id).await?.ok_or(ExecError::NotFound(id))?;
+    operate::find(&app, caller, id).await?;
     let patience = match start.timeout_sec {
         0 => LONGEST,
         limit => Duration::from_secs(limit.into()) + GRACE,

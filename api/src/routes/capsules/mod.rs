@@ -4,9 +4,13 @@ pub(crate) mod create;
 pub(crate) mod destroy;
 pub(crate) mod exec;
 pub(crate) mod get;
-mod limits;
+pub(crate) mod limits;
 pub(crate) mod list;
+pub(crate) mod operate;
 mod output;
+pub(crate) mod pause;
+pub(crate) mod ping;
+pub(crate) mod resume;
 
 use std::collections::BTreeMap;
 

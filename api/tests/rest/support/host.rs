@@ -2,13 +2,14 @@
 
 use std::{sync::Arc, time::Duration};
 
+use serde_json::json;
 use sqlx::PgPool;
 use tempfile::TempDir;
 use wrenn_agent::sim::{SimHost, SimIdentity, SimOptions};
 use wrenn_api::{ServerConfig, bootstrap};
 use wrenn_store::Store;
 
-use super::TestServer;
+use super::{As, TestServer};
 
 /// How long anything may take that should happen at once.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -43,6 +44,29 @@ impl Installation {
             tokio::time::timeout(PATIENCE, host.attached()).await.expect("the host attaches in time");
         assert!(attached, "the host may attach");
         Self { host, server, _folder: folder }
+    }
+
+    /// Creates a capsule that runs and returns its id.
+    pub(crate) async fn running(&self, who: &As) -> String {
+        let capsule = self.server.post("/v1/capsules", who, json!({"wait": true})).await.ok(201);
+        assert_eq!(capsule["status"], "running", "{capsule}");
+        capsule["id"].as_str().expect("a capsule has an id").to_owned()
+    }
+
+    /// What a command prints in a capsule.
+    pub(crate) async fn prints(&self, who: &As, id: &str, cmd: &str) -> String {
+        let done = self.server.post(&format!("/v1/capsules/{id}/exec"), who, json!({"cmd": cmd})).await;
+        done.text("stdout")
+    }
+
+    /// Ends the agent and waits until the server knows.
+    pub(crate) async fn lose_host(&mut self) {
+        self.host.kill_agent().await;
+        let server = &self.server;
+        eventually("the server notices", || async {
+            server.get("/health", &As::Nobody).await.body["hosts"]["online"] == 0
+        })
+        .await;
     }
 }
 

@@ -2,7 +2,7 @@
 
 pub(crate) mod host;
 
-use std::{net::SocketAddr, thread::JoinHandle};
+use std::{net::SocketAddr, thread::JoinHandle, time::Duration};
 
 use serde_json::{Value, json};
 use sqlx::{ConnectOptions as _, PgPool};
@@ -73,6 +73,8 @@ pub(crate) fn config(pool: &PgPool) -> ServerConfig {
         grpc_addr: "127.0.0.1:0".into(),
         http_workers: 1,
         database_connections: 5,
+        // All the time, so that nothing is ever right only because nobody looked.
+        inventory_interval: Duration::from_millis(50),
         fault_injection: FaultInjection::On,
     }
 }

@@ -1,169 +1,10 @@
-//! Machine actors over a simulated host: fencing, failures at every step, crashes of the agent at every step.
+//! Starts and removals, and the end of machines.
 
-use std::{
-    path::PathBuf,
-    sync::Arc,
-    time::{Duration, SystemTime},
-};
-
-use tokio::time::timeout;
-use tokio_util::{sync::CancellationToken, task::TaskTracker};
-use wrenn_proto::{
-    agent::{
-        self as wire, FailureKind, MachineState, agent_frame::Frame, command::Command,
-        command_result::Outcome,
-    },
-    ids::SandboxId,
-};
-use wrenn_supervision::{Child, ChildSpec, spawn_local};
-
-use super::{
-    Dispatch, Host, Machines,
-    board::Board,
-    record::{Durability, RecordStore, tests::spec},
-    tombstones::Tombstones,
-};
-use crate::{
-    link::{Outbox, SessionQueue},
-    sim::{SimBackend, SimFault, SimOptions, SimStep, SimWorld},
-    vmm::ExitReason,
-};
-
-/// How long anything may take here.
-const PATIENCE: Duration = Duration::from_secs(20);
+use super::*;
 
 const TAKING: [SimStep; 6] =
     [SimStep::Admit, SimStep::TakeSlot, SimStep::MakeDisk, SimStep::Boot, SimStep::Hello, SimStep::Init];
 const RELEASING: [SimStep; 3] = [SimStep::Kill, SimStep::RemoveFiles, SimStep::ReleaseSlot];
-
-/// The machines of one host, whose agent can be killed and started again.
-struct Agent {
-    dir: tempfile::TempDir,
-    world: Arc<SimWorld>,
-    host: Arc<Host>,
-    machines: Child<Machines>,
-    queue: SessionQueue,
-}
-
-impl Agent {
-    fn start() -> Self {
-        let options = SimOptions { boot_timeout: Duration::from_millis(200), ..SimOptions::default() };
-        let dir = tempfile::tempdir().unwrap();
-        let world = Arc::new(SimWorld::new(options));
-        let (host, machines, queue) = Self::run(dir.path().to_owned(), &world);
-        Self { dir, world, host, machines, queue }
-    }
-
-    fn run(dir: PathBuf, world: &Arc<SimWorld>) -> (Arc<Host>, Child<Machines>, SessionQueue) {
-        let store = RecordStore::open(dir.join("machines"), Durability::Process).unwrap();
-        let records = store.load_all().unwrap();
-        let known = records.iter().map(|record| record.id).collect();
-        let tombstones =
-            Tombstones::open(dir.join("tombstones"), Durability::Process, SystemTime::now()).unwrap();
-        let host = Arc::new(Host {
-            backend: Arc::new(SimBackend::new(world.clone())),
-            store,
-            tombstones: Arc::new(tombstones),
-            board: Board::default(),
-            outbox: Outbox::default(),
-            boot_timeout: world.options().boot_timeout,
-            boot_id: "1".into(),
-            fault_points: Default::default(),
-            works: TaskTracker::new(),
-            killed: CancellationToken::new(),
-        });
-        host.announce(&records);
-        let queue = host.outbox.open_session(1000);
-        let for_machines = host.clone();
-        let spec = ChildSpec::new("machines", "machines");
-        let machines = spawn_local(spec, move |_| Machines::new(for_machines, known));
-        (host, machines, queue)
-    }
-
-    /// As `kill -9` and a new start.
-    async fn restart(&mut self) {
-        self.host.killed.cancel();
-        self.machines.kill();
-        self.machines.wait_exit().await;
-        self.host.works.close();
-        self.host.works.wait().await;
-        self.world.clear_faults();
-        (self.host, self.machines, self.queue) = Self::run(self.dir.path().to_owned(), &self.world);
-    }
-
-    fn send(&self, id: SandboxId, generation: u64, command: Command) {
-        let command = wire::Command { sandbox_id: id.to_string(), generation, command: Some(command) };
-        self.machines.addr().do_send(Dispatch(command));
-    }
-
-    fn order_start(&self, id: SandboxId, generation: u64) {
-        let start = wire::StartMachine {
-            image: spec().image,
-            vcpus: 1,
-            memory_mb: 128,
-            disk_size_mb: 512,
-            hostname: "box".into(),
-            ..wire::StartMachine::default()
-        };
-        self.send(id, generation, Command::Start(start));
-    }
-
-    fn order_destroy(&self, id: SandboxId, generation: u64) {
-        self.send(id, generation, Command::Destroy(wire::DestroyMachine {}));
-    }
-
-    async fn frame(&mut self) -> Frame {
-        timeout(PATIENCE, self.queue.frames.recv()).await.expect("a frame in time").unwrap().frame.unwrap()
-    }
-
-    async fn result(&mut self) -> (u64, Outcome) {
-        match self.frame().await {
-            Frame::Result(result) => (result.generation, result.outcome.unwrap()),
-            other => panic!("expected a result, got {other:?}"),
-        }
-    }
-
-    async fn failure(&mut self) -> (u64, FailureKind) {
-        match self.result().await {
-            (generation, Outcome::Failed(failed)) => (generation, failed.kind()),
-            other => panic!("expected a failure, got {other:?}"),
-        }
-    }
-
-    async fn started(&mut self, id: SandboxId, generation: u64) {
-        self.order_start(id, generation);
-        let (answered, outcome) = self.result().await;
-        assert!(matches!(outcome, Outcome::Started(_)), "{outcome:?}");
-        assert_eq!(answered, generation);
-    }
-
-    async fn destroyed(&mut self, id: SandboxId, generation: u64) {
-        self.order_destroy(id, generation);
-        assert_eq!(self.result().await, (generation, Outcome::Destroyed(wire::Destroyed {})));
-    }
-
-    async fn wait_for(&self, id: SandboxId, condition: impl Fn(Option<&wire::MachineReport>) -> bool) {
-        let met = self.host.board.wait_until(|board| condition(board.report(id).as_ref()));
-        let report = || self.host.board.report(id);
-        assert!(timeout(PATIENCE, met).await.is_ok(), "still {:?}", report());
-    }
-
-    async fn wait_for_state(&self, id: SandboxId, state: MachineState) {
-        self.wait_for(id, |report| report.is_some_and(|report| report.state() == state && !report.busy))
-            .await;
-    }
-
-    fn files(&self) -> Vec<String> {
-        let entries = std::fs::read_dir(self.dir.path().join("machines")).unwrap();
-        entries.map(|entry| entry.unwrap().file_name().to_string_lossy().into_owned()).collect()
-    }
-
-    fn assert_no_trace(&self, id: SandboxId) {
-        assert_eq!(self.host.board.report(id), None);
-        assert_eq!(self.world.holdings(), Vec::<String>::new());
-        assert_eq!(self.files(), Vec::<String>::new());
-    }
-}
 
 #[actix_rt::test]
 async fn a_machine_that_is_destroyed_leaves_no_trace() {
@@ -357,14 +198,6 @@ async fn a_destruction_overtakes_a_start_in_progress() {
     agent.assert_no_trace(id);
 }
 
-impl Agent {
-    async fn destroyed_after_overtaking(&mut self, id: SandboxId) {
-        self.order_destroy(id, 2);
-        assert_eq!(self.failure().await, (1, FailureKind::StaleGeneration));
-        assert_eq!(self.result().await, (2, Outcome::Destroyed(wire::Destroyed {})));
-    }
-}
-
 #[actix_rt::test]
 async fn of_the_commands_that_wait_only_the_latest_is_carried_out() {
     let mut agent = Agent::start();
@@ -396,6 +229,7 @@ async fn a_machine_that_ends_by_itself_is_cleaned_up_and_reported_with_its_reaso
     assert!(access.gone.is_cancelled());
     assert!(agent.host.board.access(id).is_none());
     let report = agent.host.board.report(id).unwrap();
+    assert_eq!(exited.state(), MachineState::Stopped);
     assert_eq!((report.state(), report.reason, report.busy), (MachineState::Stopped, exited.reason, false));
     assert_eq!(agent.world.holdings(), [format!("disk of {id}")]);
     agent.destroyed(id, 4).await;
@@ -425,7 +259,7 @@ async fn running_machines_survive_the_agent_and_dead_ones_are_noticed() {
         assert!(agent.host.board.access(id).unwrap().guest.hello().await.is_ok());
     }
     agent.wait_for_state(dead, MachineState::Stopped).await;
-    assert_eq!(agent.world.holdings().len(), 10);
+    assert_eq!(agent.world.holdings().len(), 3 * 3 + 1);
     agent.world.crash(ids[0], ExitReason::GuestPanic);
     agent.wait_for_state(ids[0], MachineState::Stopped).await;
 }

@@ -1,0 +1,62 @@
+//! `POST /v1/capsules/{id}/ping`
+
+use actix_web::{HttpResponse, web::Data};
+use wrenn_actors::ExecOpenError;
+use wrenn_proto::ids::SandboxId;
+
+use super::operate::{self, OperateError};
+use crate::{
+    app::App,
+    auth::Caller,
+    error::{Answer, ErrorBody, answers},
+    http::extract::{PathId, Then},
+};
+
+/// Why nothing was noted.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum PingCapsuleError {
+    #[error("the capsule cannot be used")]
+    Find(#[from] OperateError),
+    #[error("the capsule is not in use")]
+    Use(#[from] ExecOpenError),
+}
+
+impl PingCapsuleError {
+    fn answer(&self) -> Answer {
+        match self {
+            Self::Find(error) => error.answer(),
+            Self::Use(ExecOpenError::InvalidState { status, operation }) => {
+                operate::not_running(*status, *operation)
+            }
+            Self::Use(ExecOpenError::Unanswered(error)) => Answer::unanswered(*error),
+            // No other one is the answer to this.
+            Self::Use(_) => Answer::internal(),
+        }
+    }
+}
+answers!(PingCapsuleError);
+
+/// Say that a capsule is still wanted
+///
+/// Counts as activity: its `timeout_sec` begins anew.
+#[utoipa::path(
+    post, path = "/v1/capsules/{id}/ping", tag = "capsules",
+    security(("bearerAuth" = []), ("apiKeyAuth" = [])),
+    params(("id" = String, Path, description = "The capsule")),
+    responses(
+        (status = 204, description = "Noted"),
+        (status = 400, description = "The request is not valid", body = ErrorBody),
+        (status = 401, description = "Credentials are missing or wrong", body = ErrorBody),
+        (status = 403, description = "The account is disabled or not in the team", body = ErrorBody),
+        (status = 404, description = "The team has no such capsule", body = ErrorBody),
+        (status = 409, description = "It does not run (`invalid_state`)", body = ErrorBody),
+    ),
+)]
+pub(crate) async fn ping_capsule(
+    app: Data<App>,
+    Then(caller, PathId(id)): Then<Caller, PathId<SandboxId>>,
+) -> Result<HttpResponse, PingCapsuleError> {
+    operate::find(&app, caller, id).await?;
+    app.control_plane.sandbox_use(id).await?;
+    Ok(HttpResponse::NoContent().finish())
+}
