@@ -3,6 +3,7 @@
 use std::time::Instant;
 
 use anyhow::{Context, bail, ensure};
+use serde::Serialize;
 use serde_json::{Value, json};
 
 use crate::client::Client;
@@ -77,17 +78,18 @@ impl<'a> Capsule<'a> {
         Ok(took_ms)
     }
 
-    /// Makes a template with its memory, uses it, and deletes it. Returns how long making and deleting took, too.
-    pub(super) async fn with_snapshot<T>(
+    /// Makes a template of it, uses that, and deletes it. Returns how long making and deleting took, too.
+    pub(super) async fn with_template<T>(
         &self,
+        kind: TemplateKind,
         used: impl AsyncFnOnce(&str) -> anyhow::Result<T>,
-    ) -> anyhow::Result<Snapshot<T>> {
+    ) -> anyhow::Result<Template<T>> {
         let name = format!("bench-{}", self.id);
-        let body = json!({ "sandbox_id": self.id, "name": name });
+        let body = json!({ "sandbox_id": self.id, "name": name, "type": kind });
         let begun = Instant::now();
         let made = self.client.post("/v1/snapshots", &body).await;
         let made_ms = ms_since(begun);
-        let outcome = match made.and_then(|answer| answer.success().context("no snapshot")) {
+        let outcome = match made.and_then(|answer| answer.success().context("no template was made")) {
             Ok(_) => used(&name).await,
             Err(error) => Err(error),
         };
@@ -95,8 +97,8 @@ impl<'a> Capsule<'a> {
         let deleted = self.client.delete(&format!("/v1/snapshots/{name}")).await;
         let deleted_ms = ms_since(begun);
         let value = outcome?;
-        deleted?.success().context("the snapshot cannot be deleted")?;
-        Ok(Snapshot { value, made_ms, deleted_ms })
+        deleted?.success().context("the template cannot be deleted")?;
+        Ok(Template { value, made_ms, deleted_ms })
     }
 
     /// Deletes it and returns how long that took; twice does no harm.
@@ -107,8 +109,18 @@ impl<'a> Capsule<'a> {
     }
 }
 
+/// What is kept in a template.
+#[derive(Debug, Clone, Copy, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum TemplateKind {
+    /// The disk alone.
+    Base,
+    /// Disk and memory.
+    Snapshot,
+}
+
 /// What came of a template.
-pub(super) struct Snapshot<T> {
+pub(super) struct Template<T> {
     /// What its use came to.
     pub(super) value: T,
     /// How long making it took.

@@ -9,29 +9,36 @@ use wrenn_agent::leftovers::Leftovers;
 
 use super::{
     Measurement, Unit,
-    capsule::{Capsule, with_capsule},
+    capsule::{Capsule, TemplateKind, with_capsule},
     processes::memory_mb,
 };
 use crate::{client::Client, data::DataFolder, up::AGENT_FOLDER};
 
 /// Time for a new capsule to end what it does after its start.
 const SETTLE: Duration = Duration::from_secs(10);
-/// Smaller than boot snapshots are made for, so that it is always booted.
-const COLD_DISK_MB: u32 = 4096;
 
 /// Cold boot: to `running`, and to the answer of the first command.
+///
+/// A host restores what it has booted once. So each sample boots a template of its own, whose boot snapshot is deleted
+/// with it.
 pub(super) async fn boot(client: &Client, samples: u32) -> anyhow::Result<Vec<Measurement>> {
     let (mut running, mut first_exec, mut gone) = (Vec::new(), Vec::new(), Vec::new());
-    for _ in 0..samples {
-        let wanted = json!({ "template": "minimal", "disk_size_mb": COLD_DISK_MB });
-        with_capsule(client, &wanted, async |capsule| {
-            running.push(capsule.running_ms);
-            first_exec.push(capsule.running_ms + capsule.run_true().await?);
-            gone.push(capsule.delete().await?);
-            Ok(())
-        })
-        .await?;
-    }
+    with_capsule(client, &json!({ "template": "minimal" }), async |source| {
+        for _ in 0..samples {
+            let booted = async |name: &str| {
+                with_capsule(client, &json!({ "template": name }), async |capsule| {
+                    running.push(capsule.running_ms);
+                    first_exec.push(capsule.running_ms + capsule.run_true().await?);
+                    gone.push(capsule.delete().await?);
+                    Ok(())
+                })
+                .await
+            };
+            source.with_template(TemplateKind::Base, booted).await?;
+        }
+        Ok(())
+    })
+    .await?;
     Ok(vec![
         Measurement::new("cold boot to running", Unit::Ms, &running)?,
         Measurement::new("cold boot to first exec", Unit::Ms, &first_exec)?,

@@ -4,7 +4,10 @@
 
 use serde_json::{Value, json};
 
-use super::{Measurement, Unit, capsule::with_capsule};
+use super::{
+    Measurement, Unit,
+    capsule::{TemplateKind, with_capsule},
+};
 use crate::client::Client;
 
 /// Memory of the capsules of [`sizes`].
@@ -118,7 +121,7 @@ async fn snapshots(client: &Client, wanted: &Value, samples: u32) -> anyhow::Res
         source.run_true().await?;
         for _ in 0..samples {
             let snapshot = source
-                .with_snapshot(async |name| {
+                .with_template(TemplateKind::Snapshot, async |name| {
                     with_capsule(client, &json!({ "template": name }), async |copy| {
                         let first_exec_ms = copy.running_ms + copy.run_true().await?;
                         Ok((copy.running_ms, first_exec_ms, copy.delete().await?))
