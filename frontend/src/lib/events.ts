@@ -1,5 +1,5 @@
 /** What happens in the dashboard that more than one place cares about, as one typed map. */
-import type { ApiKey, Capsule } from './api/types';
+import type { ApiKey, Capsule, CapsuleOperation, Template } from './api/types';
 
 export interface EventMap {
 	/** The server refused the token of the present session. */
@@ -7,11 +7,13 @@ export interface EventMap {
 	/** Somebody else, or nobody, is signed in now: forget what belonged to the previous user. */
 	'session:changed': undefined;
 	'capsule:created': Capsule;
-	/** The server was asked to destroy it and has not answered yet. */
-	'capsule:destroying': { id: string };
+	/** The server was asked for this and has not answered yet. */
+	'capsule:asked': { id: string; operation: CapsuleOperation };
+	/** It has answered; with what the capsule is now, if it said that. */
+	'capsule:answered': { id: string; capsule?: Capsule };
 	'capsule:destroyed': { id: string };
-	/** Destroying failed; it is what it was. */
-	'capsule:kept': { id: string };
+	'template:created': Template;
+	'template:deleted': { id: string };
 	'key:created': ApiKey;
 	'key:deleted': { id: string };
 }

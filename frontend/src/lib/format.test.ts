@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { formatAge, formatCount, formatDuration, formatMb } from './format';
+import { formatAge, formatBytes, formatCount, formatDuration, formatMb } from './format';
 
 describe('formatAge', () => {
 	const start = '2026-03-01T12:00:00Z';
@@ -25,6 +25,11 @@ it('formatMb changes to GB at 1024', () => {
 	expect(formatMb(1024)).toBe('1 GB');
 	expect(formatMb(1536)).toBe('1.5 GB');
 	expect(formatMb(5120)).toBe('5 GB');
+});
+
+it('formatBytes rounds to megabytes', () => {
+	expect(formatBytes(222_298_112)).toBe('212 MB');
+	expect(formatBytes(3 * 1024 ** 3)).toBe('3 GB');
 });
 
 it('formatDuration keeps three figures or so', () => {

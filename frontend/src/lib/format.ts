@@ -21,6 +21,11 @@ export function formatMb(mb: number): string {
 	return `${Number((mb / 1024).toFixed(mb % 1024 === 0 ? 0 : 1))} GB`;
 }
 
+/** `0 MB`, `212 MB`, `1.5 GB`: what files occupy. */
+export function formatBytes(bytes: number): string {
+	return formatMb(Math.round(bytes / (1024 * 1024)));
+}
+
 /** `35 ms`, `1.2 s`, `3m 4s`. */
 export function formatDuration(ms: number): string {
 	if (ms < SECOND_MS) return `${Math.round(ms)} ms`;

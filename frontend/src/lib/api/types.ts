@@ -17,6 +17,10 @@ export type CapsuleStatus = Capsule['status'];
 export type CapsuleOperation = NonNullable<Capsule['operation']>;
 export type CreateCapsuleRequest = Json<paths['/v1/capsules']['post']['requestBody']>;
 
+export type Template = Json<paths['/v1/snapshots']['get']['responses'][200]>[number];
+export type TemplateType = Template['type'];
+export type CreateTemplateRequest = Json<paths['/v1/snapshots']['post']['requestBody']>;
+
 export type ExecRequest = Json<paths['/v1/capsules/{id}/exec']['post']['requestBody']>;
 export type ExecResponse = Json<paths['/v1/capsules/{id}/exec']['post']['responses'][200]>;
 

@@ -1,5 +1,6 @@
 import { expect, it } from 'vitest';
-import { DEFAULT_CREATE_FORM, parseCreateForm } from './create-form';
+import { DEFAULT_CREATE_FORM, parseCreateForm, withTemplate } from './create-form';
+import { template } from './testing';
 
 it('accepts the defaults as they are', () => {
 	expect(parseCreateForm(DEFAULT_CREATE_FORM)).toEqual({
@@ -19,7 +20,7 @@ it('names every field that cannot be right', () => {
 	expect(parsed).toEqual({
 		ok: false,
 		errors: {
-			template: 'Name a template.',
+			template: 'Choose a template.',
 			vcpus: 'vCPUs must be at least 1.',
 			memory_mb: 'Memory must be a whole number.',
 			disk_size_mb: 'Disk must be a whole number.',
@@ -36,4 +37,27 @@ it('refuses numbers that lose digits', () => {
 	expect(parseCreateForm({ ...DEFAULT_CREATE_FORM, memory_mb: '99999999999999999999' }).ok).toBe(
 		false
 	);
+});
+
+it('takes the machine from a snapshot, and gives it back with a base template', () => {
+	const minimal = template();
+	const warm = template({ name: 'warm', vcpus: 2, memory_mb: 1024, disk_size_mb: 8000 });
+	const chosen = withTemplate(DEFAULT_CREATE_FORM, minimal, warm);
+	expect(chosen).toMatchObject({
+		template: 'warm',
+		vcpus: '2',
+		memory_mb: '1024',
+		disk_size_mb: '8000'
+	});
+	expect(withTemplate(chosen, warm, minimal)).toEqual(DEFAULT_CREATE_FORM);
+	const typed = { ...DEFAULT_CREATE_FORM, vcpus: '4', disk_size_mb: '9000' };
+	expect(withTemplate(typed, minimal, template({ disk_size_mb: 300 }))).toEqual(typed);
+});
+
+it('asks for no less disk than the template needs', () => {
+	const form = { ...DEFAULT_CREATE_FORM, disk_size_mb: '299' };
+	expect(parseCreateForm(form, template({ disk_size_mb: 300 }))).toEqual({
+		ok: false,
+		errors: { disk_size_mb: 'Disk must be at least 300.' }
+	});
 });

@@ -4,7 +4,7 @@
  * Only what can never be right is refused here. Upper limits are the server's, which knows its
  * hosts; its answer is shown beside the form.
  */
-import type { CreateCapsuleRequest } from '../api/types';
+import type { CreateCapsuleRequest, Template } from '../api/types';
 
 const NUMBER_FIELDS = {
 	vcpus: { label: 'vCPUs', min: 1 },
@@ -31,14 +31,40 @@ export const DEFAULT_CREATE_FORM: Readonly<CreateForm> = {
 	timeout_sec: '0'
 };
 
-export function parseCreateForm(form: CreateForm): ParsedCreateForm {
+/**
+ * The form with another template: a snapshot decides the size of the machine, and every template the
+ * least size of the disk.
+ */
+export function withTemplate(form: CreateForm, before: Template | null, now: Template): CreateForm {
+	const size = (field: 'vcpus' | 'memory_mb') => {
+		if (now[field] !== null) return String(now[field]);
+		// What a snapshot had decided was nobody's choice.
+		return before && before[field] !== null ? DEFAULT_CREATE_FORM[field] : form[field];
+	};
+	const wasDecided = before && form.disk_size_mb === String(before.disk_size_mb);
+	const disk = wasDecided ? DEFAULT_CREATE_FORM.disk_size_mb : form.disk_size_mb;
+	return {
+		...form,
+		template: now.name,
+		vcpus: size('vcpus'),
+		memory_mb: size('memory_mb'),
+		disk_size_mb: Number(disk) < now.disk_size_mb ? String(now.disk_size_mb) : disk
+	};
+}
+
+export function parseCreateForm(
+	form: CreateForm,
+	chosen: Template | null = null
+): ParsedCreateForm {
 	const errors: CreateFormErrors = {};
 	const template = form.template.trim();
-	if (template === '') errors.template = 'Name a template.';
+	if (template === '') errors.template = 'Choose a template.';
 
 	const number = (field: NumberField): number => {
 		const text = form[field].trim();
-		const { label, min } = NUMBER_FIELDS[field];
+		const { label } = NUMBER_FIELDS[field];
+		const isDisk = field === 'disk_size_mb';
+		const min = isDisk && chosen ? chosen.disk_size_mb : NUMBER_FIELDS[field].min;
 		const value = Number(text);
 		if (!/^\d+$/.test(text) || !Number.isSafeInteger(value)) {
 			errors[field] = `${label} must be a whole number.`;

@@ -1,31 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import type { Capsule } from '../api/types';
 import { explanation, isSettling, operationBeside, summarize } from './status';
-
-function capsule(change: Partial<Capsule>): Capsule {
-	return {
-		id: 'cl-1',
-		status: 'running',
-		operation: null,
-		last_error: null,
-		stop_reason: null,
-		template: 'minimal',
-		template_id: 'tpl-1',
-		host_id: 'host-1',
-		vcpus: 1,
-		memory_mb: 512,
-		disk_size_mb: 5120,
-		timeout_sec: 0,
-		auto_resume: false,
-		default_user: 'wrenn-user',
-		metadata: {},
-		created_at: '2026-03-01T12:00:00Z',
-		started_at: null,
-		last_active_at: null,
-		last_updated: '2026-03-01T12:00:00Z',
-		...change
-	};
-}
+import { capsule } from './testing';
 
 describe('isSettling', () => {
 	it('is true while starting and during any operation', () => {

@@ -1,5 +1,5 @@
 /** What the status and the operation of a capsule mean to somebody who looks at it. */
-import type { Capsule, CapsuleStatus } from '../api/types';
+import type { Capsule, CapsuleOperation, CapsuleStatus } from '../api/types';
 
 /** How a status is drawn; one colour and one shape each. */
 export type StatusTone = 'live' | 'moving' | 'asleep' | 'gone' | 'lost' | 'broken';
@@ -25,7 +25,7 @@ export function isSettling(capsule: Capsule): boolean {
 }
 
 /** The operation in flight, unless the status already says it in the same word. */
-export function operationBeside(capsule: Capsule): string | null {
+export function operationBeside(capsule: Capsule): CapsuleOperation | null {
 	const { operation, status } = capsule;
 	return operation && operation !== status ? operation : null;
 }

@@ -3,6 +3,7 @@ import { api } from '../api/client';
 import { toApiError, unwrap, type ApiError } from '../api/errors';
 import type { Capsule } from '../api/types';
 import { isSettling } from '../capsule/status';
+import { events } from '../events';
 import { pollIntervalMs } from '../polling/interval';
 import { Poller } from '../polling/poller';
 import { isSame } from '../reconcile';
@@ -31,8 +32,7 @@ export class CapsuleView {
 				this.#error = toApiError(error);
 				this.#failures += 1;
 			},
-			intervalMs: () =>
-				pollIntervalMs(this.#capsule !== null && isSettling(this.#capsule), this.#failures)
+			intervalMs: () => pollIntervalMs(this.#isSettling(), this.#failures)
 		});
 	}
 
@@ -46,10 +46,23 @@ export class CapsuleView {
 
 	/** Keeps it up to date until the returned function is called. */
 	watch(): () => void {
-		return this.#poller.acquire();
+		const isOurs = ({ id }: { id: string }) => id === this.id;
+		const undo = [
+			this.#poller.acquire(),
+			events.on('capsule:asked', (asked) => {
+				if (isOurs(asked)) this.#poller.refresh();
+			}),
+			events.on('capsule:answered', (answered) => {
+				if (!isOurs(answered)) return;
+				if (answered.capsule) this.#capsule = answered.capsule;
+				this.#poller.refresh();
+			})
+		];
+		return () => undo.forEach((release) => release());
 	}
 
-	refresh(): void {
-		this.#poller.refresh();
+	#isSettling(): boolean {
+		if (capsules.asked(this.id)) return true;
+		return this.#capsule !== null && isSettling(this.#capsule);
 	}
 }

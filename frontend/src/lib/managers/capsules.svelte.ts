@@ -5,10 +5,10 @@
  * settled, ever more seldom while the server does not answer. What was known stays on the page
  * then, with the error beside it.
  */
-import { SvelteSet } from 'svelte/reactivity';
+import { SvelteMap } from 'svelte/reactivity';
 import { api } from '../api/client';
 import { toApiError, unwrap, type ApiError } from '../api/errors';
-import type { Capsule } from '../api/types';
+import type { Capsule, CapsuleOperation } from '../api/types';
 import { isSettling } from '../capsule/status';
 import { events } from '../events';
 import { Poller } from '../polling/poller';
@@ -20,7 +20,7 @@ class CapsuleList {
 	#isLoaded = $state(false);
 	#error = $state.raw<ApiError | null>(null);
 	#failures = 0;
-	readonly #leaving = new SvelteSet<string>();
+	readonly #asked = new SvelteMap<string, CapsuleOperation>();
 
 	readonly #poller = new Poller<Capsule[]>({
 		task: (signal) => unwrap(api.GET('/v1/capsules', { signal })),
@@ -34,7 +34,8 @@ class CapsuleList {
 			this.#error = toApiError(error);
 			this.#failures += 1;
 		},
-		intervalMs: () => pollIntervalMs(this.#items.some(isSettling), this.#failures)
+		intervalMs: () =>
+			pollIntervalMs(this.#asked.size > 0 || this.#items.some(isSettling), this.#failures)
 	});
 
 	constructor() {
@@ -44,13 +45,17 @@ class CapsuleList {
 			this.#items = newestFirst([capsule, ...others]);
 			this.#poller.refresh();
 		});
-		events.on('capsule:destroying', ({ id }) => void this.#leaving.add(id));
-		events.on('capsule:kept', ({ id }) => {
-			this.#leaving.delete(id);
+		events.on('capsule:asked', ({ id, operation }) => {
+			this.#asked.set(id, operation);
+			this.#poller.refresh();
+		});
+		events.on('capsule:answered', ({ id, capsule }) => {
+			this.#asked.delete(id);
+			if (capsule) this.#items = this.#items.map((old) => (old.id === id ? capsule : old));
 			this.#poller.refresh();
 		});
 		events.on('capsule:destroyed', ({ id }) => {
-			this.#leaving.delete(id);
+			this.#asked.delete(id);
 			this.#items = this.#items.filter((capsule) => capsule.id !== id);
 			this.#poller.refresh();
 		});
@@ -70,9 +75,9 @@ class CapsuleList {
 		return this.#error;
 	}
 
-	/** Whether we asked the server to destroy it and wait for the answer. */
-	isLeaving(id: string): boolean {
-		return this.#leaving.has(id);
+	/** What we asked the server to do with it, while we wait for the answer. */
+	asked(id: string): CapsuleOperation | null {
+		return this.#asked.get(id) ?? null;
 	}
 
 	/** Keeps the list up to date until the returned function is called. */
@@ -89,7 +94,7 @@ class CapsuleList {
 		this.#isLoaded = false;
 		this.#error = null;
 		this.#failures = 0;
-		this.#leaving.clear();
+		this.#asked.clear();
 		// An answer on its way was meant for the previous user.
 		this.#poller.refresh();
 	}
