@@ -12,7 +12,11 @@ use nix::{
 };
 use rand::{RngExt as _, SeedableRng, prelude::IndexedRandom as _, rngs::StdRng};
 use serde_json::json;
-use tokio::{sync::oneshot, task::JoinHandle, time::sleep};
+use tokio::{
+    sync::oneshot,
+    task::{JoinHandle, spawn_local},
+    time::sleep,
+};
 use wrenn_cli::client::Credentials;
 
 use crate::{
@@ -73,7 +77,7 @@ impl Chaos {
         let victims = Victims::default();
         let (stop, mut stopped) = oneshot::channel();
         let for_task = victims.clone();
-        let task = tokio::spawn(async move {
+        let task = spawn_local(async move {
             let mut random = StdRng::seed_from_u64(seed ^ 0xC4A0);
             let mut kills = Kills::new();
             loop {

@@ -27,7 +27,7 @@ use std::{
 };
 
 use anyhow::{Context, ensure};
-use tokio::task::JoinSet;
+use tokio::task::{JoinSet, LocalSet};
 
 use self::{chaos::Chaos, worker::Worker};
 use crate::{
@@ -56,7 +56,8 @@ pub(crate) async fn nothing_is_lost() -> anyhow::Result<()> {
     let operations = setting("WRENN_SOAK_OPERATIONS", OPERATIONS)?;
     let capsules = setting("WRENN_SOAK_CAPSULES", CAPSULES)?;
     let installation = Arc::new(Installation::start_new().await?);
-    let result = soak(&installation, seed, operations, capsules).await;
+    let soak = soak(&installation, seed, operations, capsules);
+    let result = LocalSet::new().run_until(soak).await;
     let ended = installation.end().await;
     result.with_context(|| format!("with WRENN_SOAK_SEED={seed}"))?;
     ended
@@ -79,7 +80,7 @@ async fn soak(
     for number in 0..capsules {
         let mut worker = Worker::new(installation.clone(), chaos.victims(), seed, number);
         let done = done.clone();
-        workers.spawn(async move {
+        workers.spawn_local(async move {
             while done.fetch_add(1, Ordering::Relaxed) < operations {
                 worker.operate().await?;
             }

@@ -3,13 +3,17 @@
 //! Every request may fail, because whoever should answer was killed. A failed request may have been carried out all
 //! the same, so the worker then waits until the capsule has settled and looks. What was acknowledged must be there.
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{
+    collections::BTreeMap,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use anyhow::{Context, bail, ensure};
 use rand::{RngExt as _, SeedableRng, rngs::StdRng};
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 use wrenn_cli::client::Answer;
 
 use super::{chaos::Victims, ledger::Ledger};
@@ -20,6 +24,8 @@ use crate::{
 
 /// No request may take longer, whatever is killed meanwhile.
 const REQUEST_LIMIT: Duration = Duration::from_secs(150);
+/// Rest between two tries.
+const REST: Duration = Duration::from_millis(300);
 /// Time for everything to come back and settle.
 const SETTLE_LIMIT: Duration = Duration::from_secs(120);
 /// Different files that a capsule has in each place.
@@ -37,6 +43,8 @@ pub(super) struct Worker {
     written: u64,
     capsule: Option<Known>,
     templates: Vec<(String, Ledger)>,
+    /// For the message, when time is up.
+    last_failure: String,
 }
 
 /// A capsule, and what is known of its content.
@@ -50,7 +58,8 @@ struct Known {
 impl Worker {
     pub(super) fn new(installation: Arc<Installation>, victims: Victims, seed: u64, number: usize) -> Self {
         let random = StdRng::seed_from_u64(seed.wrapping_mul(31).wrapping_add(number as u64));
-        Self { installation, victims, random, number, written: 0, capsule: None, templates: Vec::new() }
+        let (templates, last_failure) = (Vec::new(), String::new());
+        Self { installation, victims, random, number, written: 0, capsule: None, templates, last_failure }
     }
 
     /// Does one thing.
@@ -71,7 +80,7 @@ impl Worker {
     }
 
     /// Sends a request; none if nobody answered, or somebody could not.
-    async fn send(&self, method: &str, path: &str, body: &Value) -> anyhow::Result<Option<Answer>> {
+    async fn send(&mut self, method: &str, path: &str, body: &Value) -> anyhow::Result<Option<Answer>> {
         let client = self.installation.client()?;
         let sent = async {
             match method {
@@ -81,7 +90,17 @@ impl Worker {
             }
         };
         let answer = timeout(REQUEST_LIMIT, sent).await.with_context(|| format!("{method} {path} hangs"))?;
-        Ok(answer.ok().filter(|answer| !answer.status.is_server_error()))
+        match answer {
+            Ok(answer) if !answer.status.is_server_error() && answer.status != 409 => Ok(Some(answer)),
+            Ok(answer) => {
+                self.last_failure = format!("{method} {path}: {answer:?}");
+                Ok(Some(answer).filter(|answer| answer.status == 409))
+            }
+            Err(error) => {
+                self.last_failure = format!("{error:#}");
+                Ok(None)
+            }
+        }
     }
 
     /// Waits until the capsule has settled, and shows it.
@@ -158,7 +177,8 @@ impl Worker {
 
     /// Lets the capsule run, however often something is in the way.
     async fn run(&mut self) -> anyhow::Result<bool> {
-        for _ in 0..20 {
+        let begun = Instant::now();
+        while begun.elapsed() < SETTLE_LIMIT {
             match self.look().await?.as_deref() {
                 None => return Ok(false),
                 Some("running") => return Ok(true),
@@ -166,8 +186,9 @@ impl Worker {
             }
             let Some(id) = self.capsule.as_ref().map(|capsule| capsule.id.clone()) else { return Ok(false) };
             self.send("POST", &format!("/v1/capsules/{id}/resume"), &json!({})).await?;
+            sleep(REST).await;
         }
-        bail!("it cannot be resumed")
+        bail!("it cannot be resumed; the last answer is {:?}", self.last_failure)
     }
 
     async fn ask(&mut self, id: &str, operation: &str) -> anyhow::Result<()> {
@@ -181,7 +202,7 @@ impl Worker {
     }
 
     /// Runs a command; none if that failed, or the virtual machine was killed meanwhile.
-    async fn exec(&self, id: &str, command: &str) -> anyhow::Result<Option<String>> {
+    async fn exec(&mut self, id: &str, command: &str) -> anyhow::Result<Option<String>> {
         let body = json!({ "cmd": command, "timeout_sec": 60 });
         let answer = self.send("POST", &format!("/v1/capsules/{id}/exec"), &body).await?;
         let Some(answer) = answer.filter(|answer| answer.status == 200) else { return Ok(None) };
@@ -219,7 +240,8 @@ impl Worker {
 
     /// Reads everything that the capsule has, and compares it with what is known.
     pub(super) async fn verify(&mut self) -> anyhow::Result<()> {
-        for _ in 0..10 {
+        let begun = Instant::now();
+        while begun.elapsed() < SETTLE_LIMIT {
             if !self.run().await? {
                 return Ok(());
             }
@@ -233,8 +255,9 @@ impl Worker {
                 None if was_killed => self.victims.put_back(&id),
                 None => {}
             }
+            sleep(REST).await;
         }
-        bail!("its content cannot be read")
+        bail!("its content cannot be read; the last answer is {:?}", self.last_failure)
     }
 
     fn compare(&mut self, printed: &str, was_killed: bool) -> anyhow::Result<()> {
