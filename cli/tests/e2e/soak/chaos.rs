@@ -10,7 +10,11 @@ use nix::{
     sys::signal::{Signal, kill},
     unistd::Pid,
 };
-use rand::{RngExt as _, SeedableRng, prelude::IndexedRandom as _, rngs::StdRng};
+use rand::{
+    RngExt as _, SeedableRng,
+    prelude::{IndexedRandom as _, SliceRandom as _},
+    rngs::StdRng,
+};
 use serde_json::json;
 use tokio::{
     sync::oneshot,
@@ -63,6 +67,18 @@ pub(super) enum Fault {
     Link,
 }
 
+/// What is caused before anything is caused again.
+const BAG: [Fault; 8] = [
+    Fault::Agent,
+    Fault::Agent,
+    Fault::Server,
+    Fault::Machine,
+    Fault::Machine,
+    Fault::Postgres,
+    Fault::Redis,
+    Fault::Link,
+];
+
 /// How often each fault was caused.
 pub(super) type Kills = BTreeMap<Fault, usize>;
 
@@ -79,23 +95,19 @@ impl Chaos {
         let for_task = victims.clone();
         let task = spawn_local(async move {
             let mut random = StdRng::seed_from_u64(seed ^ 0xC4A0);
-            let mut kills = Kills::new();
+            let (mut kills, mut bag) = (Kills::new(), Vec::new());
             loop {
                 let pause = Duration::from_millis(random.random_range(PAUSE_MS));
                 tokio::select! {
                     () = sleep(pause) => {}
                     _ = &mut stopped => return kills,
                 }
-                let faults = [
-                    Fault::Agent,
-                    Fault::Server,
-                    Fault::Machine,
-                    Fault::Machine,
-                    Fault::Postgres,
-                    Fault::Redis,
-                    Fault::Link,
-                ];
-                let Some(&fault) = faults.choose(&mut random) else { continue };
+                // Each comes as often as it stands there, in another order each time.
+                if bag.is_empty() {
+                    bag.extend(BAG);
+                    bag.shuffle(&mut random);
+                }
+                let Some(fault) = bag.pop() else { continue };
                 // A fault that cannot be caused now, because of the one before, is left out.
                 if cause(&installation, fault, &for_task, &mut random).await.is_ok() {
                     *kills.entry(fault).or_default() += 1;
