@@ -1,7 +1,7 @@
 //! Whoever kills things at random while others work.
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::BTreeMap,
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
@@ -32,28 +32,25 @@ use crate::{
 /// Rest between two faults, in milliseconds.
 const PAUSE_MS: std::ops::Range<u64> = 1500..6000;
 
-/// Capsules whose virtual machine was killed, as far as nobody has made allowance for that yet.
+/// Capsules whose virtual machine was killed, and how often nobody has made allowance for that yet.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Victims(Arc<Mutex<BTreeSet<String>>>);
+pub(super) struct Victims(Arc<Mutex<BTreeMap<String, usize>>>);
 
 impl Victims {
     fn add(&self, capsule: String) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(capsule);
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner).entry(capsule).or_default() += 1;
     }
 
-    /// Takes back what [`take`](Self::take) said.
-    pub(super) fn put_back(&self, capsule: &str) {
-        self.add(capsule.to_owned());
-    }
-
-    /// Whether its virtual machine was killed since this was asked last.
+    /// Whether its virtual machine was killed; that is allowed for once.
     pub(super) fn take(&self, capsule: &str) -> bool {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(capsule)
+        let mut victims = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let kills = victims.get_mut(capsule).filter(|kills| **kills > 0);
+        kills.map(|kills| *kills -= 1).is_some()
     }
 
     /// Whether its virtual machine was killed.
     pub(super) fn contains(&self, capsule: &str) -> bool {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).contains(capsule)
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).get(capsule).is_some_and(|kills| *kills > 0)
     }
 }
 

@@ -20,9 +20,9 @@ impl Values {
         possible.push(Some(value.to_owned()));
     }
 
-    /// Forgets everything: the place is empty.
-    pub(super) fn clear(&mut self) {
-        self.0.clear();
+    /// Notes that the place was emptied, before or after what is uncertain.
+    pub(super) fn emptied(&mut self) {
+        self.0.values_mut().for_each(|possible| possible.push(None));
     }
 
     /// Checks what was found, which is certain from now on.
@@ -47,5 +47,17 @@ pub(super) struct Ledger {
     /// Files in memory.
     pub(super) memory: Values,
     /// The boot of the guest's kernel; none if nobody has asked yet.
-    pub(super) boot: Option<String>,
+    boot: Option<String>,
+}
+
+impl Ledger {
+    /// Notes the boot that an answer came from. Returns whether it is another one than before: memory is lost then.
+    pub(super) fn note_boot(&mut self, boot: &str) -> bool {
+        let is_another = self.boot.as_ref().is_some_and(|before| before != boot);
+        if is_another {
+            self.memory.emptied();
+        }
+        self.boot = Some(boot.to_owned());
+        is_another
+    }
 }

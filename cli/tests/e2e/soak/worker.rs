@@ -203,11 +203,18 @@ impl Worker {
 
     /// Runs a command; none if that failed, or the virtual machine was killed meanwhile.
     async fn exec(&mut self, id: &str, command: &str) -> anyhow::Result<Option<String>> {
-        let body = json!({ "cmd": command, "timeout_sec": 60 });
+        let body =
+            json!({ "cmd": format!("cat /proc/sys/kernel/random/boot_id; {command}"), "timeout_sec": 60 });
         let answer = self.send("POST", &format!("/v1/capsules/{id}/exec"), &body).await?;
         let Some(answer) = answer.filter(|answer| answer.status == 200) else { return Ok(None) };
         ensure!(answer.body["exit_code"] == 0, "`{command}`: {answer:?}");
-        Ok(answer.body["stdout"].as_str().map(str::to_owned))
+        let (boot, printed) = answer.text("/stdout").split_once('\n').context("the boot")?;
+        if let Some(capsule) = &mut self.capsule
+            && capsule.ledger.note_boot(boot)
+        {
+            ensure!(self.victims.take(id), "it was booted anew, and nobody had killed it");
+        }
+        Ok(Some(printed.to_owned()))
     }
 
     async fn write(&mut self) -> anyhow::Result<()> {
@@ -246,42 +253,24 @@ impl Worker {
                 return Ok(());
             }
             let Some(id) = self.capsule.as_ref().map(|capsule| capsule.id.clone()) else { return Ok(()) };
-            let was_killed = self.victims.take(&id);
-            let command = "cat /proc/sys/kernel/random/boot_id; for f in /root/d/* /dev/shm/d/*; do \
-                           [ -e $f ] && sha256sum $f; done; true";
-            match self.exec(&id, command).await? {
-                Some(printed) => return self.compare(&printed, was_killed).with_context(|| id),
-                // Whoever answers next decides; the allowance stays.
-                None if was_killed => self.victims.put_back(&id),
-                None => {}
+            let command = "for f in /root/d/* /dev/shm/d/*; do [ -e $f ] && sha256sum $f; done; true";
+            if let Some(printed) = self.exec(&id, command).await? {
+                return self.compare(&printed).with_context(|| id);
             }
             sleep(REST).await;
         }
         bail!("its content cannot be read; the last answer is {:?}", self.last_failure)
     }
 
-    fn compare(&mut self, printed: &str, was_killed: bool) -> anyhow::Result<()> {
-        let Some(Known { ledger, id, .. }) = &mut self.capsule else { return Ok(()) };
-        let mut lines = printed.lines();
-        let boot = lines.next().unwrap_or_default().to_owned();
+    fn compare(&mut self, printed: &str) -> anyhow::Result<()> {
+        let Some(Known { ledger, .. }) = &mut self.capsule else { return Ok(()) };
         let (mut disk, mut memory) = (BTreeMap::new(), BTreeMap::new());
-        for line in lines {
+        for line in printed.lines() {
             let (sum, path) = line.split_once("  ").context("a sum and a path")?;
             let (folder, name) = path.rsplit_once('/').context("a path")?;
             let place = if folder == "/root/d" { &mut disk } else { &mut memory };
             place.insert(name.to_owned(), sum.to_owned());
         }
-        if ledger.boot.as_ref().is_some_and(|before| *before != boot) {
-            ensure!(was_killed, "it was booted anew, and nobody had killed it");
-            ledger.memory.clear();
-        } else if ledger.boot.is_none() && was_killed && memory.is_empty() {
-            // Killed before anybody asked for its first boot.
-            ledger.memory.clear();
-        } else if was_killed {
-            // Killed after it had answered: the next look finds out.
-            self.victims.put_back(id);
-        }
-        ledger.boot = Some(boot);
         ledger.disk.check("disk", &disk)?;
         ledger.memory.check("memory", &memory)
     }
