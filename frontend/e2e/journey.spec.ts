@@ -74,10 +74,11 @@ test('a capsule is paused, goes on where it was, and becomes a template', async 
 			await open(page, 'Capsules');
 			await row(page, id).getByRole('button', { name: 'Make a template' }).click();
 			const dialog = page.getByRole('dialog');
-			await dialog.getByLabel('Name').fill('Not a name');
+			const nameField = dialog.getByRole('textbox', { name: 'Name' });
+			await nameField.fill('Not a name');
 			await dialog.getByRole('button', { name: 'Make template' }).click();
 			await expect(dialog.getByText('lower-case letters')).toBeVisible();
-			await dialog.getByLabel('Name').fill(name);
+			await nameField.fill(name);
 			await dialog.getByRole('button', { name: 'Make template' }).click();
 			await expect(dialog).toHaveCount(0, { timeout: 60_000 });
 			await expect(row(page, id).getByRole('button', { name: 'Pause' })).toBeEnabled();
