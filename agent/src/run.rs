@@ -166,7 +166,6 @@ async fn start(config: &Config, arbiter: &ArbiterHandle, root: &Root) -> Result<
     let removed = spawn_blocking(move || for_folders.remove_unknown_folders(&known)).await;
     removed.unwrap_or_else(|panic| Err(io::Error::other(panic))).map_err(RunError::Folders)?;
     import_images(backend.clone());
-    collect_from_time_to_time(backend.clone());
 
     let link =
         NodeLink { server: config.server.clone(), registration_token: config.registration_token.clone() };
@@ -175,7 +174,10 @@ async fn start(config: &Config, arbiter: &ArbiterHandle, root: &Root) -> Result<
         boot_id: vmm::boot_id().to_owned(),
         fault_points: config.fault_points.clone().map(FaultPoints::in_folder).unwrap_or_default(),
     };
-    Ok(Node::start(arbiter, root, state, backend, link, options).await)
+    let node = Node::start(arbiter, root, state, backend.clone(), link, options).await;
+    // Not before the machines have been dealt with: one may have a template in the making.
+    collect_from_time_to_time(backend);
+    Ok(node)
 }
 
 /// Ends processes of machines that were started and not yet written down when the agent before was killed.

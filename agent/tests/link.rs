@@ -97,7 +97,7 @@ async fn what_happens_while_the_link_is_down_is_told_by_the_next_inventory() {
     plane.refuse_attaching(false);
     let session = plane.session().await;
     let report = &session.hello.inventory.as_ref().unwrap().machines[0];
-    assert_eq!((report.generation, report.state()), (2, MachineState::Exited));
+    assert_eq!((report.generation, report.state()), (2, MachineState::Stopped));
     assert!(report.reason.contains("signal 9"), "{}", report.reason);
 }
 

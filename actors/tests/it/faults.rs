@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use tokio::time::timeout;
+
 use crate::support::{FakeAgent, PATIENCE, Server, config, report};
 use wrenn_actors::{Config, FaultInjection, InjectError, Until, Victim};
 use wrenn_proto::{
@@ -163,18 +165,8 @@ async fn a_write_of_a_dead_server_that_is_committed_late_is_noticed_at_the_next_
     assert!(server.store.sandbox_transition(id, &known, &late, None).await.unwrap().is_some());
 
     // Nobody but the row knows that it is to be paused.
-    let pause = loop {
-        match agent.frame().await {
-            Some(server_frame::Frame::InventoryRequest(request)) => {
-                let machines = vec![report(id, 1, MachineState::Running)];
-                let request_id = request.request_id;
-                let inventory = Inventory { request_id, machines, template_ids: Vec::new() };
-                agent.say(agent_frame::Frame::Inventory(inventory)).await;
-            }
-            Some(server_frame::Frame::Command(command)) => break command,
-            other => panic!("expected a command, got {other:?}"),
-        }
-    };
+    agent.inventory(vec![report(id, 1, MachineState::Running)]).await;
+    let pause = timeout(PATIENCE, agent.command()).await.expect("the next look takes up what is in the row");
     assert_eq!(pause.generation, late.generation.0);
     assert!(matches!(pause.command, Some(command::Command::Pause(_))), "{pause:?}");
     agent.paused(&pause).await;

@@ -11,7 +11,6 @@ use wrenn_proto::{
 
 use super::{
     BootSnapshots, SimGuest, SimStep, SimWorld,
-    vm::{VERSION, sim_fingerprint},
     world::{Inner, SimDisk, SimMade, SimSaved},
 };
 use crate::{
@@ -88,7 +87,10 @@ impl SimBackend {
         };
         let artifact = Artifact::BootSnapshot(format!("{origin}.{}x{}", spec.vcpus, spec.memory_mb));
         match self.made(&artifact) {
-            Some(made) => BootPlan::Restore(made),
+            Some(made) if made.manifest.check_restore(&self.world.fingerprint()).is_ok() => {
+                BootPlan::Restore(made)
+            }
+            Some(_) => BootPlan::Boot,
             None => BootPlan::Keep { artifact, disk_size_mb: DEFAULT_DISK_MB },
         }
     }
@@ -306,7 +308,7 @@ impl Backend for SimBackend {
 
 impl Library for SimBackend {
     fn fingerprint(&self) -> Fingerprint {
-        sim_fingerprint(VERSION)
+        self.world.fingerprint()
     }
 
     fn admit_template(&self, _: u32) -> BoxFuture<'_, Result<(), SaveError>> {
@@ -359,7 +361,7 @@ impl Library for SimBackend {
         parts: Parts,
     ) -> BoxFuture<'a, Result<(), SaveError>> {
         let effect = move || self.world.inner.lock().clone_files(draft.artifact(), id, parts);
-        self.save(SimStep::CloneInto, effect).boxed()
+        self.save(SimStep::CopyInto, effect).boxed()
     }
 
     fn flatten<'a>(&'a self, draft: &'a Draft) -> BoxFuture<'a, Result<u32, SaveError>> {
@@ -406,12 +408,7 @@ impl Library for SimBackend {
     }
 
     fn template_ids(&self) -> Vec<TemplateId> {
-        let inner = self.world.inner.lock();
-        let ids = inner.artifacts.keys().filter_map(|artifact| match artifact {
-            Artifact::Template(id) => Some(*id),
-            Artifact::BootSnapshot(_) => None,
-        });
-        ids.collect()
+        self.world.templates()
     }
 
     fn drop_template(&self, id: TemplateId) -> BoxFuture<'_, Result<(), ReleaseError>> {

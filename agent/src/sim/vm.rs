@@ -20,9 +20,6 @@ use crate::{
     },
 };
 
-/// The version that simulated machines are of.
-pub(super) const VERSION: &str = "1";
-
 /// What the saved state of simulated machines of this version depends on.
 pub(crate) fn sim_fingerprint(version: &str) -> Fingerprint {
     Fingerprint {
@@ -79,7 +76,7 @@ impl SimWorld {
         let record = VmRecord {
             id,
             vmm: VmmKind::Simulated,
-            vmm_version: VERSION.into(),
+            vmm_version: self.fingerprint().vmm_version,
             process: ProcessIdentity { pid, start_ticks: 0, boot_id: self.boot_id() },
             control_socket: "/nonexistent".into(),
             cgroup: None,

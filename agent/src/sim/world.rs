@@ -11,16 +11,19 @@ use std::{
 };
 
 use parking_lot::Mutex;
-use wrenn_proto::{guest::InitRequest, ids::SandboxId};
+use wrenn_proto::{
+    guest::InitRequest,
+    ids::{SandboxId, TemplateId},
+};
 
 use super::{
     SimOptions,
-    vm::{SimVm, Vcpus},
+    vm::{SimVm, Vcpus, sim_fingerprint},
 };
 use crate::{
     machines::{backend::BoxError, leases::Artifact, manifest::Manifest},
     net::SlotNumber,
-    vmm::ExitReason,
+    vmm::{ExitReason, Fingerprint},
 };
 
 /// A step of which work on a machine consists, and which can be ordered to fail.
@@ -46,7 +49,7 @@ pub enum SimStep {
     BeginDraft,
     Freeze,
     Thaw,
-    CloneInto,
+    CopyInto,
     Flatten,
     FinishDraft,
     DiscardDraft,
@@ -78,6 +81,8 @@ pub struct SimWorld {
     execs_running: AtomicI64,
     full: AtomicBool,
     boot: AtomicU32,
+    /// Of what runs the machines.
+    vmm_version: Mutex<String>,
 }
 
 #[derive(Debug, Default)]
@@ -146,6 +151,7 @@ impl SimWorld {
             execs_running: AtomicI64::new(0),
             full: AtomicBool::new(false),
             boot: AtomicU32::new(1),
+            vmm_version: Mutex::new("1".into()),
         }
     }
 
@@ -181,6 +187,15 @@ impl SimWorld {
 
     pub(super) fn is_full(&self) -> bool {
         self.full.load(Ordering::Relaxed)
+    }
+
+    /// Replaces what runs the machines by another version; what was saved cannot be restored any more.
+    pub fn set_vmm_version(&self, version: &str) {
+        version.clone_into(&mut self.vmm_version.lock());
+    }
+
+    pub(super) fn fingerprint(&self) -> Fingerprint {
+        sim_fingerprint(&self.vmm_version.lock())
     }
 
     fn next_fault(&self, step: SimStep) -> Option<SimFault> {
@@ -277,6 +292,16 @@ impl SimWorld {
         let vms = inner.vms.keys().map(|id| format!("vm of {id}"));
         let drafts = inner.drafts.keys().map(|artifact| format!("half a {artifact}"));
         slots.chain(disks).chain(memories).chain(states).chain(vms).chain(drafts).collect()
+    }
+
+    /// Returns the templates that are complete.
+    pub fn templates(&self) -> Vec<TemplateId> {
+        let inner = self.inner.lock();
+        let templates = inner.artifacts.keys().filter_map(|artifact| match artifact {
+            Artifact::Template(id) => Some(*id),
+            Artifact::BootSnapshot(_) => None,
+        });
+        templates.collect()
     }
 
     /// Returns the templates and boot snapshots that are complete, in words.

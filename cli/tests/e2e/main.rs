@@ -20,6 +20,7 @@ mod lifecycle;
 mod pausing;
 mod readme;
 mod snapshots;
+mod soak;
 mod tools;
 mod traces;
 mod wait;
@@ -89,6 +90,7 @@ fn tests() -> Vec<Trial> {
         shared("a flattened disk is small, and boots", snapshots::a_flattened_disk_is_small_and_boots),
         alone("in no window of an operation is a capsule mistaken", windows::nobody_is_mistaken),
         alone("destroying overtakes in every window", windows::destroying_overtakes_in_every_window),
+        alone("soak: whatever is killed, nothing is lost and nothing is left", soak::nothing_is_lost),
         shared("a panic costs one request", faults::panic_costs_one_request),
         shared("the readme's walk-through works", readme::walk_through),
         shared("a second up on the same data folder is refused", lifecycle::second_up_is_refused),

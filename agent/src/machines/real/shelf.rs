@@ -100,7 +100,7 @@ pub(super) struct Shelf {
 #[derive(Debug, Clone)]
 struct Entry {
     files: TemplateFiles,
-    /// When somebody made something of it last, as far as this agent knows.
+    /// When somebody made something of it last; that is when its manifest was touched last, too.
     used_at: SystemTime,
 }
 
@@ -120,7 +120,7 @@ impl Shelf {
                 let file_name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
                 let Some(artifact) = shelf.artifact(folder, file_name) else { continue };
                 match read_files(&path) {
-                    Ok(files) => shelf.insert(artifact, files, modified_at(&path)),
+                    Ok(files) => shelf.insert(artifact, files, used_at(&path)),
                     Err(error) => tracing::error!(%artifact, %error, "a manifest cannot be read"),
                 }
             }
@@ -182,6 +182,13 @@ impl Shelf {
         let mut index = self.index.lock();
         let entry = index.get_mut(artifact)?;
         entry.used_at = SystemTime::now();
+        if let Artifact::BootSnapshot(_) = artifact {
+            let manifest = self.path(artifact).join(MANIFEST);
+            // It decides only which one goes first when room is needed.
+            if let Err(error) = File::open(manifest).and_then(|file| file.set_modified(entry.used_at)) {
+                tracing::debug!(%artifact, %error, "its use was not noted");
+            }
+        }
         Some(Made { manifest: entry.files.manifest.clone(), lease })
     }
 
@@ -304,8 +311,8 @@ fn read_files(folder: &Path) -> io::Result<TemplateFiles> {
     Ok(TemplateFiles { manifest, size_bytes })
 }
 
-fn modified_at(path: &Path) -> SystemTime {
-    fs::metadata(path).and_then(|data| data.modified()).unwrap_or(SystemTime::UNIX_EPOCH)
+fn used_at(folder: &Path) -> SystemTime {
+    fs::metadata(folder.join(MANIFEST)).and_then(|data| data.modified()).unwrap_or(SystemTime::UNIX_EPOCH)
 }
 
 #[cfg(test)]

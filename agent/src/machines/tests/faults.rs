@@ -39,26 +39,26 @@ impl Scenario {
                 S::SyncFiles,
                 S::Freeze,
                 S::Suspend,
-                S::CloneInto,
+                S::CopyInto,
                 S::Run,
                 S::Thaw,
                 S::FinishDraft,
             ],
             Self::SnapshotPaused => {
-                &[S::AdmitTemplate, S::BeginDraft, S::CloneInto, S::ReadManifest, S::FinishDraft]
+                &[S::AdmitTemplate, S::BeginDraft, S::CopyInto, S::ReadManifest, S::FinishDraft]
             }
             Self::FlattenRunning => &[
                 S::AdmitTemplate,
                 S::BeginDraft,
                 S::SyncFiles,
                 S::Freeze,
-                S::CloneInto,
+                S::CopyInto,
                 S::Thaw,
                 S::Flatten,
                 S::FinishDraft,
             ],
             Self::FlattenStopped => {
-                &[S::AdmitTemplate, S::BeginDraft, S::CloneInto, S::Flatten, S::FinishDraft]
+                &[S::AdmitTemplate, S::BeginDraft, S::CopyInto, S::Flatten, S::FinishDraft]
             }
         }
     }

@@ -243,3 +243,30 @@ async fn a_machine_that_dies_while_it_is_paused_keeps_its_disk() {
     assert_eq!(agent.world.holdings(), [format!("disk of {id}")]);
     agent.resumed(id, 3).await;
 }
+
+#[actix_rt::test]
+async fn memory_that_another_vmm_saved_is_kept_and_the_machine_can_be_booted() {
+    let mut agent = Agent::start();
+    let (id, template) = (SandboxId::new(), TemplateId::new());
+    agent.started(id, 1).await;
+    agent.shell(id, "set k v; write note kept").await;
+    agent.order_snapshot(id, 2, template);
+    agent.was_made(2).await;
+    agent.paused(id, 3).await;
+    agent.world.set_vmm_version("2");
+    agent.order_resume(id, 4);
+    let failed = agent.failed(4).await;
+    assert_eq!((failed.kind(), failed.state()), (FailureKind::Incompatible, MachineState::Paused));
+    assert!(failed.message.contains("version 1") && failed.message.contains("drop_memory"), "{failed:?}");
+    agent.order_start_from(SandboxId::new(), 1, template);
+    let failed = agent.failed(1).await;
+    assert_eq!((failed.kind(), failed.state()), (FailureKind::Incompatible, MachineState::Exited));
+    assert!(!failed.message.contains("drop_memory"), "a template has no disk to be booted: {failed:?}");
+    agent.world.set_vmm_version("1");
+    assert!(agent.resumed(id, 5).await.restored);
+    agent.paused(id, 6).await;
+    agent.world.set_vmm_version("2");
+    agent.order_boot(id, 7);
+    assert!(!agent.was_started(7).await.restored);
+    assert_eq!(agent.shell(id, "read note").await, "kept");
+}

@@ -233,7 +233,7 @@ async fn a_boot_snapshot_that_cannot_be_restored_is_dropped_and_the_machine_boot
 
 #[actix_rt::test]
 async fn a_start_does_not_need_a_boot_snapshot_to_succeed() {
-    for step in [SimStep::BeginDraft, SimStep::Suspend, SimStep::CloneInto, SimStep::FinishDraft] {
+    for step in [SimStep::BeginDraft, SimStep::Suspend, SimStep::CopyInto, SimStep::FinishDraft] {
         let mut agent = Agent::start_with(BootSnapshots::On);
         let id = SandboxId::new();
         agent.world.order_fault(step, SimFault::Fail, 1);
