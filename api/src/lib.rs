@@ -19,7 +19,7 @@ mod config;
 mod dashboard;
 mod error;
 mod http;
-mod memory;
+pub mod memory;
 mod metrics;
 mod redis;
 mod routes;

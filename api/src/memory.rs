@@ -13,7 +13,7 @@ const HEAPS: i32 = 4;
 
 /// Sets the allocator's limits, which also ends its learning. Does nothing where there is another allocator.
 #[cfg(target_env = "gnu")]
-pub(crate) fn limit() {
+pub fn limit() {
     for (what, value) in [(libc::M_MMAP_THRESHOLD, LARGE_BYTES), (libc::M_ARENA_MAX, HEAPS)] {
         #[expect(unsafe_code, reason = "there is no safe way to reach the allocator's settings")]
         // SAFETY: mallopt takes two integers, locks the allocator itself, and may be called at any time.
@@ -26,4 +26,4 @@ pub(crate) fn limit() {
 
 /// Sets the allocator's limits, which also ends its learning. Does nothing where there is another allocator.
 #[cfg(not(target_env = "gnu"))]
-pub(crate) fn limit() {}
+pub fn limit() {}

@@ -1,12 +1,22 @@
 //! `wrenn bench`: every number that Wrenn says about itself.
 //!
-//! Measures a running installation through its REST interface (`boot`, `exec`, `memory`) or starts one of its
-//! own (`up`). Prints a table for people or JSON for programs. Machines are noisy, so the ratio to the smallest
-//! value stands beside each percentile: it shows how far to trust the others.
+//! ```text
+//!   running installation ◀── REST ── boot, exec, memory          scenarios
+//!                                    create, pause, snapshot, …  suspended
+//!   its own installations ◀───────── up
+//!   its own server, simulated hosts  scale
+//! ```
+//!
+//! Prints a table for people or JSON for programs. Machines are noisy, so the ratio to the smallest value stands beside
+//! each percentile: it shows how far to trust the others. Whatever fails, capsules and templates that were made are
+//! deleted.
 
+mod capsule;
 mod processes;
+mod scale;
 mod scenarios;
 mod stats;
+mod suspended;
 mod up;
 
 use std::path::PathBuf;
@@ -26,7 +36,7 @@ use crate::{
 /// `wrenn bench`: measures a running installation.
 #[derive(Debug, clap::Args)]
 pub struct BenchCommand {
-    /// What to measure; everything but `up` if nothing is named.
+    /// What to measure; if nothing is named, everything that a running installation answers in a minute or two.
     scenarios: Vec<Scenario>,
     /// Data folder of the running installation.
     #[arg(long, env = "WRENN_DATA", default_value = ".wrenn")]
@@ -34,10 +44,16 @@ pub struct BenchCommand {
     /// How often each thing is measured; each scenario has its own default.
     #[arg(long, short = 'n', value_parser = clap::value_parser!(u32).range(1..))]
     samples: Option<u32>,
+    #[command(flatten)]
+    scale: scale::Options,
     /// Print JSON instead of a table.
     #[arg(long)]
     json: bool,
 }
+
+/// What is measured if nothing is named.
+const USUAL: [Scenario; 6] =
+    [Scenario::Boot, Scenario::Exec, Scenario::Memory, Scenario::Create, Scenario::Pause, Scenario::Snapshot];
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Scenario {
@@ -47,8 +63,18 @@ enum Scenario {
     Exec,
     /// Memory of server, agent and one idle capsule.
     Memory,
+    /// From the request for a capsule that is restored to the answer of its first command.
+    Create,
+    /// A pause, and a resume to the answer of the first command.
+    Pause,
+    /// A snapshot of a running capsule, and a capsule that is made of it.
+    Snapshot,
+    /// The last three for small and large memories and disks.
+    Sizes,
     /// From nothing, and again, to a ready installation in a temporary data folder.
     Up,
+    /// A server of its own with many simulated hosts: its start, and the loss and return of all of them.
+    Scale,
 }
 
 /// Unit of a measurement.
@@ -59,13 +85,16 @@ pub enum Unit {
     Ms,
     /// Megabytes of 2²⁰ bytes.
     Mb,
+    /// So many a second.
+    #[serde(rename = "1/s")]
+    PerSecond,
 }
 
 /// One line of the result.
 #[derive(Debug, Clone, Serialize)]
 pub struct Measurement {
     /// What was measured.
-    pub name: &'static str,
+    pub name: String,
     /// In which unit.
     pub unit: Unit,
     /// What came out.
@@ -74,8 +103,8 @@ pub struct Measurement {
 }
 
 impl Measurement {
-    fn new(name: &'static str, unit: Unit, values: &[f64]) -> anyhow::Result<Self> {
-        Ok(Self { name, unit, summary: Summary::of(values).context("nothing was measured")? })
+    fn new(name: impl Into<String>, unit: Unit, values: &[f64]) -> anyhow::Result<Self> {
+        Ok(Self { name: name.into(), unit, summary: Summary::of(values).context("nothing was measured")? })
     }
 }
 
@@ -83,7 +112,7 @@ impl BenchCommand {
     /// Measures and prints.
     pub async fn run(self) -> anyhow::Result<()> {
         let scenarios = match self.scenarios.as_slice() {
-            [] => &[Scenario::Boot, Scenario::Exec, Scenario::Memory],
+            [] => &USUAL,
             named => named,
         };
         let mut measurements = Vec::new();
@@ -103,7 +132,12 @@ impl BenchCommand {
             Scenario::Boot => scenarios::boot(&self.client()?, self.samples.unwrap_or(5)).await,
             Scenario::Exec => scenarios::exec(&self.client()?, self.samples.unwrap_or(100)).await,
             Scenario::Memory => scenarios::memory(&self.client()?, &DataFolder::open(&self.data)?).await,
+            Scenario::Create => suspended::create(&self.client()?, self.samples.unwrap_or(20)).await,
+            Scenario::Pause => suspended::pause(&self.client()?, self.samples.unwrap_or(20)).await,
+            Scenario::Snapshot => suspended::snapshot(&self.client()?, self.samples.unwrap_or(20)).await,
+            Scenario::Sizes => suspended::sizes(&self.client()?, self.samples.unwrap_or(5)).await,
             Scenario::Up => up::measure(self.samples.unwrap_or(3)).await,
+            Scenario::Scale => scale::measure(&self.scale, self.samples.unwrap_or(3)).await,
         }
     }
 
@@ -125,6 +159,7 @@ fn table(measurements: &[Measurement]) -> String {
         let unit = match unit {
             Unit::Ms => "ms",
             Unit::Mb => "MB",
+            Unit::PerSecond => "1/s",
         };
         let Summary { samples, min, p50, p90, p99 } = summary;
         let ratio = p99 / min;

@@ -1,72 +1,36 @@
-//! Measurements of a running installation, as a client sees it.
+//! Measurements of a running installation as it stands: a cold boot, commands, memory.
 
-use std::{
-    collections::BTreeSet,
-    fs,
-    time::{Duration, Instant},
-};
+use std::{collections::BTreeSet, fs, time::Duration};
 
-use anyhow::{Context, ensure};
+use anyhow::Context;
 use serde_json::json;
 use tokio::time::sleep;
 use wrenn_agent::leftovers::Leftovers;
 
-use super::{Measurement, Unit, processes::memory_mb};
+use super::{
+    Measurement, Unit,
+    capsule::{Capsule, with_capsule},
+    processes::memory_mb,
+};
 use crate::{client::Client, data::DataFolder, up::AGENT_FOLDER};
 
 /// Time for a new capsule to end what it does after its start.
 const SETTLE: Duration = Duration::from_secs(10);
-
-/// A capsule that is deleted by [`delete`](Self::delete).
-struct Capsule<'a> {
-    client: &'a Client,
-    path: String,
-}
-
-impl<'a> Capsule<'a> {
-    async fn create(client: &'a Client) -> anyhow::Result<Self> {
-        let created = client.post("/v1/capsules?wait=true", &json!({ "template": "minimal" })).await?;
-        let id = created.text("/id").to_owned();
-        let capsule = Self { client, path: format!("/v1/capsules/{id}") };
-        if created.text("/status") != "running" {
-            if !id.is_empty() {
-                capsule.delete().await?;
-            }
-            created.clone().success()?;
-            anyhow::bail!("the capsule does not run: {}", created.body);
-        }
-        Ok(capsule)
-    }
-
-    async fn run_true(&self) -> anyhow::Result<()> {
-        let body = json!({ "cmd": "/bin/true", "args": [] });
-        let result = self.client.post(&format!("{}/exec", self.path), &body).await?.success()?;
-        ensure!(result["exit_code"] == 0, "/bin/true failed: {result}");
-        Ok(())
-    }
-
-    async fn delete(self) -> anyhow::Result<()> {
-        self.client.delete(&self.path).await?.success().map(drop)
-    }
-}
-
-fn ms_since(begun: Instant) -> f64 {
-    begun.elapsed().as_secs_f64() * 1000.0
-}
+/// Smaller than boot snapshots are made for, so that it is always booted.
+const COLD_DISK_MB: u32 = 4096;
 
 /// Cold boot: to `running`, and to the answer of the first command.
 pub(super) async fn boot(client: &Client, samples: u32) -> anyhow::Result<Vec<Measurement>> {
     let (mut running, mut first_exec, mut gone) = (Vec::new(), Vec::new(), Vec::new());
     for _ in 0..samples {
-        let begun = Instant::now();
-        let capsule = Capsule::create(client).await?;
-        running.push(ms_since(begun));
-        let outcome = capsule.run_true().await;
-        first_exec.push(ms_since(begun));
-        let begun = Instant::now();
-        capsule.delete().await?;
-        gone.push(ms_since(begun));
-        outcome?;
+        let wanted = json!({ "template": "minimal", "disk_size_mb": COLD_DISK_MB });
+        with_capsule(client, &wanted, async |capsule| {
+            running.push(capsule.running_ms);
+            first_exec.push(capsule.running_ms + capsule.run_true().await?);
+            gone.push(capsule.delete().await?);
+            Ok(())
+        })
+        .await?;
     }
     Ok(vec![
         Measurement::new("cold boot to running", Unit::Ms, &running)?,
@@ -77,10 +41,9 @@ pub(super) async fn boot(client: &Client, samples: u32) -> anyhow::Result<Vec<Me
 
 /// Round trips of `/bin/true` in one capsule, one after the other.
 pub(super) async fn exec(client: &Client, samples: u32) -> anyhow::Result<Vec<Measurement>> {
-    let capsule = Capsule::create(client).await?;
-    let result = round_trips(&capsule, samples).await;
-    capsule.delete().await?;
-    Ok(vec![Measurement::new("exec round trip of /bin/true", Unit::Ms, &result?)?])
+    let wanted = json!({ "template": "minimal" });
+    let values = with_capsule(client, &wanted, async |capsule| round_trips(capsule, samples).await).await?;
+    Ok(vec![Measurement::new("exec round trip of /bin/true", Unit::Ms, &values)?])
 }
 
 async fn round_trips(capsule: &Capsule<'_>, samples: u32) -> anyhow::Result<Vec<f64>> {
@@ -90,9 +53,7 @@ async fn round_trips(capsule: &Capsule<'_>, samples: u32) -> anyhow::Result<Vec<
     }
     let mut values = Vec::new();
     for _ in 0..samples {
-        let begun = Instant::now();
-        capsule.run_true().await?;
-        values.push(ms_since(begun));
+        values.push(capsule.run_true().await?);
     }
     Ok(values)
 }
@@ -100,11 +61,11 @@ async fn round_trips(capsule: &Capsule<'_>, samples: u32) -> anyhow::Result<Vec<
 /// Memory of the processes, with one idle capsule.
 pub(super) async fn memory(client: &Client, data: &DataFolder) -> anyhow::Result<Vec<Measurement>> {
     let before = machines(data);
-    let capsule = Capsule::create(client).await?;
-    sleep(SETTLE).await;
-    let measured = measure_memory(data, &before);
-    capsule.delete().await?;
-    measured
+    with_capsule(client, &json!({ "template": "minimal" }), async |_| {
+        sleep(SETTLE).await;
+        measure_memory(data, &before)
+    })
+    .await
 }
 
 fn measure_memory(data: &DataFolder, before: &BTreeSet<u32>) -> anyhow::Result<Vec<Measurement>> {

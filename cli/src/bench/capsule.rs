@@ -1,0 +1,128 @@
+//! Capsules and templates that a measurement makes, and that are gone after it, whatever happens.
+
+use std::time::Instant;
+
+use anyhow::{Context, bail, ensure};
+use serde_json::{Value, json};
+
+use crate::client::Client;
+
+/// A capsule that runs.
+pub(super) struct Capsule<'a> {
+    client: &'a Client,
+    id: String,
+    /// How long it took from the request to `running`.
+    pub(super) running_ms: f64,
+}
+
+/// Makes a capsule as `wanted` says, uses it, and deletes it.
+pub(super) async fn with_capsule<'a, T>(
+    client: &'a Client,
+    wanted: &Value,
+    used: impl AsyncFnOnce(&Capsule<'a>) -> anyhow::Result<T>,
+) -> anyhow::Result<T> {
+    let capsule = Capsule::create(client, wanted).await?;
+    let outcome = used(&capsule).await;
+    let deleted = capsule.delete().await;
+    let value = outcome?;
+    deleted.map(|_| value)
+}
+
+impl<'a> Capsule<'a> {
+    async fn create(client: &'a Client, wanted: &Value) -> anyhow::Result<Self> {
+        let begun = Instant::now();
+        let created = client.post("/v1/capsules?wait=true", wanted).await?;
+        let running_ms = ms_since(begun);
+        let named = created.body["id"].as_str().or_else(|| named_in(created.text("/error/message")));
+        let Some(id) = named.map(str::to_owned) else {
+            bail!("no capsule was made: {} {}", created.status, created.body);
+        };
+        let capsule = Self { client, id, running_ms };
+        if created.text("/status") != "running" {
+            capsule.delete().await?;
+            bail!("the capsule does not run: {} {}", created.status, created.body);
+        }
+        Ok(capsule)
+    }
+
+    fn path(&self) -> String {
+        format!("/v1/capsules/{}", self.id)
+    }
+
+    /// Runs `/bin/true` and returns how long that took.
+    pub(super) async fn run_true(&self) -> anyhow::Result<f64> {
+        let body = json!({ "cmd": "/bin/true", "args": [] });
+        let begun = Instant::now();
+        let result = self.client.post(&format!("{}/exec", self.path()), &body).await?.success()?;
+        ensure!(result["exit_code"] == 0, "/bin/true failed: {result}");
+        Ok(ms_since(begun))
+    }
+
+    /// Pauses it and returns how long that took.
+    pub(super) async fn pause(&self) -> anyhow::Result<f64> {
+        self.operate("pause", "paused").await
+    }
+
+    /// Resumes it and returns how long that took.
+    pub(super) async fn resume(&self) -> anyhow::Result<f64> {
+        self.operate("resume", "running").await
+    }
+
+    async fn operate(&self, operation: &str, wanted: &str) -> anyhow::Result<f64> {
+        let begun = Instant::now();
+        let answer = self.client.post(&format!("{}/{operation}", self.path()), &json!({})).await?;
+        let took_ms = ms_since(begun);
+        let capsule = answer.success().with_context(|| format!("{operation} failed"))?;
+        ensure!(capsule["status"] == wanted, "after {operation} it is {}", capsule["status"]);
+        Ok(took_ms)
+    }
+
+    /// Makes a template with its memory, uses it, and deletes it. Returns how long making and deleting took, too.
+    pub(super) async fn with_snapshot<T>(
+        &self,
+        used: impl AsyncFnOnce(&str) -> anyhow::Result<T>,
+    ) -> anyhow::Result<Snapshot<T>> {
+        let name = format!("bench-{}", self.id);
+        let body = json!({ "sandbox_id": self.id, "name": name });
+        let begun = Instant::now();
+        let made = self.client.post("/v1/snapshots", &body).await;
+        let made_ms = ms_since(begun);
+        let outcome = match made.and_then(|answer| answer.success().context("no snapshot")) {
+            Ok(_) => used(&name).await,
+            Err(error) => Err(error),
+        };
+        let begun = Instant::now();
+        let deleted = self.client.delete(&format!("/v1/snapshots/{name}")).await;
+        let deleted_ms = ms_since(begun);
+        let value = outcome?;
+        deleted?.success().context("the snapshot cannot be deleted")?;
+        Ok(Snapshot { value, made_ms, deleted_ms })
+    }
+
+    /// Deletes it and returns how long that took; twice does no harm.
+    pub(super) async fn delete(&self) -> anyhow::Result<f64> {
+        let begun = Instant::now();
+        self.client.delete(&self.path()).await?.success().context("the capsule cannot be deleted")?;
+        Ok(ms_since(begun))
+    }
+}
+
+/// What came of a template.
+pub(super) struct Snapshot<T> {
+    /// What its use came to.
+    pub(super) value: T,
+    /// How long making it took.
+    pub(super) made_ms: f64,
+    /// How long deleting it took.
+    pub(super) deleted_ms: f64,
+}
+
+/// The capsule that an error speaks of.
+fn named_in(message: &str) -> Option<&str> {
+    message.split_whitespace().find(|word| word.starts_with("cl-"))
+}
+
+/// Milliseconds since then.
+pub(super) fn ms_since(begun: Instant) -> f64 {
+    begun.elapsed().as_secs_f64() * 1000.0
+}
