@@ -81,6 +81,10 @@ fn tests() -> Vec<Trial> {
         shared("a capsule that nobody uses is paused", pausing::idle_ones_are_paused),
         shared("the first requests after a resume work", pausing::first_requests_after_a_resume_work),
         shared("paused capsules survive the end of everything", pausing::paused_ones_survive_everything),
+        shared(
+            "memory of another vmm is refused, and its capsule can be booted",
+            pausing::memory_of_another_vmm_is_refused,
+        ),
         shared("while the host is away a resume says so", pausing::while_the_host_is_away),
         shared("capsules of a snapshot go on where it was made", snapshots::capsules_of_a_snapshot_go_on),
         shared(
