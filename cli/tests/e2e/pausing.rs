@@ -13,6 +13,7 @@ use crate::{
     installation::{Capsule, Installation},
     traces::{Traces, machines},
     wait::{RECOVERY, until},
+    windows::settled,
 };
 
 /// Cycles of pause and resume that one capsule goes through.
@@ -140,7 +141,8 @@ pub(crate) async fn paused_ones_survive_everything(installation: &Installation) 
     let capsule = installation.capsule().await?;
     capsule.shell("echo kept > /dev/shm/mark").await?;
     capsule.pause().await?;
-    let before = Traces::of(installation)?;
+    // Its network is given back only after the answer.
+    let before = settled(installation).await?;
     for process in ["agent", "server", "postgres"] {
         installation.kill(process).await?;
         ensure!(capsule.show().await?["status"] == "paused", "lost with the {process}");
