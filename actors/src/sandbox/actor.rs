@@ -221,7 +221,13 @@ impl SandboxActor {
             if grows {
                 // What it had was given to others meanwhile, perhaps.
                 let admitted = call_within(&placement, Readmit::of(&row, to.hold()), ADMITTED_WITHIN).await;
-                admitted.map_err(OperateFailure::Placement)?.map_err(OperateFailure::NoRoom)?;
+                admitted
+                    .map_err(|error| {
+                        // It may have reserved the room all the same.
+                        placement.do_send(Held::by(&row, from.hold()));
+                        OperateFailure::Placement(error)
+                    })?
+                    .map_err(OperateFailure::NoRoom)?;
             }
             let written = store.sandbox_transition(id, &from, &to, template.as_ref()).await;
             if grows && !matches!(written, Ok(Some(_))) {
