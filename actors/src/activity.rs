@@ -49,7 +49,12 @@ impl Activity {
         Some(if entry.sessions > 0 { Duration::ZERO } else { entry.last.elapsed() })
     }
 
-    /// Forgets what nobody uses for so long that the row knows it as well.
+    /// Forgets a sandbox that is gone.
+    pub(crate) fn forget(&self, sandbox: SandboxId) {
+        self.uses.lock().remove(&sandbox);
+    }
+
+    /// Forgets what nobody uses for so long that it is idle by any timeout.
     pub(crate) fn forget_older_than(&self, age: Duration) {
         self.uses.lock().retain(|_, entry| entry.sessions > 0 || entry.last.elapsed() < age);
     }
@@ -87,6 +92,9 @@ mod tests {
         drop(second);
         assert!(activity.idle_for(sandbox).is_some_and(|idle| idle > Duration::ZERO));
         activity.forget_older_than(Duration::ZERO);
+        assert_eq!(activity.idle_for(sandbox), None);
+        activity.note(sandbox);
+        activity.forget(sandbox);
         assert_eq!(activity.idle_for(sandbox), None);
     }
 }

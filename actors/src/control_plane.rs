@@ -277,6 +277,20 @@ impl ControlPlane {
         Ok(())
     }
 
+    /// Cuts the stream of a host's agent, which dials again.
+    ///
+    /// # Errors
+    /// See [`InjectError`].
+    pub async fn inject_cut(&self, host: HostId) -> Result<(), InjectError> {
+        if self.shared.config.fault_injection == FaultInjection::Off {
+            return Err(InjectError::Off);
+        }
+        let addr = self.shared.hosts.get(&host).ok_or(InjectError::NotFound)?;
+        // The actor may fail for another reason meanwhile, which does no harm.
+        let _ = call(&addr, host::CutLink).await;
+        Ok(())
+    }
+
     /// Asks a sandbox's actor; once more if it ended meanwhile, which mostly means that it had nothing to do.
     /// What is asked this way may be executed twice.
     pub(crate) async fn ask_sandbox<M>(

@@ -187,6 +187,17 @@ pub enum OperationError {
     Unanswered(SandboxId, #[source] CallError),
 }
 
+/// Why it is not known that a template is gone.
+#[derive(Debug, thiserror::Error)]
+pub enum DeleteTemplateError {
+    /// The database did not answer when the deletion was begun.
+    #[error("cannot begin to delete the template")]
+    Store(#[source] StoreError),
+    /// The server is ending; the next one ends the deletion.
+    #[error("the deletion was interrupted")]
+    Interrupted(#[source] tokio::task::JoinError),
+}
+
 /// Why an agent may not attach.
 #[derive(Debug, thiserror::Error)]
 pub enum AttachError {

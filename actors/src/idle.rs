@@ -10,8 +10,9 @@ use actix::{Actor, ActorFutureExt, AsyncContext, Context, Supervised, WrapFuture
 
 use crate::{sandbox::PauseIfIdle, shared::Shared};
 
-/// How long uses are remembered in memory: by far longer than rows lag behind.
-const REMEMBERED: Duration = Duration::from_secs(3600);
+/// How long uses are remembered in memory: as long as the longest timeout. A row says when a session began, not when it
+/// ended.
+const REMEMBERED: Duration = Duration::from_secs(366 * 24 * 3600);
 
 pub(crate) struct IdleWatch {
     shared: Arc<Shared>,

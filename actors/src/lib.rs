@@ -40,8 +40,8 @@ pub mod tunnel;
 pub use config::{Config, FaultInjection};
 pub use control_plane::{ControlPlane, Health, Metrics, Victim};
 pub use errors::{
-    AttachError, CreateError, DestroyError, ExecOpenError, InjectError, OperationError, SessionError,
-    StartError, WaitError,
+    AttachError, CreateError, DeleteTemplateError, DestroyError, ExecOpenError, InjectError, OperationError,
+    SessionError, StartError, WaitError,
 };
 pub use sandbox::{Memory, TemplateOrder, Until};
 pub use tunnel::{ExecSession, TunnelAcceptor};

@@ -8,11 +8,11 @@
 //! Once begun an operation goes on without whoever asked for it. A host that lost its link a moment ago is waited for
 //! a little; one that is away is reported at once, and nothing is begun then, except that something shall be destroyed.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use futures_util::future::join_all;
 use tokio::time::Instant;
-use wrenn_proto::ids::SandboxId;
+use wrenn_proto::ids::{SandboxId, TemplateId};
 use wrenn_store::{
     StoreError,
     lifecycle::{End, SandboxStatus},
@@ -22,9 +22,11 @@ use wrenn_store::{
 use wrenn_supervision::{CallError, call_within};
 
 use crate::{
-    ControlPlane, DestroyError, OperationError, WaitError,
+    ControlPlane, DeleteTemplateError, DestroyError, OperationError, WaitError,
     host::{DropTemplate, Retire},
+    retry::until_answered,
     sandbox::{Memory, Operate, OperateFailure, TemplateOrder, Until, Wanted},
+    shared::Shared,
 };
 
 /// How long a host may take to remove a template's files before the template is forgotten all the same.
@@ -82,28 +84,11 @@ impl ControlPlane {
     /// forgotten. Hosts that are away remove them when they are back. Returns false if it was not there (any more).
     ///
     /// # Errors
-    /// If the database does not answer; the deletion may have begun.
-    pub async fn template_delete(&self, template: &Template) -> Result<bool, StoreError> {
-        if !self.shared.store.template_delete_begin(template.id).await? {
-            return Ok(false);
-        }
-        let hosts = self.shared.store.template_hosts(template.id).await?;
-        let drops = hosts.into_iter().map(|id| async move {
-            let dropped =
-                call_within(&self.shared.host(id), DropTemplate(template.id), DROPPED_WITHIN).await;
-            match dropped {
-                Ok(Ok(())) => {}
-                Ok(Err(error)) => {
-                    tracing::warn!(host = %id, template = %template.id, %error, "a template's files stay for now");
-                }
-                Err(error) => {
-                    tracing::warn!(host = %id, template = %template.id, %error, "a template's files may stay for now");
-                }
-            }
-        });
-        join_all(drops).await;
-        self.shared.store.template_delete_finish(template.id).await?;
-        Ok(true)
+    /// See [`DeleteTemplateError`].
+    pub async fn template_delete(&self, template: &Template) -> Result<bool, DeleteTemplateError> {
+        // What was begun is ended, whether or not anybody waits.
+        let deletion = tokio::spawn(delete(self.shared.clone(), template.id));
+        deletion.await.map_err(DeleteTemplateError::Interrupted)?.map_err(DeleteTemplateError::Store)
     }
 
     /// Asks for a sandbox's end and waits for it, for at most `within`; asking twice is the same as once.
@@ -184,6 +169,29 @@ impl ControlPlane {
             }
         }
     }
+}
+
+async fn delete(shared: Arc<Shared>, template: TemplateId) -> Result<bool, StoreError> {
+    let store = &shared.store;
+    if !store.template_delete_begin(template).await? {
+        return Ok(false);
+    }
+    let hosts = until_answered("template_hosts", || store.template_hosts(template)).await;
+    let drops = hosts.into_iter().map(|host| {
+        let connection = shared.host(host);
+        async move {
+            match call_within(&connection, DropTemplate(template), DROPPED_WITHIN).await {
+                Ok(Ok(())) => {}
+                Ok(Err(error)) => {
+                    tracing::warn!(%host, %template, %error, "a template's files stay for now");
+                }
+                Err(error) => tracing::warn!(%host, %template, %error, "a template's files may stay for now"),
+            }
+        }
+    });
+    join_all(drops).await;
+    until_answered("template_delete_finish", || store.template_delete_finish(template)).await;
+    Ok(true)
 }
 
 /// Why an operation that has settled did not lead to what was wanted.

@@ -16,6 +16,7 @@ use std::{
 use actix_rt::ArbiterHandle;
 use tokio::{sync::watch, time::timeout};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use wrenn_proto::ids::SandboxId;
 use wrenn_supervision::{Backoff, Child, ChildSpec, Root, spawn};
 
 use crate::{
@@ -57,6 +58,11 @@ impl NodeState {
         let tombstones = Tombstones::open(data_dir.join("tombstones.jsonl"), durability, SystemTime::now())?;
         let credentials = CredentialsFile { path: credentials_path(data_dir), durability };
         Ok(Self { store, tombstones, credentials, records })
+    }
+
+    /// Returns the machines of which nobody knows what they are, as their records cannot be understood.
+    pub fn set_aside(&self) -> Vec<SandboxId> {
+        self.store.set_aside()
     }
 
     /// Returns the machines that the last agent knew.

@@ -161,7 +161,8 @@ async fn start(config: &Config, arbiter: &ArbiterHandle, root: &Root) -> Result<
     let backend = backend.unwrap_or_else(|panic| Err(io::Error::other(panic))).map_err(RunError::Folders)?;
     let backend = Arc::new(backend);
 
-    let known: BTreeSet<SandboxId> = state.records().iter().map(|record| record.id).collect();
+    let known: BTreeSet<SandboxId> =
+        state.records().iter().map(|record| record.id).chain(state.set_aside()).collect();
     let for_folders = backend.clone();
     let removed = spawn_blocking(move || for_folders.remove_unknown_folders(&known)).await;
     removed.unwrap_or_else(|panic| Err(io::Error::other(panic))).map_err(RunError::Folders)?;

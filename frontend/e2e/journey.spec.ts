@@ -6,6 +6,7 @@ import {
 	destroyCapsule,
 	fillIn,
 	open,
+	row,
 	run,
 	signIn,
 	signOut,
@@ -47,6 +48,68 @@ test('a capsule is created, seen running, used and destroyed', async ({ page, br
 	await signOut(page);
 	await page.goto('/capsules');
 	await expect(page).toHaveURL(/\/login/);
+});
+
+test('a capsule is paused, goes on where it was, and becomes a template', async ({ page }) => {
+	const name = `journey-${Date.now().toString(36)}`;
+	await signIn(page, admin());
+	const id = await createCapsule(page);
+	const ids = [id];
+
+	try {
+		await waitUntilRunning(page, id);
+		await page.getByRole('link', { name: id }).click();
+		await run(page, 'echo kept > /dev/shm/memory');
+
+		await test.step('while it is paused it runs nothing, and says how it runs again', async () => {
+			await page.getByRole('button', { name: 'Pause' }).click();
+			await expect(page.getByRole('button', { name: 'Resume' })).toBeEnabled();
+			await expect(page.getByRole('textbox', { name: 'Command' })).toBeDisabled();
+			await page.getByRole('button', { name: 'Resume' }).click();
+			await expect(page.getByRole('button', { name: 'Pause' })).toBeEnabled();
+			expect(await run(page, 'cat /dev/shm/memory')).toContain('kept');
+		});
+
+		await test.step('a template is made of it', async () => {
+			await open(page, 'Capsules');
+			await row(page, id).getByRole('button', { name: 'Make a template' }).click();
+			const dialog = page.getByRole('dialog');
+			const nameField = dialog.getByRole('textbox', { name: 'Name' });
+			await nameField.fill('Not a name');
+			await dialog.getByRole('button', { name: 'Make template' }).click();
+			await expect(dialog.getByText('lower-case letters')).toBeVisible();
+			await nameField.fill(name);
+			await dialog.getByRole('button', { name: 'Make template' }).click();
+			await expect(dialog).toHaveCount(0, { timeout: 60_000 });
+			await expect(row(page, id).getByRole('button', { name: 'Pause' })).toBeEnabled();
+		});
+
+		await test.step('a capsule that is created from it has its memory', async () => {
+			await open(page, 'Templates');
+			const template = page.getByRole('row').filter({ hasText: name });
+			await expect(template).toContainText('snapshot');
+			await template.getByRole('button', { name: 'Create a capsule' }).click();
+			const dialog = page.getByRole('dialog');
+			await expect(dialog.getByLabel('Template')).toHaveValue(name);
+			await expect(dialog.getByLabel('Memory')).toBeDisabled();
+			await dialog.getByRole('button', { name: 'Create', exact: true }).click();
+			await expect(page).toHaveURL(/\/capsules\/cl-/);
+			ids.push(new URL(page.url()).pathname.split('/').pop() ?? '');
+			await expect(page.getByRole('button', { name: 'Pause' })).toBeEnabled({ timeout: 90_000 });
+			expect(await run(page, 'cat /dev/shm/memory')).toContain('kept');
+		});
+
+		await test.step('the team’s template can be deleted, the platform’s cannot', async () => {
+			await open(page, 'Templates');
+			await expect(page.getByRole('button', { name: 'Delete minimal' })).toBeDisabled();
+			await page.getByRole('button', { name: `Delete ${name}` }).click();
+			await page.getByRole('alertdialog').getByRole('button', { name: 'Delete' }).click();
+			await expect(page.getByRole('row').filter({ hasText: name })).toHaveCount(0);
+		});
+	} finally {
+		await page.goto('/capsules');
+		for (const each of ids) await destroyCapsule(page, each);
+	}
 });
 
 test('an API key is shown once, listed and deleted', async ({ page, request }) => {
@@ -95,8 +158,7 @@ test('a create form is checked here and by the server', async ({ page }) => {
 	await create.click();
 	await expect(dialog.getByText('vCPUs must be at least 1.')).toBeVisible();
 
-	await dialog.getByLabel('vCPUs').fill('1');
-	await dialog.getByLabel('Template').fill('no-such-template');
+	await dialog.getByLabel('vCPUs').fill('1000');
 	await create.click();
 	await expect(dialog.getByRole('alert')).toBeVisible();
 	await dialog.getByRole('button', { name: 'Cancel' }).click();

@@ -302,8 +302,35 @@ impl Store {
     }
 }
 
-/// Writes a template that is being made.
+/// Writes a template that is being made. The caller takes everything back if it cannot have its name.
 pub(crate) async fn begin(connection: &mut PgConnection, new: &NewTemplate) -> Result<(), TransitionError> {
+    // A base image fits any machine.
+    let machine = (new.kind == TemplateKind::Snapshot).then_some((new.vcpus, new.memory_mb));
+    let inserted = sqlx::query!(
+        "INSERT INTO templates (id, team_id, name, type, vcpus, memory_mb, disk_size_mb, default_user,
+            default_env, status, replaces)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, 'making', $10)",
+        new.id.0,
+        new.team_id.0,
+        new.name,
+        new.kind.as_str(),
+        machine.map(|(vcpus, _)| vcpus.cast_signed()),
+        machine.map(|(_, memory_mb)| memory_mb.cast_signed()),
+        new.disk_size_mb.cast_signed(),
+        new.default_user,
+        Json(&new.default_env) as _,
+        new.on_conflict == OnConflict::Replace,
+    )
+    .execute(&mut *connection)
+    .await;
+    match inserted {
+        Ok(_) => {}
+        Err(sqlx::Error::Database(error)) if error.constraint() == Some("templates_making_name") => {
+            return Err(TemplateNameError::Taken.into());
+        }
+        Err(error) => return Err(error.into()),
+    }
+    // Only now that the name is held: nobody else can make one of it ready any more.
     let others = sqlx::query!(
         r#"SELECT
             EXISTS (SELECT FROM templates WHERE team_id = $2 AND name = $3 AND team_id <> $1
@@ -322,32 +349,7 @@ pub(crate) async fn begin(connection: &mut PgConnection, new: &NewTemplate) -> R
     if others.is_taken && new.on_conflict == OnConflict::Refuse {
         return Err(TemplateNameError::Taken.into());
     }
-    // A base image fits any machine.
-    let machine = (new.kind == TemplateKind::Snapshot).then_some((new.vcpus, new.memory_mb));
-    let inserted = sqlx::query!(
-        "INSERT INTO templates (id, team_id, name, type, vcpus, memory_mb, disk_size_mb, default_user,
-            default_env, status, replaces)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, 'making', $10)",
-        new.id.0,
-        new.team_id.0,
-        new.name,
-        new.kind.as_str(),
-        machine.map(|(vcpus, _)| vcpus.cast_signed()),
-        machine.map(|(_, memory_mb)| memory_mb.cast_signed()),
-        new.disk_size_mb.cast_signed(),
-        new.default_user,
-        Json(&new.default_env) as _,
-        new.on_conflict == OnConflict::Replace,
-    )
-    .execute(connection)
-    .await;
-    match inserted {
-        Ok(_) => Ok(()),
-        Err(sqlx::Error::Database(error)) if error.constraint() == Some("templates_making_name") => {
-            Err(TemplateNameError::Taken.into())
-        }
-        Err(error) => Err(error.into()),
-    }
+    Ok(())
 }
 
 /// Makes a template ready, in place of the one that it replaces.

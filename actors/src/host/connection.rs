@@ -53,8 +53,8 @@ use super::{
     inventory::{self, Baseline, Found, Unwanted, look_up},
     link::{AgentLink, Link, LinkNumber},
     messages::{
-        Attach, Detach, DropFailure, DropTemplate, FromAgent, HostAway, InjectPanic, LookAgain, OpenTunnel,
-        Retire, SendCommand,
+        Attach, CutLink, Detach, DropFailure, DropTemplate, FromAgent, HostAway, InjectPanic, LookAgain,
+        OpenTunnel, Retire, SendCommand,
     },
     text::harmless,
 };
@@ -651,6 +651,14 @@ impl Handler<Retire> for HostConnection {
         if self.link.is_none() {
             self.tell_all(Input::HostRetired, ctx, |_| true);
         }
+    }
+}
+
+impl Handler<CutLink> for HostConnection {
+    type Result = ();
+
+    fn handle(&mut self, _: CutLink, ctx: &mut Context<Self>) {
+        self.end_link("cut on purpose", ctx);
     }
 }
 

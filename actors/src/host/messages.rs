@@ -116,6 +116,11 @@ pub(crate) struct LookAgain;
 #[rtype(result = "()")]
 pub(crate) struct Retire;
 
+/// The stream of the agent is cut, as if the network were. Sent only where fault injection is on.
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+pub(crate) struct CutLink;
+
 /// The handler of this message panics. Sent only where fault injection is on.
 #[derive(Debug, Message)]
 #[rtype(result = "()")]

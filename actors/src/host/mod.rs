@@ -12,5 +12,5 @@ pub use messages::DropFailure;
 
 pub(crate) use connection::HostConnection;
 pub(crate) use messages::{
-    Attach, DropTemplate, HostAway, InjectPanic, LookAgain, OpenTunnel, Retire, SendCommand,
+    Attach, CutLink, DropTemplate, HostAway, InjectPanic, LookAgain, OpenTunnel, Retire, SendCommand,
 };

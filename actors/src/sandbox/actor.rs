@@ -27,7 +27,7 @@ use chrono::Utc;
 use tokio::time::Instant;
 use wrenn_proto::ids::SandboxId;
 use wrenn_store::{
-    lifecycle::{Lifecycle, Operation, SandboxStatus},
+    lifecycle::{End, Lifecycle, Operation, SandboxStatus},
     sandboxes::{Sandbox, TransitionError},
     templates::{NewTemplate, TemplateChange},
 };
@@ -214,13 +214,20 @@ impl SandboxActor {
             }
             (effect, _) => effect.and_then(ending),
         };
-        let grows = from.hold() < to.hold();
+        // A removal is never refused, also not for what the host may have to spare for it.
+        let grows = *wanted != Wanted::Destroy && from.hold() < to.hold();
         let (placement, row) = (self.shared.placement(), current.row.clone());
         let write = async move {
             if grows {
                 // What it had was given to others meanwhile, perhaps.
                 let admitted = call_within(&placement, Readmit::of(&row, to.hold()), ADMITTED_WITHIN).await;
-                admitted.map_err(OperateFailure::Placement)?.map_err(OperateFailure::NoRoom)?;
+                admitted
+                    .map_err(|error| {
+                        // It may have reserved the room all the same.
+                        placement.do_send(Held::by(&row, from.hold()));
+                        OperateFailure::Placement(error)
+                    })?
+                    .map_err(OperateFailure::NoRoom)?;
             }
             let written = store.sandbox_transition(id, &from, &to, template.as_ref()).await;
             if grows && !matches!(written, Ok(Some(_))) {
@@ -317,6 +324,9 @@ impl SandboxActor {
     }
 
     fn end_if_over(&self, ctx: &mut Context<Self>) {
+        if self.current.as_ref().is_some_and(|current| current.row.lifecycle.end == End::Reached) {
+            self.shared.activity.forget(self.id);
+        }
         let is_over =
             |actor: &Self| actor.current.as_ref().is_none_or(|current| is_over(&current.row.lifecycle));
         if is_over(self) {

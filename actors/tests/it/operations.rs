@@ -339,3 +339,48 @@ async fn an_idle_sandbox_is_paused_and_one_in_use_is_not(pool: Pool) {
     assert_eq!(server.settled(id).await.lifecycle.status, SandboxStatus::Paused);
     server.stop().await;
 }
+
+#[sqlx::test(migrator = "wrenn_store::MIGRATIONS")]
+async fn what_is_left_of_a_failure_is_destroyed_also_on_a_host_without_room(pool: Pool) {
+    let server = Server::start(&pool, config()).await;
+    let host = server.host().await;
+    let mut hello = hello(host, vec![]);
+    hello.capacity.as_mut().unwrap().memory_mb = 512;
+    let mut agent = FakeAgent::attach_with(&server, hello, host).await;
+    let (failed, start) = server.starting(&mut agent).await;
+    agent.failed(&start, MachineState::Exited).await;
+    let clean_up = agent.expect_destroy(failed, 2).await;
+    agent.destroyed(&clean_up).await;
+    assert_eq!(server.settled(failed).await.lifecycle.status, SandboxStatus::Error);
+    server.running(&mut agent).await;
+
+    let gone = begin(&server, move |it| async move { it.sandbox_destroy(failed, PATIENCE).await });
+    let destroy = agent.expect_destroy(failed, 3).await;
+    agent.destroyed(&destroy).await;
+    assert!(gone.await.unwrap().unwrap().destroyed_at.is_some());
+    server.stop().await;
+}
+
+#[sqlx::test(migrator = "wrenn_store::MIGRATIONS")]
+async fn a_deletion_ends_also_when_nobody_waits_for_it(pool: Pool) {
+    let server = Server::start(&pool, config()).await;
+    let mut agent = FakeAgent::attach(&server, server.host().await, vec![]).await;
+    let id = server.running(&mut agent).await;
+    let template = snapshot(&server, &mut agent, id, order("mine")).await;
+    let template_id = template.id.to_string();
+    let deleted = begin(&server, move |it| async move { it.template_delete(&template).await });
+    assert_eq!(next_drop(&mut agent).await, template_id);
+    deleted.abort();
+    assert!(deleted.await.unwrap_err().is_cancelled());
+    let error = String::new();
+    agent.say(agent_frame::Frame::TemplateDropped(TemplateDropped { template_id, error })).await;
+    eventually("the template is forgotten", || async {
+        let rows: i64 = sqlx::query_scalar("SELECT count(*) FROM templates WHERE name = 'mine'")
+            .fetch_one(&pool)
+            .await
+            .unwrap();
+        (rows == 0).then_some(())
+    })
+    .await;
+    server.stop().await;
+}

@@ -37,9 +37,8 @@ pub(crate) struct Report {
 /// Everything that a host has of one sandbox.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
 pub(crate) struct Machine {
-    /// What is remembered of it, and what of that would survive a loss of power.
+    /// What is remembered of it; it would survive a loss of power.
     pub(crate) record: Option<Record>,
-    pub(crate) durable: Option<Record>,
     /// The generation that removed it.
     pub(crate) tombstone: Option<u64>,
     pub(crate) files: Files,
@@ -69,7 +68,7 @@ pub(crate) struct Agent {
 /// What no process knows.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
 pub(crate) struct Past {
-    /// Highest generation that was ever written down, as far as power was not lost since.
+    /// Highest generation that was ever written down.
     pub(crate) highest: u64,
     /// Something was achieved by a command after a later one had been accepted.
     pub(crate) late_effect: bool,

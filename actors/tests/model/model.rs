@@ -93,7 +93,6 @@ impl Beginning {
             _ => (vec![Vm { cpus: Cpus::Running, memory: Fitting::Fits }], None),
         };
         let machine = Machine {
-            durable: record.clone(),
             record,
             files: Files { disk: true, memory: true, state },
             vms,

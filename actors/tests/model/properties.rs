@@ -121,13 +121,9 @@ fn unreachable_is_missing(_: &System, world: &World) -> bool {
 
 fn destroyed_is_gone(_: &System, world: &World) -> bool {
     every(world, |Sandbox { row, machine, .. }| {
-        let Machine { record, durable, files, draft, vms, .. } = machine;
+        let Machine { record, files, draft, vms, .. } = machine;
         row.lifecycle.end != End::Reached
-            || (record.is_none()
-                && durable.is_none()
-                && *files == Files::default()
-                && draft.is_none()
-                && vms.is_empty())
+            || (record.is_none() && *files == Files::default() && draft.is_none() && vms.is_empty())
     })
 }
 

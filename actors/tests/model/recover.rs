@@ -34,7 +34,7 @@ impl Machine {
         self.agent.work = Some(Work::new(WorkKind::Upkeep, step, generation));
     }
 
-    /// The host loses its power: nothing runs, and only what was written durably is left.
+    /// The host loses its power: nothing runs, and of saved memory only what was brought to the disk is left.
     pub(crate) fn power_is_lost(&mut self) {
         self.vms.clear();
         let unsound = |rest: &mut Rest| {
@@ -42,7 +42,6 @@ impl Machine {
                 *rest = Rest::Paused(Saved::Unsound);
             }
         };
-        self.record = self.durable.clone();
         if let Some(Record { phase, .. }) = &mut self.record {
             match phase {
                 Phase::Paused(saved @ Saved::InPart) => *saved = Saved::Unsound,
@@ -50,22 +49,21 @@ impl Machine {
                 _ => {}
             }
         }
-        let is_whole = match self.record.as_ref().map(|record| record.phase) {
-            Some(Phase::Paused(saved)) => saved == Saved::Whole,
-            Some(Phase::Resuming { vcpus: Vcpus::NotStarted, from: Rest::Paused(saved) }) => {
-                saved == Saved::Whole
-            }
-            _ => false,
+        let saved = match self.record.as_ref().map(|record| record.phase) {
+            Some(
+                Phase::Paused(saved)
+                | Phase::Resuming { vcpus: Vcpus::NotStarted, from: Rest::Paused(saved) }
+                | Phase::MakingTemplate { of: Rest::Paused(saved), .. },
+            ) => Some(saved),
+            _ => None,
         };
+        let is_whole = saved == Some(Saved::Whole);
         if !is_whole {
             self.past.memory_forfeit = true;
             if self.files.state.is_some() {
                 self.files.state = Some(Fitting::RanOn);
             }
         }
-        self.durable = self.record.clone();
-        self.past.highest =
-            self.tombstone.max(self.record.as_ref().map(|record| record.generation)).unwrap_or(0);
         self.agent_restarts();
     }
 }

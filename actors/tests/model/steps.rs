@@ -10,7 +10,7 @@
 //!   destroy   [Destroying] ─ kill, remove ─ tombstone ─ no record
 //! ```
 //!
-//! In brackets: durable records. The steps are those of the agent's `machines/work`, and the order of what is
+//! In brackets: the records that something depends on. The steps are those of the agent's `machines/work`, and the order of what is
 //! written, done and told within one of them, too. Each of them goes well, or fails where a backend can, or finds that
 //! the virtual machine has died, or that a later command has overtaken it.
 
@@ -355,7 +355,6 @@ impl At<'_, '_> {
             }
             _ => {
                 self.machine.record = None;
-                self.machine.durable = None;
                 self.rules.saw(Witness::Destroyed);
                 self.outbox.result(self.work.generation, Outcome::Destroyed);
                 Then::Done
@@ -451,18 +450,13 @@ impl At<'_, '_> {
         Then::Done
     }
 
-    /// Writes a record durably.
-    fn save(&mut self, phase: Phase, outcome: Option<Outcome>) {
-        self.write(phase, outcome);
-        self.machine.durable = self.machine.record.clone();
-    }
-
-    /// Writes a record that need not survive a loss of power.
+    /// Writes the record of a command that is being carried out.
     fn save_step(&mut self, phase: Phase) {
-        self.write(phase, None);
+        self.save(phase, None);
     }
 
-    fn write(&mut self, phase: Phase, outcome: Option<Outcome>) {
+    /// Writes a record, durably: the disk of a machine belongs to nobody without it.
+    fn save(&mut self, phase: Phase, outcome: Option<Outcome>) {
         let generation = self.work.generation;
         self.machine.record = Some(Record { generation, phase, outcome });
         self.machine.past.highest = self.machine.past.highest.max(generation);

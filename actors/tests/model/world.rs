@@ -7,7 +7,7 @@
 //!               ▼ │
 //!             agent ══ record       what survives a crash of the agent: record, files, virtual machine
 //!               │
-//!              vms, files           what survives a loss of power: what was written durably
+//!              vms, files           what survives a loss of power: records, and files that are synced
 //! ```
 //!
 //! Everything about one sandbox stands in [`Sandbox`], also its side of the host; a [`Host`] is only the link and

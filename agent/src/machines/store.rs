@@ -142,6 +142,14 @@ impl RecordStore {
         remove_durably(&self.path(id), self.durability)
     }
 
+    /// Returns the machines whose records were moved aside because they cannot be understood, perhaps only by this version.
+    /// Nobody works on them, and nothing of them may be removed.
+    pub fn set_aside(&self) -> Vec<SandboxId> {
+        let entries = fs::read_dir(&self.dir).into_iter().flatten().flatten();
+        let names = entries.filter_map(|entry| entry.file_name().into_string().ok());
+        names.filter_map(|name| name.strip_suffix(".json.corrupt")?.parse().ok()).collect()
+    }
+
     /// Reads all records, and removes what an interrupted write left behind.
     ///
     /// A record that cannot be understood is moved aside (`.corrupt`) and logged: one bad file must not keep the
@@ -214,6 +222,7 @@ mod tests {
         left.sort();
         assert_eq!(left.len(), 2, "{left:?}");
         assert!(left.iter().any(|name| name.to_string_lossy() == format!("{bad}.json.corrupt")));
+        assert_eq!(store.set_aside(), [bad]);
     }
 
     #[test]

@@ -1,6 +1,6 @@
-//! `POST /v1/admin/faults/panic`: makes an actor panic, to see what that costs.
+//! `POST /v1/admin/faults/panic` and `…/cut`: make an actor panic, or cut the link to a host, to see what that costs.
 //!
-//! Exists only where the configuration says so, and is not part of the documented API.
+//! They exist only where the configuration says so, and are not part of the documented API.
 
 use actix_web::{HttpResponse, web::Data};
 use serde::Deserialize;
@@ -29,16 +29,16 @@ enum ActorKind {
     Host,
 }
 
-/// Why nothing panicked.
+/// Why nothing went wrong.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum InjectPanicError {
+pub(crate) enum InjectFaultError {
     #[error("id: {0}")]
     Id(#[from] ParseIdError),
     #[error(transparent)]
     Inject(#[from] InjectError),
 }
 
-impl InjectPanicError {
+impl InjectFaultError {
     fn answer(&self) -> Answer {
         let code = match self {
             Self::Id(_) => Code::InvalidRequest,
@@ -48,17 +48,33 @@ impl InjectPanicError {
         Answer::new(code, self.to_string())
     }
 }
-answers!(InjectPanicError);
+answers!(InjectFaultError);
 
 /// Answers when the actor has panicked.
 pub(crate) async fn inject_panic(
     app: Data<App>,
     Then(_admin, Json(request)): Then<Admin, Json<InjectPanicRequest>>,
-) -> Result<HttpResponse, InjectPanicError> {
+) -> Result<HttpResponse, InjectFaultError> {
     let victim = match request.actor {
         ActorKind::Sandbox => Victim::Sandbox(request.id.parse::<SandboxId>()?),
         ActorKind::Host => Victim::Host(request.id.parse::<HostId>()?),
     };
     app.control_plane.inject_panic(victim).await?;
+    Ok(HttpResponse::NoContent().finish())
+}
+
+/// Whose link shall be cut.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct InjectCutRequest {
+    host_id: String,
+}
+
+/// Answers when the link is cut; the agent dials again.
+pub(crate) async fn inject_cut(
+    app: Data<App>,
+    Then(_admin, Json(request)): Then<Admin, Json<InjectCutRequest>>,
+) -> Result<HttpResponse, InjectFaultError> {
+    app.control_plane.inject_cut(request.host_id.parse::<HostId>()?).await?;
     Ok(HttpResponse::NoContent().finish())
 }

@@ -58,7 +58,8 @@ fn v1(v1: &mut ServiceConfig, fault_injection: FaultInjection) {
         ))
         .service(resource("/snapshots/{name}", [on(Method::DELETE, snapshots::delete::delete_snapshot)]));
     if fault_injection == FaultInjection::On {
-        v1.service(resource("/admin/faults/panic", [on(Method::POST, faults::inject_panic)]));
+        v1.service(resource("/admin/faults/panic", [on(Method::POST, faults::inject_panic)]))
+            .service(resource("/admin/faults/cut", [on(Method::POST, faults::inject_cut)]));
     }
     // The second name is the one that older clients know.
     for name in ["/capsules", "/sandboxes"] {

@@ -20,6 +20,7 @@ mod lifecycle;
 mod pausing;
 mod readme;
 mod snapshots;
+mod soak;
 mod tools;
 mod traces;
 mod wait;
@@ -80,6 +81,10 @@ fn tests() -> Vec<Trial> {
         shared("a capsule that nobody uses is paused", pausing::idle_ones_are_paused),
         shared("the first requests after a resume work", pausing::first_requests_after_a_resume_work),
         shared("paused capsules survive the end of everything", pausing::paused_ones_survive_everything),
+        shared(
+            "memory of another vmm is refused, and its capsule can be booted",
+            pausing::memory_of_another_vmm_is_refused,
+        ),
         shared("while the host is away a resume says so", pausing::while_the_host_is_away),
         shared("capsules of a snapshot go on where it was made", snapshots::capsules_of_a_snapshot_go_on),
         shared(
@@ -89,6 +94,7 @@ fn tests() -> Vec<Trial> {
         shared("a flattened disk is small, and boots", snapshots::a_flattened_disk_is_small_and_boots),
         alone("in no window of an operation is a capsule mistaken", windows::nobody_is_mistaken),
         alone("destroying overtakes in every window", windows::destroying_overtakes_in_every_window),
+        alone("soak: whatever is killed, nothing is lost and nothing is left", soak::nothing_is_lost),
         shared("a panic costs one request", faults::panic_costs_one_request),
         shared("the readme's walk-through works", readme::walk_through),
         shared("a second up on the same data folder is refused", lifecycle::second_up_is_refused),

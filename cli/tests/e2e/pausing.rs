@@ -13,6 +13,7 @@ use crate::{
     installation::{Capsule, Installation},
     traces::{Traces, machines},
     wait::{RECOVERY, until},
+    windows::settled,
 };
 
 /// Cycles of pause and resume that one capsule goes through.
@@ -140,7 +141,8 @@ pub(crate) async fn paused_ones_survive_everything(installation: &Installation) 
     let capsule = installation.capsule().await?;
     capsule.shell("echo kept > /dev/shm/mark").await?;
     capsule.pause().await?;
-    let before = Traces::of(installation)?;
+    // Its network is given back only after the answer.
+    let before = settled(installation).await?;
     for process in ["agent", "server", "postgres"] {
         installation.kill(process).await?;
         ensure!(capsule.show().await?["status"] == "paused", "lost with the {process}");
@@ -159,6 +161,32 @@ pub(crate) async fn paused_ones_survive_everything(installation: &Installation) 
     ensure!(shown["status"] == "paused" && shown["operation"].is_null(), "{shown}");
     capsule.resume().await?;
     ensure!(capsule.shell("cat /dev/shm/mark").await? == "kept\n", "its memory is lost");
+    capsule.delete().await
+}
+
+pub(crate) async fn memory_of_another_vmm_is_refused(installation: &Installation) -> anyhow::Result<()> {
+    let capsule = installation.capsule().await?;
+    capsule.shell("echo kept > /root/mark; sync; echo lost > /dev/shm/mark").await?;
+    capsule.pause().await?;
+    // As if the host had got another version of its VMM meanwhile.
+    let folder = installation.data().join("agent/volume/machines").join(&capsule.id);
+    let path = folder.join("manifest.json");
+    let mut manifest: serde_json::Value = serde_json::from_slice(&std::fs::read(&path)?)?;
+    ensure!(manifest["fingerprint"]["vmm_version"].is_string(), "{manifest}");
+    manifest["fingerprint"]["vmm_version"] = "0.0.1".into();
+    std::fs::write(&path, serde_json::to_vec(&manifest)?)?;
+
+    let refused = capsule.ask("resume").await?;
+    ensure!(refused.status == 502 && refused.text("/error/code") == "agent_error", "{refused:?}");
+    let message = refused.text("/error/message");
+    ensure!(message.contains("0.0.1") && message.contains("drop_memory"), "{message}");
+    let shown = capsule.show().await?;
+    ensure!(shown["status"] == "paused" && !shown["last_error"].is_null(), "{shown}");
+
+    let path = format!("{}/resume", capsule.path());
+    let booted = installation.client()?.post(&path, &json!({ "drop_memory": true })).await?.success()?;
+    ensure!(booted["status"] == "running" && booted["last_error"].is_null(), "{booted}");
+    ensure!(capsule.shell("cat /root/mark; ls /dev/shm").await? == "kept\n", "not a boot from its own disk");
     capsule.delete().await
 }
 

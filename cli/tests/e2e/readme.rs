@@ -31,7 +31,7 @@ pub(crate) async fn walk_through(installation: &Installation) -> anyhow::Result<
     let text =
         format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
     ensure!(output.status.success(), "{text}");
-    for part in ["running", "uid=0(root)", "bookworm", "124", "204"] {
+    for part in ["running", "paused", "prepared", "uid=0(root)", "bookworm", "124", "204"] {
         ensure!(text.contains(part), "no {part} in\n{text}");
     }
     Ok(())

@@ -237,7 +237,7 @@ async fn overtaken(held: &Held, window: &Window, point: &str, before: &Traces) -
 }
 
 /// What the host has when nobody works on anything.
-async fn settled(installation: &Installation) -> anyhow::Result<Traces> {
+pub(crate) async fn settled(installation: &Installation) -> anyhow::Result<Traces> {
     until("the host does not change any more", RECOVERY, async || {
         let now = Traces::of(installation)?;
         tokio::time::sleep(Duration::from_millis(500)).await;

@@ -29,6 +29,7 @@ it('formatMb changes to GB at 1024', () => {
 
 it('formatBytes rounds to megabytes', () => {
 	expect(formatBytes(222_298_112)).toBe('212 MB');
+	expect(formatBytes(0)).toBe('–');
 	expect(formatBytes(3 * 1024 ** 3)).toBe('3 GB');
 });
 

@@ -21,8 +21,9 @@ export function formatMb(mb: number): string {
 	return `${Number((mb / 1024).toFixed(mb % 1024 === 0 ? 0 : 1))} GB`;
 }
 
-/** `0 MB`, `212 MB`, `1.5 GB`: what files occupy. */
+/** `212 MB`, `1.5 GB`: what files occupy; nothing means that nobody has looked. */
 export function formatBytes(bytes: number): string {
+	if (bytes === 0) return '–';
 	return formatMb(Math.round(bytes / (1024 * 1024)));
 }
 

@@ -240,6 +240,8 @@ impl CreateCapsuleRequest {
 
         let mut envs = template.default_env;
         envs.extend(self.envs.unwrap_or_default());
+        // Else each template that is made of a capsule could hold more than the one before.
+        limits::check_envs(Some(&envs))?;
         Ok(NewSandbox {
             id: SandboxId::new(),
             team_id,
@@ -360,5 +362,17 @@ mod tests {
         let request = CreateCapsuleRequest { envs, ..Default::default() };
         let new = request.with_template(TeamId::new(), template(None, None, 5120)).unwrap();
         assert_eq!((new.envs["A"].as_str(), new.envs["B"].as_str()), ("own", "template"));
+    }
+
+    #[test]
+    fn variables_are_bounded_together_with_those_of_the_template() {
+        let full = (0..64).map(|n| (format!("V{n}"), String::new())).collect();
+        let template = Template { default_env: full, ..template(None, None, 5120) };
+        let with = |name: &str| {
+            let envs = Some(BTreeMap::from([(name.to_owned(), "own".to_owned())]));
+            CreateCapsuleRequest { envs, ..Default::default() }.with_template(TeamId::new(), template.clone())
+        };
+        assert_eq!(with("V0").unwrap().envs.len(), 64);
+        assert_eq!(with("more").unwrap_err().answer().code, Code::InvalidRequest);
     }
 }

@@ -4,6 +4,7 @@ use actix_web::{
     HttpResponse,
     web::{Data, Path},
 };
+use wrenn_actors::DeleteTemplateError;
 use wrenn_proto::ids::TeamId;
 use wrenn_store::StoreError;
 
@@ -22,8 +23,10 @@ pub(crate) enum DeleteSnapshotError {
     NotFound(String),
     #[error("template `{0}` is the platform's; only an administrator of the platform can delete it")]
     Platform(String),
-    #[error("the template could not be deleted")]
+    #[error("the template could not be looked up")]
     Store(#[from] StoreError),
+    #[error("the template could not be deleted")]
+    Delete(#[from] DeleteTemplateError),
 }
 
 impl DeleteSnapshotError {
@@ -31,7 +34,7 @@ impl DeleteSnapshotError {
         let code = match self {
             Self::NotFound(_) => Code::NotFound,
             Self::Platform(_) => Code::Forbidden,
-            Self::Store(_) => return Answer::internal(),
+            Self::Store(_) | Self::Delete(_) => return Answer::internal(),
         };
         Answer::new(code, self.to_string())
     }

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import type { CapsuleStatus } from '../api/types';
-import { bootLosesMemory, obstacle, pauseOrResume, remedy, typeObstacle } from './actions';
+import { obstacle, pauseOrResume, remedy, resumeText, typeObstacle } from './actions';
 import { capsule } from './testing';
 
 describe('obstacle', () => {
@@ -57,13 +57,13 @@ describe('remedy', () => {
 		expect(remedy(capsule({ status: 'paused' }))).toBeNull();
 		const failed = capsule({ status: 'paused', last_error: 'another processor' });
 		expect(remedy(failed)?.actions).toEqual(['resume', 'boot']);
-		expect(bootLosesMemory(failed)).toBe(true);
 	});
 
-	it('boots what is stopped, and asks nothing for it', () => {
+	it('boots what is stopped', () => {
 		const stopped = capsule({ status: 'stopped', stop_reason: 'it powered off' });
-		expect(remedy(stopped)?.actions).toEqual(['boot']);
-		expect(bootLosesMemory(stopped)).toBe(false);
+		expect(remedy(stopped)?.actions).toEqual(['resume']);
+		expect(resumeText(stopped)).toBe('Boot from disk');
+		expect(resumeText(capsule({ status: 'paused' }))).toBe('Resume');
 	});
 
 	it('says nothing while something is under way, or nothing is wrong', () => {

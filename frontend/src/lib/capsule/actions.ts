@@ -7,7 +7,7 @@ import type { Capsule, CapsuleOperation, CapsuleStatus, TemplateType } from '../
 
 export type Action = 'pause' | 'resume' | 'boot' | 'snapshot' | 'destroy';
 
-/** What needs to be asked before it is done. */
+/** What needs to be asked before it is done. `boot` is a resume that gives up memory that is kept. */
 export interface CapsuleQuestion {
 	action: 'boot' | 'snapshot' | 'destroy';
 	capsule: Capsule;
@@ -21,7 +21,11 @@ const OBSTACLES: Record<Exclude<Action, 'destroy'>, Partial<Record<CapsuleStatus
 		stopped: 'It does not run.'
 	},
 	resume: { running: 'It runs already.' },
-	boot: { running: 'It runs already.' },
+	boot: {
+		running: 'It runs already.',
+		stopped: 'It has no memory.',
+		hibernated: 'It has no memory.'
+	},
 	snapshot: { hibernated: 'Resume it first.' }
 };
 
@@ -82,9 +86,9 @@ export function remedy(capsule: Capsule): Remedy | null {
 				actions: ['resume', 'boot']
 			};
 		case 'hibernated':
-			return { text: 'Its memory was given up; its disk is kept.', actions: ['boot'] };
+			return { text: 'Its memory was given up; its disk is kept, and boots.', actions: ['resume'] };
 		case 'stopped':
-			return { text: 'Its disk is kept, and it can be booted from it.', actions: ['boot'] };
+			return { text: 'Its disk is kept, and boots.', actions: ['resume'] };
 		case 'missing':
 			return { text: 'What became of it shows when its host is back.', actions: [] };
 		case 'error':
@@ -96,7 +100,7 @@ export function remedy(capsule: Capsule): Remedy | null {
 	}
 }
 
-/** Whether booting it from its disk loses memory that is still there. */
-export function bootLosesMemory({ status }: Capsule): boolean {
-	return status === 'paused';
+/** What resuming means to a capsule: one without memory boots. */
+export function resumeText({ status }: Capsule): 'Resume' | 'Boot from disk' {
+	return status === 'stopped' || status === 'hibernated' ? 'Boot from disk' : 'Resume';
 }
