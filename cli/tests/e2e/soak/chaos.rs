@@ -2,7 +2,10 @@
 
 use std::{
     collections::BTreeMap,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicUsize, Ordering},
+    },
     time::Duration,
 };
 
@@ -65,7 +68,7 @@ pub(super) enum Fault {
 }
 
 /// What is caused before anything is caused again.
-const BAG: [Fault; 8] = [
+pub(super) const BAG: [Fault; 8] = [
     Fault::Agent,
     Fault::Agent,
     Fault::Server,
@@ -81,6 +84,7 @@ pub(super) type Kills = BTreeMap<Fault, usize>;
 
 pub(super) struct Chaos {
     victims: Victims,
+    caused: Arc<AtomicUsize>,
     stop: oneshot::Sender<()>,
     task: JoinHandle<Kills>,
 }
@@ -89,7 +93,8 @@ impl Chaos {
     pub(super) fn begin(installation: Arc<Installation>, seed: u64) -> Self {
         let victims = Victims::default();
         let (stop, mut stopped) = oneshot::channel();
-        let for_task = victims.clone();
+        let caused = Arc::new(AtomicUsize::new(0));
+        let (for_task, count) = (victims.clone(), caused.clone());
         let task = spawn_local(async move {
             let mut random = StdRng::seed_from_u64(seed ^ 0xC4A0);
             let (mut kills, mut bag) = (Kills::new(), Vec::new());
@@ -108,10 +113,16 @@ impl Chaos {
                 // A fault that cannot be caused now, because of the one before, is left out.
                 if cause(&installation, fault, &for_task, &mut random).await.is_ok() {
                     *kills.entry(fault).or_default() += 1;
+                    count.fetch_add(1, Ordering::Relaxed);
                 }
             }
         });
-        Self { victims, stop, task }
+        Self { victims, caused, stop, task }
+    }
+
+    /// How many faults were caused so far.
+    pub(super) fn caused(&self) -> Arc<AtomicUsize> {
+        self.caused.clone()
     }
 
     pub(super) fn victims(&self) -> Victims {

@@ -41,6 +41,8 @@ use crate::{
 const SEED: u64 = 20_261_125;
 const OPERATIONS: usize = 200;
 const CAPSULES: usize = 4;
+/// A machine that is quick goes on until so much has been killed: everything, three times.
+const FAULTS: usize = 3 * chaos::BAG.len();
 /// Longest that the whole may take, beyond what each operation may.
 const LIMIT: Duration = Duration::from_secs(1200);
 
@@ -79,9 +81,10 @@ async fn soak(
     let mut workers = JoinSet::new();
     for number in 0..capsules {
         let mut worker = Worker::new(installation.clone(), chaos.victims(), seed, number);
-        let done = done.clone();
+        let (done, caused) = (done.clone(), chaos.caused());
         workers.spawn_local(async move {
-            while done.fetch_add(1, Ordering::Relaxed) < operations {
+            while done.fetch_add(1, Ordering::Relaxed) < operations || caused.load(Ordering::Relaxed) < FAULTS
+            {
                 worker.operate().await?;
             }
             anyhow::Ok(worker)
@@ -91,7 +94,8 @@ async fn soak(
     let kills = chaos.end().await;
     let workers = worked.context("the soak does not end")?;
     installation.healthy().await?;
-    println!("soak: {operations} operations, {kills:?}, {} s", begun.elapsed().as_secs());
+    let done = done.load(Ordering::Relaxed);
+    println!("soak: {done} operations, {kills:?}, {} s", begun.elapsed().as_secs());
 
     let mut names = Vec::new();
     for worker in workers {
