@@ -3,6 +3,8 @@
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     println!("cargo::rerun-if-changed=proto");
     tonic_prost_build::configure()
+        // What is only passed on is not copied.
+        .bytes(".wrenn.guest.v1")
         .compile_fds(protox::compile(["guest.proto", "agent.proto"], ["proto"])?)?;
     Ok(())
 }

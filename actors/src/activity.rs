@@ -60,9 +60,9 @@ impl Activity {
     }
 }
 
-/// An open session.
+/// An open session, or something else that counts as use of a sandbox until it is dropped.
 #[derive(Debug)]
-pub(crate) struct ActivityGuard {
+pub struct ActivityGuard {
     sandbox: SandboxId,
     activity: Activity,
 }

@@ -9,7 +9,6 @@ use tokio::{
 };
 use wrenn_proto::{
     agent::{AgentHello, ServerFrame},
-    guest::{ExecInput, ExecStart, exec_input},
     ids::{HostId, SandboxId, TunnelId},
 };
 use wrenn_store::{
@@ -22,13 +21,13 @@ use wrenn_supervision::{
 };
 
 use crate::{
-    AttachError, CreateError, ExecOpenError, InjectError, StartError, WaitError,
+    AttachError, CreateError, InjectError, StartError, WaitError,
     config::{Config, FaultInjection},
-    host::{self, AgentLink, Attach, OpenTunnel, board::HostView},
+    host::{self, AgentLink, Attach, board::HostView},
     placement::Admit,
-    sandbox::{self, ExecTarget, PrepareExec, SandboxActor, Until, Wait},
+    sandbox::{self, SandboxActor, Until, Wait},
     shared::Shared,
-    tunnel::{ExecSession, Opened, TunnelAcceptor},
+    tunnel::TunnelAcceptor,
 };
 
 /// How long a question that needs no host may take.
@@ -154,49 +153,6 @@ impl ControlPlane {
             }
         };
         timeout_at(deadline, wait).await.unwrap_or(Err(WaitError::TimedOut(id)))
-    }
-
-    /// Runs a command in a running sandbox; returns when the host is connected to the machine.
-    ///
-    /// # Errors
-    /// See [`ExecOpenError`]; the command was not started then.
-    pub async fn exec_open(&self, id: SandboxId, start: ExecStart) -> Result<ExecSession, ExecOpenError> {
-        let host = self.sandbox_use(id).await?;
-        let within = self.shared.config.tunnel_open_within;
-        let mut ticket = self.shared.desk.expect(host);
-        let asked = OpenTunnel { tunnel: ticket.id, sandbox: id };
-        call_within(&self.shared.host(host), asked, within)
-            .await
-            .map_err(ExecOpenError::Unanswered)?
-            .map_err(|host::HostAway| ExecOpenError::HostUnavailable(host))?;
-        let mut session = match timeout(within, ticket.opened()).await {
-            Ok(Some(Opened::Session(session))) => session,
-            Ok(Some(Opened::Refused(error))) => {
-                return Err(ExecOpenError::Refused { kind: error.kind(), message: error.message });
-            }
-            Ok(None) => return Err(ExecOpenError::HostUnavailable(host)),
-            Err(_) => return Err(ExecOpenError::TimedOut(host)),
-        };
-        session.in_use = Some(self.shared.activity.open(id));
-        let first = ExecInput { input: Some(exec_input::Input::Start(start)) };
-        // A session that ended already says so in its events.
-        let _ = session.input.send(first).await;
-        Ok(session)
-    }
-
-    /// Notes that somebody uses a running sandbox, or still wants it, and returns where it runs.
-    ///
-    /// # Errors
-    /// [`ExecOpenError::NotFound`], [`ExecOpenError::InvalidState`] or [`ExecOpenError::Unanswered`].
-    pub async fn sandbox_use(&self, id: SandboxId) -> Result<HostId, ExecOpenError> {
-        match self.ask_sandbox(id, || PrepareExec).await.map_err(ExecOpenError::Unanswered)? {
-            ExecTarget::On(host) => Ok(host),
-            ExecTarget::NotFound => Err(ExecOpenError::NotFound(id)),
-            ExecTarget::NotRunning(lifecycle) => {
-                let (status, operation) = (lifecycle.status, lifecycle.operation);
-                Err(ExecOpenError::InvalidState { status, operation })
-            }
-        }
     }
 
     /// Returns how every host is doing, sorted by id.

@@ -89,7 +89,7 @@ pub enum DestroyError {
 
 /// Why a command cannot be run in a sandbox.
 #[derive(Debug, thiserror::Error)]
-pub enum ExecOpenError {
+pub enum SessionOpenError {
     /// There is no such sandbox.
     #[error("there is no sandbox {0}")]
     NotFound(SandboxId),
@@ -118,12 +118,15 @@ pub enum ExecOpenError {
     /// The row could not be read.
     #[error("cannot read the sandbox")]
     Store(#[source] StoreError),
-    /// An actor failed while it handled the request; the command was not started.
+    /// An actor failed while it handled the request; the machine was told nothing.
     #[error("an actor did not answer")]
     Unanswered(#[source] CallError),
+    /// It sleeps, and could not be woken.
+    #[error("the sandbox is paused and could not be resumed")]
+    Wake(#[source] Box<OperationError>),
 }
 
-/// Why a session ended before the command did.
+/// Why a session ended before its last event.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum SessionError {
     /// The machine, or its guest, failed.
@@ -134,7 +137,7 @@ pub enum SessionError {
         /// For people.
         message: String,
     },
-    /// The link to the host ended; what became of the command is not known.
+    /// The link to the host ended; what became of what was begun is not known.
     #[error("the link to the host was lost")]
     LinkLost,
 }

@@ -34,14 +34,18 @@ mod operations;
 pub mod placement;
 mod retry;
 pub mod sandbox;
+mod sessions;
 mod shared;
 pub mod tunnel;
 
+pub use activity::ActivityGuard;
 pub use config::{Config, FaultInjection};
 pub use control_plane::{ControlPlane, Health, Metrics, Victim};
 pub use errors::{
-    AttachError, CreateError, DeleteTemplateError, DestroyError, ExecOpenError, InjectError, OperationError,
-    SessionError, StartError, WaitError,
+    AttachError, CreateError, DeleteTemplateError, DestroyError, InjectError, OperationError, SessionError,
+    SessionOpenError, StartError, WaitError,
 };
 pub use sandbox::{Memory, TemplateOrder, Until};
-pub use tunnel::{ExecSession, TunnelAcceptor};
+pub use tunnel::{
+    ConnectSession, ExecSession, FileSession, Session, SessionEvents, SessionInput, TunnelAcceptor,
+};

@@ -1,12 +1,12 @@
 //! The client of a real guest: gRPC over the tap of its namespace.
 //!
 //! ```text
-//!   GuestClient ─ one HTTP/2 connection ─▶ wrenn-guest      any number of execs share it
+//!   GuestClient ─ one HTTP/2 connection ─▶ wrenn-guest      any number of sessions share it
 //! ```
 //!
 //! The connection is made when it is needed, and again after it broke; nothing is sent twice. Each stream has
-//! its own window, and all of them together have one that 16 streams fit into: so an exec whose output nobody reads
-//! stops, and the others go on.
+//! its own window, and the connection's is as large as all that may be open together: so a session whose events nobody
+//! reads stops, and the others go on.
 //!
 //! The guest is hostile. Every message is bounded in size and every answer in time; only a command's output may take
 //! as long as the command does, and then pings notice a guest that is not there any more.
@@ -25,20 +25,21 @@ use futures_util::{StreamExt as _, future::BoxFuture, future::FutureExt as _};
 use hyper_util::rt::TokioIo;
 use tokio::{net::TcpStream, time::timeout};
 use tonic::{
-    Code, Status,
+    Code, Response, Status, Streaming,
     transport::{Channel, Endpoint},
 };
 use tower::service_fn;
 use wrenn_proto::{
     GUEST_IP, GUEST_PORT,
     guest::{
-        FreezeRequest, HelloRequest, HelloResponse, InitRequest, ThawRequest,
-        guest_client::GuestClient as Rpc,
+        ConnectEvent, ConnectInput, ExecEvent, ExecInput, FileEvent, FileInput, FreezeRequest, HelloRequest,
+        HelloResponse, InitRequest, ThawRequest, guest_client::GuestClient as Rpc,
     },
 };
 
 use crate::{
-    machines::backend::{ExecEvents, ExecInputs, Guest, GuestError},
+    machines::TUNNELS_MAX,
+    machines::backend::{Events, Guest, GuestError, Inputs},
     net::{ConnectError, connect_in},
 };
 
@@ -48,18 +49,18 @@ const CALL_TIMEOUT: Duration = Duration::from_secs(10);
 const FREEZE_TIMEOUT: Duration = Duration::from_secs(30);
 /// How long a guest may take to let its programs write again.
 const THAW_TIMEOUT: Duration = Duration::from_secs(5);
-/// How long a guest may take to accept an exec.
-const EXEC_TIMEOUT: Duration = Duration::from_secs(30);
+/// How long a guest may take to accept a session.
+const SESSION_TIMEOUT: Duration = Duration::from_secs(30);
 /// Largest answer to a small request, in bytes.
 const ANSWER_MAX_BYTES: usize = 64 * 1024;
-/// Largest piece of output, in bytes; our guest sends half of that.
-const EVENT_MAX_BYTES: usize = 64 * 1024;
+/// Largest event of a session, in bytes; twice of what our guest puts into one.
+const EVENT_MAX_BYTES: usize = 512 * 1024;
 /// Longest text of a guest's error that is passed on, in characters.
 const ERROR_MAX_CHARS: usize = 300;
 /// What one stream may have under way and unread, in bytes.
 const STREAM_WINDOW: u32 = 256 * 1024;
-/// What all streams of a guest may have under way and unread, in bytes.
-const CONNECTION_WINDOW: u32 = 16 * STREAM_WINDOW;
+/// What all streams of a guest may have under way and unread, in bytes: no more are open than have tunnels.
+const CONNECTION_WINDOW: u32 = (TUNNELS_MAX as u32 + 1) * STREAM_WINDOW;
 /// A connection on which nothing was heard for this long is probed.
 const KEEP_ALIVE: Duration = Duration::from_secs(10);
 /// How long a probe may stay unanswered; generous, as an emulated guest on a busy host is slow.
@@ -182,14 +183,31 @@ impl Guest for GuestClient {
         .boxed()
     }
 
-    fn exec(&self, inputs: ExecInputs) -> BoxFuture<'_, Result<ExecEvents, GuestError>> {
-        async move {
-            let mut rpc = self.rpc(EVENT_MAX_BYTES);
-            let events = within(EXEC_TIMEOUT, rpc.exec(inputs)).await?.into_inner();
-            Ok(events.map(|event| event.map_err(guest_error)).boxed())
-        }
-        .boxed()
+    fn exec(&self, inputs: Inputs<ExecInput>) -> BoxFuture<'_, Result<Events<ExecEvent>, GuestError>> {
+        let mut rpc = self.rpc(EVENT_MAX_BYTES);
+        async move { session(rpc.exec(inputs)).await }.boxed()
     }
+
+    fn files(&self, inputs: Inputs<FileInput>) -> BoxFuture<'_, Result<Events<FileEvent>, GuestError>> {
+        let mut rpc = self.rpc(EVENT_MAX_BYTES);
+        async move { session(rpc.files(inputs)).await }.boxed()
+    }
+
+    fn connect(
+        &self,
+        inputs: Inputs<ConnectInput>,
+    ) -> BoxFuture<'_, Result<Events<ConnectEvent>, GuestError>> {
+        let mut rpc = self.rpc(EVENT_MAX_BYTES);
+        async move { session(rpc.dial(inputs)).await }.boxed()
+    }
+}
+
+/// Waits until a session is accepted.
+async fn session<E: Send + 'static>(
+    accepted: impl Future<Output = Result<Response<Streaming<E>>, Status>>,
+) -> Result<Events<E>, GuestError> {
+    let events = within(SESSION_TIMEOUT, accepted).await?.into_inner();
+    Ok(events.map(|event| event.map_err(guest_error)).boxed())
 }
 
 #[cfg(test)]

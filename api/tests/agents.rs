@@ -171,7 +171,7 @@ async fn create_and_run(
     assert_eq!(row.lifecycle.status, SandboxStatus::Running);
 
     let start = ExecStart { cmd: "true".to_owned(), ..ExecStart::default() };
-    let opening = server.control_plane.exec_open(id, start.clone());
+    let opening = server.control_plane.session_open(id, start.clone());
     let carry = async {
         let Ok(Some(server_frame::Frame::OpenTunnel(open))) = next(&mut agent.frames).await else {
             panic!("a tunnel must be asked for");

@@ -67,7 +67,7 @@ fn parse() -> Result<Options, Box<dyn Error>> {
                 options.start.envs.insert(name.to_owned(), text.to_owned());
             }
             "--timeout" => options.start.timeout_sec = value()?.parse()?,
-            "--background" => options.start.background = true,
+            "--background" => options.start.set_lifetime(Lifetime::Background),
             "--direct" => options.start.has_args = true,
             "--" => break,
             _ => return Err(format!("unknown option {arg}").into()),
@@ -105,7 +105,7 @@ async fn init(guest: &mut GuestClient<Channel>) -> Result<(), Box<dyn Error>> {
     let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH)?;
     let request = InitRequest {
         unix_time_ns: i64::try_from(now.as_nanos())?,
-        entropy: entropy()?,
+        entropy: entropy()?.into(),
         hostname: "capsule".to_owned(),
         ..InitRequest::default()
     };

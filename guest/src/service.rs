@@ -10,8 +10,9 @@ use tokio::{net::TcpListener, sync::mpsc, task::spawn_blocking, time::sleep};
 use tokio_stream::{Stream, StreamExt, wrappers::ReceiverStream};
 use tonic::{Request, Response, Status, Streaming};
 use wrenn_proto::guest::{
-    ExecEvent, ExecInput, ExecStart, FreezeRequest, FreezeResponse, HelloRequest, HelloResponse, InitRequest,
-    InitResponse, ShutdownRequest, ShutdownResponse, ThawRequest, ThawResponse,
+    ConnectEvent, ConnectInput, ExecEvent, ExecInput, ExecStart, FileEvent, FileInput, FreezeRequest,
+    FreezeResponse, HelloRequest, HelloResponse, InitRequest, InitResponse, ShutdownRequest,
+    ShutdownResponse, ThawRequest, ThawResponse,
     exec_event::Event,
     exec_input::Input,
     guest_server::{Guest, GuestServer},
@@ -167,6 +168,18 @@ impl Guest for GuestService {
             }
         };
         Ok(Response::new(events))
+    }
+
+    type FilesStream = Pin<Box<dyn Stream<Item = Result<FileEvent, Status>> + Send>>;
+
+    async fn files(&self, _: Request<Streaming<FileInput>>) -> Result<Response<Self::FilesStream>, Status> {
+        Err(Status::unimplemented("files"))
+    }
+
+    type DialStream = Pin<Box<dyn Stream<Item = Result<ConnectEvent, Status>> + Send>>;
+
+    async fn dial(&self, _: Request<Streaming<ConnectInput>>) -> Result<Response<Self::DialStream>, Status> {
+        Err(Status::unimplemented("connections"))
     }
 
     async fn freeze(&self, request: Request<FreezeRequest>) -> Result<Response<FreezeResponse>, Status> {

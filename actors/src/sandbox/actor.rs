@@ -36,8 +36,8 @@ use wrenn_supervision::{SupervisedContext, call_within};
 use super::{
     invariants,
     messages::{
-        CaughtUp, ExecTarget, InjectPanic, Observe, Operate, OperateFailure, PauseIfIdle, PrepareExec,
-        RowRead, TemplateOrder, Until, Wait, Wanted,
+        CaughtUp, InjectPanic, Observe, Operate, OperateFailure, PauseIfIdle, PrepareUse, RowRead,
+        TemplateOrder, Until, UseTarget, Wait, Wanted,
     },
     state::{Effect, Input, Refusal, State, Step, TemplateEffect},
     step,
@@ -457,18 +457,19 @@ impl Handler<Wait> for SandboxActor {
     }
 }
 
-impl Handler<PrepareExec> for SandboxActor {
-    type Result = ExecTarget;
+impl Handler<PrepareUse> for SandboxActor {
+    type Result = UseTarget;
 
-    fn handle(&mut self, _: PrepareExec, ctx: &mut Context<Self>) -> ExecTarget {
-        let Some(current) = &self.current else { return ExecTarget::NotFound };
+    fn handle(&mut self, _: PrepareUse, ctx: &mut Context<Self>) -> UseTarget {
+        let Some(current) = &self.current else { return UseTarget::NotFound };
         let lifecycle = &current.row.lifecycle;
         if lifecycle.status != SandboxStatus::Running || lifecycle.operation.is_some() {
-            return ExecTarget::NotRunning(lifecycle.clone());
+            let auto_resume = current.row.auto_resume;
+            return UseTarget::NotRunning { lifecycle: lifecycle.clone(), auto_resume };
         }
         let host = current.row.host_id;
         self.touch(ctx);
-        ExecTarget::On(host)
+        UseTarget::On(host)
     }
 }
 

@@ -130,16 +130,21 @@ pub(crate) struct PauseIfIdle;
 
 /// A client wants to use the machine, or says that it still wants it; counts as activity if it may.
 #[derive(Debug, Message)]
-#[rtype(result = "ExecTarget")]
-pub(crate) struct PrepareExec;
+#[rtype(result = "UseTarget")]
+pub(crate) struct PrepareUse;
 
-/// Whether and where a command can be run.
+/// Whether and where the machine can be used.
 #[derive(Debug, actix::MessageResponse)]
-pub(crate) enum ExecTarget {
+pub(crate) enum UseTarget {
     /// There is no such sandbox.
     NotFound,
     /// It does not run, or not settled.
-    NotRunning(Lifecycle),
+    NotRunning {
+        /// What it does instead.
+        lifecycle: Lifecycle,
+        /// Whether it may be woken by who wants to use it.
+        auto_resume: bool,
+    },
     /// It runs there.
     On(HostId),
 }

@@ -14,6 +14,6 @@ pub use step::step;
 
 pub(crate) use actor::SandboxActor;
 pub(crate) use messages::{
-    CaughtUp, ExecTarget, InjectPanic, Observe, Operate, OperateFailure, PauseIfIdle, PrepareExec, RowRead,
+    CaughtUp, InjectPanic, Observe, Operate, OperateFailure, PauseIfIdle, PrepareUse, RowRead, UseTarget,
     Wait, Wanted,
 };

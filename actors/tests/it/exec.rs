@@ -5,7 +5,7 @@ use std::{convert::Infallible, time::Duration};
 use crate::support::{FakeAgent, PATIENCE, Server, config};
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
-use wrenn_actors::{ExecOpenError, SessionError, Victim};
+use wrenn_actors::{SessionError, SessionOpenError, Victim};
 use wrenn_proto::{
     agent::{
         TunnelDown, TunnelError, TunnelErrorKind, TunnelReady, TunnelRefused, TunnelUp, agent_frame,
@@ -47,7 +47,7 @@ async fn a_command_runs_over_a_tunnel_that_the_agent_opens(pool: Pool) {
     server.control_plane.inject_panic(Victim::Host(host)).await.unwrap();
     agent.frame().await;
 
-    let opened = server.control_plane.exec_open(id, start("true"));
+    let opened = server.control_plane.session_open(id, start("true"));
     let ready = tunnel_up::Frame::Ready(TunnelReady {});
     let (session, (up, mut down)) = tokio::join!(opened, open(&server, &mut agent, ready));
     let mut session = session.unwrap();
@@ -69,7 +69,7 @@ async fn a_machine_that_dies_ends_the_session_with_a_reason(pool: Pool) {
     let host = server.host().await;
     let mut agent = FakeAgent::attach(&server, host, vec![]).await;
     let id = server.running(&mut agent).await;
-    let opened = server.control_plane.exec_open(id, start("sleep 60"));
+    let opened = server.control_plane.session_open(id, start("sleep 60"));
     let ready = tunnel_up::Frame::Ready(TunnelReady {});
     let (session, (up, _down)) = tokio::join!(opened, open(&server, &mut agent, ready));
     let mut session = session.unwrap();
@@ -86,11 +86,11 @@ async fn a_command_needs_a_settled_running_sandbox(pool: Pool) {
     let host = server.host().await;
     let mut agent = FakeAgent::attach(&server, host, vec![]).await;
     let (id, _) = server.starting(&mut agent).await;
-    let refused = server.control_plane.exec_open(id, start("true")).await.unwrap_err();
-    let ExecOpenError::InvalidState { status, operation } = refused else { panic!("{refused:?}") };
+    let refused = server.control_plane.session_open(id, start("true")).await.unwrap_err();
+    let SessionOpenError::InvalidState { status, operation } = refused else { panic!("{refused:?}") };
     assert_eq!((status, operation), (SandboxStatus::Starting, Some(Operation::Starting)));
-    let unknown = server.control_plane.exec_open(SandboxId::new(), start("true")).await.unwrap_err();
-    assert!(matches!(unknown, ExecOpenError::NotFound(_)), "{unknown:?}");
+    let unknown = server.control_plane.session_open(SandboxId::new(), start("true")).await.unwrap_err();
+    assert!(matches!(unknown, SessionOpenError::NotFound(_)), "{unknown:?}");
     server.stop().await;
 }
 
@@ -110,23 +110,23 @@ async fn a_tunnel_that_is_refused_late_or_cut_off_is_an_error_of_its_own(pool: P
         let refused = TunnelRefused { tunnel_id: asked.tunnel_id, error };
         agent.say(agent_frame::Frame::TunnelRefused(refused)).await;
     };
-    let (refused, ()) = tokio::join!(server.control_plane.exec_open(id, start("true")), refuse);
+    let (refused, ()) = tokio::join!(server.control_plane.session_open(id, start("true")), refuse);
     let refused = refused.unwrap_err();
     assert!(
-        matches!(refused, ExecOpenError::Refused { kind: TunnelErrorKind::NoMachine, .. }),
+        matches!(refused, SessionOpenError::Refused { kind: TunnelErrorKind::NoMachine, .. }),
         "{refused:?}"
     );
 
-    let (late, _) = tokio::join!(server.control_plane.exec_open(id, start("true")), agent.open_tunnel());
-    assert!(matches!(late, Err(ExecOpenError::TimedOut(_))), "{late:?}");
+    let (late, _) = tokio::join!(server.control_plane.session_open(id, start("true")), agent.open_tunnel());
+    assert!(matches!(late, Err(SessionOpenError::TimedOut(_))), "{late:?}");
 
     let lose = async {
         agent.open_tunnel().await;
         drop(agent);
     };
-    let (lost, ()) = tokio::join!(server.control_plane.exec_open(id, start("true")), lose);
-    assert!(matches!(lost, Err(ExecOpenError::HostUnavailable(_))), "{lost:?}");
-    let away = server.control_plane.exec_open(id, start("true")).await;
-    assert!(matches!(away, Err(ExecOpenError::HostUnavailable(_))), "{away:?}");
+    let (lost, ()) = tokio::join!(server.control_plane.session_open(id, start("true")), lose);
+    assert!(matches!(lost, Err(SessionOpenError::HostUnavailable(_))), "{lost:?}");
+    let away = server.control_plane.session_open(id, start("true")).await;
+    assert!(matches!(away, Err(SessionOpenError::HostUnavailable(_))), "{away:?}");
     assert!(tokio::time::timeout(PATIENCE, server.stop()).await.is_ok());
 }

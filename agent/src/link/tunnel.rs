@@ -1,17 +1,18 @@
-//! One tunnel: an exec of the control plane, carried to a guest and back.
+//! One tunnel: a session of the control plane, carried to a guest and back.
 //!
 //! ```text
 //!   control plane ─ TunnelDown ─▶ feed ─ 8 inputs ──▶ guest
 //!                 ◀── TunnelUp ── 8 frames ── drain ◀─
 //! ```
 //!
+//! The first frame says what kind of session it is; from then on nothing but the order of its frames is looked at.
 //! Both directions are bounded: whoever does not read stops the other one, and nothing piles up here. The
-//! tunnel ends with the exec's own last event or with a [`TunnelError`]; if the control plane goes away first
-//! the exec is dropped, and with it the command in the guest.
+//! tunnel ends with the session's own last event or with a [`TunnelError`]; if the control plane goes away first
+//! the session is dropped, and the guest ends what is not meant to outlive it.
 
 use std::{future::Future, time::Duration};
 
-use futures_util::StreamExt as _;
+use futures_util::{StreamExt as _, future::BoxFuture};
 use tokio::{
     sync::mpsc,
     time::{sleep, timeout},
@@ -22,18 +23,24 @@ use tracing::Instrument as _;
 use wrenn_proto::{
     agent::{
         OpenTunnel, TunnelDown, TunnelError, TunnelErrorKind, TunnelReady, TunnelUp,
-        control_plane_client::ControlPlaneClient, tunnel_down, tunnel_up,
+        control_plane_client::ControlPlaneClient, tunnel_down::Frame as Down, tunnel_up::Frame as Up,
     },
-    guest::{ExecInput, ExecStart, exec_event::Event, exec_input::Input},
+    guest::{ExecInput, exec_input},
+    session::{Event, Input},
 };
 
 use super::authorize;
-use crate::machines::{Access, backend::GuestError};
+use crate::machines::{
+    Access, Gone,
+    backend::{Events, GuestError, Inputs},
+};
 
 /// Frames that may wait in each direction.
 const QUEUE_FRAMES: usize = 8;
 /// How long the control plane may take to take the tunnel up, and to say what it is for.
 const OPEN_TIMEOUT: Duration = Duration::from_secs(20);
+/// How long the guest may take to say a first word. Long, as it may be the last one, too: of a large folder's removal.
+const FIRST_EVENT_TIMEOUT: Duration = Duration::from_secs(15 * 60);
 /// How much longer than the command's own limit the guest may take to end it.
 const GUEST_GRACE: Duration = Duration::from_secs(30);
 /// How long after a guest fell silent its machine's death may be noticed.
@@ -43,12 +50,18 @@ const CLOSE_TIMEOUT: Duration = Duration::from_secs(30);
 /// Largest frame that is taken from the control plane, in bytes.
 const FRAME_MAX_BYTES: usize = 4 * 1024 * 1024;
 
-/// Why a tunnel ends before its exec does.
+/// Why a tunnel ends before its session does.
 enum Broken {
     /// The control plane went away; there is nobody to tell.
     CallerGone,
     /// The control plane is told.
     Error(TunnelErrorKind, String),
+}
+
+impl Broken {
+    fn protocol(message: &str) -> Self {
+        Self::Error(TunnelErrorKind::GuestProtocol, message.to_owned())
+    }
 }
 
 impl From<GuestError> for Broken {
@@ -82,7 +95,7 @@ async fn take_up(
     up: &mpsc::Sender<TunnelUp>,
     frames: mpsc::Receiver<TunnelUp>,
 ) -> Result<Streaming<TunnelDown>, String> {
-    let ready = TunnelUp { frame: Some(tunnel_up::Frame::Ready(TunnelReady {})) };
+    let ready = TunnelUp { frame: Some(Up::Ready(TunnelReady {})) };
     up.try_send(ready).map_err(|error| error.to_string())?;
     let mut request = authorize(Request::new(ReceiverStream::new(frames)), host_token)
         .map_err(|status| status.to_string())?;
@@ -97,10 +110,10 @@ async fn take_up(
 /// Serves an open tunnel.
 async fn serve(mut down: Streaming<TunnelDown>, up: mpsc::Sender<TunnelUp>, access: Access) {
     let ended = tokio::select! {
-        ended = exec(&mut down, &up, &access) => ended,
-        () = access.gone.cancelled() => {
-            Err(Broken::Error(TunnelErrorKind::MachineGone, "the machine ended".into()))
-        }
+        // That the machine is gone explains everything else that happens at the same time.
+        biased;
+        reason = access.gone.wait() => Err(Broken::Error(TunnelErrorKind::MachineGone, reason)),
+        ended = session(&mut down, &up, &access) => ended,
         () = up.closed() => Err(Broken::CallerGone),
     };
     match ended {
@@ -109,7 +122,7 @@ async fn serve(mut down: Streaming<TunnelDown>, up: mpsc::Sender<TunnelUp>, acce
         Err(Broken::Error(kind, message)) => {
             tracing::info!(kind = kind.as_str_name(), message, "tunnel is broken");
             let error = TunnelError { kind: kind.into(), message };
-            let frame = TunnelUp { frame: Some(tunnel_up::Frame::Error(error)) };
+            let frame = TunnelUp { frame: Some(Up::Error(error)) };
             // Should nobody read for that long, nobody is told.
             let _ = timeout(CLOSE_TIMEOUT, up.send(frame)).await;
         }
@@ -119,56 +132,36 @@ async fn serve(mut down: Streaming<TunnelDown>, up: mpsc::Sender<TunnelUp>, acce
     let _ = timeout(CLOSE_TIMEOUT, async { while let Ok(Some(_)) = down.message().await {} }).await;
 }
 
-/// Runs the exec of a tunnel; returns when its last event is handed over.
-async fn exec(
+/// Runs the session of a tunnel; returns when its last event is handed over.
+async fn session(
     down: &mut Streaming<TunnelDown>,
     up: &mpsc::Sender<TunnelUp>,
     access: &Access,
 ) -> Result<(), Broken> {
-    let first = timeout(OPEN_TIMEOUT, next_input(down)).await;
-    let first = first.map_err(|_| Broken::CallerGone)??;
-    let Some(Input::Start(start)) = &first.input else {
-        return Err(Broken::Error(
-            TunnelErrorKind::GuestProtocol,
-            "an exec must begin with its start".into(),
-        ));
-    };
-    let limit = limit_of(start);
-    let (inputs, fed) = mpsc::channel(QUEUE_FRAMES);
-    // The queue is empty and its other end is at hand, so this cannot fail.
-    let _ = inputs.try_send(first);
-    let events = access.guest.exec(ReceiverStream::new(fed));
-    let feed = async {
-        loop {
-            let input = next_input(down).await?;
-            // A guest that has stopped to listen still talks; what it says decides.
-            let _ = inputs.send(input).await;
-        }
-    };
-    let drain = async {
-        let mut events = events.await?;
-        while let Some(event) = events.next().await {
-            let event = event?;
-            let is_last = matches!(event.event, Some(Event::Exited(_) | Event::Failed(_)));
-            let frame = TunnelUp { frame: Some(tunnel_up::Frame::Exec(event)) };
-            up.send(frame).await.map_err(|_| Broken::CallerGone)?;
-            if is_last {
-                return Ok(());
+    let first = timeout(OPEN_TIMEOUT, next_frame(down)).await;
+    let guest = access.guest.as_ref();
+    let mut carrier = Carrier { down, up, gone: &access.gone };
+    match first.map_err(|_| Broken::CallerGone)?? {
+        Down::Exec(first) => {
+            let limit = limit_of(&first);
+            tokio::select! {
+                ended = carrier.run(first, |inputs| guest.exec(inputs)) => ended,
+                () = limit => Err(Broken::protocol("the guest did not end the command")),
             }
         }
-        Err(GuestError::Protocol("the exec ended without an exit".into()).into())
-    };
-    tokio::select! {
-        fed = feed => { let fed: Result<std::convert::Infallible, Broken> = fed; fed.map(|never| match never {}) }
-        drained = blame_death(drain, access) => drained,
-        () = limit => Err(Broken::Error(TunnelErrorKind::GuestProtocol, "the guest did not end the command".into())),
+        Down::File(first) => carrier.run(first, |inputs| guest.files(inputs)).await,
+        Down::Connect(first) => carrier.run(first, |inputs| guest.connect(inputs)).await,
     }
 }
 
 /// Ends some time after the command's own limit; never if it has none.
-fn limit_of(start: &ExecStart) -> impl Future<Output = ()> + use<> {
-    let limit = (start.timeout_sec > 0)
-        .then(|| Duration::from_secs(start.timeout_sec.into()).saturating_add(GUEST_GRACE));
+fn limit_of(first: &ExecInput) -> impl Future<Output = ()> + use<> {
+    let limit = match &first.input {
+        Some(exec_input::Input::Start(start)) if start.timeout_sec > 0 => {
+            Some(Duration::from_secs(start.timeout_sec.into()).saturating_add(GUEST_GRACE))
+        }
+        _ => None,
+    };
     async move {
         match limit {
             Some(limit) => sleep(limit).await,
@@ -177,23 +170,81 @@ fn limit_of(start: &ExecStart) -> impl Future<Output = ()> + use<> {
     }
 }
 
-/// Gives a failed exec the time in which the death of the machine would be noticed, since that would be the cause.
-async fn blame_death(exec: impl Future<Output = Result<(), Broken>>, access: &Access) -> Result<(), Broken> {
-    let result = exec.await;
+/// Carries a session of any kind.
+struct Carrier<'a> {
+    down: &'a mut Streaming<TunnelDown>,
+    up: &'a mpsc::Sender<TunnelUp>,
+    gone: &'a Gone,
+}
+
+impl Carrier<'_> {
+    async fn run<'g, I: Input>(
+        &mut self,
+        first: I,
+        open: impl FnOnce(Inputs<I>) -> BoxFuture<'g, Result<Events<I::Event>, GuestError>>,
+    ) -> Result<(), Broken> {
+        if !first.is_opening() {
+            return Err(Broken::protocol("a session must begin with its opening"));
+        }
+        let (inputs, fed) = mpsc::channel(QUEUE_FRAMES);
+        // The queue is empty and its other end is at hand, so this cannot fail.
+        let _ = inputs.try_send(first);
+        let events = open(ReceiverStream::new(fed));
+        let (down, up) = (&mut *self.down, self.up);
+        let feed = async {
+            loop {
+                let input = I::from_frame(next_frame(down).await?);
+                let input = input.filter(|input| !input.is_opening());
+                let input = input.ok_or_else(|| Broken::protocol("an input out of order"))?;
+                // A guest that has stopped to listen still talks; what it says decides.
+                let _ = inputs.send(input).await;
+            }
+        };
+        let drain = blame_death(self.gone, async { drain(events.await?, up).await });
+        tokio::select! {
+            fed = feed => {
+                let fed: Result<std::convert::Infallible, Broken> = fed;
+                fed.map(|never| match never {})
+            }
+            drained = drain => drained,
+        }
+    }
+}
+
+/// Hands events over until the last one.
+async fn drain<E: Event>(mut events: Events<E>, up: &mpsc::Sender<TunnelUp>) -> Result<(), Broken> {
+    let silent = |_| Broken::protocol("the guest does not answer");
+    let mut next = timeout(FIRST_EVENT_TIMEOUT, events.next()).await.map_err(silent)?;
+    while let Some(event) = next {
+        let event = event?;
+        let is_last = event.is_last();
+        let frame = TunnelUp { frame: Some(event.into_frame()) };
+        up.send(frame).await.map_err(|_| Broken::CallerGone)?;
+        if is_last {
+            return Ok(());
+        }
+        next = events.next().await;
+    }
+    Err(Broken::protocol("the session ended without a last event"))
+}
+
+/// Gives a failed session the time in which the death of the machine would be noticed, since that would be the cause.
+async fn blame_death(gone: &Gone, session: impl Future<Output = Result<(), Broken>>) -> Result<(), Broken> {
+    let result = session.await;
     if matches!(result, Err(Broken::Error(..)))
-        && timeout(DEATH_NOTICE, access.gone.cancelled()).await.is_ok()
+        && let Ok(reason) = timeout(DEATH_NOTICE, gone.wait()).await
     {
-        return Err(Broken::Error(TunnelErrorKind::MachineGone, "the machine ended".into()));
+        return Err(Broken::Error(TunnelErrorKind::MachineGone, reason));
     }
     result
 }
 
-async fn next_input(down: &mut Streaming<TunnelDown>) -> Result<ExecInput, Broken> {
-    loop {
-        match down.message().await {
-            Ok(Some(TunnelDown { frame: Some(tunnel_down::Frame::Exec(input)) })) => return Ok(input),
-            Ok(Some(_)) => tracing::warn!("ignoring a frame that this version does not know"),
-            Ok(None) | Err(_) => return Err(Broken::CallerGone),
+async fn next_frame(down: &mut Streaming<TunnelDown>) -> Result<Down, Broken> {
+    match down.message().await {
+        Ok(Some(TunnelDown { frame: Some(frame) })) => Ok(frame),
+        Ok(Some(TunnelDown { frame: None })) => {
+            Err(Broken::protocol("a frame that this version of the agent does not know"))
         }
+        Ok(None) | Err(_) => Err(Broken::CallerGone),
     }
 }

@@ -298,10 +298,10 @@ impl ReleaseError {
     }
 }
 
-/// What a guest prints, does and ends with; bounded by whoever reads it.
-pub type ExecEvents = BoxStream<'static, Result<guest::ExecEvent, GuestError>>;
-/// What a command in a guest is fed with; the first one starts it.
-pub type ExecInputs = ReceiverStream<guest::ExecInput>;
+/// What a session of a guest tells; bounded by whoever reads it.
+pub type Events<E> = BoxStream<'static, Result<E, GuestError>>;
+/// What a session of a guest is told; the first one opens it.
+pub type Inputs<I> = ReceiverStream<I>;
 
 /// The daemon inside of a machine. Nothing it says is trusted; every answer is bounded in size and time.
 pub trait Guest: Send + Sync + 'static {
@@ -318,8 +318,23 @@ pub trait Guest: Send + Sync + 'static {
     /// Ends a freeze; does nothing if there is none.
     fn thaw(&self) -> BoxFuture<'_, Result<(), GuestError>>;
 
-    /// Runs one command. Dropping the events ends it.
-    fn exec(&self, inputs: ExecInputs) -> BoxFuture<'_, Result<ExecEvents, GuestError>>;
+    /// Has to do with processes. Dropping the events ends the session.
+    fn exec(
+        &self,
+        inputs: Inputs<guest::ExecInput>,
+    ) -> BoxFuture<'_, Result<Events<guest::ExecEvent>, GuestError>>;
+
+    /// Has to do with files. Dropping the events ends the session.
+    fn files(
+        &self,
+        inputs: Inputs<guest::FileInput>,
+    ) -> BoxFuture<'_, Result<Events<guest::FileEvent>, GuestError>>;
+
+    /// Connects to a port. Dropping the events breaks the connection.
+    fn connect(
+        &self,
+        inputs: Inputs<guest::ConnectInput>,
+    ) -> BoxFuture<'_, Result<Events<guest::ConnectEvent>, GuestError>>;
 }
 
 /// Why a guest did not do what it was asked.

@@ -2,7 +2,11 @@
 //!
 //! An inventory must not wait for a machine that is busy, and a tunnel must not pass through its mailbox.
 
-use std::{collections::HashMap, fmt, sync::Arc};
+use std::{
+    collections::HashMap,
+    fmt,
+    sync::{Arc, OnceLock},
+};
 
 use parking_lot::Mutex;
 use tokio::sync::{Semaphore, watch};
@@ -13,15 +17,15 @@ use super::backend::Guest;
 
 /// Tunnels that one machine may have open: enough for every terminal and command of its users, and too few to use up
 /// what the host has for all machines.
-pub(super) const TUNNELS_MAX: usize = 128;
+pub(crate) const TUNNELS_MAX: usize = 128;
 
 /// The way into a running machine.
 #[derive(Clone)]
 pub struct Access {
     /// Its guest.
     pub guest: Arc<dyn Guest>,
-    /// Cancelled when the machine is gone, or about to be destroyed.
-    pub gone: CancellationToken,
+    /// Says when the machine is gone, or about to go, and why.
+    pub gone: Gone,
     /// One for each tunnel that may be opened yet.
     pub tunnel_permits: Arc<Semaphore>,
 }
@@ -30,13 +34,34 @@ impl Access {
     /// Makes the way to this guest.
     pub(super) fn new(guest: Arc<dyn Guest>) -> Self {
         let tunnel_permits = Arc::new(Semaphore::new(TUNNELS_MAX));
-        Self { guest, gone: CancellationToken::new(), tunnel_permits }
+        Self { guest, gone: Gone::default(), tunnel_permits }
     }
 }
 
 impl fmt::Debug for Access {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Access").field("gone", &self.gone.is_cancelled()).finish_non_exhaustive()
+        f.debug_struct("Access").field("gone", &self.gone).finish_non_exhaustive()
+    }
+}
+
+/// Whether the way into a machine was closed, and why; clones share it.
+#[derive(Debug, Clone, Default)]
+pub struct Gone {
+    closed: CancellationToken,
+    reason: Arc<OnceLock<String>>,
+}
+
+impl Gone {
+    /// Waits until the way is closed, and says why.
+    pub async fn wait(&self) -> String {
+        self.closed.cancelled().await;
+        self.reason.get().cloned().unwrap_or_default()
+    }
+
+    fn close(&self, reason: String) {
+        // The first reason is the cause of all others.
+        let _ = self.reason.set(reason);
+        self.closed.cancel();
     }
 }
 
@@ -116,23 +141,23 @@ impl Board {
         if let Some(entry) = self.entries.lock().get_mut(&id)
             && let Some(old) = entry.access.replace(access)
         {
-            old.gone.cancel();
+            old.gone.close("the machine was started anew".to_owned());
         }
         self.note_change();
     }
 
-    /// Closes the way into a machine, and ends everybody who went in.
-    pub(super) fn close(&self, id: SandboxId) {
+    /// Closes the way into a machine, and ends everybody who went in, with this reason.
+    pub(super) fn close(&self, id: SandboxId, reason: impl Into<String>) {
         let access = self.entries.lock().get_mut(&id).and_then(|entry| entry.access.take());
         if let Some(access) = access {
-            access.gone.cancel();
+            access.gone.close(reason.into());
             self.note_change();
         }
     }
 
     /// Forgets a machine.
     pub(super) fn remove(&self, id: SandboxId) {
-        self.close(id);
+        self.close(id, "the machine is gone");
         self.entries.lock().remove(&id);
         self.note_change();
     }

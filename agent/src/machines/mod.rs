@@ -39,15 +39,15 @@ pub mod store;
 pub mod tombstones;
 mod work;
 
-pub(crate) use self::work::causes;
 pub use self::{
     actor::{MachineActor, Wish},
-    board::{Access, Board},
+    board::{Access, Board, Gone},
     images::{Images, ImagesError},
     real::{Parts, RealBackend},
     registry::{Dispatch, Machines},
     work::{Host, Memory},
 };
+pub(crate) use self::{board::TUNNELS_MAX, work::causes};
 
 #[cfg(test)]
 mod tests;

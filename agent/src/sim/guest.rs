@@ -10,15 +10,15 @@ use tokio::{
 use tokio_stream::wrappers::ReceiverStream;
 use wrenn_proto::{
     guest::{
-        ExecEvent, ExecExited, ExecFailed, ExecFailure, ExecStart, ExecStarted, HelloResponse, InitRequest,
-        exec_event::Event, exec_input::Input,
+        ConnectEvent, ConnectInput, ExecEvent, ExecExited, ExecFailed, ExecFailure, ExecInput, ExecStart,
+        ExecStarted, FileEvent, FileInput, HelloResponse, InitRequest, exec_event::Event, exec_input::Input,
     },
     ids::SandboxId,
 };
 
 use super::{SimStep, SimWorld};
 use crate::{
-    machines::backend::{ExecEvents, ExecInputs, Guest, GuestError},
+    machines::backend::{Events, Guest, GuestError, Inputs},
     vmm::ExitReason,
 };
 
@@ -102,7 +102,15 @@ impl Guest for SimGuest {
         self.set_frozen(SimStep::Thaw, false).boxed()
     }
 
-    fn exec(&self, mut inputs: ExecInputs) -> BoxFuture<'_, Result<ExecEvents, GuestError>> {
+    fn files(&self, _: Inputs<FileInput>) -> BoxFuture<'_, Result<Events<FileEvent>, GuestError>> {
+        async { Err(GuestError::Protocol("a simulated machine has no files".into())) }.boxed()
+    }
+
+    fn connect(&self, _: Inputs<ConnectInput>) -> BoxFuture<'_, Result<Events<ConnectEvent>, GuestError>> {
+        async { Err(GuestError::Protocol("a simulated machine has no network".into())) }.boxed()
+    }
+
+    fn exec(&self, mut inputs: Inputs<ExecInput>) -> BoxFuture<'_, Result<Events<ExecEvent>, GuestError>> {
         async move {
             self.reach()?;
             let (events, output) = mpsc::channel(4);
@@ -147,7 +155,7 @@ struct Command {
 }
 
 impl Command {
-    async fn run(&self, mut inputs: ExecInputs) -> Result<(), Silent> {
+    async fn run(&self, mut inputs: Inputs<ExecInput>) -> Result<(), Silent> {
         let begun = Instant::now();
         if self.start.user == "nobody-here" {
             let kind = ExecFailure::UserUnknown.into();
@@ -177,12 +185,12 @@ impl Command {
         self.say(Event::Exited(exited)).await
     }
 
-    async fn line(&self, line: &str, inputs: &mut ExecInputs, begun: Instant) -> Result<Line, Silent> {
+    async fn line(&self, line: &str, inputs: &mut Inputs<ExecInput>, begun: Instant) -> Result<Line, Silent> {
         let (program, rest) = line.split_once(' ').unwrap_or((line, ""));
         let init = self.world.init_of(self.id);
         match program {
             "echo" => self.print(rest).await?,
-            "warn" => self.say(Event::Stderr(format!("{rest}\n").into_bytes())).await?,
+            "warn" => self.say(Event::Stderr(format!("{rest}\n").into())).await?,
             "true" => {}
             "false" => return Ok(Line::Exit(1)),
             "exit" => return Ok(Line::Exit(rest.trim().parse().unwrap_or(2))),
@@ -228,7 +236,7 @@ impl Command {
             "babble" => return Err(Silent),
             "hang" => std::future::pending().await,
             _ => {
-                self.say(Event::Stderr(format!("{program}: not found\n").into_bytes())).await?;
+                self.say(Event::Stderr(format!("{program}: not found\n").into())).await?;
                 return Ok(Line::Exit(127));
             }
         }
@@ -246,7 +254,7 @@ impl Command {
         Ok(if is_limited { Line::TimedOut } else { Line::Next })
     }
 
-    async fn cat(&self, inputs: &mut ExecInputs) -> Result<(), Silent> {
+    async fn cat(&self, inputs: &mut Inputs<ExecInput>) -> Result<(), Silent> {
         while let Some(input) = inputs.next().await {
             match input.input {
                 Some(Input::Stdin(bytes)) => self.say(Event::Stdout(bytes)).await?,
@@ -260,14 +268,14 @@ impl Command {
     async fn flood(&self, mut bytes: usize) -> Result<(), Silent> {
         while bytes > 0 {
             let chunk = bytes.min(CHUNK_BYTES);
-            self.say(Event::Stdout(vec![b'x'; chunk])).await?;
+            self.say(Event::Stdout(vec![b'x'; chunk].into())).await?;
             bytes -= chunk;
         }
         Ok(())
     }
 
     async fn print(&self, line: &str) -> Result<(), Silent> {
-        self.say(Event::Stdout(format!("{line}\n").into_bytes())).await
+        self.say(Event::Stdout(format!("{line}\n").into())).await
     }
 
     async fn say(&self, event: Event) -> Result<(), Silent> {

@@ -5,6 +5,7 @@
 
 use std::{sync::Arc, time::Duration};
 
+use bytes::Bytes;
 use tokio::{
     io::AsyncReadExt,
     net::unix::pipe,
@@ -27,7 +28,7 @@ const DRAIN_BYTES: usize = 1024 * 1024;
 #[derive(Debug)]
 pub(super) enum Sink {
     /// To the caller's stream, as this kind of event.
-    Caller { events: mpsc::Sender<ExecEvent>, kind: fn(Vec<u8>) -> Event },
+    Caller { events: mpsc::Sender<ExecEvent>, kind: fn(Bytes) -> Event },
     /// Into memory, for a later reader.
     Kept(Arc<Lock<Ring>>),
 }
@@ -37,7 +38,7 @@ impl Sink {
     async fn deliver(&self, chunk: &[u8]) -> bool {
         match self {
             Self::Caller { events, kind } => {
-                events.send(ExecEvent { event: Some(kind(chunk.to_vec())) }).await.is_ok()
+                events.send(ExecEvent { event: Some(kind(Bytes::copy_from_slice(chunk))) }).await.is_ok()
             }
             Self::Kept(ring) => {
                 ring.lock().push(chunk);

@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use wrenn_proto::guest::ExecStart;
+use wrenn_proto::guest::{self as wire, ExecStart};
 
 use super::ExecError;
 use crate::{
@@ -84,6 +84,10 @@ impl Plan {
             return Err(ExecError::ZeroByte { what: "args" });
         }
 
+        let lifetime = match start.lifetime() {
+            wire::Lifetime::Attached => Lifetime::Attached,
+            wire::Lifetime::Kept | wire::Lifetime::Background => Lifetime::Background,
+        };
         let user = [start.user.as_str(), defaults.user.as_str(), "root"];
         let account = lookup(user.into_iter().find(|name| !name.is_empty()).unwrap_or("root"))?;
         let environment = environment::compose(&account, &defaults.environment, &start.envs)?;
@@ -105,7 +109,7 @@ impl Plan {
             environment,
             cwd,
             timeout: (start.timeout_sec > 0).then(|| Duration::from_secs(start.timeout_sec.into())),
-            lifetime: if start.background { Lifetime::Background } else { Lifetime::Attached },
+            lifetime,
             tag: start.tag,
         })
     }

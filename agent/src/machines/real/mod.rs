@@ -34,14 +34,20 @@ use std::{
 
 use futures_util::future::{BoxFuture, FutureExt as _};
 use parking_lot::Mutex;
-use wrenn_proto::{DEFAULT_DISK_MB, ids::SandboxId};
+use wrenn_proto::{
+    DEFAULT_DISK_MB,
+    guest::{
+        ConnectEvent, ConnectInput, ExecEvent, ExecInput, FileEvent, FileInput, HelloResponse, InitRequest,
+    },
+    ids::SandboxId,
+};
 
 use self::{
     files::{DISK, remove_folder},
     shelf::{BootKey, Shelf},
 };
 use super::{
-    backend::{BoxError, Guest, GuestError, StartError},
+    backend::{BoxError, Events, Guest, GuestError, Inputs, StartError},
     images::{Images, ImagesError},
     leases::Artifact,
     library::{BootPlan, Made, Template},
@@ -282,11 +288,11 @@ impl NoGuest {
 }
 
 impl Guest for NoGuest {
-    fn hello(&self) -> BoxFuture<'_, Result<wrenn_proto::guest::HelloResponse, GuestError>> {
+    fn hello(&self) -> BoxFuture<'_, Result<HelloResponse, GuestError>> {
         Self::refuse()
     }
 
-    fn init(&self, _: wrenn_proto::guest::InitRequest) -> BoxFuture<'_, Result<(), GuestError>> {
+    fn init(&self, _: InitRequest) -> BoxFuture<'_, Result<(), GuestError>> {
         Self::refuse()
     }
 
@@ -298,10 +304,15 @@ impl Guest for NoGuest {
         Self::refuse()
     }
 
-    fn exec(
-        &self,
-        _: super::backend::ExecInputs,
-    ) -> BoxFuture<'_, Result<super::backend::ExecEvents, GuestError>> {
+    fn exec(&self, _: Inputs<ExecInput>) -> BoxFuture<'_, Result<Events<ExecEvent>, GuestError>> {
+        Self::refuse()
+    }
+
+    fn files(&self, _: Inputs<FileInput>) -> BoxFuture<'_, Result<Events<FileEvent>, GuestError>> {
+        Self::refuse()
+    }
+
+    fn connect(&self, _: Inputs<ConnectInput>) -> BoxFuture<'_, Result<Events<ConnectEvent>, GuestError>> {
         Self::refuse()
     }
 }

@@ -110,7 +110,7 @@ fn init_request(record: &Record, life: Life, growth: Growth) -> InitRequest {
     rand::rng().fill_bytes(&mut entropy);
     InitRequest {
         unix_time_ns: i64::try_from(unix_time().as_nanos()).unwrap_or(0),
-        entropy,
+        entropy: entropy.into(),
         hostname: record.spec.hostname.clone(),
         default_user: record.spec.default_user.clone(),
         default_env: record.spec.default_env.clone().into_iter().collect(),

@@ -62,7 +62,7 @@ impl Host {
         let not_written = |error| SaveError::step("write the record")(Box::new(error));
         let id = record.id;
         self.save_step(record).await.map_err(not_written)?;
-        self.board.close(id);
+        self.board.close(id, "the capsule was paused");
         let manifest = self.manifest_of(record, Kind::Snapshot, None);
         unless_dead(vm, SaveError::Exited, self.backend.suspend(id, vm, &manifest)).await?;
         self.fault_points.pass(FaultPoint::PauseSuspended, id).await;

@@ -33,7 +33,7 @@ impl Host {
         record: Option<Record>,
     ) -> Done {
         tracing::info!(sandbox_id = %id, generation, "destroying machine");
-        self.board.close(id);
+        self.board.close(id, "the capsule was destroyed");
         if let Some(mut record) = record {
             record.generation = generation;
             record.phase = Phase::Destroying;
@@ -68,7 +68,7 @@ impl Host {
 
     /// Cleans up after a machine that ended by itself. Its disk is kept.
     pub(in crate::machines) async fn clean_up(&self, mut record: Record, reason: String) -> Done {
-        self.board.close(record.id);
+        self.board.close(record.id, format!("the machine ended: {reason}"));
         record.phase = Phase::Releasing { reason, keeps: Keeps::Disk };
         self.release_to_rest(record, Told::Event).await
     }

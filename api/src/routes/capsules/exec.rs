@@ -14,16 +14,16 @@ use actix_web::{
 use serde::{Deserialize, Serialize};
 use tokio::time::{Instant, timeout_at};
 use utoipa::ToSchema;
-use wrenn_actors::{ExecOpenError, ExecSession, SessionError};
+use wrenn_actors::{ExecSession, SessionError, SessionOpenError};
 use wrenn_proto::{
-    guest::{CloseStdin, ExecExited, ExecFailed, ExecFailure, ExecInput, ExecStart, exec_event, exec_input},
+    guest::{CloseStdin, ExecExited, ExecFailed, ExecFailure, ExecStart, exec_event, exec_input},
     ids::SandboxId,
 };
 
 use super::{
     limits,
     operate::{self, OperateError},
-    output,
+    output, session,
 };
 use crate::{
     app::App,
@@ -43,8 +43,6 @@ const LONGEST: Duration = Duration::from_secs(7 * 86_400);
 const MAX_ARGS: usize = 4096;
 /// More output than this is not made JSON of on a thread that serves requests.
 const INLINE_BYTES: usize = 256 * 1024;
-/// How much of a guest's message is believed.
-const MESSAGE_CHARACTERS: usize = 300;
 
 /// The command.
 #[derive(Debug, Deserialize, ToSchema)]
@@ -134,7 +132,7 @@ pub(crate) enum ExecError {
     #[error("{field}: {message}")]
     Refused { field: &'static str, message: String },
     #[error(transparent)]
-    Open(#[from] ExecOpenError),
+    Open(#[from] SessionOpenError),
     #[error(transparent)]
     Session(#[from] SessionError),
     #[error("the capsule could not start the command: {0}")]
@@ -153,30 +151,16 @@ impl ExecError {
     fn answer(&self) -> Answer {
         let code = match self {
             Self::Find(error) => return error.answer(),
-            Self::Open(ExecOpenError::NotFound(id)) => return OperateError::NotFound(*id).answer(),
+            Self::Open(error) => return session::open_answer(error),
             Self::EmptyCommand
             | Self::TooManyArgs
             | Self::Timeout { .. }
             | Self::Background
             | Self::Limit(_)
             | Self::Refused { .. } => Code::InvalidRequest,
-            Self::Open(ExecOpenError::InvalidState { status, operation }) => {
-                return operate::not_running(*status, *operation);
-            }
-            Self::Open(ExecOpenError::HostUnavailable(_)) => {
-                return Answer::new(Code::HostUnavailable, operate::HOST_AWAY);
-            }
-            Self::Open(ExecOpenError::Refused { .. } | ExecOpenError::TimedOut(_))
-            | Self::Session(_)
-            | Self::GuestFailed(_)
-            | Self::NoEnd
-            | Self::Late => Code::AgentError,
-            Self::Open(ExecOpenError::Unanswered(error)) if error.certainly_not_executed() => {
-                return Answer::unanswered(*error);
-            }
-            Self::Open(ExecOpenError::Store(_) | ExecOpenError::Unanswered(_))
-            | Self::Json(_)
-            | Self::Lost(_) => return Answer::internal(),
+            Self::Session(error) => return session::broken_answer(error),
+            Self::GuestFailed(_) | Self::NoEnd | Self::Late => Code::AgentError,
+            Self::Json(_) | Self::Lost(_) => return Answer::internal(),
         };
         Answer::new(code, self.to_string())
     }
@@ -211,7 +195,7 @@ pub(crate) async fn exec(
         0 => LONGEST,
         limit => Duration::from_secs(limit.into()) + GRACE,
     };
-    let session = app.control_plane.exec_open(id, start).await?;
+    let session = app.control_plane.session_open(id, exec_input::Input::Start(start)).await?;
     let ended = timeout_at(Instant::now() + patience, collect(session, &app.output))
         .await
         .map_err(|_| ExecError::Late)??;
@@ -264,8 +248,8 @@ impl ExecRequest {
             cwd: self.cwd.unwrap_or_default(),
             user: self.user.unwrap_or_default(),
             timeout_sec: timeout_sec.ok_or(ExecError::Timeout { given })?,
-            background: false,
             tag: self.tag.unwrap_or_default(),
+            ..ExecStart::default()
         })
     }
 }
@@ -279,9 +263,9 @@ struct Ended {
 
 /// Reads until the command has ended. Dropping this future ends the command.
 async fn collect(session: ExecSession, budget: &output::OutputBudget) -> Result<Ended, ExecError> {
-    let ExecSession { input, mut events, .. } = session;
+    let ExecSession { input, mut events } = session;
     // Nobody will type anything. A session that has ended already says so in its events.
-    let _ = input.send(ExecInput { input: Some(exec_input::Input::CloseStdin(CloseStdin {})) }).await;
+    let _ = input.send(exec_input::Input::CloseStdin(CloseStdin {})).await;
     let mut stdout = budget.stream();
     let mut stderr = budget.stream();
     while let Some(event) = events.recv().await {
@@ -290,7 +274,7 @@ async fn collect(session: ExecSession, budget: &output::OutputBudget) -> Result<
             Some(exec_event::Event::Stderr(bytes)) => stderr.push(&bytes),
             Some(exec_event::Event::Exited(exited)) => return Ok(Ended { stdout, stderr, exited }),
             Some(exec_event::Event::Failed(failed)) => return Err(failure(failed)),
-            Some(exec_event::Event::Started(_)) | None => {}
+            Some(_) | None => {}
         }
     }
     Err(ExecError::NoEnd)
@@ -298,12 +282,12 @@ async fn collect(session: ExecSession, budget: &output::OutputBudget) -> Result<
 
 /// What a failure to start means to the client.
 fn failure(failed: ExecFailed) -> ExecError {
-    let message: String = failed.message.chars().take(MESSAGE_CHARACTERS).collect();
+    let message = session::quote(&failed.message);
     let field = match failed.kind() {
         ExecFailure::Invalid | ExecFailure::NotFound | ExecFailure::NotPermitted => "cmd",
         ExecFailure::UserUnknown => "user",
         ExecFailure::CwdMissing => "cwd",
-        ExecFailure::Internal | ExecFailure::Unspecified => return ExecError::GuestFailed(message),
+        _ => return ExecError::GuestFailed(message),
     };
     ExecError::Refused { field, message }
 }

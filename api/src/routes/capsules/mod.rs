@@ -11,6 +11,7 @@ mod output;
 pub(crate) mod pause;
 pub(crate) mod ping;
 pub(crate) mod resume;
+mod session;
 
 use std::collections::BTreeMap;
 

@@ -43,57 +43,55 @@ pub(crate) enum OperateError {
 
 impl OperateError {
     pub(crate) fn answer(&self) -> Answer {
-        let (code, message) = match self {
-            Self::NotFound(_) | Self::Operation(OperationError::NotFound(_)) => {
-                (Code::NotFound, self.not_found())
-            }
-            Self::Destroyed(_) => (Code::InvalidState, self.to_string()),
-            Self::Store(_) | Self::Operation(OperationError::Store(_)) => return Answer::internal(),
-            Self::Operation(OperationError::Refused(refusal)) => (Code::InvalidState, refused(refusal)),
-            Self::Operation(OperationError::HostAway { .. }) => (Code::HostUnavailable, HOST_AWAY.to_owned()),
-            Self::Operation(OperationError::HostLost { .. }) => {
-                let message = "the capsule's host went away meanwhile; what was begun goes on when the host is \
-                               back, so look at the capsule's `operation` then";
-                (Code::HostUnavailable, message.to_owned())
-            }
-            Self::Operation(OperationError::NoRoom(shortage)) => {
-                let message = format!(
-                    "the capsule's host has no room for it to run: {shortage}; pause or destroy another \
-                     capsule, or try again later"
-                );
-                (Code::HostUnavailable, message)
-            }
-            Self::Operation(OperationError::Name(TemplateNameError::Taken)) => {
-                let message = "name: the team has a template of that name, or is making one; choose another \
-                               name, or say `overwrite=true` to replace one that is ready";
-                (Code::TemplateNameTaken, message.to_owned())
-            }
-            Self::Operation(OperationError::Name(TemplateNameError::Reserved)) => {
-                let message = "name: the platform has a template of that name; choose another name";
-                (Code::NameReserved, message.to_owned())
-            }
-            Self::Operation(OperationError::Failed(reason)) => {
-                (Code::AgentError, format!("the host could not do it: {reason}"))
-            }
-            Self::Operation(OperationError::Overtaken(_)) => {
-                (Code::InvalidState, "the capsule was destroyed meanwhile".to_owned())
-            }
-            Self::Operation(OperationError::TimedOut(_)) => {
-                let message = "the host has not finished in time; the operation goes on, so look at the \
-                               capsule's `operation` until it is null";
-                (Code::AgentError, message.to_owned())
-            }
-            Self::Operation(OperationError::Unanswered(_, error)) => return Answer::unanswered(*error),
-        };
-        Answer::new(code, message)
-    }
-
-    fn not_found(&self) -> String {
         match self {
-            Self::Operation(OperationError::NotFound(id)) => Self::NotFound(*id).to_string(),
-            other => other.to_string(),
+            Self::NotFound(_) => Answer::new(Code::NotFound, self.to_string()),
+            Self::Destroyed(_) => Answer::new(Code::InvalidState, self.to_string()),
+            Self::Operation(error) => operation_answer(error),
+            Self::Store(_) => Answer::internal(),
         }
     }
+}
+
+/// The answer to whoever wanted an operation that was not begun, or did not lead to what was wanted.
+pub(super) fn operation_answer(error: &OperationError) -> Answer {
+    let (code, message) = match error {
+        OperationError::NotFound(id) => return OperateError::NotFound(*id).answer(),
+        OperationError::Store(_) => return Answer::internal(),
+        OperationError::Unanswered(_, error) => return Answer::unanswered(*error),
+        OperationError::Refused(refusal) => (Code::InvalidState, refused(refusal)),
+        OperationError::HostAway { .. } => (Code::HostUnavailable, HOST_AWAY.to_owned()),
+        OperationError::HostLost { .. } => {
+            let message = "the capsule's host went away meanwhile; what was begun goes on when the host is \
+                           back, so look at the capsule's `operation` then";
+            (Code::HostUnavailable, message.to_owned())
+        }
+        OperationError::NoRoom(shortage) => {
+            let message = format!(
+                "the capsule's host has no room for it to run: {shortage}; pause or destroy another \
+                 capsule, or try again later"
+            );
+            (Code::HostUnavailable, message)
+        }
+        OperationError::Name(TemplateNameError::Taken) => {
+            let message = "name: the team has a template of that name, or is making one; choose another \
+                           name, or say `overwrite=true` to replace one that is ready";
+            (Code::TemplateNameTaken, message.to_owned())
+        }
+        OperationError::Name(TemplateNameError::Reserved) => {
+            let message = "name: the platform has a template of that name; choose another name";
+            (Code::NameReserved, message.to_owned())
+        }
+        OperationError::Failed(reason) => (Code::AgentError, format!("the host could not do it: {reason}")),
+        OperationError::Overtaken(_) => {
+            (Code::InvalidState, "the capsule was destroyed meanwhile".to_owned())
+        }
+        OperationError::TimedOut(_) => {
+            let message = "the host has not finished in time; the operation goes on, so look at the \
+                           capsule's `operation` until it is null";
+            (Code::AgentError, message.to_owned())
+        }
+    };
+    Answer::new(code, message)
 }
 
 /// The caller's capsule, unless it was destroyed.

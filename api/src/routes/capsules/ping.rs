@@ -1,10 +1,13 @@
 //! `POST /v1/capsules/{id}/ping`
 
 use actix_web::{HttpResponse, web::Data};
-use wrenn_actors::ExecOpenError;
+use wrenn_actors::SessionOpenError;
 use wrenn_proto::ids::SandboxId;
 
-use super::operate::{self, OperateError};
+use super::{
+    operate::{self, OperateError},
+    session,
+};
 use crate::{
     app::App,
     auth::Caller,
@@ -18,19 +21,14 @@ pub(crate) enum PingCapsuleError {
     #[error("the capsule cannot be used")]
     Find(#[from] OperateError),
     #[error("the capsule is not in use")]
-    Use(#[from] ExecOpenError),
+    Use(#[from] SessionOpenError),
 }
 
 impl PingCapsuleError {
     fn answer(&self) -> Answer {
         match self {
             Self::Find(error) => error.answer(),
-            Self::Use(ExecOpenError::InvalidState { status, operation }) => {
-                operate::not_running(*status, *operation)
-            }
-            Self::Use(ExecOpenError::Unanswered(error)) => Answer::unanswered(*error),
-            // No other one is the answer to this.
-            Self::Use(_) => Answer::internal(),
+            Self::Use(error) => session::open_answer(error),
         }
     }
 }

@@ -1,14 +1,4 @@
-//! Tunnels: one stream per session between a client and a machine, opened by the host's agent on request.
-//!
-//! ```text
-//!  exec_open ─▶ desk.expect(host) ─▶ OpenTunnel frame ─▶ agent
-//!      ▲                                                   │ opens Tunnel with the id
-//!      └── ExecSession ◀── desk.accept(host, id) ◀─────────┘ then `ready`, or `error`
-//! ```
-//!
-//! An id works once, and only for the host that it was made for. Both directions are bounded, so a reader
-//! that is slow slows the writer at the other end. The pump lives where the stream lives; it ends when the
-//! session is dropped, when the stream ends, or when the agent says that the machine is gone.
+//! Where requests for tunnels wait for the streams of the agents.
 
 use std::{collections::HashMap, sync::Arc};
 
@@ -17,33 +7,17 @@ use parking_lot::Mutex;
 use tokio::sync::{mpsc, oneshot};
 use wrenn_proto::{
     agent::{TunnelDown, TunnelError, TunnelErrorKind, TunnelUp, tunnel_down, tunnel_up},
-    guest::{ExecEvent, ExecInput, exec_event},
     ids::{HostId, TunnelId},
 };
 
-use crate::{SessionError, activity::ActivityGuard, host::text::harmless};
-
-/// Frames in each direction that wait for a slow reader.
-const QUEUE: usize = 16;
-
-/// A command that runs, or ran, in a sandbox.
-///
-/// Dropping `events` closes the session: the agent ends the command unless it runs in the background.
-#[derive(Debug)]
-pub struct ExecSession {
-    /// What the command is given: input, its end, signals. Closed when the session has ended.
-    pub input: mpsc::Sender<ExecInput>,
-    /// What the command does; ends after `exited`, `failed` or an error.
-    pub events: mpsc::Receiver<Result<ExecEvent, SessionError>>,
-    /// Counts as use of the sandbox.
-    pub(crate) in_use: Option<ActivityGuard>,
-}
+use super::{QUEUE, RawSession};
+use crate::{SessionError, host::text::harmless};
 
 /// What became of a request for a tunnel.
 #[derive(Debug)]
 pub(crate) enum Opened {
     /// The agent is connected to the machine.
-    Session(ExecSession),
+    Session(RawSession),
     /// The agent could not connect.
     Refused(TunnelError),
 }
@@ -164,7 +138,7 @@ impl TunnelAcceptor {
         }
         let (input, inputs) = mpsc::channel(QUEUE);
         let (event, events) = mpsc::channel(QUEUE);
-        if reply.send(Opened::Session(ExecSession { input, events, in_use: None })).is_err() {
+        if reply.send(Opened::Session(RawSession { input, events })).is_err() {
             return;
         }
         tokio::select! {
@@ -178,10 +152,11 @@ fn protocol_error(message: &str) -> TunnelError {
     TunnelError { kind: TunnelErrorKind::GuestProtocol.into(), message: message.to_owned() }
 }
 
-/// Ends when the stream ends, with the last event, or when nobody listens any more.
+/// Ends when the stream ends, with an error, or when nobody listens any more. Which event is the last one is known to
+/// those who read it.
 async fn pump_up<E>(
     mut up: impl Stream<Item = Result<TunnelUp, E>> + Unpin,
-    events: mpsc::Sender<Result<ExecEvent, SessionError>>,
+    events: mpsc::Sender<Result<tunnel_up::Frame, SessionError>>,
 ) {
     loop {
         let frame = tokio::select! {
@@ -189,7 +164,6 @@ async fn pump_up<E>(
             () = events.closed() => return,
         };
         let event = match frame {
-            Some(Ok(TunnelUp { frame: Some(tunnel_up::Frame::Exec(event)) })) => Ok(event),
             Some(Ok(TunnelUp { frame: Some(tunnel_up::Frame::Error(error)) })) => {
                 Err(SessionError::Machine { kind: error.kind(), message: harmless(&error.message) })
             }
@@ -197,14 +171,10 @@ async fn pump_up<E>(
                 let TunnelError { message, .. } = protocol_error("a frame out of order");
                 Err(SessionError::Machine { kind: TunnelErrorKind::GuestProtocol, message })
             }
+            Some(Ok(TunnelUp { frame: Some(frame) })) => Ok(frame),
             Some(Err(_)) | None => Err(SessionError::LinkLost),
         };
-        let is_last = match &event {
-            Ok(event) => {
-                matches!(event.event, Some(exec_event::Event::Exited(_) | exec_event::Event::Failed(_)))
-            }
-            Err(_) => true,
-        };
+        let is_last = event.is_err();
         if events.send(event).await.is_err() || is_last {
             return;
         }
@@ -212,10 +182,9 @@ async fn pump_up<E>(
 }
 
 /// Ends when the agent takes nothing any more. A session whose `input` was dropped goes on.
-async fn pump_down(mut inputs: mpsc::Receiver<ExecInput>, down: &mpsc::Sender<TunnelDown>) {
-    while let Some(input) = inputs.recv().await {
-        let frame = TunnelDown { frame: Some(tunnel_down::Frame::Exec(input)) };
-        if down.send(frame).await.is_err() {
+async fn pump_down(mut inputs: mpsc::Receiver<tunnel_down::Frame>, down: &mpsc::Sender<TunnelDown>) {
+    while let Some(frame) = inputs.recv().await {
+        if down.send(TunnelDown { frame: Some(frame) }).await.is_err() {
             break;
         }
     }

@@ -1,0 +1,131 @@
+//! The use of a sandbox: sessions with its machine, what counts as activity, and what wakes one that sleeps.
+//!
+//! ```text
+//!   session_open ─▶ running? ── yes ─▶ tunnel ─▶ opening ─▶ Session
+//!                      │ no
+//!                      └─ paused, and `auto_resume` ─▶ resume, wait ─▶ again
+//! ```
+//!
+//! Any number of clients may want the same sleeping sandbox at once: one of them begins the resume, the others wait for
+//! it.
+
+use std::time::Duration;
+
+use tokio::time::{Instant, timeout};
+use wrenn_proto::{
+    ids::{HostId, SandboxId},
+    session::Input,
+};
+use wrenn_store::lifecycle::{Lifecycle, Operation, SandboxStatus};
+use wrenn_supervision::call_within;
+
+use crate::{
+    ControlPlane, OperationError, SessionOpenError, WaitError,
+    activity::ActivityGuard,
+    host::{self, OpenTunnel},
+    sandbox::{Memory, PrepareUse, Until, UseTarget},
+    tunnel::{Opened, Session},
+};
+
+/// How long a sandbox that sleeps may take to run again.
+const AWAKE_WITHIN: Duration = Duration::from_secs(60);
+
+impl ControlPlane {
+    /// Opens a session with a running machine and tells it `opening`; returns when the host is connected to the
+    /// machine. A paused sandbox whose `auto_resume` is set is resumed first.
+    ///
+    /// # Errors
+    /// See [`SessionOpenError`]; the machine was told nothing then.
+    pub async fn session_open<I: Input>(
+        &self,
+        id: SandboxId,
+        opening: impl Into<I>,
+    ) -> Result<Session<I>, SessionOpenError> {
+        let host = self.sandbox_awake(id).await?;
+        let within = self.shared.config.tunnel_open_within;
+        let mut ticket = self.shared.desk.expect(host);
+        let asked = OpenTunnel { tunnel: ticket.id, sandbox: id };
+        call_within(&self.shared.host(host), asked, within)
+            .await
+            .map_err(SessionOpenError::Unanswered)?
+            .map_err(|host::HostAway| SessionOpenError::HostUnavailable(host))?;
+        let raw = match timeout(within, ticket.opened()).await {
+            Ok(Some(Opened::Session(raw))) => raw,
+            Ok(Some(Opened::Refused(error))) => {
+                return Err(SessionOpenError::Refused { kind: error.kind(), message: error.message });
+            }
+            Ok(None) => return Err(SessionOpenError::HostUnavailable(host)),
+            Err(_) => return Err(SessionOpenError::TimedOut(host)),
+        };
+        let session = Session::new(raw, self.shared.activity.open(id));
+        // A session that ended already says so in its events.
+        let _ = session.input.send(opening).await;
+        Ok(session)
+    }
+
+    /// Notes that somebody uses a running sandbox, or still wants it, and returns where it runs.
+    ///
+    /// # Errors
+    /// [`SessionOpenError::NotFound`], [`SessionOpenError::InvalidState`] or [`SessionOpenError::Unanswered`].
+    pub async fn sandbox_use(&self, id: SandboxId) -> Result<HostId, SessionOpenError> {
+        match self.prepare_use(id).await? {
+            UseTarget::On(host) => Ok(host),
+            UseTarget::NotFound => Err(SessionOpenError::NotFound(id)),
+            UseTarget::NotRunning { lifecycle, .. } => Err(not_running(&lifecycle)),
+        }
+    }
+
+    /// Counts as use of a sandbox until it is dropped.
+    pub fn sandbox_in_use(&self, id: SandboxId) -> ActivityGuard {
+        self.shared.activity.open(id)
+    }
+
+    /// As [`sandbox_use`](Self::sandbox_use), for somebody who may wake it.
+    ///
+    /// # Errors
+    /// See [`SessionOpenError`].
+    pub async fn sandbox_awake(&self, id: SandboxId) -> Result<HostId, SessionOpenError> {
+        let deadline = Instant::now() + AWAKE_WITHIN;
+        loop {
+            let lifecycle = match self.prepare_use(id).await? {
+                UseTarget::On(host) => return Ok(host),
+                UseTarget::NotFound => return Err(SessionOpenError::NotFound(id)),
+                UseTarget::NotRunning { lifecycle, auto_resume: true } if can_wake(&lifecycle) => lifecycle,
+                UseTarget::NotRunning { lifecycle, .. } => return Err(not_running(&lifecycle)),
+            };
+            let rest = deadline.saturating_duration_since(Instant::now());
+            if rest.is_zero() {
+                return Err(not_running(&lifecycle));
+            }
+            if lifecycle.operation.is_some() {
+                match self.sandbox_wait(id, Until::Settled, rest).await {
+                    Ok(_) => continue,
+                    Err(WaitError::TimedOut(_)) => return Err(not_running(&lifecycle)),
+                    Err(WaitError::NotFound(id)) => return Err(SessionOpenError::NotFound(id)),
+                    Err(WaitError::Unanswered(_, error)) => return Err(SessionOpenError::Unanswered(error)),
+                }
+            }
+            match self.sandbox_resume(id, Memory::Keep, rest).await {
+                // Somebody else was quicker: look again.
+                Ok(_) | Err(OperationError::Refused(_)) => {}
+                Err(error) => return Err(SessionOpenError::Wake(Box::new(error))),
+            }
+        }
+    }
+
+    async fn prepare_use(&self, id: SandboxId) -> Result<UseTarget, SessionOpenError> {
+        self.ask_sandbox(id, || PrepareUse).await.map_err(SessionOpenError::Unanswered)
+    }
+}
+
+/// Whether a sandbox sleeps, is about to, or is being woken.
+fn can_wake(lifecycle: &Lifecycle) -> bool {
+    match lifecycle.operation {
+        None => matches!(lifecycle.status, SandboxStatus::Paused | SandboxStatus::Hibernated),
+        Some(operation) => matches!(operation, Operation::Pausing | Operation::Resuming),
+    }
+}
+
+fn not_running(lifecycle: &Lifecycle) -> SessionOpenError {
+    SessionOpenError::InvalidState { status: lifecycle.status, operation: lifecycle.operation }
+}

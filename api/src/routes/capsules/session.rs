@@ -1,0 +1,34 @@
+//! What everything that is done inside a capsule has in common: how it fails, and what a client is told.
+
+use wrenn_actors::{SessionError, SessionOpenError};
+
+use super::operate::{self, OperateError};
+use crate::error::{Answer, Chain, Code};
+
+/// How much of a guest's message is believed, in characters.
+const MESSAGE_CHARACTERS: usize = 300;
+
+/// The answer to whoever could not get into a capsule.
+pub(crate) fn open_answer(error: &SessionOpenError) -> Answer {
+    match error {
+        SessionOpenError::NotFound(id) => OperateError::NotFound(*id).answer(),
+        SessionOpenError::InvalidState { status, operation } => operate::not_running(*status, *operation),
+        SessionOpenError::HostUnavailable(_) => Answer::new(Code::HostUnavailable, operate::HOST_AWAY),
+        SessionOpenError::Refused { .. } | SessionOpenError::TimedOut(_) => {
+            Answer::new(Code::AgentError, error.to_string())
+        }
+        SessionOpenError::Unanswered(error) => Answer::unanswered(*error),
+        SessionOpenError::Store(_) => Answer::internal(),
+        SessionOpenError::Wake(error) => operate::operation_answer(error),
+    }
+}
+
+/// The answer to whoever was in a capsule when something broke.
+pub(crate) fn broken_answer(error: &SessionError) -> Answer {
+    Answer::new(Code::AgentError, Chain(error).to_string())
+}
+
+/// What a guest says, cut to a size at which it can be passed on.
+pub(crate) fn quote(message: &str) -> String {
+    message.chars().filter(|c| !c.is_control()).take(MESSAGE_CHARACTERS).collect()
+}
