@@ -23,7 +23,7 @@ use wrenn_proto::{
         RegisterResponse, ServerFrame, Started, TunnelReady, TunnelUp, agent_frame, command_result,
         control_plane_client::ControlPlaneClient, server_frame, tunnel_down, tunnel_up,
     },
-    guest::{ExecEvent, ExecExited, ExecStart, exec_event, exec_input},
+    guest::{ExecEvent, ExecExited, ExecInput, ExecStart, exec_event, exec_input},
     ids::{HostId, SandboxId, TeamId, TemplateId},
 };
 use wrenn_store::{Store, hosts::NewHost, lifecycle::SandboxStatus, sandboxes::NewSandbox};
@@ -171,7 +171,7 @@ async fn create_and_run(
     assert_eq!(row.lifecycle.status, SandboxStatus::Running);
 
     let start = ExecStart { cmd: "true".to_owned(), ..ExecStart::default() };
-    let opening = server.control_plane.session_open(id, start.clone());
+    let opening = server.control_plane.session_open::<ExecInput>(id, exec_input::Input::Start(start.clone()));
     let carry = async {
         let Ok(Some(server_frame::Frame::OpenTunnel(open))) = next(&mut agent.frames).await else {
             panic!("a tunnel must be asked for");

@@ -197,7 +197,10 @@ mod tests {
     use std::convert::Infallible;
 
     use tokio_stream::wrappers::ReceiverStream;
-    use wrenn_proto::{agent::TunnelReady, guest::ExecExited};
+    use wrenn_proto::{
+        agent::TunnelReady,
+        guest::{ExecInput, exec_event},
+    };
 
     use super::*;
 
@@ -215,7 +218,7 @@ mod tests {
         Ok(TunnelUp { frame: Some(frame) })
     }
 
-    async fn session(desk: &TunnelDesk) -> (ExecSession, Up, mpsc::Receiver<TunnelDown>) {
+    async fn session(desk: &TunnelDesk) -> (RawSession, Up, mpsc::Receiver<TunnelDown>) {
         let host = HostId::new();
         let mut ticket = desk.expect(host);
         let (sender, down) = connect(desk, host, ticket.id).unwrap();
@@ -236,37 +239,38 @@ mod tests {
         assert_eq!(desk.len(), 0);
     }
 
+    fn stdout() -> tunnel_up::Frame {
+        tunnel_up::Frame::Exec(exec_event::Event::Stdout(vec![1].into()).into())
+    }
+
     #[tokio::test]
-    async fn events_and_input_pass_and_the_exit_ends_the_session() {
+    async fn frames_pass_in_both_directions() {
         let desk = TunnelDesk::default();
         let (mut session, sender, mut down) = session(&desk).await;
-        session.input.send(ExecInput::default()).await.unwrap();
+        session.input.send(tunnel_down::Frame::Exec(ExecInput::default())).await.unwrap();
         assert!(down.recv().await.is_some());
-        let exited = ExecEvent { event: Some(exec_event::Event::Exited(ExecExited::default())) };
-        sender.send(up(tunnel_up::Frame::Exec(exited.clone()))).await.unwrap();
-        assert_eq!(session.events.recv().await, Some(Ok(exited)));
-        assert_eq!(session.events.recv().await, None);
-        assert!(down.recv().await.is_none());
+        sender.send(up(stdout())).await.unwrap();
+        assert_eq!(session.events.recv().await, Some(Ok(stdout())));
     }
 
     #[tokio::test]
     async fn a_stream_that_ends_early_is_a_lost_link() {
         let desk = TunnelDesk::default();
-        let (mut session, sender, _down) = session(&desk).await;
+        let (mut session, sender, mut down) = session(&desk).await;
         drop(sender);
         assert_eq!(session.events.recv().await, Some(Err(SessionError::LinkLost)));
         assert_eq!(session.events.recv().await, None);
+        assert!(down.recv().await.is_none());
     }
 
     #[tokio::test]
     async fn dropping_the_session_closes_the_stream_and_dropping_only_its_input_does_not() {
         let desk = TunnelDesk::default();
         let (session, sender, mut down) = session(&desk).await;
-        let ExecSession { input, mut events, .. } = session;
+        let RawSession { input, mut events } = session;
         drop(input);
-        let stdout = ExecEvent { event: Some(exec_event::Event::Stdout(vec![1])) };
-        sender.send(up(tunnel_up::Frame::Exec(stdout.clone()))).await.unwrap();
-        assert_eq!(events.recv().await, Some(Ok(stdout)));
+        sender.send(up(stdout())).await.unwrap();
+        assert_eq!(events.recv().await, Some(Ok(stdout())));
         drop(events);
         assert!(down.recv().await.is_none());
     }

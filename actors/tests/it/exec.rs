@@ -11,15 +11,15 @@ use wrenn_proto::{
         TunnelDown, TunnelError, TunnelErrorKind, TunnelReady, TunnelRefused, TunnelUp, agent_frame,
         tunnel_down, tunnel_up,
     },
-    guest::{ExecEvent, ExecExited, ExecStart, exec_event, exec_input},
+    guest::{ExecEvent, ExecExited, ExecInput, ExecStart, exec_event, exec_input},
     ids::SandboxId,
 };
 use wrenn_store::lifecycle::{Operation, SandboxStatus};
 
 type Pool = sqlx::PgPool;
 
-fn start(cmd: &str) -> ExecStart {
-    ExecStart { cmd: cmd.to_owned(), ..ExecStart::default() }
+fn start(cmd: &str) -> ExecInput {
+    exec_input::Input::Start(ExecStart { cmd: cmd.to_owned(), ..ExecStart::default() }).into()
 }
 
 /// Opens the tunnel that the control plane asks for next, as far as `first`.
@@ -47,14 +47,14 @@ async fn a_command_runs_over_a_tunnel_that_the_agent_opens(pool: Pool) {
     server.control_plane.inject_panic(Victim::Host(host)).await.unwrap();
     agent.frame().await;
 
-    let opened = server.control_plane.session_open(id, start("true"));
+    let opened = server.control_plane.session_open::<ExecInput>(id, start("true"));
     let ready = tunnel_up::Frame::Ready(TunnelReady {});
     let (session, (up, mut down)) = tokio::join!(opened, open(&server, &mut agent, ready));
     let mut session = session.unwrap();
     let Some(TunnelDown { frame: Some(tunnel_down::Frame::Exec(input)) }) = down.recv().await else {
         panic!("the start must arrive");
     };
-    assert_eq!(input.input, Some(exec_input::Input::Start(start("true"))));
+    assert_eq!(input, start("true"));
     let exited = ExecEvent { event: Some(exec_event::Event::Exited(ExecExited::default())) };
     up.send(Ok(TunnelUp { frame: Some(tunnel_up::Frame::Exec(exited.clone())) })).await.unwrap();
     assert_eq!(session.events.recv().await, Some(Ok(exited)));
@@ -69,7 +69,7 @@ async fn a_machine_that_dies_ends_the_session_with_a_reason(pool: Pool) {
     let host = server.host().await;
     let mut agent = FakeAgent::attach(&server, host, vec![]).await;
     let id = server.running(&mut agent).await;
-    let opened = server.control_plane.session_open(id, start("sleep 60"));
+    let opened = server.control_plane.session_open::<ExecInput>(id, start("sleep 60"));
     let ready = tunnel_up::Frame::Ready(TunnelReady {});
     let (session, (up, _down)) = tokio::join!(opened, open(&server, &mut agent, ready));
     let mut session = session.unwrap();
@@ -86,10 +86,11 @@ async fn a_command_needs_a_settled_running_sandbox(pool: Pool) {
     let host = server.host().await;
     let mut agent = FakeAgent::attach(&server, host, vec![]).await;
     let (id, _) = server.starting(&mut agent).await;
-    let refused = server.control_plane.session_open(id, start("true")).await.unwrap_err();
+    let refused = server.control_plane.session_open::<ExecInput>(id, start("true")).await.unwrap_err();
     let SessionOpenError::InvalidState { status, operation } = refused else { panic!("{refused:?}") };
     assert_eq!((status, operation), (SandboxStatus::Starting, Some(Operation::Starting)));
-    let unknown = server.control_plane.session_open(SandboxId::new(), start("true")).await.unwrap_err();
+    let unknown =
+        server.control_plane.session_open::<ExecInput>(SandboxId::new(), start("true")).await.unwrap_err();
     assert!(matches!(unknown, SessionOpenError::NotFound(_)), "{unknown:?}");
     server.stop().await;
 }
@@ -110,23 +111,25 @@ async fn a_tunnel_that_is_refused_late_or_cut_off_is_an_error_of_its_own(pool: P
         let refused = TunnelRefused { tunnel_id: asked.tunnel_id, error };
         agent.say(agent_frame::Frame::TunnelRefused(refused)).await;
     };
-    let (refused, ()) = tokio::join!(server.control_plane.session_open(id, start("true")), refuse);
+    let (refused, ()) =
+        tokio::join!(server.control_plane.session_open::<ExecInput>(id, start("true")), refuse);
     let refused = refused.unwrap_err();
     assert!(
         matches!(refused, SessionOpenError::Refused { kind: TunnelErrorKind::NoMachine, .. }),
         "{refused:?}"
     );
 
-    let (late, _) = tokio::join!(server.control_plane.session_open(id, start("true")), agent.open_tunnel());
+    let (late, _) =
+        tokio::join!(server.control_plane.session_open::<ExecInput>(id, start("true")), agent.open_tunnel());
     assert!(matches!(late, Err(SessionOpenError::TimedOut(_))), "{late:?}");
 
     let lose = async {
         agent.open_tunnel().await;
         drop(agent);
     };
-    let (lost, ()) = tokio::join!(server.control_plane.session_open(id, start("true")), lose);
+    let (lost, ()) = tokio::join!(server.control_plane.session_open::<ExecInput>(id, start("true")), lose);
     assert!(matches!(lost, Err(SessionOpenError::HostUnavailable(_))), "{lost:?}");
-    let away = server.control_plane.session_open(id, start("true")).await;
+    let away = server.control_plane.session_open::<ExecInput>(id, start("true")).await;
     assert!(matches!(away, Err(SessionOpenError::HostUnavailable(_))), "{away:?}");
     assert!(tokio::time::timeout(PATIENCE, server.stop()).await.is_ok());
 }

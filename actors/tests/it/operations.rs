@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use sqlx::PgPool as Pool;
 use wrenn_actors::{
-    Config, ControlPlane, CreateError, Memory, OperationError, TemplateOrder, sandbox::Refusal,
+    Config, ControlPlane, CreateError, Memory, OperationError, SessionOpenError, TemplateOrder,
+    sandbox::Refusal,
 };
 use wrenn_proto::{
     agent::{Command, MachineState, TemplateDropped, agent_frame, command, server_frame},
@@ -382,5 +383,67 @@ async fn a_deletion_ends_also_when_nobody_waits_for_it(pool: Pool) {
         (rows == 0).then_some(())
     })
     .await;
+    server.stop().await;
+}
+
+#[sqlx::test(migrator = "wrenn_store::MIGRATIONS")]
+async fn whoever_uses_a_paused_sandbox_wakes_it_if_it_may_be_woken_and_only_once(pool: Pool) {
+    let server = Server::start(&pool, config()).await;
+    let mut agent = FakeAgent::attach(&server, server.host().await, vec![]).await;
+    let new = NewSandbox { auto_resume: true, ..new_sandbox() };
+    let id = new.id;
+    server.control_plane.sandbox_create(new).await.unwrap();
+    let start = agent.command().await;
+    agent.started(&start).await;
+    assert_eq!(server.settled(id).await.lifecycle.status, SandboxStatus::Running);
+
+    // One that comes while it is being paused waits for that, too.
+    let paused = begin(&server, move |it| async move { it.sandbox_pause(id, PATIENCE).await });
+    let pausing = agent.command().await;
+    let users: Vec<_> =
+        (0..5).map(|_| begin(&server, move |it| async move { it.sandbox_awake(id).await })).collect();
+    agent.paused(&pausing).await;
+    assert!(paused.await.unwrap().is_ok());
+    let command = agent.command().await;
+    assert!(matches!(is_command(&command, id, 3), command::Command::Resume(_)), "{command:?}");
+    agent.started(&command).await;
+    for user in users {
+        assert_eq!(user.await.unwrap().unwrap(), agent.host);
+    }
+    agent.assert_silent();
+
+    // A ping wakes nobody, and a sandbox that may not be woken stays paused.
+    pause(&server, &mut agent, id).await;
+    assert!(matches!(
+        server.control_plane.sandbox_use(id).await,
+        Err(SessionOpenError::InvalidState { status: SandboxStatus::Paused, operation: None })
+    ));
+    let other = server.running(&mut agent).await;
+    pause(&server, &mut agent, other).await;
+    assert!(matches!(
+        server.control_plane.sandbox_awake(other).await,
+        Err(SessionOpenError::InvalidState { status: SandboxStatus::Paused, operation: None })
+    ));
+    agent.assert_silent();
+    server.stop().await;
+}
+
+#[sqlx::test(migrator = "wrenn_store::MIGRATIONS")]
+async fn a_sandbox_that_cannot_be_woken_says_why(pool: Pool) {
+    let server = Server::start(&pool, config()).await;
+    let mut agent = FakeAgent::attach(&server, server.host().await, vec![]).await;
+    let new = NewSandbox { auto_resume: true, ..new_sandbox() };
+    let id = new.id;
+    server.control_plane.sandbox_create(new).await.unwrap();
+    let start = agent.command().await;
+    agent.started(&start).await;
+    server.settled(id).await;
+    pause(&server, &mut agent, id).await;
+    let user = begin(&server, move |it| async move { it.sandbox_awake(id).await });
+    let command = agent.command().await;
+    agent.failed(&command, MachineState::Paused).await;
+    let error = user.await.unwrap().unwrap_err();
+    let SessionOpenError::Wake(cause) = error else { panic!("{error:?}") };
+    assert!(matches!(*cause, OperationError::Failed(ref reason) if reason.contains("no space")), "{cause:?}");
     server.stop().await;
 }
