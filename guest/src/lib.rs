@@ -4,6 +4,7 @@
 //!  kernel ──/init──▶ boot: modules, disk, mounts, network
 //!                      └──▶ service (guest.proto over the tap, host side only)
 //!                             ├── exec: commands, their users, output and timeouts
+//!                             ├── dial: connections to what listens in the capsule
 //!                             └── machine: clock, entropy, hostname, freeze, power
 //! ```
 //!
@@ -17,6 +18,7 @@
 pub mod accounts;
 pub mod boot;
 mod connections;
+pub mod dial;
 pub mod environment;
 pub mod exec;
 pub mod files;

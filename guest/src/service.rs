@@ -21,6 +21,7 @@ use wrenn_proto::guest::{
 use crate::{
     accounts,
     connections::{Connection, Connections},
+    dial::dial,
     environment,
     exec::{Defaults, Engine, ExecError, Plan},
     lock::Lock,
@@ -31,6 +32,13 @@ use crate::{
 /// when it is initialised.
 const PING_INTERVAL: Duration = Duration::from_secs(15);
 const PING_TIMEOUT: Duration = Duration::from_secs(10);
+/// Sessions that may be open at the same time; twice of what the host lets in.
+const MAX_STREAMS: u32 = 256;
+/// What one stream may have under way, unread. All of them together have as much each: one that nobody reads stops no
+/// other.
+const STREAM_WINDOW_BYTES: u32 = 256 * 1024;
+/// Largest frame of HTTP/2: fewer of them cost less.
+const FRAME_BYTES: u32 = 256 * 1024;
 /// Pause before another try when no connection can be accepted, for example for want of descriptors.
 const ACCEPT_RETRY: Duration = Duration::from_millis(100);
 
@@ -59,6 +67,10 @@ impl GuestService {
         let served = tonic::transport::Server::builder()
             .http2_keepalive_interval(Some(PING_INTERVAL))
             .http2_keepalive_timeout(Some(PING_TIMEOUT))
+            .max_concurrent_streams(Some(MAX_STREAMS))
+            .initial_stream_window_size(STREAM_WINDOW_BYTES)
+            .initial_connection_window_size(MAX_STREAMS * STREAM_WINDOW_BYTES)
+            .max_frame_size(Some(FRAME_BYTES))
             .add_service(GuestServer::new(self))
             .serve_with_incoming(ReceiverStream::new(connections).map(io::Result::Ok))
             .await;
@@ -178,8 +190,13 @@ impl Guest for GuestService {
 
     type DialStream = Pin<Box<dyn Stream<Item = Result<ConnectEvent, Status>> + Send>>;
 
-    async fn dial(&self, _: Request<Streaming<ConnectInput>>) -> Result<Response<Self::DialStream>, Status> {
-        Err(Status::unimplemented("connections"))
+    async fn dial(
+        &self,
+        request: Request<Streaming<ConnectInput>>,
+    ) -> Result<Response<Self::DialStream>, Status> {
+        // A broken stream ends the inputs; that the caller is gone shows at the other end.
+        let events = dial(request.into_inner().map_while(Result::ok));
+        Ok(Response::new(Box::pin(ReceiverStream::new(events).map(Ok))))
     }
 
     async fn freeze(&self, request: Request<FreezeRequest>) -> Result<Response<FreezeResponse>, Status> {

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use tonic::transport::{Channel, Endpoint};
 
+use super::TUNNELS_MAX;
 use crate::config::ServerAddr;
 
 /// How long the control plane may take to accept a connection.
@@ -15,8 +16,8 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 const KEEP_ALIVE: Duration = Duration::from_secs(10);
 /// What may be under way towards the agent in one stream and not be read yet, in bytes.
 const STREAM_WINDOW: u32 = 256 * 1024;
-/// The same for all streams of one connection: 64 tunnels may stand still without stopping the others.
-const CONNECTION_WINDOW: u32 = 64 * STREAM_WINDOW;
+/// The same for all streams of one connection: tunnels that stand still do not stop the others.
+const CONNECTION_WINDOW: u32 = (TUNNELS_MAX as u32 + 1) * STREAM_WINDOW;
 
 /// Makes a connection to the control plane; it dials when it is used, and again after a failure.
 pub(super) fn dial(server: &ServerAddr) -> Result<Channel, tonic::transport::Error> {

@@ -37,14 +37,19 @@ use service::AgentService;
 const WORKERS: usize = 2;
 /// Largest frame in either direction; an inventory of thousands of machines fits.
 const FRAME_MAX_BYTES: usize = 4 * 1024 * 1024;
-/// A connection on which nothing was heard for so long is asked whether it lives.
-const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(10);
+/// A connection on which nothing was heard for so long is asked whether it lives. Together with the timeout it is how long
+/// clients wait for a host that vanished: no more than 5 s.
+const KEEPALIVE_INTERVAL: Duration = Duration::from_millis(1500);
 /// It is closed if it does not answer for so long.
-const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(10);
+const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(3);
 /// What one stream may have under way, unread.
 const STREAM_WINDOW_BYTES: u32 = 256 * 1024;
-/// What one connection may have under way, unread: many slow readers do not stop the others.
-const CONNECTION_WINDOW_BYTES: u32 = 16 * 1024 * 1024;
+/// Streams of one connection: more than an agent opens tunnels.
+const MAX_STREAMS: u32 = 1100;
+/// What one connection may have under way, unread: as much for each stream, so that slow readers do not stop the others.
+const CONNECTION_WINDOW_BYTES: u32 = MAX_STREAMS * STREAM_WINDOW_BYTES;
+/// Largest frame of HTTP/2: fewer of them cost less.
+const FRAME_BYTES: u32 = 256 * 1024;
 /// How long connections may take to end after the server was told to stop.
 const SHUTDOWN_WITHIN: Duration = Duration::from_secs(5);
 
@@ -126,6 +131,8 @@ async fn run(
     let router = Server::builder()
         .http2_keepalive_interval(Some(KEEPALIVE_INTERVAL))
         .http2_keepalive_timeout(Some(KEEPALIVE_TIMEOUT))
+        .max_concurrent_streams(Some(MAX_STREAMS))
+        .max_frame_size(Some(FRAME_BYTES))
         .initial_stream_window_size(STREAM_WINDOW_BYTES)
         .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
         .add_service(service);
