@@ -6,6 +6,7 @@ use wrenn_store::Store;
 
 use crate::{
     auth::{bucket::HashLimit, password::Passwords, throttle::LoginThrottle, token::TokenSigner},
+    preview::Previews,
     redis::Redis,
     routes::OutputBudget,
 };
@@ -21,6 +22,7 @@ pub(crate) struct App {
     pub(crate) hash_limit: HashLimit,
     pub(crate) login_throttle: LoginThrottle,
     pub(crate) output: OutputBudget,
+    pub(crate) previews: Previews,
 }
 
 impl App {

@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use wrenn_actors::FaultInjection;
 
+use crate::preview::PreviewUrl;
+
 /// Configuration of `wrenn server`.
 #[derive(Debug, Clone)]
 pub struct ServerConfig {
@@ -19,6 +21,8 @@ pub struct ServerConfig {
     pub http_workers: usize,
     /// Connections to Postgres, at most.
     pub database_connections: u32,
+    /// Where the ports of capsules are reached from outside; below `.localhost` at the server's own port if none is said.
+    pub preview_url: Option<PreviewUrl>,
     /// How often an attached host is asked what it has.
     pub inventory_interval: Duration,
     /// Whether the routes that make actors panic exist; for tests of supervision.
@@ -35,6 +39,7 @@ impl Default for ServerConfig {
             grpc_addr: "127.0.0.1:8001".to_owned(),
             http_workers: 2,
             database_connections: 10,
+            preview_url: None,
             inventory_interval: wrenn_actors::Config::default().inventory_interval,
             fault_injection: FaultInjection::Off,
         }

@@ -21,6 +21,7 @@ mod error;
 mod http;
 pub mod memory;
 mod metrics;
+mod preview;
 mod redis;
 mod routes;
 mod server;
@@ -30,6 +31,7 @@ pub use crate::{
     server::{RunError, Server, run},
 };
 
+pub use preview::{PreviewUrl, PreviewUrlError};
 pub use wrenn_actors::FaultInjection;
 
 /// The OpenAPI document of this version.

@@ -7,7 +7,12 @@ use std::{
     time::Duration,
 };
 
-use actix_web::{App as WebApp, HttpServer, dev::Server as HttpRunner, middleware, web::Data};
+use actix_web::{
+    App as WebApp, HttpServer,
+    dev::Server as HttpRunner,
+    middleware,
+    web::{self, Data},
+};
 use rand::RngExt as _;
 use tokio_util::sync::CancellationToken;
 use wrenn_actors::{ControlPlane, StartError};
@@ -28,6 +33,7 @@ use crate::{
     http::observe::observe,
     memory,
     metrics::Metrics,
+    preview::{self, PreviewUrl, Previews},
     redis::Redis,
     routes,
 };
@@ -118,6 +124,10 @@ impl Server {
             ..Default::default()
         };
         let control_plane = ControlPlane::start(store.clone(), actors, &Root::exit_process()).await?;
+        let listen_error = |source| RunError::ListenHttp { addr: config.http_addr.clone(), source };
+        let http_addr = http_listener.local_addr().map_err(listen_error)?;
+        let preview_url = config.preview_url.clone().unwrap_or_else(|| PreviewUrl::local(http_addr.port()));
+        let previews = Previews::new(preview_url, control_plane.clone());
         let app = App {
             store,
             control_plane: control_plane.clone(),
@@ -127,9 +137,8 @@ impl Server {
             hash_limit: HashLimit::default(),
             login_throttle: LoginThrottle::default(),
             output: routes::OutputBudget::default(),
+            previews,
         };
-        let listen_error = |source| RunError::ListenHttp { addr: config.http_addr.clone(), source };
-        let http_addr = http_listener.local_addr().map_err(listen_error)?;
         let http = serve_http(http_listener, app, &config).map_err(listen_error)?;
         Ok(Self { http, http_addr, agents, control_plane })
     }
@@ -182,9 +191,14 @@ fn serve_http(listener: TcpListener, app: App, config: &ServerConfig) -> std::io
         WebApp::new()
             .app_data(app.clone())
             .app_data(metrics.clone())
-            .configure(|app| routes::configure(app, fault_injection))
-            .wrap(middleware::Compress::default())
-            .wrap(middleware::from_fn(observe))
+            .configure(|config| preview::configure(config, &app))
+            .service(
+                // Not around previews, which are the programs' own pages.
+                web::scope("")
+                    .wrap(middleware::Compress::default())
+                    .wrap(middleware::from_fn(observe))
+                    .configure(|config| routes::configure(config, fault_injection)),
+            )
     });
     let server = server
         .workers(config.http_workers)

@@ -150,6 +150,7 @@ async fn create_and_run(
         default_user: "root".to_owned(),
         envs: [].into(),
         metadata: [].into(),
+        preview_access: Default::default(),
     };
     let id = server.control_plane.sandbox_create(new).await.unwrap().id;
     let Ok(Some(server_frame::Frame::Command(command))) = next(&mut agent.frames).await else {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use wrenn_api::{FaultInjection, ServerConfig};
+use wrenn_api::{FaultInjection, PreviewUrl, ServerConfig};
 
 use crate::process::EndSignal;
 
@@ -21,6 +21,10 @@ pub struct ServerCommand {
     /// Address that agents dial, as HOST:PORT or unix:/PATH.
     #[arg(long, env = "WRENN_GRPC_ADDR", default_value = "127.0.0.1:8001")]
     grpc_addr: String,
+    /// Where browsers reach the ports of capsules, like https://{port}-{capsule}.preview.example.com; below .localhost at
+    /// the server's own port if not given. Names below .localhost work in any case.
+    #[arg(long, env = "WRENN_PREVIEW_URL")]
+    preview_url: Option<PreviewUrl>,
     /// Connections to Postgres, at most.
     #[arg(long, env = "WRENN_DATABASE_CONNECTIONS", default_value_t = 10)]
     database_connections: u32,
@@ -44,6 +48,7 @@ impl ServerCommand {
             redis_url: self.redis_url,
             http_addr: self.http_addr,
             grpc_addr: self.grpc_addr,
+            preview_url: self.preview_url,
             database_connections: self.database_connections,
             inventory_interval: Duration::from_millis(self.inventory_interval_ms),
             fault_injection: if self.fault_injection { FaultInjection::On } else { FaultInjection::Off },

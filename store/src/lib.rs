@@ -16,6 +16,7 @@ pub mod api_keys;
 pub mod host_tokens;
 pub mod hosts;
 pub mod lifecycle;
+pub mod previews;
 pub mod sandboxes;
 pub mod settings;
 pub mod statistics;

@@ -13,6 +13,7 @@ use wrenn_proto::ids::{HostId, SandboxId, TeamId, TemplateId};
 use crate::{
     Store, StoreError,
     lifecycle::{End, Generation, Hold, Lifecycle},
+    previews::PreviewAccess,
     templates::{self, TemplateChange, TemplateNameError},
 };
 
@@ -47,6 +48,10 @@ pub struct Sandbox {
     pub envs: BTreeMap<String, String>,
     /// Whatever its owner noted.
     pub metadata: BTreeMap<String, String>,
+    /// Who may reach its ports.
+    pub preview_access: PreviewAccess,
+    /// What those must know who may reach its ports.
+    pub preview_token: String,
     /// What its actor writes.
     pub lifecycle: Lifecycle,
     /// When it was made.
@@ -92,6 +97,8 @@ pub struct NewSandbox {
     pub envs: BTreeMap<String, String>,
     /// Whatever its owner wants to note.
     pub metadata: BTreeMap<String, String>,
+    /// Who may reach its ports.
+    pub preview_access: PreviewAccess,
 }
 
 /// What a sandbox takes from its host.
@@ -143,6 +150,8 @@ struct Row {
     default_user: String,
     envs: Json<BTreeMap<String, String>>,
     metadata: Json<BTreeMap<String, String>>,
+    preview_access: String,
+    preview_token: String,
     status: String,
     operation: Option<String>,
     operation_template_id: Option<Uuid>,
@@ -184,6 +193,8 @@ impl TryFrom<Row> for Sandbox {
             default_user: row.default_user,
             envs: row.envs.0,
             metadata: row.metadata.0,
+            preview_access: row.preview_access.parse()?,
+            preview_token: row.preview_token,
             lifecycle: Lifecycle {
                 status: row.status.parse()?,
                 operation: row.operation.as_deref().map(str::parse).transpose()?,
@@ -211,7 +222,7 @@ macro_rules! rows {
             Row,
             $head + r#" id, team_id, template_id, template_name, template_image, host_id, vcpus, memory_mb,
                 disk_size_mb, timeout_sec, auto_resume, default_user, envs AS "envs: Json<BTreeMap<String, String>>",
-                metadata AS "metadata: Json<BTreeMap<String, String>>", status, operation,
+                metadata AS "metadata: Json<BTreeMap<String, String>>", preview_access, preview_token, status, operation,
                 operation_template_id, generation, last_error, stop_reason, guest_ip, host_ip, created_at, started_at, last_active_at,
                 updated_at, destroy_requested_at, destroyed_at "# + $tail
             $(, $argument)*
@@ -298,8 +309,8 @@ impl Store {
         let row = rows!(
             "INSERT INTO sandboxes (id, team_id, template_id, template_name, host_id, vcpus, memory_mb,
                 disk_size_mb, timeout_sec, auto_resume, default_user, envs, metadata, status, operation,
-                generation, template_image)
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)
+                generation, template_image, preview_access)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18)
              RETURNING",
             "",
             new.id.0,
@@ -320,6 +331,7 @@ impl Store {
             first.operation.map(|operation| operation.as_str()),
             first.generation.0.cast_signed(),
             new.template_image,
+            new.preview_access.as_str(),
         );
         row.fetch_one(&self.pool).await?.try_into()
     }
@@ -384,6 +396,29 @@ impl Store {
         }
         transaction.commit().await?;
         Ok(Some(row.try_into()?))
+    }
+
+    /// Says who may reach the ports of a team's sandbox from now on; with a new token the old one is void. Returns none
+    /// if the team has no such sandbox, or it is gone.
+    pub async fn sandbox_preview_set(
+        &self,
+        team: TeamId,
+        id: SandboxId,
+        access: Option<PreviewAccess>,
+        new_token: Option<&str>,
+    ) -> Result<Option<Sandbox>, StoreError> {
+        let row = rows!(
+            "UPDATE sandboxes SET preview_access = COALESCE($3, preview_access),
+                preview_token = COALESCE($4, preview_token), updated_at = now()
+             WHERE id = $1 AND team_id = $2 AND destroyed_at IS NULL
+             RETURNING",
+            "",
+            id.0,
+            team.0,
+            access.map(|access| access.as_str()),
+            new_token,
+        );
+        row.fetch_optional(&self.pool).await?.map(TryInto::try_into).transpose()
     }
 
     /// Notes that a sandbox was used just now; nothing happens if it is gone.

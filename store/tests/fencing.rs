@@ -31,6 +31,7 @@ fn new_sandbox() -> NewSandbox {
         default_user: "root".to_owned(),
         envs: [("A".to_owned(), "b".to_owned())].into(),
         metadata: [("owner".to_owned(), "me".to_owned())].into(),
+        preview_access: Default::default(),
     }
 }
 

@@ -33,6 +33,7 @@ async fn running(store: &Store) -> Sandbox {
         default_user: "root".to_owned(),
         envs: BTreeMap::new(),
         metadata: BTreeMap::new(),
+        preview_access: Default::default(),
     };
     let row = store.sandbox_insert(&new, host).await.unwrap();
     let running = Lifecycle { status: SandboxStatus::Running, operation: None, ..row.lifecycle.clone() };

@@ -160,6 +160,7 @@ pub(crate) fn new_sandbox() -> NewSandbox {
         default_user: "root".to_owned(),
         envs: [("A".to_owned(), "b".to_owned())].into(),
         metadata: [].into(),
+        preview_access: Default::default(),
     }
 }
 

@@ -44,6 +44,7 @@ use crate::{
         super::capsules::resume::resume_capsule,
         super::capsules::ping::ping_capsule,
         super::capsules::exec::exec,
+        super::capsules::preview::set_capsule_preview,
         super::snapshots::list::list_snapshots,
         super::snapshots::create::create_snapshot,
         super::snapshots::delete::delete_snapshot,

@@ -17,7 +17,10 @@ use actix_web::{
     web::{self, ServiceConfig},
 };
 
-pub(crate) use self::{capsules::OutputBudget, docs::openapi};
+pub(crate) use self::{
+    capsules::{OutputBudget, open_answer},
+    docs::openapi,
+};
 use crate::{
     dashboard,
     http::resource::{on, resource},
@@ -68,7 +71,7 @@ fn v1(v1: &mut ServiceConfig, fault_injection: FaultInjection) {
 }
 
 fn capsules(capsules: &mut ServiceConfig) {
-    use self::capsules::{create, destroy, exec, get, list, pause, ping, resume};
+    use self::capsules::{create, destroy, exec, get, list, pause, ping, preview, resume};
     capsules
         .service(resource(
             "",
@@ -77,6 +80,7 @@ fn capsules(capsules: &mut ServiceConfig) {
         .service(resource("/{id}/exec", [on(Method::POST, exec::exec)]))
         .service(resource("/{id}/pause", [on(Method::POST, pause::pause_capsule)]))
         .service(resource("/{id}/resume", [on(Method::POST, resume::resume_capsule)]))
+        .service(resource("/{id}/preview", [on(Method::PUT, preview::set_capsule_preview)]))
         .service(resource("/{id}/ping", [on(Method::POST, ping::ping_capsule)]))
         .service(resource(
             "/{id}",

@@ -14,7 +14,7 @@ use wrenn_store::{
     templates::Template,
 };
 
-use super::{Capsule, limits};
+use super::{Capsule, limits, preview::CapsulePreviewAccess};
 use crate::{
     app::App,
     auth::Caller,
@@ -63,6 +63,9 @@ pub(crate) struct CreateCapsuleRequest {
     /// Whether traffic resumes it when it is paused.
     #[schema(nullable = false, required = false, default = false)]
     auto_resume: Option<bool>,
+    /// Who may reach its ports through its preview addresses.
+    #[schema(nullable = false, required = false)]
+    preview_access: Option<CapsulePreviewAccess>,
     /// Answer when it is running or has failed, not at once.
     #[schema(nullable = false, required = false, default = false)]
     wait: Option<bool>,
@@ -178,7 +181,7 @@ pub(crate) async fn create_capsule(
     })?;
     tracing::info!(sandbox_id = %sandbox.id, team_id = %caller.team_id, "capsule created");
     let sandbox = if waits { wait(&app, sandbox).await? } else { sandbox };
-    Ok(HttpResponse::Created().json(Capsule::from(sandbox)))
+    Ok(HttpResponse::Created().json(Capsule::of(&app, sandbox)))
 }
 
 /// Waits for the start; one that takes longer than anybody waits is shown as it is then.
@@ -257,6 +260,7 @@ impl CreateCapsuleRequest {
             default_user: template.default_user,
             envs,
             metadata: self.metadata.unwrap_or_default(),
+            preview_access: self.preview_access.map(Into::into).unwrap_or_default(),
         })
     }
 }
@@ -338,6 +342,8 @@ mod tests {
             default_user: "user".into(),
             envs: BTreeMap::new(),
             metadata: BTreeMap::new(),
+            preview_access: Default::default(),
+            preview_token: String::new(),
             lifecycle: Lifecycle { status, operation, ..Lifecycle::first() },
             created_at: chrono::DateTime::UNIX_EPOCH,
             started_at: None,

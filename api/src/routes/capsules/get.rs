@@ -51,5 +51,5 @@ pub(crate) async fn get_capsule(
     Then(caller, PathId(id)): Then<Caller, PathId<SandboxId>>,
 ) -> Result<HttpResponse, GetCapsuleError> {
     let sandbox = app.store.sandbox_fetch(caller.team_id, id).await?.ok_or(GetCapsuleError::NotFound(id))?;
-    Ok(HttpResponse::Ok().json(Capsule::from(sandbox)))
+    Ok(HttpResponse::Ok().json(Capsule::of(&app, sandbox)))
 }

@@ -35,5 +35,6 @@ answers!(ListCapsulesError);
 )]
 pub(crate) async fn list_capsules(app: Data<App>, caller: Caller) -> Result<HttpResponse, ListCapsulesError> {
     let sandboxes = app.store.sandbox_list(caller.team_id).await?;
-    Ok(HttpResponse::Ok().json(sandboxes.into_iter().map(Capsule::from).collect::<Vec<_>>()))
+    Ok(HttpResponse::Ok()
+        .json(sandboxes.into_iter().map(|sandbox| Capsule::of(&app, sandbox)).collect::<Vec<_>>()))
 }

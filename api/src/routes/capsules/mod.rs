@@ -10,6 +10,7 @@ pub(crate) mod operate;
 mod output;
 pub(crate) mod pause;
 pub(crate) mod ping;
+pub(crate) mod preview;
 pub(crate) mod resume;
 mod session;
 
@@ -24,6 +25,10 @@ use wrenn_store::{
 };
 
 pub(crate) use output::OutputBudget;
+use preview::CapsulePreviewAccess;
+pub(crate) use session::open_answer;
+
+use crate::app::App;
 
 /// The last settled state of a capsule.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
@@ -112,6 +117,13 @@ pub(crate) struct Capsule {
     /// User of commands that name none.
     default_user: String,
     metadata: BTreeMap<String, String>,
+    /// Who may reach its ports.
+    preview_access: CapsulePreviewAccess,
+    /// Where its ports are reached, with `{port}` in place of the port.
+    #[schema(example = "http://{port}-cl-01jx3m8k2vdqg5z7c9h4f6t8r.localhost:8000")]
+    preview_url: String,
+    /// What a visitor must know unless access is public.
+    preview_token: String,
     /// Absent while there is none.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false, required = false)]
@@ -129,8 +141,9 @@ pub(crate) struct Capsule {
     last_updated: DateTime<Utc>,
 }
 
-impl From<Sandbox> for Capsule {
-    fn from(sandbox: Sandbox) -> Self {
+impl Capsule {
+    /// Shows a sandbox to its team.
+    fn of(app: &App, sandbox: Sandbox) -> Self {
         let lifecycle = sandbox.lifecycle;
         Self {
             id: sandbox.id.to_string(),
@@ -148,6 +161,9 @@ impl From<Sandbox> for Capsule {
             auto_resume: sandbox.auto_resume,
             default_user: sandbox.default_user,
             metadata: sandbox.metadata,
+            preview_access: sandbox.preview_access.into(),
+            preview_url: app.previews.url_of(sandbox.id),
+            preview_token: sandbox.preview_token,
             guest_ip: lifecycle.guest_ip,
             host_ip: lifecycle.host_ip,
             created_at: sandbox.created_at,

@@ -71,5 +71,5 @@ pub(crate) async fn pause_capsule(
     operate::find(&app, caller, id).await?;
     let paused = app.control_plane.sandbox_pause(id, WITHIN).await?;
     tracing::info!(sandbox_id = %id, team_id = %caller.team_id, "capsule paused");
-    Ok(HttpResponse::Ok().json(Capsule::from(paused)))
+    Ok(HttpResponse::Ok().json(Capsule::of(&app, paused)))
 }

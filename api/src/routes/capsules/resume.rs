@@ -109,7 +109,7 @@ pub(crate) async fn resume_capsule(
         }
     })?;
     tracing::info!(sandbox_id = %id, team_id = %caller.team_id, "capsule resumed");
-    Ok(HttpResponse::Ok().json(Capsule::from(resumed)))
+    Ok(HttpResponse::Ok().json(Capsule::of(&app, resumed)))
 }
 
 #[cfg(test)]

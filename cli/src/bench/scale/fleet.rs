@@ -148,5 +148,6 @@ fn new_sandbox(template: &Template) -> NewSandbox {
         default_user: "root".to_owned(),
         envs: [].into(),
         metadata: [].into(),
+        preview_access: Default::default(),
     }
 }

@@ -1,0 +1,215 @@
+//! Previews: what listens on the ports of a capsule, at addresses of their own.
+//!
+//! ```text
+//!   8000-cl-….preview.example.com ─▶ address ─▶ access ─▶ awake? ─▶ forward ─▶ connect ─▶ tunnel ─▶ capsule:8000
+//!                                       │          │        │          │
+//!                                       └──────────┴────────┴──────────┴─▶ page (or JSON) that says what is wrong
+//! ```
+//!
+//! HTTP/1.1, with bodies streamed both ways, server-sent events and WebSockets. Connections to a port are kept for the
+//! next request. A request counts as use of the capsule until its answer is sent; a paused capsule with `auto_resume`
+//! is woken by it.
+//!
+//! Nothing that the program answers is touched except what belongs to the connection, and nothing of the dashboard's own
+//! headers is added: the program's pages are another origin, and can do nothing to the dashboard.
+
+mod access;
+mod address;
+mod connect;
+mod forward;
+mod page;
+
+use std::{error::Error as StdError, panic::AssertUnwindSafe, time::Duration};
+
+use actix_web::{
+    HttpRequest, HttpResponse,
+    guard::{Guard, GuardContext},
+    http::{Method, header},
+    web::{self, Data, Payload},
+};
+use futures_util::FutureExt as _;
+use hyper_util::{client::legacy::Client, rt::TokioExecutor};
+use tracing::Instrument as _;
+use wrenn_actors::{ControlPlane, SessionOpenError};
+use wrenn_proto::{guest::ConnectFailure, ids::SandboxId};
+use wrenn_store::StoreError;
+
+pub use self::address::{PreviewUrl, PreviewUrlError};
+use self::{
+    access::Entry,
+    address::{Named, Target},
+    connect::{ConnectError, Connector},
+    forward::{ForwardError, PortClient},
+};
+use crate::{
+    app::App,
+    error::{Answer, Chain, Code},
+    routes::open_answer,
+};
+
+/// How long a connection is kept that nobody needs.
+const IDLE: Duration = Duration::from_secs(30);
+/// Connections to one port that are kept.
+const IDLE_MAX: usize = 8;
+
+/// The previews of all capsules.
+#[derive(Debug)]
+pub(crate) struct Previews {
+    url: PreviewUrl,
+    client: PortClient,
+}
+
+impl Previews {
+    pub(crate) fn new(url: PreviewUrl, control_plane: ControlPlane) -> Self {
+        let client = Client::builder(TokioExecutor::new())
+            .pool_idle_timeout(IDLE)
+            .pool_max_idle_per_host(IDLE_MAX)
+            .pool_timer(hyper_util::rt::TokioTimer::new())
+            .build(Connector::new(control_plane));
+        Self { url, client }
+    }
+
+    /// The address of a capsule's previews, with `{port}` in place of the port.
+    pub(crate) fn url_of(&self, capsule: SandboxId) -> String {
+        self.url.of(capsule)
+    }
+}
+
+/// Why a visitor does not see the program's answer.
+#[derive(Debug, thiserror::Error)]
+enum PreviewError {
+    #[error("there is no capsule at this address")]
+    NoCapsule,
+    #[error(
+        "this preview needs its token: open the link that the dashboard shows, or send the header `x-wrenn-token`"
+    )]
+    NoToken,
+    #[error(
+        "this token is not, or no longer, the one of this preview: open the link that the dashboard shows now"
+    )]
+    WrongToken,
+    #[error("the capsule could not be looked up")]
+    Store(#[from] StoreError),
+    #[error(transparent)]
+    Open(#[from] SessionOpenError),
+    #[error(transparent)]
+    Forward(#[from] ForwardError),
+    #[error("a handler panicked")]
+    Panicked,
+}
+
+impl PreviewError {
+    /// What the page says.
+    fn answer(&self) -> (&'static str, Answer) {
+        let broken = |message| ("The program did not answer", Answer::new(Code::AgentError, message));
+        match self {
+            Self::NoCapsule => ("No such capsule", Answer::new(Code::NotFound, self.to_string())),
+            Self::NoToken | Self::WrongToken => {
+                ("This preview is not public", Answer::new(Code::Unauthorized, self.to_string()))
+            }
+            Self::Open(error) => not_open(error),
+            Self::Forward(error) => match connect_error(error) {
+                Some(ConnectError::Open(error)) => not_open(error),
+                Some(ConnectError::Failed { kind: ConnectFailure::Refused, message }) => {
+                    ("Nothing listens here", Answer::new(Code::AgentError, message.clone()))
+                }
+                Some(error) => broken(error.to_string()),
+                None => broken(format!("the connection to the program broke: {}", Chain(error))),
+            },
+            Self::Store(_) | Self::Panicked => ("Something went wrong", Answer::internal()),
+        }
+    }
+}
+
+fn not_open(error: &SessionOpenError) -> (&'static str, Answer) {
+    let title = match error {
+        SessionOpenError::NotFound(_) => "No such capsule",
+        SessionOpenError::InvalidState { .. } => "The capsule is not running",
+        SessionOpenError::Wake(_) => "The capsule could not be resumed",
+        _ => "The capsule cannot be reached",
+    };
+    (title, open_answer(error))
+}
+
+/// The connection's own error among the causes of the client's.
+fn connect_error(error: &ForwardError) -> Option<&ConnectError> {
+    let mut cause = Some(error as &(dyn StdError + 'static));
+    while let Some(error) = cause {
+        if let Some(error) = error.downcast_ref() {
+            return Some(error);
+        }
+        cause = error.source();
+    }
+    None
+}
+
+/// Lets requests through whose host name belongs to previews.
+struct IsPreview(Data<App>);
+
+impl Guard for IsPreview {
+    fn check(&self, context: &GuardContext<'_>) -> bool {
+        named(&self.0.previews.url, context.head().headers()) != Named::Other
+    }
+}
+
+fn named(url: &PreviewUrl, headers: &header::HeaderMap) -> Named {
+    let host = headers.get(header::HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
+    url.read(host)
+}
+
+/// Mounts the previews; must come before everything else, as only host names tell them apart.
+pub(crate) fn configure(config: &mut web::ServiceConfig, app: &Data<App>) {
+    config.service(web::scope("").guard(IsPreview(app.clone())).default_service(web::to(serve)));
+}
+
+async fn serve(request: HttpRequest, payload: Payload, app: Data<App>) -> HttpResponse {
+    let span = tracing::info_span!("preview", host = ?request.headers().get(header::HOST), method = %request.method());
+    let served = async {
+        let answered = AssertUnwindSafe(answer(&request, payload, &app)).catch_unwind().await;
+        answered.unwrap_or(Err(PreviewError::Panicked)).unwrap_or_else(|error| {
+            let (title, answer) = error.answer();
+            if answer.code == Code::InternalError {
+                tracing::error!(error = %Chain(&error), "preview failed");
+            } else {
+                tracing::debug!(error = %Chain(&error), "preview refused");
+            }
+            page::respond(&request, title, answer)
+        })
+    };
+    served.instrument(span).await
+}
+
+async fn answer(request: &HttpRequest, payload: Payload, app: &App) -> Result<HttpResponse, PreviewError> {
+    let previews = &app.previews;
+    let Named::Preview(target) = named(&previews.url, request.headers()) else {
+        return Err(PreviewError::NoCapsule);
+    };
+    let Target { capsule, .. } = target;
+    let preview = app.store.sandbox_preview(capsule).await?.ok_or(PreviewError::NoCapsule)?;
+    let is_visit = *request.method() == Method::GET && !request.headers().contains_key(header::UPGRADE);
+    match access::decide(request, &preview) {
+        Entry::NoToken => return Err(PreviewError::NoToken),
+        Entry::WrongToken => return Err(PreviewError::WrongToken),
+        Entry::ByLink if is_visit => return Ok(sent_on(request, previews)),
+        Entry::ByLink | Entry::Open => {}
+    }
+    app.control_plane.sandbox_awake(capsule).await?;
+    let in_use = app.control_plane.sandbox_in_use(capsule);
+    let scheme = if previews.url.is_https() { "https" } else { "http" };
+    Ok(forward::forward(&previews.client, target, request, payload, scheme, in_use).await?)
+}
+
+/// Sends a browser on to the address without the token, with the cookie.
+fn sent_on(request: &HttpRequest, previews: &Previews) -> HttpResponse {
+    let token = access::query_token(request.query_string()).unwrap_or_default();
+    let query = access::query_without_token(request.query_string());
+    // Never a path that a browser would take for another host.
+    let path = format!("/{}", request.uri().path().trim_start_matches('/'));
+    let location = if query.is_empty() { path } else { format!("{path}?{query}") };
+    HttpResponse::Found()
+        .insert_header((header::LOCATION, location))
+        .insert_header((header::CACHE_CONTROL, "no-store"))
+        .insert_header((header::REFERRER_POLICY, "no-referrer"))
+        .cookie(access::cookie(&token, previews.url.is_https()))
+        .finish()
+}
