@@ -9,7 +9,7 @@ use actix_web::{
     HttpRequest, HttpResponse,
     body::{BodyStream, SizedStream},
     http::{
-        StatusCode,
+        Method, StatusCode,
         header::{self, HeaderMap, HeaderName, HeaderValue},
     },
     web::Payload,
@@ -98,9 +98,12 @@ pub(super) async fn forward(
             Ok(response.body(BodyStream::new(switched(answer, payload, in_use))))
         }
         _ => {
-            let length = answer.body().size_hint().exact();
+            let length = match *request.method() {
+                // There is no body; what is told is how long that of a GET would be.
+                Method::HEAD => announced_length(answer.headers()),
+                _ => answer.body().size_hint().exact(),
+            };
             let body = pieces(answer.into_body(), in_use);
-            // To a HEAD the length is all there is, and the program's own header says it.
             Ok(match length {
                 Some(length) => response.body(SizedStream::new(length, body)),
                 None => response.body(BodyStream::new(body)),
@@ -168,6 +171,10 @@ fn end_to_end(headers: &http::HeaderMap) -> impl Iterator<Item = (HeaderName, He
         let name = HeaderName::from_bytes(name.as_str().as_bytes()).ok()?;
         Some((name, HeaderValue::from_bytes(value.as_bytes()).ok()?))
     })
+}
+
+fn announced_length(headers: &http::HeaderMap) -> Option<u64> {
+    headers.get(http::header::CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
 }
 
 fn status(status: http::StatusCode) -> StatusCode {

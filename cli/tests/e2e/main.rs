@@ -18,6 +18,7 @@ mod installation;
 mod isolation;
 mod lifecycle;
 mod pausing;
+mod previews;
 mod readme;
 mod snapshots;
 mod soak;
@@ -92,6 +93,19 @@ fn tests() -> Vec<Trial> {
             snapshots::names_are_taken_and_replaced,
         ),
         shared("a flattened disk is small, and boots", snapshots::a_flattened_disk_is_small_and_boots),
+        shared("a web server in a capsule is used from outside", previews::a_web_server_is_used_from_outside),
+        shared(
+            "who is let in to a preview is its owner's choice",
+            previews::who_is_let_in_is_the_owners_choice,
+        ),
+        shared(
+            "a request wakes a capsule that may be woken",
+            previews::a_request_wakes_a_capsule_that_may_be_woken,
+        ),
+        shared(
+            "visitors of a capsule that goes are not kept waiting",
+            previews::visitors_of_a_capsule_that_goes_are_not_kept_waiting,
+        ),
         alone("in no window of an operation is a capsule mistaken", windows::nobody_is_mistaken),
         alone("destroying overtakes in every window", windows::destroying_overtakes_in_every_window),
         alone("soak: whatever is killed, nothing is lost and nothing is left", soak::nothing_is_lost),
