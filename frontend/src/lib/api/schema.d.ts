@@ -210,6 +210,28 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/capsules/{id}/preview": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        /**
+         * Say who may reach the ports of a capsule
+         * @description The programs in a capsule are reached at `preview_url`, with a port in place of `{port}`. Unless access is `public`, a
+         *     visitor needs the token: as `?wrenn_token=` in the address (a browser keeps it in a cookie), or in the header
+         *     `x-wrenn-token`.
+         */
+        put: operations["set_capsule_preview"];
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/capsules/{id}/resume": {
         parameters: {
             query?: never;
@@ -403,6 +425,15 @@ export interface components {
                 [key: string]: string;
             };
             operation: components["schemas"]["CapsuleOperation"] | null;
+            /** @description Who may reach its ports. */
+            preview_access: components["schemas"]["CapsulePreviewAccess"];
+            /** @description What a visitor must know unless access is public. */
+            preview_token: string;
+            /**
+             * @description Where its ports are reached, with `{port}` in place of the port.
+             * @example http://{port}-cl-01jx3m8k2vdqg5z7c9h4f6t8r.localhost:8000
+             */
+            preview_url: string;
             /** Format: date-time */
             started_at: string | null;
             status: components["schemas"]["CapsuleStatus"];
@@ -425,6 +456,11 @@ export interface components {
          * @enum {string}
          */
         CapsuleOperation: "starting" | "pausing" | "resuming" | "snapshotting" | "flattening" | "destroying";
+        /**
+         * @description Who may reach the ports of a capsule through its preview addresses.
+         * @enum {string}
+         */
+        CapsulePreviewAccess: "public" | "token";
         /**
          * @description The last settled state of a capsule.
          * @enum {string}
@@ -461,6 +497,8 @@ export interface components {
             metadata?: {
                 [key: string]: string;
             };
+            /** @description Who may reach its ports through its preview addresses. */
+            preview_access?: components["schemas"]["CapsulePreviewAccess"];
             /**
              * @description One of the team's templates, or of the platform's.
              * @default minimal
@@ -642,6 +680,16 @@ export interface components {
              * @default false
              */
             drop_memory?: boolean;
+        };
+        /** @description What shall change. */
+        SetPreviewRequest: {
+            /** @description As before if it is left out. */
+            access?: components["schemas"]["CapsulePreviewAccess"];
+            /**
+             * @description Makes a new token; links with the old one lead nowhere any more.
+             * @default false
+             */
+            rotate_token?: boolean;
         };
         /** @description Who wants an account. */
         SignupRequest: {
@@ -1488,6 +1536,69 @@ export interface operations {
             };
             /** @description It does not run (`invalid_state`) */
             409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+        };
+    };
+    set_capsule_preview: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The capsule */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["SetPreviewRequest"];
+            };
+        };
+        responses: {
+            /** @description The capsule as it is now */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Capsule"];
+                };
+            };
+            /** @description The request is not valid */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Credentials are missing or wrong */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description The account is disabled or not in the team */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description The team has no such capsule */
+            404: {
                 headers: {
                     [name: string]: unknown;
                 };
