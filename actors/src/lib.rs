@@ -32,6 +32,7 @@ pub mod host;
 mod idle;
 mod operations;
 pub mod placement;
+pub mod recipe;
 mod retry;
 pub mod sandbox;
 mod sessions;
