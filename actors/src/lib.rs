@@ -25,6 +25,7 @@
 //! pool later; arbiters live as long as the process, and one that hangs is reported by the watchdog.
 
 mod activity;
+pub mod archive;
 pub mod config;
 mod control_plane;
 mod errors;
