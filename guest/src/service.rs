@@ -88,7 +88,7 @@ impl GuestService {
         let (engine, defaults) = (self.engine.clone(), self.defaults.lock().clone());
         let started = spawn_blocking(move || {
             let plan = Plan::new(start, &defaults, accounts::lookup)?;
-            engine.run(plan, inputs)
+            engine.start(plan, inputs)
         });
         started.await.unwrap_or_else(|panic| Err(ExecError::Start(io::Error::other(panic))))
     }
@@ -168,11 +168,14 @@ impl Guest for GuestService {
         let first = inputs.message().await?.and_then(|input| input.input);
         // A broken stream ends the inputs; that the caller is gone shows at the other end.
         let inputs = inputs.map_while(Result::ok);
-        let started = match first {
+        let events = match first {
             Some(Input::Start(start)) => self.start(start, inputs).await,
-            _ => Err(ExecError::NoStart),
+            Some(Input::Attach(attach)) => self.engine.attach(attach, inputs),
+            Some(Input::List(_)) => Ok(self.engine.list()),
+            Some(Input::SignalProcess(signal)) => self.engine.signal(signal),
+            _ => Err(ExecError::NoOpening),
         };
-        let events: Self::ExecStream = match started {
+        let events: Self::ExecStream = match events {
             Ok(events) => Box::pin(ReceiverStream::new(events).map(Ok)),
             Err(error) => {
                 let failed = ExecEvent { event: Some(Event::Failed(error.into())) };

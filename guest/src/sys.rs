@@ -12,13 +12,14 @@ use std::{
     mem::{self, size_of},
     net::Ipv4Addr,
     os::{
-        fd::{AsRawFd, OwnedFd},
+        fd::{AsRawFd, FromRawFd as _, OwnedFd},
         unix::process::{CommandExt, ExitStatusExt},
     },
     process::{Command, ExitStatus},
 };
 
-use nix::unistd::Pid;
+use nix::{pty::PtyMaster, unistd::Pid};
+use tokio::io::unix::AsyncFd;
 
 /// Filesystem ioctls of `linux/fs.h`, which `libc` does not define.
 const FIFREEZE: libc::Ioctl = 0xC004_5877;
@@ -55,6 +56,17 @@ pub(crate) struct ChildSetup {
     pub cwd: CString,
     /// The open `cgroup.procs` of the cgroup to move into.
     pub cgroup_procs: Option<OwnedFd>,
+    /// What its standard input is.
+    pub input: InputKind,
+}
+
+/// What the standard input of a child is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum InputKind {
+    /// Something that is read.
+    Plain,
+    /// A terminal, to be the one that controls the child's session.
+    Terminal,
 }
 
 /// Numeric identity of a process.
@@ -80,6 +92,10 @@ pub(crate) fn set_up_child(command: &mut Command, setup: ChildSetup) {
         }
         // SAFETY: takes no arguments.
         check(unsafe { libc::setsid() })?;
+        if setup.input == InputKind::Terminal {
+            // SAFETY: takes numbers only; the child's standard streams are in place already.
+            check(unsafe { libc::ioctl(libc::STDIN_FILENO, libc::TIOCSCTTY, 0) })?;
+        }
         if let Some(identity) = &setup.identity {
             // The raw calls: the C library's wrappers would try to change other threads as well.
             // SAFETY: the pointer and length describe a vector that `setup` owns; the rest are numbers.
@@ -95,6 +111,37 @@ pub(crate) fn set_up_child(command: &mut Command, setup: ChildSetup) {
     // SAFETY: between fork and exec only async-signal-safe calls are made: plain system calls on memory
     // that was allocated before the fork, and errors that carry nothing but `errno`.
     unsafe { command.pre_exec(enter) };
+}
+
+/// Opens the other end of a pseudo-terminal, whatever is mounted where its name would be.
+///
+/// # Errors
+/// `EIO` if the terminal is locked; otherwise what the kernel says.
+pub(crate) fn open_terminal_peer(master: &impl AsRawFd, flags: libc::c_int) -> io::Result<OwnedFd> {
+    // SAFETY: takes numbers only.
+    let peer = unsafe { libc::ioctl(master.as_raw_fd(), libc::TIOCGPTPEER, flags) };
+    check(peer)?;
+    // SAFETY: the kernel has just made this descriptor, and nobody else knows it.
+    Ok(unsafe { OwnedFd::from_raw_fd(peer) })
+}
+
+/// Registers the daemon's end of a terminal with the runtime, in whose context this must be called.
+///
+/// # Errors
+/// What the kernel says.
+pub(crate) fn watch_terminal(master: PtyMaster) -> io::Result<AsyncFd<PtyMaster>> {
+    // SAFETY: a `PtyMaster` owns its descriptor until it is dropped, and gives it to nobody.
+    Ok(unsafe { AsyncFd::register(master) }?)
+}
+
+/// Sets the size of a terminal's window, in characters.
+///
+/// # Errors
+/// What the kernel says.
+pub(crate) fn set_window_size(terminal: &impl AsRawFd, cols: u16, rows: u16) -> io::Result<()> {
+    let size = libc::winsize { ws_row: rows, ws_col: cols, ws_xpixel: 0, ws_ypixel: 0 };
+    // SAFETY: the kernel reads one `winsize`.
+    check(unsafe { libc::ioctl(terminal.as_raw_fd(), libc::TIOCSWINSZ, &raw const size) })
 }
 
 /// Mixes bytes into the kernel's random pool, credits them, and has the generator start anew from the pool.
