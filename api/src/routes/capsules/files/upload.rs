@@ -13,7 +13,10 @@ use std::{cell::RefCell, future::poll_fn, rc::Rc, time::Duration};
 use actix_multipart::{Field, Multipart, MultipartError};
 use actix_web::{HttpRequest, HttpResponse, http::header::HeaderMap, web::Payload};
 use bytes::{Bytes, BytesMut};
-use futures_util::{FutureExt as _, StreamExt as _, stream};
+use futures_util::{
+    FutureExt as _, StreamExt as _,
+    stream::{self, Fuse},
+};
 use tokio::time::timeout;
 use utoipa::ToSchema;
 use wrenn_actors::{FileSession, SessionEvents, SessionInput};
@@ -128,7 +131,7 @@ async fn upload(
     limit: Option<u64>,
 ) -> Result<(), UploadError> {
     let (mut path, mut user) = (None, None);
-    let mut file = loop {
+    let file = loop {
         let mut part = form.next().await?.ok_or(UploadError::Missing { part: "file" })?;
         match part.name().unwrap_or_default() {
             "path" => text(&mut part, "path", &mut path).await?,
@@ -141,9 +144,8 @@ async fn upload(
     let write = Request::Write(FileWrite { path });
     let FileSession { input, events } = ready(app, caller, id, user, write).await?;
     let mut transfer = Transfer { input, events, limit, sent: 0 };
-    transfer.run(&mut file).await?;
+    transfer.run(file).await?;
     // Only a form that has ended well is meant.
-    drop(file);
     if let Some(part) = form.next().await? {
         return Err(match part.name().unwrap_or_default() {
             "path" => UploadError::Order { part: "path" },
@@ -231,7 +233,8 @@ struct Transfer {
 
 impl Transfer {
     /// Sends everything that is in a part of the form.
-    async fn run(&mut self, file: &mut Field) -> Result<(), UploadError> {
+    async fn run(&mut self, file: Field) -> Result<(), UploadError> {
+        let mut file = file.fuse();
         loop {
             let piece = tokio::select! {
                 // The guest says nothing before the end, unless it has failed.
@@ -239,7 +242,7 @@ impl Transfer {
                 piece = timeout(STALLED, file.next()) => piece.map_err(|_| UploadError::Stalled)?,
             };
             let Some(piece) = piece.transpose()? else { return Ok(()) };
-            let piece = with_what_is_there(piece, file)?;
+            let piece = with_what_is_there(piece, &mut file)?;
             self.sent += piece.len() as u64;
             if let Some(limit) = self.limit.filter(|&limit| self.sent > limit) {
                 return Err(UploadError::TooLarge { limit });
@@ -276,7 +279,7 @@ fn unasked(said: Result<Option<Event>, FileError>) -> FileError {
 }
 
 /// Adds to a piece what has come already: fewer and larger pieces cost less on the way.
-fn with_what_is_there(piece: Bytes, file: &mut Field) -> Result<Bytes, UploadError> {
+fn with_what_is_there(piece: Bytes, file: &mut Fuse<Field>) -> Result<Bytes, UploadError> {
     let mut all = BytesMut::new();
     let mut first = Some(piece);
     while all.len() < PIECE_BYTES {
