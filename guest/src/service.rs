@@ -24,6 +24,7 @@ use crate::{
     dial::dial,
     environment,
     exec::{Defaults, Engine, ExecError, Plan},
+    fs,
     lock::Lock,
     machine::{self, Freezer},
 };
@@ -187,8 +188,15 @@ impl Guest for GuestService {
 
     type FilesStream = Pin<Box<dyn Stream<Item = Result<FileEvent, Status>> + Send>>;
 
-    async fn files(&self, _: Request<Streaming<FileInput>>) -> Result<Response<Self::FilesStream>, Status> {
-        Err(Status::unimplemented("files"))
+    async fn files(
+        &self,
+        request: Request<Streaming<FileInput>>,
+    ) -> Result<Response<Self::FilesStream>, Status> {
+        // A broken stream ends the inputs, and without their end nothing is written.
+        let inputs = request.into_inner().map_while(Result::ok);
+        let default_user = self.defaults.lock().user.clone();
+        let events = fs::serve(inputs, default_user);
+        Ok(Response::new(Box::pin(ReceiverStream::new(events).map(Ok))))
     }
 
     type DialStream = Pin<Box<dyn Stream<Item = Result<ConnectEvent, Status>> + Send>>;
