@@ -5,6 +5,7 @@
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "helpers of tests fail like tests")]
 
 mod commands;
+mod garbage;
 mod processes;
 mod support;
 mod terminals;

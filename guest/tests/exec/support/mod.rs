@@ -56,6 +56,11 @@ impl TestGuest {
         Self { client: GuestClient::new(channel), url, server, cgroup }
     }
 
+    /// Where it listens.
+    pub(crate) fn address(&self) -> &str {
+        self.url.strip_prefix("http://").unwrap_or(&self.url)
+    }
+
     /// A client with a connection of its own.
     pub(crate) fn connect(&self) -> GuestClient<Channel> {
         GuestClient::new(Channel::from_shared(self.url.clone()).unwrap().connect_lazy())
