@@ -14,6 +14,7 @@
 mod backend;
 mod guest;
 mod ports;
+mod processes;
 mod vm;
 mod world;
 

@@ -7,7 +7,10 @@
 
 use std::{
     collections::{BTreeMap, HashMap},
-    sync::atomic::{AtomicBool, AtomicI64, AtomicU32, Ordering},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicI64, AtomicU32, Ordering},
+    },
 };
 
 use parking_lot::Mutex;
@@ -18,6 +21,7 @@ use wrenn_proto::{
 
 use super::{
     SimOptions,
+    processes::SimProcess,
     vm::{SimVm, Vcpus, sim_fingerprint},
 };
 use crate::{
@@ -78,6 +82,7 @@ pub struct SimWorld {
     pub(super) options: SimOptions,
     pub(super) inner: Mutex<Inner>,
     pub(super) next_pid: AtomicU32,
+    pub(super) processes: Mutex<HashMap<SandboxId, Vec<Arc<SimProcess>>>>,
     execs_running: AtomicI64,
     full: AtomicBool,
     boot: AtomicU32,
@@ -148,6 +153,7 @@ impl SimWorld {
             options,
             inner: Mutex::default(),
             next_pid: AtomicU32::new(1),
+            processes: Mutex::default(),
             execs_running: AtomicI64::new(0),
             full: AtomicBool::new(false),
             boot: AtomicU32::new(1),
