@@ -1,6 +1,7 @@
 //! What all handlers share.
 
 use actix_web::{HttpRequest, web::Data};
+use tokio_util::sync::CancellationToken;
 use wrenn_actors::ControlPlane;
 use wrenn_store::Store;
 
@@ -23,6 +24,8 @@ pub(crate) struct App {
     pub(crate) login_throttle: LoginThrottle,
     pub(crate) output: OutputBudget,
     pub(crate) previews: Previews,
+    /// Cancelled when the server is told to stop: what would go on for as long as its client likes ends then.
+    pub(crate) stopping: CancellationToken,
 }
 
 impl App {

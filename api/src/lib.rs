@@ -25,6 +25,7 @@ mod preview;
 mod redis;
 mod routes;
 mod server;
+mod ws;
 
 pub use crate::{
     config::ServerConfig,

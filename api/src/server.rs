@@ -99,6 +99,7 @@ pub struct Server {
     http_addr: SocketAddr,
     agents: AgentListener,
     control_plane: ControlPlane,
+    stopping: CancellationToken,
 }
 
 impl Server {
@@ -128,6 +129,7 @@ impl Server {
         let http_addr = http_listener.local_addr().map_err(listen_error)?;
         let preview_url = config.preview_url.clone().unwrap_or_else(|| PreviewUrl::local(http_addr.port()));
         let previews = Previews::new(preview_url, control_plane.clone());
+        let stopping = CancellationToken::new();
         let app = App {
             store,
             control_plane: control_plane.clone(),
@@ -138,9 +140,10 @@ impl Server {
             login_throttle: LoginThrottle::default(),
             output: routes::OutputBudget::default(),
             previews,
+            stopping: stopping.clone(),
         };
         let http = serve_http(http_listener, app, &config).map_err(listen_error)?;
-        Ok(Self { http, http_addr, agents, control_plane })
+        Ok(Self { http, http_addr, agents, control_plane, stopping })
     }
 
     /// Where REST and dashboard are served; tells the port when the configuration left it open (`:0`).
@@ -148,11 +151,11 @@ impl Server {
         self.http_addr
     }
 
-    /// Serves until `shutdown` completes, then lets open requests end, for a bounded time.
+    /// Serves until `shutdown` completes, then closes WebSockets and lets open requests end, for a bounded time.
     ///
     /// Agents stay attached until the requests have ended, because they carry them out.
     pub async fn run(self, shutdown: impl Future<Output = ()>) -> Result<(), RunError> {
-        let Self { http, http_addr, agents, control_plane } = self;
+        let Self { http, http_addr, agents, control_plane, stopping } = self;
         tracing::info!(%http_addr, "server is up");
         let handle = http.handle();
         let requests_ended = CancellationToken::new();
@@ -164,6 +167,7 @@ impl Server {
             () = shutdown => {}
         }
         tracing::info!("server is stopping");
+        stopping.cancel();
         let end_requests = async {
             let (ended, ()) = tokio::join!(http, handle.stop(true));
             requests_ended.cancel();

@@ -1,6 +1,9 @@
 //! The guest of a simulated machine.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, atomic::Ordering},
+    time::Duration,
+};
 
 use futures_util::{FutureExt as _, StreamExt as _, future::BoxFuture};
 use tokio::{
@@ -10,13 +13,17 @@ use tokio::{
 use tokio_stream::wrappers::ReceiverStream;
 use wrenn_proto::{
     guest::{
-        ConnectEvent, ConnectInput, ExecEvent, ExecExited, ExecFailed, ExecFailure, ExecInput, ExecStart,
-        ExecStarted, FileEvent, FileInput, HelloResponse, InitRequest, exec_event::Event, exec_input::Input,
+        ConnectEvent, ConnectInput, Detached, ExecEvent, ExecExited, ExecFailed, ExecFailure, ExecInput,
+        ExecStart, ExecStarted, FileEvent, FileInput, HelloResponse, InitRequest, Lifetime, ProcessSelector,
+        ProcessSignal, ProcessesListed, Signalled, exec_event::Event, exec_input::Input,
     },
     ids::SandboxId,
 };
 
-use super::{SimStep, SimWorld, files, ports};
+use super::{
+    SimStep, SimWorld, files, ports,
+    processes::{ProcessEnds, SimProcess, until_killed},
+};
 use crate::{
     machines::backend::{Events, Guest, GuestError, Inputs},
     vmm::ExitReason,
@@ -24,6 +31,8 @@ use crate::{
 
 /// Output is handed over in pieces of this size, in bytes.
 const CHUNK_BYTES: usize = 32 * 1024;
+/// Processes that are remembered, unless more run.
+const KEPT_PROCESSES: usize = 64;
 /// How often a command that writes looks whether it may.
 const FROZEN_POLL: Duration = Duration::from_millis(1);
 
@@ -34,7 +43,7 @@ const FROZEN_POLL: Duration = Duration::from_millis(1);
 /// | `echo WORDS`, `warn WORDS` | prints a line on stdout, or on stderr |
 /// | `true`, `false`, `exit N` | ends with that code |
 /// | `sleep SECONDS` | waits, within the command's time limit |
-/// | `cat` | prints what comes on stdin until that is closed |
+/// | `cat` | prints what comes on stdin until that is closed, and the size that its terminal gets |
 /// | `set K V`, `get K` | keeps a value in memory, prints it |
 /// | `write F TEXT`, `read F` | keeps a text on the disk, prints it; waits while the file system is frozen |
 /// | `df` | prints the size of the disk in MiB |
@@ -44,7 +53,7 @@ const FROZEN_POLL: Duration = Duration::from_millis(1);
 /// | `babble` | ends the conversation without an exit |
 /// | `hang` | says nothing more, whatever the time limit |
 ///
-/// Anything else prints `not found` on stderr and ends with 127. The user `nobody-here` does not exist.
+/// Signals 2, 9 and 15 end a command, others are printed on stderr. Anything else prints `not found` on stderr and ends with 127. The user `nobody-here` does not exist.
 #[derive(Debug)]
 pub struct SimGuest {
     id: SandboxId,
@@ -125,20 +134,122 @@ impl Guest for SimGuest {
         async move {
             self.reach()?;
             let (events, output) = mpsc::channel(4);
-            let (id, world) = (self.id, self.world.clone());
+            let guest = Self { id: self.id, world: self.world.clone() };
             tokio::spawn(async move {
-                let Some(Input::Start(start)) = inputs.next().await.and_then(|input| input.input) else {
-                    return;
-                };
-                world.note_exec(1);
-                let command = Command { id, world: world.clone(), events, start };
-                // It ends early when nobody listens any more.
-                let _ = command.run(inputs).await;
-                world.note_exec(-1);
+                match inputs.next().await.and_then(|input| input.input) {
+                    Some(Input::Start(start)) => guest.start(start, inputs, events).await,
+                    Some(Input::Attach(attach)) => match guest.find(attach.process.as_ref()) {
+                        Some(process) => process.converse(process.listen(), inputs, events).await,
+                        None => say_failed(&events, ExecFailure::NoProcess, "there is no such process").await,
+                    },
+                    Some(Input::List(_)) => guest.list(&events).await,
+                    Some(Input::SignalProcess(signal)) => guest.signal(signal, &events).await,
+                    _ => {}
+                }
             });
             Ok(ReceiverStream::new(output).map(|event| Ok(ExecEvent { event: Some(event) })).boxed())
         }
         .boxed()
+    }
+}
+
+/// Says that a wish was not fulfilled, to whoever still listens.
+async fn say_failed(events: &mpsc::Sender<Event>, kind: ExecFailure, message: &str) {
+    let _ = events.send(Event::Failed(ExecFailed { kind: kind.into(), message: message.into() })).await;
+}
+
+/// Processes.
+impl SimGuest {
+    async fn start(&self, start: ExecStart, inputs: Inputs<ExecInput>, events: mpsc::Sender<Event>) {
+        if start.user == "nobody-here" {
+            return say_failed(&events, ExecFailure::UserUnknown, "no such user").await;
+        }
+        let init = self.world.init_of(self.id);
+        let users = [start.user.as_str(), init.default_user.as_str(), "root"];
+        let user = users.into_iter().find(|user| !user.is_empty()).unwrap_or_default().to_owned();
+        let pid = self.world.next_pid.fetch_add(1, Ordering::Relaxed);
+        let (process, ProcessEnds { inputs: fed, signals }) = SimProcess::new(pid, &start, user);
+        let is_taken = {
+            let mut processes = self.world.processes.lock();
+            let processes = processes.entry(self.id).or_default();
+            let is_taken = processes.iter().any(|other| other.runs() && other.info.tag == process.info.tag);
+            if !is_taken {
+                let surplus = processes.len().saturating_sub(KEPT_PROCESSES);
+                let mut at = 0;
+                processes.retain(|other| {
+                    at += 1;
+                    at > surplus || other.runs()
+                });
+                processes.push(process.clone());
+            }
+            is_taken
+        };
+        if is_taken {
+            return say_failed(&events, ExecFailure::TagTaken, "a running process has the tag").await;
+        }
+        let lifetime = start.lifetime();
+        let (said, output) = mpsc::channel(4);
+        let command = Command { id: self.id, world: self.world.clone(), events: said.clone(), start };
+        let world = self.world.clone();
+        let run = {
+            let process = process.clone();
+            async move {
+                world.note_exec(1);
+                let run = async {
+                    // It ends early when nobody listens any more.
+                    let _ = command.run(fed).await;
+                };
+                let run = until_killed(run, signals, said);
+                // What is said ends with the one who says it, and an attached one with its caller.
+                let run = async {
+                    run.await;
+                    std::future::pending::<()>().await
+                };
+                tokio::select! {
+                    () = run => {}
+                    () = process.distribute(output) => {}
+                }
+                world.note_exec(-1);
+            }
+        };
+        match lifetime {
+            Lifetime::Background => {
+                tokio::spawn(run);
+                let started = ExecStarted { pid, tag: process.info.tag.clone() };
+                for event in [Event::Started(started), Event::Detached(Detached {})] {
+                    let _ = events.send(event).await;
+                }
+            }
+            Lifetime::Kept | Lifetime::Attached => {
+                let place = process.listen();
+                tokio::spawn(run);
+                process.converse(place, inputs, events).await;
+            }
+        }
+    }
+
+    fn find(&self, selector: Option<&ProcessSelector>) -> Option<Arc<SimProcess>> {
+        let processes = self.world.processes.lock();
+        processes.get(&self.id)?.iter().rev().find(|process| process.is_meant(selector)).cloned()
+    }
+
+    async fn list(&self, events: &mpsc::Sender<Event>) {
+        let processes = {
+            let processes = self.world.processes.lock();
+            let all = processes.get(&self.id).into_iter().flatten();
+            all.filter(|process| process.runs()).map(|process| process.info.clone()).collect()
+        };
+        let _ = events.send(Event::Processes(ProcessesListed { processes })).await;
+    }
+
+    async fn signal(&self, signal: ProcessSignal, events: &mpsc::Sender<Event>) {
+        match self.find(signal.process.as_ref()).filter(|process| process.runs()) {
+            Some(process) => {
+                process.signal(signal.signal.unwrap_or_default().number);
+                let _ = events.send(Event::Signalled(Signalled {})).await;
+            }
+            None => say_failed(events, ExecFailure::NoProcess, "there is no such process").await,
+        }
     }
 }
 
@@ -166,13 +277,8 @@ struct Command {
 }
 
 impl Command {
-    async fn run(&self, mut inputs: Inputs<ExecInput>) -> Result<(), Silent> {
+    async fn run(self, mut inputs: mpsc::Receiver<ExecInput>) -> Result<(), Silent> {
         let begun = Instant::now();
-        if self.start.user == "nobody-here" {
-            let kind = ExecFailure::UserUnknown.into();
-            return self.say(Event::Failed(ExecFailed { kind, message: "no such user".into() })).await;
-        }
-        self.say(Event::Started(ExecStarted { pid: 42, tag: self.start.tag.clone() })).await?;
         let script = if self.start.has_args {
             format!("{} {}", self.start.cmd, self.start.args.join(" "))
         } else {
@@ -196,7 +302,12 @@ impl Command {
         self.say(Event::Exited(exited)).await
     }
 
-    async fn line(&self, line: &str, inputs: &mut Inputs<ExecInput>, begun: Instant) -> Result<Line, Silent> {
+    async fn line(
+        &self,
+        line: &str,
+        inputs: &mut mpsc::Receiver<ExecInput>,
+        begun: Instant,
+    ) -> Result<Line, Silent> {
         let (program, rest) = line.split_once(' ').unwrap_or((line, ""));
         let init = self.world.init_of(self.id);
         match program {
@@ -265,9 +376,10 @@ impl Command {
         Ok(if is_limited { Line::TimedOut } else { Line::Next })
     }
 
-    async fn cat(&self, inputs: &mut Inputs<ExecInput>) -> Result<(), Silent> {
-        while let Some(input) = inputs.next().await {
+    async fn cat(&self, inputs: &mut mpsc::Receiver<ExecInput>) -> Result<(), Silent> {
+        while let Some(input) = inputs.recv().await {
             match input.input {
+                Some(Input::Resize(size)) => self.print(&format!("[{}x{}]", size.cols, size.rows)).await?,
                 Some(Input::Stdin(bytes)) => self.say(Event::Stdout(bytes)).await?,
                 Some(Input::CloseStdin(_)) => break,
                 _ => {}

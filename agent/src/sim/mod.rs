@@ -15,6 +15,7 @@ mod backend;
 mod files;
 mod guest;
 mod ports;
+mod processes;
 mod vm;
 mod world;
 

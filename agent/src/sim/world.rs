@@ -7,7 +7,10 @@
 
 use std::{
     collections::{BTreeMap, HashMap},
-    sync::atomic::{AtomicBool, AtomicI64, AtomicU32, AtomicU64, Ordering},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicI64, AtomicU32, AtomicU64, Ordering},
+    },
 };
 
 use bytes::Bytes;
@@ -19,6 +22,7 @@ use wrenn_proto::{
 
 use super::{
     SimOptions,
+    processes::SimProcess,
     vm::{SimVm, Vcpus, sim_fingerprint},
 };
 use crate::{
@@ -79,6 +83,7 @@ pub struct SimWorld {
     pub(super) options: SimOptions,
     pub(super) inner: Mutex<Inner>,
     pub(super) next_pid: AtomicU32,
+    pub(super) processes: Mutex<HashMap<SandboxId, Vec<Arc<SimProcess>>>>,
     execs_running: AtomicI64,
     /// Sessions about files that are open, and how much content they have told of.
     file_sessions: AtomicI64,
@@ -154,6 +159,7 @@ impl SimWorld {
             options,
             inner: Mutex::default(),
             next_pid: AtomicU32::new(1),
+            processes: Mutex::default(),
             execs_running: AtomicI64::new(0),
             file_sessions: AtomicI64::new(0),
             file_bytes_told: AtomicU64::new(0),

@@ -39,7 +39,7 @@ pub(crate) enum AuthError {
 }
 
 impl AuthError {
-    fn answer(&self) -> Answer {
+    pub(crate) fn answer(&self) -> Answer {
         let code = match self {
             Self::Missing | Self::MissingToken | Self::Scheme | Self::Token(_) | Self::ApiKey => {
                 Code::Unauthorized
@@ -78,9 +78,8 @@ fn bearer(request: &HttpRequest) -> Result<Option<&str>, AuthError> {
     if scheme.eq_ignore_ascii_case("bearer") { Ok(Some(token.trim())) } else { Err(AuthError::Scheme) }
 }
 
-async fn session(request: &HttpRequest) -> Result<Option<Session>, AuthError> {
-    let Some(token) = bearer(request)? else { return Ok(None) };
-    let app = App::of(request);
+/// The user whose token this is.
+async fn session_of(app: &App, token: &str) -> Result<Session, AuthError> {
     let Claims { sub, team_id, .. } = app.tokens.verify(token, Utc::now())?;
     // A token of an account that is gone is as good as one that never was.
     let (user, role) = app.store.user_find_with_role(sub, team_id).await?.ok_or(TokenError::Invalid)?;
@@ -90,21 +89,53 @@ async fn session(request: &HttpRequest) -> Result<Option<Session>, AuthError> {
     if role.is_none() {
         return Err(AuthError::NoTeam);
     }
-    Ok(Some(Session { user, team_id }))
+    Ok(Session { user, team_id })
 }
 
-async fn caller(request: &HttpRequest) -> Result<Caller, AuthError> {
-    let Some(key) = request.headers().get("x-api-key") else {
-        let session = session(request).await?.ok_or(AuthError::Missing)?;
-        return Ok(Caller { team_id: session.team_id });
-    };
-    let key = key.to_str().ok().filter(|key| key.starts_with(api_key::PREFIX)).ok_or(AuthError::ApiKey)?;
-    let identity = App::of(request).store.api_key_authenticate(&api_key::hash(key)).await?;
-    let identity = identity.ok_or(AuthError::ApiKey)?;
-    if !identity.creator_is_active {
-        return Err(AuthError::AccountDisabled);
+async fn session(request: &HttpRequest) -> Result<Option<Session>, AuthError> {
+    match bearer(request)? {
+        Some(token) => session_of(App::of(request), token).await.map(Some),
+        None => Ok(None),
     }
-    Ok(Caller { team_id: identity.team_id })
+}
+
+impl Caller {
+    /// Whose token this is.
+    ///
+    /// # Errors
+    /// See [`AuthError`].
+    pub(crate) async fn of_token(app: &App, token: &str) -> Result<Self, AuthError> {
+        Ok(Self { team_id: session_of(app, token).await?.team_id })
+    }
+
+    /// Whose API key this is.
+    ///
+    /// # Errors
+    /// See [`AuthError`].
+    pub(crate) async fn of_api_key(app: &App, key: &str) -> Result<Self, AuthError> {
+        if !key.starts_with(api_key::PREFIX) {
+            return Err(AuthError::ApiKey);
+        }
+        let identity = app.store.api_key_authenticate(&api_key::hash(key)).await?;
+        let identity = identity.ok_or(AuthError::ApiKey)?;
+        if !identity.creator_is_active {
+            return Err(AuthError::AccountDisabled);
+        }
+        Ok(Self { team_id: identity.team_id })
+    }
+}
+
+/// Whoever sent the request; none if it has no credentials at all.
+async fn caller(request: &HttpRequest) -> Result<Option<Caller>, AuthError> {
+    let app = App::of(request);
+    if let Some(key) = request.headers().get("x-api-key") {
+        let key = key.to_str().map_err(|_| AuthError::ApiKey)?;
+        return Caller::of_api_key(app, key).await.map(Some);
+    }
+    match bearer(request)? {
+        Some(token) => Caller::of_token(app, token).await.map(Some),
+        None => Ok(None),
+    }
 }
 
 async fn admin(request: &HttpRequest) -> Result<Admin, AuthError> {
@@ -128,7 +159,21 @@ impl FromRequest for Caller {
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
         let request = request.clone();
-        Box::pin(async move { caller(&request).await })
+        Box::pin(async move { caller(&request).await?.ok_or(AuthError::Missing) })
+    }
+}
+
+/// The caller, unless the request has no credentials: then it will say later who it is.
+#[derive(Debug)]
+pub(crate) struct PerhapsCaller(pub(crate) Option<Caller>);
+
+impl FromRequest for PerhapsCaller {
+    type Error = AuthError;
+    type Future = LocalBoxFuture<'static, Result<Self, AuthError>>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        let request = request.clone();
+        Box::pin(async move { caller(&request).await.map(Self) })
     }
 }
 

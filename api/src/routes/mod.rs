@@ -71,13 +71,23 @@ fn v1(v1: &mut ServiceConfig, fault_injection: FaultInjection) {
 }
 
 fn capsules(capsules: &mut ServiceConfig) {
-    use self::capsules::{create, destroy, exec, get, list, pause, ping, preview, resume};
+    use self::capsules::{
+        create, destroy, exec, exec_stream, get, list, pause, ping, preview, processes, pty, resume,
+    };
     capsules
         .service(resource(
             "",
             [on(Method::GET, list::list_capsules), on(Method::POST, create::create_capsule)],
         ))
         .service(resource("/{id}/exec", [on(Method::POST, exec::exec)]))
+        .service(resource("/{id}/exec/stream", [on(Method::GET, exec_stream::exec_stream)]))
+        .service(resource("/{id}/pty", [on(Method::GET, pty::pty)]))
+        .service(resource("/{id}/processes", [on(Method::GET, processes::list::list_processes)]))
+        .service(resource("/{id}/processes/{selector}", [on(Method::DELETE, processes::kill::kill_process)]))
+        .service(resource(
+            "/{id}/processes/{selector}/stream",
+            [on(Method::GET, processes::stream::follow_process)],
+        ))
         .service(resource("/{id}/pause", [on(Method::POST, pause::pause_capsule)]))
         .service(resource("/{id}/resume", [on(Method::POST, resume::resume_capsule)]))
         .service(resource("/{id}/preview", [on(Method::PUT, preview::set_capsule_preview)]))

@@ -86,7 +86,7 @@ impl Registry {
             let mut tag = format!("process-{pid}");
             // Somebody may have given another one this name.
             while state.is_taken(&tag) {
-                tag.push('+');
+                tag.push('x');
             }
             tag
         } else {

@@ -3,8 +3,10 @@
 //! Buffered: the answer is the whole output. Whatever the guest sends, at most [`output::MAX_BYTES`] of
 //! each stream are kept, less while many commands print much, and the guest gets a little longer than the
 //! command's own limit to end it. A client that leaves takes its command with it.
+//!
+//! In the background: the answer says which process runs, and that one outlives the request.
 
-use std::{collections::BTreeMap, ops::RangeInclusive, time::Duration};
+use std::{collections::BTreeMap, time::Duration};
 
 use actix_web::{
     HttpResponse,
@@ -12,16 +14,16 @@ use actix_web::{
     web::{Data, block},
 };
 use serde::{Deserialize, Serialize};
-use tokio::time::{Instant, timeout_at};
+use tokio::time::{Instant, timeout, timeout_at};
 use utoipa::ToSchema;
 use wrenn_actors::{ExecSession, SessionError, SessionOpenError};
 use wrenn_proto::{
-    guest::{CloseStdin, ExecExited, ExecFailed, ExecFailure, ExecStart, exec_event, exec_input},
+    guest::{CloseStdin, ExecExited, ExecStart, ExecStarted, Lifetime, exec_event, exec_input},
     ids::SandboxId,
 };
 
 use super::{
-    limits,
+    command::{Command, CommandError},
     operate::{self, OperateError},
     output, session,
 };
@@ -33,14 +35,12 @@ use crate::{
 };
 
 const DEFAULT_TIMEOUT_SEC: i64 = 30;
-/// Up to a day; 0 means no limit.
-const TIMEOUT_SEC: RangeInclusive<i64> = 0..=86_400;
 /// How much longer than the command's own limit its end may take to arrive.
 const GRACE: Duration = Duration::from_secs(10);
+/// How long a background process may take to be started.
+const START_WITHIN: Duration = Duration::from_secs(30);
 /// The limit of commands without one: connections do not last for ever.
 const LONGEST: Duration = Duration::from_secs(7 * 86_400);
-/// Arguments of a command.
-const MAX_ARGS: usize = 4096;
 /// More output than this is not made JSON of on a thread that serves requests.
 const INLINE_BYTES: usize = 256 * 1024;
 
@@ -53,13 +53,14 @@ pub(crate) struct ExecRequest {
     cmd: String,
     #[schema(nullable = false, required = false)]
     args: Option<Vec<String>>,
-    /// After it the whole process group is killed and `exit_code` is 124; 0 means no limit.
+    /// After it the whole process group is killed and `exit_code` is 124; 0 means no limit, which is also the default
+    /// of background processes.
     #[schema(value_type = i32, required = false, default = 30, minimum = 0, maximum = 86400)]
     timeout_sec: Option<i64>,
-    /// Not offered yet.
+    /// Answers as soon as the process runs. Its output is kept, up to a limit, for whoever follows its stream.
     #[schema(nullable = false, required = false, default = false)]
     background: Option<bool>,
-    /// Name of a background process.
+    /// Name by which the process can be found; no two that run have the same. Made up if there is none.
     #[schema(nullable = false, required = false)]
     tag: Option<String>,
     /// On top of the capsule's own.
@@ -113,34 +114,32 @@ impl ExecResponse {
     }
 }
 
+/// Which process runs in the background.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct BackgroundResponse {
+    sandbox_id: String,
+    cmd: String,
+    pid: u32,
+    tag: String,
+}
+
 /// Why the command did not run, or how it ended is not known.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ExecError {
     #[error("the capsule cannot be used")]
     Find(#[from] OperateError),
-    #[error("cmd: must not be empty")]
-    EmptyCommand,
-    #[error("args: must have at most {MAX_ARGS} entries")]
-    TooManyArgs,
-    #[error("timeout_sec: must be from {} to {}, not {given}", TIMEOUT_SEC.start(), TIMEOUT_SEC.end())]
-    Timeout { given: i64 },
-    #[error("background: is not offered by this version")]
-    Background,
     #[error(transparent)]
-    Limit(#[from] limits::LimitError),
-    /// The guest refused the command because of what the client asked for.
-    #[error("{field}: {message}")]
-    Refused { field: &'static str, message: String },
+    Command(#[from] CommandError),
     #[error(transparent)]
     Open(#[from] SessionOpenError),
     #[error(transparent)]
     Session(#[from] SessionError),
-    #[error("the capsule could not start the command: {0}")]
-    GuestFailed(String),
     #[error("the capsule did not say how the command ended")]
     NoEnd,
     #[error("the capsule did not end the command in time")]
     Late,
+    #[error("the capsule did not start the command in time")]
+    NotStarted,
     #[error("the output could not be made JSON of")]
     Json(#[from] serde_json::Error),
     #[error("the thread that makes JSON was lost")]
@@ -149,25 +148,19 @@ pub(crate) enum ExecError {
 
 impl ExecError {
     fn answer(&self) -> Answer {
-        let code = match self {
-            Self::Find(error) => return error.answer(),
-            Self::Open(error) => return session::open_answer(error),
-            Self::EmptyCommand
-            | Self::TooManyArgs
-            | Self::Timeout { .. }
-            | Self::Background
-            | Self::Limit(_)
-            | Self::Refused { .. } => Code::InvalidRequest,
-            Self::Session(error) => return session::broken_answer(error),
-            Self::GuestFailed(_) | Self::NoEnd | Self::Late => Code::AgentError,
-            Self::Json(_) | Self::Lost(_) => return Answer::internal(),
-        };
-        Answer::new(code, self.to_string())
+        match self {
+            Self::Find(error) => error.answer(),
+            Self::Command(error) => error.answer(),
+            Self::Open(error) => session::open_answer(error),
+            Self::Session(error) => session::broken_answer(error),
+            Self::NoEnd | Self::Late | Self::NotStarted => Answer::new(Code::AgentError, self.to_string()),
+            Self::Json(_) | Self::Lost(_) => Answer::internal(),
+        }
     }
 }
 answers!(ExecError);
 
-/// Run a command and wait for its end
+/// Run a command and wait for its end, or start one in the background
 #[utoipa::path(
     post, path = "/v1/capsules/{id}/exec", tag = "capsules",
     security(("bearerAuth" = []), ("apiKeyAuth" = [])),
@@ -175,11 +168,16 @@ answers!(ExecError);
     request_body = ExecRequest,
     responses(
         (status = 200, description = "The command ended, or was killed by its timeout", body = ExecResponse),
+        (status = 202, description = "It runs in the background", body = BackgroundResponse),
         (status = 400, description = "The request is not valid", body = ErrorBody),
         (status = 401, description = "Credentials are missing or wrong", body = ErrorBody),
         (status = 403, description = "The account is disabled or not in the team", body = ErrorBody),
         (status = 404, description = "The team has no such capsule", body = ErrorBody),
-        (status = 409, description = "The capsule is not running (`invalid_state`)", body = ErrorBody),
+        (
+            status = 409,
+            description = "The capsule is not running (`invalid_state`), or another process has the tag (`conflict`)",
+            body = ErrorBody,
+        ),
         (status = 502, description = "Host or capsule failed (`agent_error`)", body = ErrorBody),
         (status = 503, description = "The host is away (`host_unavailable`)", body = ErrorBody),
     ),
@@ -189,8 +187,14 @@ pub(crate) async fn exec(
     Then(caller, (PathId(id), Json(request))): Then<Caller, (PathId<SandboxId>, Json<ExecRequest>)>,
 ) -> Result<HttpResponse, ExecError> {
     let cmd = request.cmd.clone();
+    let in_background = request.background == Some(true);
     let start = request.into_start()?;
     operate::find(&app, caller, id).await?;
+    if in_background {
+        let ExecStarted { pid, tag } = start_in_background(&app, id, start).await?;
+        let response = BackgroundResponse { sandbox_id: id.to_string(), cmd, pid, tag: session::quote(&tag) };
+        return Ok(HttpResponse::Accepted().json(response));
+    }
     let patience = match start.timeout_sec {
         0 => LONGEST,
         limit => Duration::from_secs(limit.into()) + GRACE,
@@ -220,38 +224,34 @@ pub(crate) async fn exec(
 }
 
 impl ExecRequest {
-    fn into_start(self) -> Result<ExecStart, ExecError> {
-        if self.background == Some(true) {
-            return Err(ExecError::Background);
+    fn into_start(self) -> Result<ExecStart, CommandError> {
+        let Self { cmd, args, timeout_sec, background, tag, envs, cwd, user } = self;
+        let command = Command { cmd, args, timeout_sec, tag, envs, cwd, user };
+        if background == Some(true) {
+            Ok(ExecStart { lifetime: Lifetime::Background.into(), ..command.into_start(0)? })
+        } else {
+            command.into_start(DEFAULT_TIMEOUT_SEC)
         }
-        if self.cmd.trim().is_empty() {
-            return Err(ExecError::EmptyCommand);
-        }
-        let has_args = self.args.is_some();
-        let args = self.args.unwrap_or_default();
-        if args.len() > MAX_ARGS {
-            return Err(ExecError::TooManyArgs);
-        }
-        limits::check_argument("cmd", &self.cmd)?;
-        args.iter().try_for_each(|arg| limits::check_argument("args", arg))?;
-        for (field, text) in [("cwd", &self.cwd), ("user", &self.user), ("tag", &self.tag)] {
-            limits::check_argument(field, text.as_deref().unwrap_or_default())?;
-        }
-        limits::check_envs(self.envs.as_ref())?;
-        let given = self.timeout_sec.unwrap_or(DEFAULT_TIMEOUT_SEC);
-        let timeout_sec = u32::try_from(given).ok().filter(|_| TIMEOUT_SEC.contains(&given));
-        Ok(ExecStart {
-            cmd: self.cmd,
-            args,
-            has_args,
-            envs: self.envs.unwrap_or_default().into_iter().collect(),
-            cwd: self.cwd.unwrap_or_default(),
-            user: self.user.unwrap_or_default(),
-            timeout_sec: timeout_sec.ok_or(ExecError::Timeout { given })?,
-            tag: self.tag.unwrap_or_default(),
-            ..ExecStart::default()
-        })
     }
+}
+
+/// Starts a process that outlives this request.
+async fn start_in_background(app: &App, id: SandboxId, start: ExecStart) -> Result<ExecStarted, ExecError> {
+    let mut session: ExecSession =
+        app.control_plane.session_open(id, exec_input::Input::Start(start)).await?;
+    let started = async {
+        let mut started = None;
+        while let Some(event) = session.events.recv().await {
+            match event?.event {
+                Some(exec_event::Event::Started(told)) => started = Some(told),
+                Some(exec_event::Event::Detached(_)) => break,
+                Some(exec_event::Event::Failed(failed)) => return Err(CommandError::from(failed).into()),
+                Some(_) | None => {}
+            }
+        }
+        started.ok_or(ExecError::NotStarted)
+    };
+    timeout(START_WITHIN, started).await.map_err(|_| ExecError::NotStarted)?
 }
 
 /// A command that ended, and what it printed.
@@ -273,65 +273,9 @@ async fn collect(session: ExecSession, budget: &output::OutputBudget) -> Result<
             Some(exec_event::Event::Stdout(bytes)) => stdout.push(&bytes),
             Some(exec_event::Event::Stderr(bytes)) => stderr.push(&bytes),
             Some(exec_event::Event::Exited(exited)) => return Ok(Ended { stdout, stderr, exited }),
-            Some(exec_event::Event::Failed(failed)) => return Err(failure(failed)),
+            Some(exec_event::Event::Failed(failed)) => return Err(CommandError::from(failed).into()),
             Some(_) | None => {}
         }
     }
     Err(ExecError::NoEnd)
-}
-
-/// What a failure to start means to the client.
-fn failure(failed: ExecFailed) -> ExecError {
-    let message = session::quote(&failed.message);
-    let field = match failed.kind() {
-        ExecFailure::Invalid | ExecFailure::NotFound | ExecFailure::NotPermitted => "cmd",
-        ExecFailure::UserUnknown => "user",
-        ExecFailure::CwdMissing => "cwd",
-        _ => return ExecError::GuestFailed(message),
-    };
-    ExecError::Refused { field, message }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn request(json: &str) -> ExecRequest {
-        serde_json::from_str(json).unwrap()
-    }
-
-    #[test]
-    fn args_decide_between_a_shell_and_a_program() {
-        let shell = request(r#"{"cmd": "ls"}"#).into_start().unwrap();
-        assert_eq!((shell.has_args, shell.timeout_sec), (false, 30));
-        let program = request(r#"{"cmd": "ls", "args": []}"#).into_start().unwrap();
-        assert!(program.has_args);
-    }
-
-    #[test]
-    fn what_no_kernel_would_take_is_refused_here() {
-        for bad in [
-            r#"{"cmd": ""}"#,
-            r#"{"cmd": " "}"#,
-            r#"{"cmd": "a\u0000"}"#,
-            r#"{"cmd": "a", "args": ["\u0000"]}"#,
-            r#"{"cmd": "a", "cwd": "\u0000"}"#,
-            r#"{"cmd": "a", "user": "\u0000"}"#,
-            r#"{"cmd": "a", "envs": {"A=": ""}}"#,
-            r#"{"cmd": "a", "timeout_sec": -1}"#,
-            r#"{"cmd": "a", "timeout_sec": 86401}"#,
-            r#"{"cmd": "a", "background": true}"#,
-        ] {
-            let refused = request(bad).into_start().unwrap_err();
-            assert_eq!(refused.answer().code, Code::InvalidRequest, "{bad}");
-        }
-    }
-
-    #[test]
-    fn failures_of_the_request_are_told_from_failures_of_the_guest() {
-        let failed = |kind: ExecFailure| failure(ExecFailed { kind: kind.into(), message: "m".repeat(1000) });
-        assert_eq!(failed(ExecFailure::UserUnknown).answer().code, Code::InvalidRequest);
-        assert_eq!(failed(ExecFailure::Internal).answer().code, Code::AgentError);
-        assert!(failed(ExecFailure::Internal).to_string().len() < 400);
-    }
 }

@@ -1,8 +1,10 @@
 //! Capsules. The rows are read here; whatever changes one goes through its actor.
 
+mod command;
 pub(crate) mod create;
 pub(crate) mod destroy;
 pub(crate) mod exec;
+pub(crate) mod exec_stream;
 pub(crate) mod files;
 pub(crate) mod get;
 pub(crate) mod limits;
@@ -12,8 +14,12 @@ mod output;
 pub(crate) mod pause;
 pub(crate) mod ping;
 pub(crate) mod preview;
+pub(crate) mod processes;
+pub(crate) mod pty;
 pub(crate) mod resume;
 mod session;
+mod talk;
+mod text;
 
 use std::collections::BTreeMap;
 

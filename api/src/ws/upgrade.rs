@@ -1,0 +1,96 @@
+//! From a request to a socket whose client is known.
+
+use std::time::Duration;
+
+use actix_web::{HttpRequest, HttpResponse, web::Payload};
+use serde::Deserialize;
+use tokio::time::timeout;
+use tracing::Instrument as _;
+
+use super::{Ending, Incoming, Outgoing, Socket};
+use crate::{
+    app::App,
+    auth::{AuthError, Caller},
+    error::{Answer, Chain, Code},
+};
+
+/// How long a client without credentials may take to send them.
+const AUTH_WITHIN: Duration = Duration::from_secs(10);
+
+/// A request that became a socket.
+pub(crate) struct Upgrade {
+    response: HttpResponse,
+    socket: Socket,
+    stops: tokio_util::sync::CancellationToken,
+}
+
+/// The first frame of a client that cannot send headers.
+#[derive(Deserialize)]
+#[serde(tag = "type", rename_all = "lowercase")]
+enum AuthFrame {
+    Auth(Credentials),
+}
+
+#[derive(Deserialize)]
+struct Credentials {
+    token: Option<String>,
+    api_key: Option<String>,
+}
+
+impl Upgrade {
+    /// Takes a request for a socket up.
+    ///
+    /// # Errors
+    /// When it is none.
+    pub(crate) fn of(request: &HttpRequest, payload: Payload) -> actix_web::Result<Self> {
+        let (response, session, frames) = actix_ws::handle(request, payload)?;
+        let stops = App::of(request).stopping.clone();
+        Ok(Self { response, socket: Socket::new(session, frames), stops })
+    }
+
+    /// Lets a conversation run, for as long as its client likes, and returns the answer to the request.
+    pub(crate) fn serve(
+        self,
+        conversation: impl AsyncFnOnce(&mut Incoming, &Outgoing) -> Ending + 'static,
+    ) -> HttpResponse {
+        let Self { response, socket, stops } = self;
+        let served = async move { socket.converse(conversation, stops.cancelled()).await };
+        actix_web::rt::spawn(served.in_current_span());
+        response
+    }
+}
+
+impl Incoming {
+    /// Waits for the frame in which the client says who it is.
+    ///
+    /// # Errors
+    /// When it does not in time, or is nobody.
+    pub(crate) async fn authenticate(&mut self, app: &App) -> Result<Caller, Ending> {
+        let late = Answer::new(Code::Unauthorized, "no `auth` frame came in time");
+        let first = timeout(AUTH_WITHIN, self.next()).await.map_err(|_| late)?;
+        let AuthFrame::Auth(credentials) = first.map_err(|ending| match ending {
+            Ending::Refused(_) => {
+                let message = r#"the first frame must be {"type": "auth", "token": "…"}"#;
+                Answer::new(Code::Unauthorized, message).into()
+            }
+            ending => ending,
+        })?;
+        let caller = match credentials {
+            Credentials { token: Some(token), api_key: None } => Caller::of_token(app, &token).await,
+            Credentials { token: None, api_key: Some(key) } => Caller::of_api_key(app, &key).await,
+            Credentials { .. } => {
+                let message = "an `auth` frame has either a `token` or an `api_key`";
+                return Err(Answer::new(Code::Unauthorized, message).into());
+            }
+        };
+        caller.map_err(|error| refusal(&error).into())
+    }
+}
+
+fn refusal(error: &AuthError) -> Answer {
+    let answer = error.answer();
+    if answer.code.status().is_server_error() {
+        tracing::error!(error = %Chain(error), "a socket could not be authenticated");
+    }
+    answer
+}
