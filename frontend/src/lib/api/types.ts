@@ -16,6 +16,7 @@ export type Capsule = Json<paths['/v1/capsules/{id}']['get']['responses'][200]>;
 export type CapsuleStatus = Capsule['status'];
 export type CapsuleOperation = NonNullable<Capsule['operation']>;
 export type CreateCapsuleRequest = Json<paths['/v1/capsules']['post']['requestBody']>;
+export type SetPreviewRequest = Json<paths['/v1/capsules/{id}/preview']['put']['requestBody']>;
 
 export type Template = Json<paths['/v1/snapshots']['get']['responses'][200]>[number];
 export type TemplateType = Template['type'];
