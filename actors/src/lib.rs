@@ -25,6 +25,7 @@
 //! pool later; arbiters live as long as the process, and one that hangs is reported by the watchdog.
 
 mod activity;
+pub mod archive;
 pub mod config;
 mod control_plane;
 mod errors;
@@ -32,6 +33,7 @@ pub mod host;
 mod idle;
 mod operations;
 pub mod placement;
+pub mod recipe;
 mod retry;
 pub mod sandbox;
 mod sessions;

@@ -242,7 +242,7 @@ async fn an_exec_goes_through_a_tunnel_and_back() {
 
     let mut tunnel = plane.open_tunnel(&session, id).await;
     tunnel.send(Input::Start(ExecStart { cmd: "cat".into(), ..ExecStart::default() })).await;
-    tunnel.send(Input::Stdin(vec![0, 159, 146, 150])).await;
+    tunnel.send(Input::Stdin(vec![0, 159, 146, 150].into())).await;
     tunnel.send(Input::CloseStdin(CloseStdin {})).await;
     let output = tunnel.output().await;
     assert_eq!((output.stdout.as_slice(), output.exit_code), (&[0, 159, 146, 150][..], Some(0)));

@@ -22,6 +22,7 @@ use wrenn_agent::{
     net::Slot,
     vmm::{BootError, BootSpec, ControlError, ExitReason, VmProcess, Vmm as _},
 };
+use wrenn_proto::guest::Lifetime;
 
 /// How far a guest's clock may be from the host's, as seen through an exec on a busy host.
 const CLOCK_TOLERANCE_MS: i64 = 5_000;
@@ -61,10 +62,10 @@ async fn a_restored_machine_goes_on_where_it_was_suspended() {
     let host = Host::new(&data, &[]).await;
     let (mut spec, mut slot, mut machine, mut guest) = booted_with(&host, 256, 2).await;
     let counter = "i=0; while :; do i=$((i+1)); echo $i >> /root/ticks; sleep 0.05; done";
-    drop(guest.start(counter, true).await);
+    drop(guest.start(counter, Lifetime::Background).await);
     // So that there is always something on its way to the disk.
     let writer = "while :; do head -c 100000 /dev/urandom > /root/noise; sync; done";
-    drop(guest.start(writer, true).await);
+    drop(guest.start(writer, Lifetime::Background).await);
     let fill = "head -c 3000000 /dev/urandom > /root/file; head -c 3000000 /dev/urandom > /dev/shm/file";
     guest.run(fill).await;
     let sums = guest.run("md5sum /root/file /dev/shm/file").await;
@@ -105,7 +106,7 @@ async fn a_machine_that_was_saved_lives_on_beside_its_copy() {
     let data = DataDir::new("copy");
     let host = Host::new(&data, &[]).await;
     let (spec, slot, machine, guest) = booted(&host, 256).await;
-    let under_way = guest.start("sleep 2; sync; echo done", false).await;
+    let under_way = guest.start("sleep 2; sync; echo done", Lifetime::Attached).await;
     let state = spec.dir.join("state");
     machine.suspend(&state).await.expect("suspend");
     assert!(matches!(machine.suspend(&state).await, Err(ControlError::StateFile { .. })));
@@ -177,7 +178,7 @@ async fn a_suspended_machine_is_adopted_as_it_is_and_runs_on() {
     let guest = Guest::new(&slot);
     guest.init("again", 0).await;
     // A guest that resets itself ends, though its kernel is not at hand any more.
-    drop(guest.start("echo b > /proc/sysrq-trigger", true).await);
+    drop(guest.start("echo b > /proc/sysrq-trigger", Lifetime::Background).await);
     let exit = tokio::time::timeout(host::PATIENCE, machine.exited()).await.expect("the end of the guest");
     assert_eq!(exit.reason, ExitReason::GuestReset, "{exit:?}");
     assert!(matches!(machine.run().await, Err(ControlError::Ended { .. })));

@@ -52,6 +52,11 @@ impl Client {
         Self::new(&env.base_url, Credentials::ApiKey(env.api_key.clone()))
     }
 
+    /// Where the server is.
+    pub fn base_url(&self) -> &str {
+        &self.base_url
+    }
+
     /// The same server, as another caller.
     pub fn with(&self, credentials: Credentials) -> Self {
         Self { credentials, ..self.clone() }

@@ -16,7 +16,7 @@ use wrenn_proto::{
     ids::SandboxId,
 };
 
-use super::{SimStep, SimWorld};
+use super::{SimStep, SimWorld, ports};
 use crate::{
     machines::backend::{Events, Guest, GuestError, Inputs},
     vmm::ExitReason,
@@ -106,8 +106,15 @@ impl Guest for SimGuest {
         async { Err(GuestError::Protocol("a simulated machine has no files".into())) }.boxed()
     }
 
-    fn connect(&self, _: Inputs<ConnectInput>) -> BoxFuture<'_, Result<Events<ConnectEvent>, GuestError>> {
-        async { Err(GuestError::Protocol("a simulated machine has no network".into())) }.boxed()
+    fn connect(
+        &self,
+        inputs: Inputs<ConnectInput>,
+    ) -> BoxFuture<'_, Result<Events<ConnectEvent>, GuestError>> {
+        async move {
+            self.reach()?;
+            Ok(ports::connect(self.world.clone(), self.id, inputs).boxed())
+        }
+        .boxed()
     }
 
     fn exec(&self, mut inputs: Inputs<ExecInput>) -> BoxFuture<'_, Result<Events<ExecEvent>, GuestError>> {

@@ -8,10 +8,12 @@
 //! Any number of hosts run in one process, on a thread of their own that they share, so they need nothing of the
 //! runtime of the test.
 //!
-//! A guest understands the few commands that are listed at [`SimGuest`].
+//! A guest understands the few commands that are listed at [`SimGuest`]; its ports are those of the machine on which
+//! the test runs.
 
 mod backend;
 mod guest;
+mod ports;
 mod vm;
 mod world;
 

@@ -13,7 +13,7 @@ use tokio::sync::mpsc;
 use wrenn_agent::{
     disk::{Volume, VolumeSize},
     guest_client::GuestClient,
-    machines::backend::{ExecEvents, Guest as _},
+    machines::backend::{Events, Guest as _},
     net::{GUEST_MAC, Instance, PoolConfig, Slot, SlotNumber, SlotPool, connect_in},
     vmm::{
         BootSpec, Vmm as _,
@@ -23,7 +23,10 @@ use wrenn_agent::{
 };
 use wrenn_proto::{
     GUEST_GATEWAY, GUEST_IP, GUEST_PORT,
-    guest::{CloseStdin, ExecInput, ExecStart, InitRequest, exec_event::Event, exec_input::Input},
+    guest::{
+        CloseStdin, ExecEvent, ExecInput, ExecStart, InitRequest, Lifetime, exec_event::Event,
+        exec_input::Input,
+    },
     ids::SandboxId,
 };
 
@@ -191,7 +194,7 @@ impl Guest {
         let entropy = fs::read("/proc/sys/kernel/random/uuid").expect("randomness");
         let request = InitRequest {
             unix_time_ns: now_ns(),
-            entropy,
+            entropy: entropy.into(),
             hostname: hostname.to_owned(),
             nameservers: vec![GUEST_GATEWAY.to_string()],
             thaw: true,
@@ -202,9 +205,9 @@ impl Guest {
     }
 
     /// Starts a command under a shell.
-    pub(crate) async fn start(&self, cmd: &str, background: bool) -> ExecEvents {
+    pub(crate) async fn start(&self, cmd: &str, lifetime: Lifetime) -> Events<ExecEvent> {
         let (inputs, receiver) = mpsc::channel(2);
-        let start = ExecStart { cmd: cmd.to_owned(), background, ..ExecStart::default() };
+        let start = ExecStart { cmd: cmd.to_owned(), lifetime: lifetime.into(), ..ExecStart::default() };
         for input in [Input::Start(start), Input::CloseStdin(CloseStdin {})] {
             inputs.send(ExecInput { input: Some(input) }).await.expect("input");
         }
@@ -213,13 +216,13 @@ impl Guest {
 
     /// Runs a command under a shell, which must succeed, and returns what it printed.
     pub(crate) async fn run(&self, cmd: &str) -> String {
-        let events = self.start(cmd, false).await;
+        let events = self.start(cmd, Lifetime::Attached).await;
         tokio::time::timeout(PATIENCE, output(events)).await.unwrap_or_else(|_| panic!("no end: {cmd}"))
     }
 }
 
 /// Reads what a command prints to its end, which must be a good one.
-pub(crate) async fn output(mut events: ExecEvents) -> String {
+pub(crate) async fn output(mut events: Events<ExecEvent>) -> String {
     let mut printed = Vec::new();
     while let Some(event) = events.next().await {
         match event.expect("an event").event.expect("an event") {
@@ -229,8 +232,8 @@ pub(crate) async fn output(mut events: ExecEvents) -> String {
                 assert_eq!(exited.exit_code, 0, "{printed}");
                 return printed.trim_end().to_owned();
             }
-            Event::Failed(failed) => panic!("{failed:?}"),
             Event::Started(_) => {}
+            other => panic!("unexpected {other:?}"),
         }
     }
     panic!("the stream ended before the command: {}", String::from_utf8_lossy(&printed));

@@ -271,7 +271,7 @@ impl Tunnel {
                     output.timed_out = exited.timed_out;
                     output.duration_ms = exited.duration_ms;
                 }
-                Event::Failed(failed) => panic!("exec failed: {failed:?}"),
+                other => panic!("unexpected {other:?}"),
             }
         }
         output

@@ -204,7 +204,7 @@ fn sent_on(request: &HttpRequest, previews: &Previews) -> HttpResponse {
     let token = access::query_token(request.query_string()).unwrap_or_default();
     let query = access::query_without_token(request.query_string());
     // Never a path that a browser would take for another host.
-    let path = format!("/{}", request.uri().path().trim_start_matches('/'));
+    let path = format!("/{}", request.uri().path().trim_start_matches(['/', '\\']));
     let location = if query.is_empty() { path } else { format!("{path}?{query}") };
     HttpResponse::Found()
         .insert_header((header::LOCATION, location))

@@ -8,6 +8,7 @@ mod auth;
 mod capsules;
 mod lifecycle;
 mod openapi;
+mod previews;
 mod requests;
 mod snapshots;
 mod support;

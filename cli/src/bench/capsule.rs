@@ -46,7 +46,7 @@ impl<'a> Capsule<'a> {
         Ok(capsule)
     }
 
-    fn path(&self) -> String {
+    pub(super) fn path(&self) -> String {
         format!("/v1/capsules/{}", self.id)
     }
 
@@ -57,6 +57,14 @@ impl<'a> Capsule<'a> {
         let result = self.client.post(&format!("{}/exec", self.path()), &body).await?.success()?;
         ensure!(result["exit_code"] == 0, "/bin/true failed: {result}");
         Ok(ms_since(begun))
+    }
+
+    /// Runs a command under a shell, which must succeed.
+    pub(super) async fn shell(&self, command: &str) -> anyhow::Result<()> {
+        let body = json!({ "cmd": command, "timeout_sec": 120 });
+        let result = self.client.post(&format!("{}/exec", self.path()), &body).await?.success()?;
+        ensure!(result["exit_code"] == 0, "`{command}` failed: {result}");
+        Ok(())
     }
 
     /// Pauses it and returns how long that took.

@@ -3,6 +3,7 @@
 //! ```text
 //!   running installation ◀── REST ── boot, exec, memory          scenarios
 //!                                    create, pause, snapshot, …  suspended
+//!                                    preview                     preview
 //!   its own installations ◀───────── up
 //!   its own server, simulated hosts  scale
 //! ```
@@ -12,6 +13,7 @@
 //! deleted.
 
 mod capsule;
+mod preview;
 mod processes;
 mod scale;
 mod scenarios;
@@ -71,6 +73,8 @@ enum Scenario {
     Snapshot,
     /// The last three for small and large memories and disks.
     Sizes,
+    /// A request to a web server in a capsule, through its preview and without it.
+    Preview,
     /// From nothing, and again, to a ready installation in a temporary data folder.
     Up,
     /// A server of its own with many simulated hosts: its start, and the loss and return of all of them.
@@ -88,6 +92,11 @@ pub enum Unit {
     /// So many a second.
     #[serde(rename = "1/s")]
     PerSecond,
+    /// Megabytes of 2²⁰ bytes a second.
+    #[serde(rename = "MB/s")]
+    MbPerSecond,
+    /// Of two measurements.
+    Ratio,
 }
 
 /// One line of the result.
@@ -136,6 +145,10 @@ impl BenchCommand {
             Scenario::Pause => suspended::pause(&self.client()?, self.samples.unwrap_or(20)).await,
             Scenario::Snapshot => suspended::snapshot(&self.client()?, self.samples.unwrap_or(20)).await,
             Scenario::Sizes => suspended::sizes(&self.client()?, self.samples.unwrap_or(5)).await,
+            Scenario::Preview => {
+                let data = DataFolder::open(&self.data)?;
+                preview::preview(&self.client()?, &data, self.samples.unwrap_or(200)).await
+            }
             Scenario::Up => up::measure(self.samples.unwrap_or(3)).await,
             Scenario::Scale => scale::measure(&self.scale, self.samples.unwrap_or(3)).await,
         }
@@ -156,15 +169,18 @@ fn table(measurements: &[Measurement]) -> String {
         "| what | unit | n | min | p50 | p90 | p99 | p99/min |\n|---|---|---:|---:|---:|---:|---:|---:|\n",
     );
     for Measurement { name, unit, summary } in measurements {
+        let digits = if *unit == Unit::Ratio { 2 } else { 1 };
         let unit = match unit {
             Unit::Ms => "ms",
             Unit::Mb => "MB",
             Unit::PerSecond => "1/s",
+            Unit::MbPerSecond => "MB/s",
+            Unit::Ratio => "ratio",
         };
         let Summary { samples, min, p50, p90, p99 } = summary;
         let ratio = p99 / min;
         table.push_str(&format!(
-            "| {name} | {unit} | {samples} | {min:.1} | {p50:.1} | {p90:.1} | {p99:.1} | {ratio:.1} |\n"
+            "| {name} | {unit} | {samples} | {min:.digits$} | {p50:.digits$} | {p90:.digits$} | {p99:.digits$} | {ratio:.1} |\n"
         ));
     }
     table

@@ -1,10 +1,23 @@
-//! Memory of processes.
+//! The processes of an installation, and their memory.
 
-use std::fs;
+use std::{collections::BTreeSet, fs};
 
 use anyhow::Context;
+use wrenn_agent::leftovers::Leftovers;
+
+use crate::{data::DataFolder, up::AGENT_FOLDER};
 
 const KB_PER_MB: f64 = 1024.0;
+
+/// The processes of virtual machines.
+pub(super) fn machines(data: &DataFolder) -> BTreeSet<u32> {
+    Leftovers::scan(&data.path(AGENT_FOLDER)).processes.into_iter().map(|process| process.pid).collect()
+}
+
+/// The machine that was not there before.
+pub(super) fn machine_pid(data: &DataFolder, before: &BTreeSet<u32>) -> anyhow::Result<u32> {
+    machines(data).difference(before).next().copied().context("the new capsule has no process")
+}
 
 /// Memory of a process in MB, with its part of what it shares with others.
 ///

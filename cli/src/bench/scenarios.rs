@@ -5,14 +5,13 @@ use std::{collections::BTreeSet, fs, time::Duration};
 use anyhow::Context;
 use serde_json::json;
 use tokio::time::sleep;
-use wrenn_agent::leftovers::Leftovers;
 
 use super::{
     Measurement, Unit,
     capsule::{Capsule, TemplateKind, with_capsule},
-    processes::memory_mb,
+    processes::{machine_pid, machines, memory_mb},
 };
-use crate::{client::Client, data::DataFolder, up::AGENT_FOLDER};
+use crate::{client::Client, data::DataFolder};
 
 /// Time for a new capsule to end what it does after its start.
 const SETTLE: Duration = Duration::from_secs(10);
@@ -76,8 +75,6 @@ pub(super) async fn memory(client: &Client, data: &DataFolder) -> anyhow::Result
 }
 
 fn measure_memory(data: &DataFolder, before: &BTreeSet<u32>) -> anyhow::Result<Vec<Measurement>> {
-    let after = machines(data);
-    let machine = after.difference(before).next().context("the new capsule has no process")?;
     let of = |name: &str| -> anyhow::Result<f64> {
         let path = data.pid_file(name);
         let text = fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
@@ -86,10 +83,10 @@ fn measure_memory(data: &DataFolder, before: &BTreeSet<u32>) -> anyhow::Result<V
     Ok(vec![
         Measurement::new("memory of the server", Unit::Mb, &[of("server")?])?,
         Measurement::new("memory of the agent", Unit::Mb, &[of("agent")?])?,
-        Measurement::new("memory of an idle capsule of 512 MB", Unit::Mb, &[memory_mb(*machine)?])?,
+        Measurement::new(
+            "memory of an idle capsule of 512 MB",
+            Unit::Mb,
+            &[memory_mb(machine_pid(data, before)?)?],
+        )?,
     ])
-}
-
-fn machines(data: &DataFolder) -> BTreeSet<u32> {
-    Leftovers::scan(&data.path(AGENT_FOLDER)).processes.into_iter().map(|process| process.pid).collect()
 }

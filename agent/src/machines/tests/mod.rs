@@ -247,7 +247,7 @@ impl Agent {
         let events = access.guest.exec(ReceiverStream::new(receiver)).await.expect("the guest answers");
         let printed = events.filter_map(|event| async move {
             match event.expect("an event").event {
-                Some(guest::exec_event::Event::Stdout(bytes)) => String::from_utf8(bytes).ok(),
+                Some(guest::exec_event::Event::Stdout(bytes)) => String::from_utf8(bytes.into()).ok(),
                 _ => None,
             }
         });

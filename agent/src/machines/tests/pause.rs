@@ -12,7 +12,7 @@ async fn a_machine_goes_on_where_it_was_paused_and_nothing_grows() {
     for cycle in 1..=20 {
         let access = agent.host.board.access(id).unwrap();
         agent.paused(id, 2 * cycle).await;
-        assert!(access.gone.is_cancelled(), "streams into a paused machine end");
+        assert_eq!(access.gone.wait().await, "the capsule was paused", "streams into a paused machine end");
         agent.wait_for_state(id, MachineState::Paused).await;
         assert!(agent.host.board.access(id).is_none(), "nobody gets into a paused machine");
         assert_eq!(agent.host.board.live_count(), 0);

@@ -67,6 +67,7 @@ pub(crate) struct TestServer {
 /// The configuration for a database made by `#[sqlx::test]`.
 pub(crate) fn config(pool: &PgPool) -> ServerConfig {
     ServerConfig {
+        preview_url: None,
         database_url: pool.connect_options().to_url_lossy().into(),
         redis_url: std::env::var("REDIS_URL").expect("REDIS_URL is set for tests"),
         http_addr: "127.0.0.1:0".into(),

@@ -1,0 +1,117 @@
+//! The recipe language: what turns a template into another one. Pure text in, typed instructions out.
+//!
+//! ```text
+//!   text ─ lines ─▶ logical lines ─ words ─▶ instruction ─▶ Recipe
+//!            continuations, comments     quotes, $VAR
+//! ```
+//!
+//! | instruction | what it does |
+//! |---|---|
+//! | `RUN [--timeout=5m] command` | runs a command and waits for it |
+//! | `START command` | starts a command that goes on running |
+//! | `ENV NAME=value …` | sets variables for everything after it, and for the capsules |
+//! | `WORKDIR path` | where what follows is run; made if missing |
+//! | `USER name` | as whom what follows is run; made if missing, with `sudo` without a password |
+//! | `COPY source… target` | copies from the archive; owned by the user |
+//!
+//! A line that ends with `\` goes on in the next one. A line that begins with `#` is a comment, also between two lines
+//! of one instruction. What is wrong is told with its line, the instruction and what would be right, and nothing is run
+//! of a recipe with a fault anywhere.
+
+mod duration;
+mod error;
+mod healthcheck;
+mod instruction;
+mod lines;
+mod value;
+mod words;
+
+use std::time::Duration;
+
+pub use self::{
+    error::{Fault, RecipeError},
+    healthcheck::{Healthcheck, HealthcheckError},
+    instruction::Instruction,
+    value::Value,
+};
+use self::{instruction::parse, lines::logical_lines};
+
+/// Instructions of one recipe.
+pub const MAX_INSTRUCTIONS: usize = 200;
+/// Length of a recipe, in bytes.
+pub const MAX_BYTES: usize = 256 * 1024;
+/// How long a `RUN` may take that does not say.
+pub const DEFAULT_RUN_TIMEOUT: Duration = Duration::from_secs(30 * 60);
+/// How long a `RUN` may be given.
+pub const MAX_RUN_TIMEOUT: Duration = Duration::from_secs(6 * 60 * 60);
+
+/// One instruction, where it stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Step {
+    /// Its first line, counted from 1.
+    pub line: usize,
+    /// As it was written, on one line.
+    pub text: String,
+    /// What it says.
+    pub instruction: Instruction,
+}
+
+/// A whole recipe.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Recipe {
+    /// In the order in which they are carried out.
+    pub steps: Vec<Step>,
+}
+
+impl Recipe {
+    /// Reads a recipe; the lines of all its parts are counted through.
+    ///
+    /// # Errors
+    /// The first fault, see [`RecipeError`].
+    pub fn parse<'a>(parts: impl IntoIterator<Item = &'a str>) -> Result<Self, RecipeError> {
+        let mut text = String::new();
+        for part in parts {
+            // A part is never continued by the next one, which would be an accident.
+            let part = part.strip_suffix('\n').unwrap_or(part);
+            text.push_str(part);
+            text.push('\n');
+            if part.trim_end().ends_with('\\') {
+                // An empty part of its own makes that a fault of this one.
+                let line = text.lines().count();
+                return Err(RecipeError { line, instruction: None, fault: Fault::NothingFollows });
+            }
+        }
+        let text = text.strip_suffix('\n').unwrap_or(&text);
+        if text.len() > MAX_BYTES {
+            return Err(RecipeError { line: 1, instruction: None, fault: Fault::TooLong });
+        }
+        let mut steps = Vec::new();
+        for logical in logical_lines(text) {
+            let logical = logical?;
+            if steps.len() == MAX_INSTRUCTIONS {
+                let fault = Fault::TooMany;
+                return Err(RecipeError { line: logical.number, instruction: None, fault });
+            }
+            let instruction = parse(&logical.text).map_err(|(instruction, fault)| RecipeError {
+                line: logical.number,
+                instruction,
+                fault,
+            })?;
+            steps.push(Step { line: logical.number, text: logical.text, instruction });
+        }
+        Ok(Self { steps })
+    }
+
+    /// Whether anything is copied from an archive.
+    pub fn needs_archive(&self) -> bool {
+        self.steps.iter().any(|step| matches!(step.instruction, Instruction::Copy { .. }))
+    }
+
+    /// Whether anything is left running, which only a template with memory can keep.
+    pub fn starts_something(&self) -> bool {
+        self.steps.iter().any(|step| matches!(step.instruction, Instruction::Start { .. }))
+    }
+}
+
+#[cfg(test)]
+mod tests;

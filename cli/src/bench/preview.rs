@@ -1,0 +1,181 @@
+//! What a preview costs on top of the program: the same requests to the same server, through the preview and straight
+//! over the capsule's tap.
+//!
+//! ```text
+//!   bench ── preview ── server ── tunnel ── agent ── guest daemon ── program
+//!   bench ── tap ─────────────────────────────────────────────────── program
+//! ```
+
+use std::{
+    net::SocketAddr,
+    path::PathBuf,
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context, bail, ensure};
+use serde_json::{Value, json};
+use tokio::{
+    io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufStream},
+    net::TcpStream,
+    time::sleep,
+};
+use wrenn_agent::net::connect_in;
+use wrenn_proto::GUEST_IP;
+
+use super::{
+    Measurement, Unit,
+    capsule::{Capsule, ms_since, with_capsule},
+    processes::{machine_pid, machines},
+};
+use crate::{client::Client, data::DataFolder};
+
+const PORT: u16 = 8080;
+/// A server that keeps connections and answers with files. What it says is sent at once: else it would wait for the other
+/// side's acknowledgements, which come after 40 ms over the tap and at once within the capsule.
+const SERVER: &str =
+    "mkdir -p /srv/bench && cd /srv/bench && echo small > small && head -c 32M /dev/urandom > large && \
+    setsid python3 -c 'import http.server as h
+H = h.SimpleHTTPRequestHandler
+H.protocol_version, H.wbufsize, H.disable_nagle_algorithm = \"HTTP/1.1\", 65536, True
+h.ThreadingHTTPServer((\"\", 8080), H).serve_forever()' >/dev/null 2>&1 &";
+const LARGE_BYTES: usize = 32 << 20;
+const CONNECT_WITHIN: Duration = Duration::from_secs(5);
+/// How long the server may take to listen.
+const LISTENS_WITHIN: Duration = Duration::from_secs(30);
+/// Larger requests are few.
+const SAMPLES_PER_DOWNLOAD: u32 = 20;
+
+/// Latency of a small answer and rate of a large one, each way.
+pub(super) async fn preview(
+    client: &Client,
+    data: &DataFolder,
+    samples: u32,
+) -> anyhow::Result<Vec<Measurement>> {
+    let before = machines(data);
+    with_capsule(client, &json!({ "preview_access": "public" }), async |capsule| {
+        let netns = PathBuf::from(format!("/proc/{}/ns/net", machine_pid(data, &before)?));
+        capsule.shell(SERVER).await?;
+        let straight = Straight { netns };
+        straight.until_it_listens().await?;
+        let through = Through::of(client, capsule).await?;
+        let (mut direct, mut preview) = (straight.open().await?, through.open().await?);
+        let (mut direct_ms, mut preview_ms, mut added_ms) = (Vec::new(), Vec::new(), Vec::new());
+        // The first opens the connection to the program; the two take turns, so that the machine is as busy for both.
+        for sample in 0..=samples {
+            let (direct, preview) = (direct.get("/small").await?, preview.get("/small").await?);
+            if sample > 0 {
+                direct_ms.push(direct);
+                preview_ms.push(preview);
+                added_ms.push(preview - direct);
+            }
+        }
+        let (mut direct_rate, mut preview_rate, mut ratio) = (Vec::new(), Vec::new(), Vec::new());
+        for _ in 0..samples.div_ceil(SAMPLES_PER_DOWNLOAD) {
+            let (direct, preview) = (rate(direct.get("/large").await?), rate(preview.get("/large").await?));
+            direct_rate.push(direct);
+            preview_rate.push(preview);
+            ratio.push(preview / direct);
+        }
+        Ok(vec![
+            Measurement::new("small request, straight to the program", Unit::Ms, &direct_ms)?,
+            Measurement::new("small request, through the preview", Unit::Ms, &preview_ms)?,
+            Measurement::new("added by the preview", Unit::Ms, &added_ms)?,
+            Measurement::new("download of 32 MB, straight", Unit::MbPerSecond, &direct_rate)?,
+            Measurement::new("download of 32 MB, through the preview", Unit::MbPerSecond, &preview_rate)?,
+            Measurement::new("download through the preview to straight", Unit::Ratio, &ratio)?,
+        ])
+    })
+    .await
+}
+
+fn rate(took_ms: f64) -> f64 {
+    LARGE_BYTES as f64 / f64::from(1 << 20) / (took_ms / 1000.0)
+}
+
+/// The way over the tap.
+struct Straight {
+    netns: PathBuf,
+}
+
+impl Straight {
+    async fn open(&self) -> anyhow::Result<Connection> {
+        let address = SocketAddr::from((GUEST_IP.0, PORT));
+        let stream = connect_in(&self.netns, address, CONNECT_WITHIN).await?;
+        Ok(Connection { stream: BufStream::new(stream), host: address.to_string() })
+    }
+
+    async fn until_it_listens(&self) -> anyhow::Result<()> {
+        let begun = Instant::now();
+        while let Err(error) = self.open().await {
+            ensure!(begun.elapsed() < LISTENS_WITHIN, "the server in the capsule does not listen: {error:#}");
+            sleep(Duration::from_millis(50)).await;
+        }
+        Ok(())
+    }
+}
+
+/// The way through the server.
+struct Through {
+    server: String,
+    host: String,
+}
+
+impl Through {
+    async fn of(client: &Client, capsule: &Capsule<'_>) -> anyhow::Result<Self> {
+        let shown: Value = client.get(&capsule.path()).await?.success()?;
+        let url = shown["preview_url"].as_str().context("the capsule has no preview_url")?;
+        let host = url.replace("{port}", &PORT.to_string());
+        let host = host.split_once("://").context("preview_url is no address")?.1.to_owned();
+        let server = client.base_url().split_once("://").context("the server's address")?.1.to_owned();
+        Ok(Self { server, host })
+    }
+
+    async fn open(&self) -> anyhow::Result<Connection> {
+        let stream = TcpStream::connect(&self.server).await.with_context(|| self.server.clone())?;
+        stream.set_nodelay(true)?;
+        Ok(Connection { stream: BufStream::new(stream), host: self.host.clone() })
+    }
+}
+
+/// A connection that is kept; the same few lines of HTTP both ways, so that nothing but the way differs.
+struct Connection {
+    stream: BufStream<TcpStream>,
+    host: String,
+}
+
+impl Connection {
+    /// Asks for a file and returns how long that took, in milliseconds.
+    async fn get(&mut self, path: &str) -> anyhow::Result<f64> {
+        let begun = Instant::now();
+        let request = format!("GET {path} HTTP/1.1\r\nhost: {}\r\n\r\n", self.host);
+        self.stream.write_all(request.as_bytes()).await?;
+        self.stream.flush().await?;
+        let mut line = String::new();
+        self.stream.read_line(&mut line).await?;
+        ensure!(line.starts_with("HTTP/1.1 200"), "{path}: {line}");
+        let mut length = None;
+        loop {
+            line.clear();
+            if self.stream.read_line(&mut line).await? == 0 {
+                bail!("{path}: the answer ends in its head");
+            }
+            match line.trim_end().split_once(':') {
+                Some((name, value)) if name.eq_ignore_ascii_case("content-length") => {
+                    length = Some(value.trim().parse()?);
+                }
+                Some(_) => {}
+                None => break,
+            }
+        }
+        let mut left: usize = length.with_context(|| format!("{path}: the answer has no length"))?;
+        let mut buffer = vec![0; 256 * 1024];
+        while left > 0 {
+            let piece = buffer.len().min(left);
+            match self.stream.read(&mut buffer[..piece]).await? {
+                0 => bail!("{path}: the answer ends {left} bytes early"),
+                length => left -= length,
+            }
+        }
+        Ok(ms_since(begun))
+    }
+}
