@@ -33,9 +33,9 @@ test('a port is opened with the token, without one, and for everybody', async ({
 		await openTab(page, 'Preview');
 
 		await test.step('the link of the page leads there', async () => {
-			await page.getByLabel('Port').fill('not a port');
+			await page.getByRole('textbox', { name: 'Port' }).fill('not a port');
 			await expect(page.getByText('from 1 to 65535')).toBeVisible();
-			await page.getByLabel('Port').fill(String(PORT));
+			await page.getByRole('textbox', { name: 'Port' }).fill(String(PORT));
 			const opening = context.waitForEvent('page');
 			await page.getByRole('link', { name: 'Open preview' }).click();
 			const preview = await opening;
