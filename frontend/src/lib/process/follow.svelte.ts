@@ -60,7 +60,8 @@ export class Follow {
 				this.#state = { kind: 'ended', exitCode: Number(frame.exit_code) };
 				break;
 			case 'error':
-				this.#state = { kind: 'broken', reason: data };
+				if (frame.fatal === false) this.#add('note', `[${data}]\n`);
+				else this.#state = { kind: 'broken', reason: data };
 				break;
 		}
 	}

@@ -2,6 +2,7 @@
 import { toApiError } from '../api/errors';
 import { request, requestJson, type FileEntry } from '../api/pending';
 import { chooseTarget, pour, type Target } from '../files/download';
+import { normalize } from '../files/paths';
 import { readText, type FileText } from '../files/preview-text';
 import type { TransferTask } from '../files/transfers.svelte';
 import { upload } from '../files/upload';
@@ -33,7 +34,7 @@ export async function homeFolder(id: string, user: string, signal: AbortSignal):
 		{ path: '.', ...as(user) },
 		signal
 	);
-	return answer.entry.path;
+	return normalize(answer.entry.path);
 }
 
 /** The events of a folder, as text. */

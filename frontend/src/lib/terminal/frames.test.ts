@@ -41,11 +41,12 @@ it('understands what the server says', () => {
 	});
 	expect(readPtyFrame({ type: 'dropped', bytes: 9 })).toEqual({ kind: 'dropped', bytes: 9 });
 	expect(readPtyFrame({ type: 'exit', exit_code: 130 })).toEqual({ kind: 'exited', code: 130 });
-	expect(readPtyFrame({ type: 'error', data: 'no', fatal: true })).toEqual({
-		kind: 'failed',
-		message: 'no',
-		isFatal: true
-	});
+	const failed = (rest: object) => readPtyFrame({ type: 'error', data: 'no', ...rest });
+	const failure = { kind: 'failed', message: 'no' };
+	expect(failed({ fatal: false, code: 'invalid_request' })).toEqual({ ...failure, end: 'none' });
+	expect(failed({ fatal: true, code: 'not_found' })).toEqual({ ...failure, end: 'final' });
+	expect(failed({ fatal: true })).toEqual({ ...failure, end: 'final' });
+	expect(failed({ fatal: true, code: 'host_unavailable' })).toEqual({ ...failure, end: 'passing' });
 	expect(readPtyFrame({ type: 'output', data: '%%' })).toBeNull();
 	expect(readPtyFrame({ type: 'of a later version' })).toBeNull();
 });

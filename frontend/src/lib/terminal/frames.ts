@@ -24,7 +24,10 @@ export type PtyEvent =
 	| { kind: 'output'; bytes: Uint8Array<ArrayBuffer> }
 	| { kind: 'dropped'; bytes: number }
 	| { kind: 'exited'; code: number }
-	| { kind: 'failed'; message: string; isFatal: boolean };
+	| { kind: 'failed'; message: string; end: 'none' | 'passing' | 'final' };
+
+/** Codes of errors that say nothing against the program: whoever comes again may be served. */
+const PASSING = ['host_unavailable', 'agent_error', 'internal_error'];
 
 /** The server refuses frames above 1 MiB; short ones also let a resize through in between. */
 const INPUT_BYTES = 16_384;
@@ -62,7 +65,7 @@ export function readPtyFrame(frame: Frame): PtyEvent | null {
 		case 'exit':
 			return { kind: 'exited', code: number(frame.exit_code) };
 		case 'error':
-			return { kind: 'failed', message: text(frame.data), isFatal: frame.fatal === true };
+			return { kind: 'failed', message: text(frame.data), end: endOf(frame) };
 		default:
 			return null;
 	}
@@ -74,6 +77,12 @@ function readOutput(data: string): PtyEvent | null {
 	} catch {
 		return null;
 	}
+}
+
+/** What an error means for the connection. */
+function endOf({ fatal, code }: Frame): 'none' | 'passing' | 'final' {
+	if (fatal !== true) return 'none';
+	return PASSING.includes(text(code)) ? 'passing' : 'final';
 }
 
 function text(value: unknown): string {

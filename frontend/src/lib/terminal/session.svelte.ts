@@ -222,8 +222,7 @@ export class TerminalSession {
 				this.#happen({ kind: 'exited', exitCode: event.code });
 				break;
 			case 'failed':
-				if (event.isFatal) this.#happen({ kind: 'refused', reason: event.message });
-				else this.#notice = event.message;
+				this.#fail(event.message, event.end);
 				break;
 			case undefined:
 				break;
@@ -239,6 +238,11 @@ export class TerminalSession {
 		}
 		this.#notice = null;
 		this.#happen({ kind: 'started' });
+	}
+
+	#fail(reason: string, end: 'none' | 'passing' | 'final'): void {
+		if (end === 'none') this.#notice = reason;
+		else this.#happen({ kind: end === 'passing' ? 'dropped' : 'refused', reason });
 	}
 
 	#draw(bytes: Uint8Array): void {
