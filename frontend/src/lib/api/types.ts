@@ -25,6 +25,10 @@ export type CreateTemplateRequest = Json<paths['/v1/snapshots']['post']['request
 export type ExecRequest = Json<paths['/v1/capsules/{id}/exec']['post']['requestBody']>;
 export type ExecResponse = Json<paths['/v1/capsules/{id}/exec']['post']['responses'][200]>;
 
+type FilesPath<What extends string> = `/v1/capsules/{id}/files/${What}`;
+export type FolderList = Json<paths[FilesPath<'list'>]['post']['responses'][200]>;
+export type FileEntry = FolderList['entries'][number];
+
 export type Team = Json<paths['/v1/teams']['get']['responses'][200]>[number];
 
 export type ApiKey = Json<paths['/v1/api-keys']['get']['responses'][200]>[number];

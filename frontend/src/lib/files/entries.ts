@@ -1,5 +1,5 @@
 /** The entries of a folder, as they are shown. */
-import type { FileEntry } from '../api/pending';
+import type { FileEntry } from '../api/types';
 
 /** An entry with what tells it from others, over all looks at a folder. */
 export interface Entry extends FileEntry {

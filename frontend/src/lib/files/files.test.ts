@@ -39,7 +39,16 @@ describe('paths', () => {
 function entry(name: string, change: Partial<Entry> = {}): Entry {
 	const path = `/x/${name}`;
 	const rest = { size: 1, mode: 0o644, permissions: '-rw-r--r--', owner: 'root', group: 'root' };
-	return { id: path, name, path, type: 'file', modified_at: 1, ...rest, ...change };
+	return {
+		id: path,
+		name,
+		path,
+		type: 'file',
+		modified_at: 1,
+		symlink_target: null,
+		...rest,
+		...change
+	};
 }
 
 describe('entries', () => {

@@ -3,7 +3,8 @@ import { ApiError, errorFromAnswer } from '../api/errors';
 
 export interface Upload {
 	url: string;
-	token: string;
+	/** The header of that name. */
+	authorization: string;
 	path: string;
 	/** Empty: the capsule's default user. */
 	user: string;
@@ -12,7 +13,7 @@ export interface Upload {
 
 /** Resolves when the file is in its place; rejects with an `ApiError`, or an `AbortError`. */
 export function upload(
-	{ url, token, path, user, file }: Upload,
+	{ url, authorization, path, user, file }: Upload,
 	signal: AbortSignal,
 	onProgress: (doneBytes: number) => void
 ): Promise<void> {
@@ -40,7 +41,7 @@ export function upload(
 		);
 		request.onabort = settle(() => reject(new DOMException('cancelled', 'AbortError')));
 		request.open('POST', url);
-		request.setRequestHeader('Authorization', `Bearer ${token}`);
+		request.setRequestHeader('Authorization', authorization);
 		if (signal.aborted) request.onabort?.(new ProgressEvent('abort'));
 		else request.send(form);
 	});

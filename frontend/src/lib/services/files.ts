@@ -1,21 +1,17 @@
 /** What a user can do with the files of a capsule. An empty `user` means the capsule's default one. */
-import { toApiError } from '../api/errors';
-import { request, requestJson, type FileEntry } from '../api/pending';
+import { api, bearer, noteRefusal } from '../api/client';
+import { toApiError, unwrap } from '../api/errors';
+import type { FileEntry, FolderList } from '../api/types';
 import { chooseTarget, pour, type Target } from '../files/download';
 import { normalize } from '../files/paths';
 import { readText, type FileText } from '../files/preview-text';
 import type { TransferTask } from '../files/transfers.svelte';
-import { upload } from '../files/upload';
+import { upload, type Upload } from '../files/upload';
 import { session } from '../managers/session.svelte';
 import { toasts } from '../managers/toasts.svelte';
 
-const as = (user: string): Record<string, string> => (user ? { user } : {});
-const at = (id: string, what: string) => `/v1/capsules/${id}/files/${what}`;
-
-export interface FolderList {
-	entries: FileEntry[];
-	truncated?: boolean;
-}
+const as = (user: string) => (user ? { user } : {});
+const of = (id: string) => ({ path: { id } });
 
 export function listFolder(
 	id: string,
@@ -23,18 +19,15 @@ export function listFolder(
 	user: string,
 	signal: AbortSignal
 ): Promise<FolderList> {
-	return requestJson<FolderList>('POST', at(id, 'list'), { path, ...as(user) }, signal);
+	const body = { path, ...as(user) };
+	return unwrap(api.POST('/v1/capsules/{id}/files/list', { params: of(id), body, signal }));
 }
 
 /** Where a user's relative paths begin. */
 export async function homeFolder(id: string, user: string, signal: AbortSignal): Promise<string> {
-	const answer = await requestJson<{ entry: FileEntry }>(
-		'POST',
-		at(id, 'stat'),
-		{ path: '.', ...as(user) },
-		signal
-	);
-	return normalize(answer.entry.path);
+	const body = { path: '.', ...as(user) };
+	const call = api.POST('/v1/capsules/{id}/files/stat', { params: of(id), body, signal });
+	return normalize((await unwrap(call)).entry.path);
 }
 
 /** The events of a folder, as text. */
@@ -43,15 +36,17 @@ export async function watchFolder(
 	path: string,
 	user: string,
 	signal: AbortSignal
-): Promise<ReadableStream<Uint8Array>> {
-	const query = new URLSearchParams({ path, ...as(user) });
-	const response = await request('GET', `${at(id, 'watch')}?${query}`, undefined, signal);
-	return bodyOf(response);
+): Promise<Body> {
+	const params = { ...of(id), query: { path, ...as(user) } };
+	return bodyOf(
+		await unwrap(api.GET('/v1/capsules/{id}/files/watch', { params, signal, parseAs: 'stream' }))
+	);
 }
 
 /** Makes a folder; errors go to the caller, whose form shows them. */
 export async function makeFolder(id: string, path: string, user: string): Promise<void> {
-	await request('POST', at(id, 'mkdir'), { path, ...as(user) });
+	const body = { path, ...as(user) };
+	await unwrap(api.POST('/v1/capsules/{id}/files/mkdir', { params: of(id), body }));
 	toasts.done(`${path} is made`);
 }
 
@@ -61,14 +56,16 @@ export async function renameEntry(
 	move: { from: string; to: string; overwrite: boolean },
 	user: string
 ): Promise<void> {
-	await request('POST', at(id, 'rename'), { ...move, ...as(user) });
+	const body = { ...move, ...as(user) };
+	await unwrap(api.POST('/v1/capsules/{id}/files/rename', { params: of(id), body }));
 	toasts.done(`${move.from} is ${move.to} now`);
 }
 
 /** Removes a file, or a folder with all that is in it, and says how it went. */
 export async function removeEntry(id: string, path: string, user: string): Promise<boolean> {
+	const body = { path, ...as(user) };
 	try {
-		await request('POST', at(id, 'remove'), { path, ...as(user) });
+		await unwrap(api.POST('/v1/capsules/{id}/files/remove', { params: of(id), body }));
 	} catch (error) {
 		toasts.failed(`${path} was not deleted: ${toApiError(error).message}`);
 		return false;
@@ -84,7 +81,7 @@ export async function viewFile(
 	user: string,
 	signal: AbortSignal
 ): Promise<FileText> {
-	return readText(bodyOf(await read(id, path, user, signal)));
+	return readText(await read(id, path, user, signal));
 }
 
 export function uploadTask(id: string, path: string, user: string, file: Blob): TransferTask {
@@ -92,10 +89,20 @@ export function uploadTask(id: string, path: string, user: string, file: Blob): 
 		kind: 'upload',
 		path,
 		totalBytes: file.size,
-		run: (signal, onProgress) => {
-			const token = session.current?.token ?? '';
-			const url = at(id, 'stream/write');
-			return upload({ url, token, path, user, file }, signal, onProgress);
+		run: async (signal, onProgress) => {
+			const what: Upload = {
+				url: `/v1/capsules/${id}/files/stream/write`,
+				authorization: bearer(session.current?.token ?? ''),
+				path,
+				user,
+				file
+			};
+			try {
+				await upload(what, signal, onProgress);
+			} catch (error) {
+				if (toApiError(error).status === 401) noteRefusal(what.authorization);
+				throw error;
+			}
 		}
 	};
 }
@@ -117,16 +124,32 @@ export async function downloadTask(
 			const target = first ?? (await chooseTarget(entry.name, entry.size));
 			first = null;
 			if (!target) throw new DOMException('cancelled', 'AbortError');
-			const response = await read(id, entry.path, user, signal);
-			await pour(bodyOf(response), target, onProgress);
+			let body: Body;
+			try {
+				body = await read(id, entry.path, user, signal);
+			} catch (error) {
+				await target.discard();
+				throw error;
+			}
+			await pour(body, target, onProgress);
 		}
 	};
 }
 
-function read(id: string, path: string, user: string, signal: AbortSignal): Promise<Response> {
-	return request('POST', at(id, 'stream/read'), { path, ...as(user) }, signal);
+type Body = ReadableStream<Uint8Array<ArrayBuffer>>;
+
+async function read(id: string, path: string, user: string, signal: AbortSignal): Promise<Body> {
+	const body = { path, ...as(user) };
+	const call = api.POST('/v1/capsules/{id}/files/stream/read', {
+		params: of(id),
+		body,
+		signal,
+		parseAs: 'stream'
+	});
+	return bodyOf(await unwrap(call));
 }
 
-function bodyOf(response: Response): ReadableStream<Uint8Array<ArrayBuffer>> {
-	return response.body ?? new Blob().stream();
+/** An answer without any bytes has no body. */
+function bodyOf(body: unknown): Body {
+	return body instanceof ReadableStream ? (body as Body) : new Blob().stream();
 }
