@@ -25,6 +25,7 @@ pub(crate) enum Code {
     NotFound,
     MethodNotAllowed,
     InvalidState,
+    Conflict,
     EmailTaken,
     TemplateNameTaken,
     NameReserved,
@@ -46,6 +47,7 @@ impl Code {
             Self::NotFound => "not_found",
             Self::MethodNotAllowed => "method_not_allowed",
             Self::InvalidState => "invalid_state",
+            Self::Conflict => "conflict",
             Self::EmailTaken => "email_taken",
             Self::TemplateNameTaken => "template_name_taken",
             Self::NameReserved => "name_reserved",
@@ -64,9 +66,11 @@ impl Code {
             Self::Forbidden | Self::NoTeam | Self::AccountDisabled => StatusCode::FORBIDDEN,
             Self::NotFound => StatusCode::NOT_FOUND,
             Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
-            Self::InvalidState | Self::EmailTaken | Self::TemplateNameTaken | Self::NameReserved => {
-                StatusCode::CONFLICT
-            }
+            Self::InvalidState
+            | Self::Conflict
+            | Self::EmailTaken
+            | Self::TemplateNameTaken
+            | Self::NameReserved => StatusCode::CONFLICT,
             Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Self::RateLimited => StatusCode::TOO_MANY_REQUESTS,
             Self::AgentError => StatusCode::BAD_GATEWAY,

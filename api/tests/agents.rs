@@ -6,6 +6,8 @@ use std::{net::SocketAddr, thread::JoinHandle, time::Duration};
 
 use sqlx::postgres::{PgPool, PgPoolOptions};
 use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::TcpStream,
     sync::{mpsc, oneshot},
     time::timeout,
 };
@@ -15,15 +17,16 @@ use tonic::{
     transport::{Channel, Endpoint},
 };
 use uuid::Uuid;
-use wrenn_actors::{Config, ControlPlane, Until};
+use wrenn_actors::{Config, ControlPlane, ExecSession, SessionError, SessionOpenError, Until};
 use wrenn_api::agents::AgentListener;
 use wrenn_proto::{
     agent::{
-        AgentFrame, AgentHello, Capacity, CommandResult, RefreshTokenRequest, RegisterRequest,
-        RegisterResponse, ServerFrame, Started, TunnelReady, TunnelUp, agent_frame, command_result,
-        control_plane_client::ControlPlaneClient, server_frame, tunnel_down, tunnel_up,
+        AgentFrame, AgentHello, Capacity, CommandResult, Heartbeat, Inventory, RefreshTokenRequest,
+        RegisterRequest, RegisterResponse, ServerFrame, Started, TunnelReady, TunnelRefused, TunnelUp,
+        agent_frame, command_result, control_plane_client::ControlPlaneClient, server_frame, tunnel_down,
+        tunnel_up,
     },
-    guest::{ExecEvent, ExecExited, ExecInput, ExecStart, exec_event, exec_input},
+    guest::{ConnectEvent, ExecEvent, ExecExited, ExecInput, ExecStart, exec_event, exec_input},
     ids::{HostId, SandboxId, TeamId, TemplateId},
 };
 use wrenn_store::{Store, hosts::NewHost, lifecycle::SandboxStatus, sandboxes::NewSandbox};
@@ -134,7 +137,7 @@ async fn create_and_run(
     client: &mut ControlPlaneClient<Channel>,
     token: &str,
     agent: &mut Attached,
-) {
+) -> SandboxId {
     let new = NewSandbox {
         id: SandboxId::new(),
         team_id: TeamId::PLATFORM,
@@ -199,6 +202,7 @@ async fn create_and_run(
     let (session, ()) = tokio::join!(opening, carry);
     let event = session.unwrap().events.recv().await.unwrap().unwrap();
     assert!(matches!(event.event, Some(exec_event::Event::Exited(_))));
+    id
 }
 
 #[sqlx::test(migrator = "wrenn_store::MIGRATIONS")]
@@ -265,5 +269,126 @@ async fn a_stream_does_not_outlive_its_token(pool: PgPool) {
     let ended = next(&mut agent.frames).await.unwrap_err();
     assert_eq!(ended.code(), Code::Unauthenticated);
     drop((agent, client));
+    server.stop().await;
+}
+
+/// Opens a tunnel from both ends: the session is that of whoever asked for it.
+async fn tunnel(
+    server: &Server,
+    client: &mut ControlPlaneClient<Channel>,
+    token: &str,
+    agent: &mut Attached,
+    id: SandboxId,
+    first: Option<tunnel_up::Frame>,
+) -> (Result<ExecSession, SessionOpenError>, mpsc::Sender<TunnelUp>) {
+    let opening = server.control_plane.session_open(id, exec_input::Input::Start(ExecStart::default()));
+    let carry = async {
+        let Ok(Some(server_frame::Frame::OpenTunnel(open))) = next(&mut agent.frames).await else {
+            panic!("a tunnel must be asked for");
+        };
+        let (up, frames) = mpsc::channel(16);
+        up.send(TunnelUp { frame: first }).await.unwrap();
+        let mut request = with_token(token, ReceiverStream::new(frames));
+        request.metadata_mut().insert("x-wrenn-tunnel", open.tunnel_id.parse().unwrap());
+        let down = client.tunnel(request).await.unwrap().into_inner();
+        tokio::spawn(async move {
+            let mut down = down;
+            while let Ok(Some(_)) = down.message().await {}
+        });
+        up
+    };
+    tokio::join!(opening, carry)
+}
+
+#[sqlx::test(migrator = "wrenn_store::MIGRATIONS")]
+async fn frames_out_of_order_cost_their_own_stream_only(pool: PgPool) {
+    let server = Server::start(&pool, "127.0.0.1:0").await;
+    let mut client = server.client().await;
+    let credentials = registered(&server, &mut client).await;
+    let token = &credentials.host_token;
+
+    // An Attach that begins with something else, or with nothing.
+    for wrong in [Some(agent_frame::Frame::Heartbeat(Heartbeat::default())), None] {
+        let frames = tokio_stream::iter([AgentFrame { frame: wrong }]);
+        let mut frames = client.attach(with_token(token, frames)).await.unwrap().into_inner();
+        let ended = timeout(PATIENCE, frames.message()).await.expect("an end");
+        assert_eq!(ended.unwrap_err().code(), Code::InvalidArgument);
+    }
+
+    let mut agent = attach(&mut client, &credentials.host_id, token).await.unwrap();
+    let id = create_and_run(&server, &mut client, token, &mut agent).await;
+    // A second hello, and frames about what there is not.
+    let nobody = || TunnelRefused { tunnel_id: "nobody".into(), error: None };
+    for odd in [
+        hello(&credentials.host_id).frame,
+        Some(agent_frame::Frame::TunnelRefused(nobody())),
+        Some(agent_frame::Frame::Result(CommandResult {
+            sandbox_id: "cl-nonsense".into(),
+            ..Default::default()
+        })),
+        Some(agent_frame::Frame::Inventory(Inventory { request_id: 77, ..Default::default() })),
+        None,
+    ] {
+        agent.say.send(AgentFrame { frame: odd }).await.unwrap();
+    }
+
+    let ready = || Some(tunnel_up::Frame::Ready(TunnelReady {}));
+    let out = || tunnel_up::Frame::Exec(exec_event::Event::Stdout(vec![7].into()).into());
+    // Tunnels that begin with something else.
+    for first in [Some(out()), None] {
+        let (refused, _up) = tunnel(&server, &mut client, token, &mut agent, id, first).await;
+        assert!(matches!(refused, Err(SessionOpenError::Refused { .. })), "{refused:?}");
+    }
+    // Frames of another kind, twice `ready`, nothing at all: the session ends with an error.
+    let other = tunnel_up::Frame::Connect(ConnectEvent::default());
+    for wrong in [Some(other), ready(), None] {
+        let (session, up) = tunnel(&server, &mut client, token, &mut agent, id, ready()).await;
+        let mut session = session.unwrap();
+        up.send(TunnelUp { frame: wrong }).await.unwrap();
+        let event = timeout(PATIENCE, session.events.recv()).await.expect("an event");
+        assert!(matches!(event, Some(Err(SessionError::Machine { .. }))), "{event:?}");
+        assert!(session.events.recv().await.is_none());
+    }
+    // One that is too large ends its own tunnel; the next one works.
+    let (session, up) = tunnel(&server, &mut client, token, &mut agent, id, ready()).await;
+    let mut session = session.unwrap();
+    let huge = exec_event::Event::Stdout(vec![0; 5 << 20].into());
+    let _ = up.send(TunnelUp { frame: Some(tunnel_up::Frame::Exec(huge.into())) }).await;
+    let event = timeout(PATIENCE, session.events.recv()).await.expect("an event");
+    assert_eq!(event, Some(Err(SessionError::LinkLost)));
+    let (session, up) = tunnel(&server, &mut client, token, &mut agent, id, ready()).await;
+    up.send(TunnelUp { frame: Some(out()) }).await.unwrap();
+    assert!(matches!(session.unwrap().events.recv().await, Some(Ok(_))));
+    drop((agent, client));
+    server.stop().await;
+}
+
+#[sqlx::test(migrator = "wrenn_store::MIGRATIONS")]
+async fn garbage_on_the_port_is_closed_and_harms_nobody(pool: PgPool) {
+    let server = Server::start(&pool, "127.0.0.1:0").await;
+    let address = server.addr.strip_prefix("http://").unwrap().to_owned();
+    let preface = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".to_vec();
+    // A frame of 16 MB of type 0, on stream 1, of which nothing follows.
+    let huge_frame = [0xff, 0xff, 0xff, 0, 0, 0, 0, 0, 1];
+    for garbage in [
+        b"GET / HTTP/1.1\r\nhost: x\r\n\r\n".to_vec(),
+        vec![0; 100_000],
+        (0..=255).cycle().take(100_000).collect(),
+        [preface.as_slice(), &[0xff; 4096]].concat(),
+        [preface.as_slice(), &huge_frame].concat(),
+        preface[..10].to_vec(),
+    ] {
+        let mut connection = TcpStream::connect(&address).await.unwrap();
+        // It may be closed before everything is written.
+        let _ = connection.write_all(&garbage).await;
+        let _ = connection.shutdown().await;
+        let closed =
+            timeout(PATIENCE, async { while matches!(connection.read(&mut [0; 4096]).await, Ok(1..)) {} });
+        assert!(closed.await.is_ok(), "{:?} … is not closed", &garbage[..10]);
+    }
+    let mut client = server.client().await;
+    let credentials = registered(&server, &mut client).await;
+    attach(&mut client, &credentials.host_id, &credentials.host_token).await.unwrap();
+    drop(client);
     server.stop().await;
 }

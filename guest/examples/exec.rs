@@ -21,8 +21,8 @@ use tonic::transport::{Channel, Endpoint};
 use wrenn_proto::{
     GUEST_IP, GUEST_PORT,
     guest::{
-        ExecInput, ExecStart, FreezeRequest, HelloRequest, InitRequest, ShutdownRequest, ThawRequest,
-        exec_event::Event, exec_input::Input, guest_client::GuestClient,
+        ExecInput, ExecStart, FreezeRequest, HelloRequest, InitRequest, Lifetime, ShutdownRequest,
+        ThawRequest, exec_event::Event, exec_input::Input, guest_client::GuestClient,
     },
 };
 
@@ -118,7 +118,6 @@ async fn exec(guest: &mut GuestClient<Channel>, start: ExecStart) -> Result<u8, 
     let mut events = guest.exec(tokio_stream::once(input)).await?.into_inner();
     while let Some(event) = events.message().await? {
         match event.event {
-            Some(Event::Started(_)) | None => {}
             Some(Event::Stdout(bytes)) => io::stdout().write_all(&bytes)?,
             Some(Event::Stderr(bytes)) => io::stderr().write_all(&bytes)?,
             Some(Event::Failed(failed)) => {
@@ -130,6 +129,8 @@ async fn exec(guest: &mut GuestClient<Channel>, start: ExecStart) -> Result<u8, 
                 }
                 return Ok(u8::try_from(exited.exit_code).unwrap_or(u8::MAX));
             }
+            // Started, or something that was not asked for.
+            Some(_) | None => {}
         }
     }
     Ok(0)

@@ -5,6 +5,7 @@
 //! line is skipped, and an image without the files still has root.
 
 use std::{
+    collections::HashMap,
     io,
     path::{Path, PathBuf},
 };
@@ -78,6 +79,43 @@ pub fn find(user: &str, passwd: &str, group: &str) -> Option<Account> {
     Some(account)
 }
 
+/// The names of users and groups by their numbers.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Names {
+    users: HashMap<u32, String>,
+    groups: HashMap<u32, String>,
+}
+
+impl Names {
+    /// Reads the capsule's files; what cannot be read has no names. May block for as long as their filesystem does.
+    pub fn read() -> Self {
+        let text = |path| read_or_empty(path).unwrap_or_default();
+        Self::parse(&text("/etc/passwd"), &text("/etc/group"))
+    }
+
+    /// Takes them from the text of a passwd and a group file. Of two names for a number the first one counts.
+    pub fn parse(passwd: &str, group: &str) -> Self {
+        let mut names = Self::default();
+        for account in passwd.lines().filter_map(parse_passwd_line) {
+            names.users.entry(account.uid).or_insert(account.name);
+        }
+        for (name, gid) in group.lines().filter_map(parse_group_line) {
+            names.groups.entry(gid).or_insert_with(|| name.to_owned());
+        }
+        names
+    }
+
+    /// The name of a user, or its number where it has none.
+    pub fn user(&self, uid: u32) -> String {
+        self.users.get(&uid).cloned().unwrap_or_else(|| uid.to_string())
+    }
+
+    /// The name of a group, or its number where it has none.
+    pub fn group(&self, gid: u32) -> String {
+        self.groups.get(&gid).cloned().unwrap_or_else(|| gid.to_string())
+    }
+}
+
 /// The account that exists even in an image without any file.
 fn root() -> Account {
     Account {
@@ -113,6 +151,13 @@ fn parse_membership(line: &str, user: &str) -> Option<u32> {
     let fields: Vec<&str> = line.split(':').collect();
     let &[_, _, gid, members] = fields.as_slice() else { return None };
     members.split(',').any(|member| member == user).then(|| gid.parse().ok())?
+}
+
+/// `group:password:gid:members`; name and gid.
+fn parse_group_line(line: &str) -> Option<(&str, u32)> {
+    let fields: Vec<&str> = line.split(':').collect();
+    let &[name, _, gid, _] = fields.as_slice() else { return None };
+    if name.is_empty() { None } else { Some((name, gid.parse().ok()?)) }
 }
 
 #[cfg(test)]
@@ -157,6 +202,13 @@ mod tests {
         for user in ["broken", "short", "", "# a comment", "5", "7"] {
             assert_eq!(find(user, PASSWD, GROUP), None, "{user:?}");
         }
+    }
+
+    #[test]
+    fn numbers_have_the_first_of_their_names_or_stay_numbers() {
+        let names = Names::parse("root:x:0:0::/:/bin/sh\ntoor:x:0:0::/:/bin/sh\n", GROUP);
+        assert_eq!((names.user(0), names.user(5)), ("root".into(), "5".into()));
+        assert_eq!((names.group(27), names.group(1000)), ("sudo".into(), "1000".into()));
     }
 
     #[test]

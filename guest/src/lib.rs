@@ -4,6 +4,7 @@
 //!  kernel ──/init──▶ boot: modules, disk, mounts, network
 //!                      └──▶ service (guest.proto over the tap, host side only)
 //!                             ├── exec: commands, their users, output and timeouts
+//!                             ├── fs: files, with the rights of whoever they belong to
 //!                             ├── dial: connections to what listens in the capsule
 //!                             └── machine: clock, entropy, hostname, freeze, power
 //! ```
@@ -22,6 +23,7 @@ pub mod dial;
 pub mod environment;
 pub mod exec;
 pub mod files;
+pub mod fs;
 pub mod lock;
 pub mod machine;
 pub mod reaper;

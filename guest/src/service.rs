@@ -24,6 +24,7 @@ use crate::{
     dial::dial,
     environment,
     exec::{Defaults, Engine, ExecError, Plan},
+    fs,
     lock::Lock,
     machine::{self, Freezer},
 };
@@ -88,7 +89,7 @@ impl GuestService {
         let (engine, defaults) = (self.engine.clone(), self.defaults.lock().clone());
         let started = spawn_blocking(move || {
             let plan = Plan::new(start, &defaults, accounts::lookup)?;
-            engine.run(plan, inputs)
+            engine.start(plan, inputs)
         });
         started.await.unwrap_or_else(|panic| Err(ExecError::Start(io::Error::other(panic))))
     }
@@ -168,11 +169,14 @@ impl Guest for GuestService {
         let first = inputs.message().await?.and_then(|input| input.input);
         // A broken stream ends the inputs; that the caller is gone shows at the other end.
         let inputs = inputs.map_while(Result::ok);
-        let started = match first {
+        let events = match first {
             Some(Input::Start(start)) => self.start(start, inputs).await,
-            _ => Err(ExecError::NoStart),
+            Some(Input::Attach(attach)) => self.engine.attach(attach, inputs),
+            Some(Input::List(_)) => Ok(self.engine.list()),
+            Some(Input::SignalProcess(signal)) => self.engine.signal(signal),
+            _ => Err(ExecError::NoOpening),
         };
-        let events: Self::ExecStream = match started {
+        let events: Self::ExecStream = match events {
             Ok(events) => Box::pin(ReceiverStream::new(events).map(Ok)),
             Err(error) => {
                 let failed = ExecEvent { event: Some(Event::Failed(error.into())) };
@@ -184,8 +188,15 @@ impl Guest for GuestService {
 
     type FilesStream = Pin<Box<dyn Stream<Item = Result<FileEvent, Status>> + Send>>;
 
-    async fn files(&self, _: Request<Streaming<FileInput>>) -> Result<Response<Self::FilesStream>, Status> {
-        Err(Status::unimplemented("files"))
+    async fn files(
+        &self,
+        request: Request<Streaming<FileInput>>,
+    ) -> Result<Response<Self::FilesStream>, Status> {
+        // A broken stream ends the inputs, and without their end nothing is written.
+        let inputs = request.into_inner().map_while(Result::ok);
+        let default_user = self.defaults.lock().user.clone();
+        let events = fs::serve(inputs, default_user);
+        Ok(Response::new(Box::pin(ReceiverStream::new(events).map(Ok))))
     }
 
     type DialStream = Pin<Box<dyn Stream<Item = Result<ConnectEvent, Status>> + Send>>;

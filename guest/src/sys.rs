@@ -9,16 +9,22 @@ use std::{
     ffi::CString,
     fs::File,
     io,
+    marker::PhantomData,
     mem::{self, size_of},
     net::Ipv4Addr,
     os::{
-        fd::{AsRawFd, OwnedFd},
+        fd::{AsRawFd, FromRawFd as _, OwnedFd},
         unix::process::{CommandExt, ExitStatusExt},
     },
-    process::{Command, ExitStatus},
+    process::{self, Command, ExitStatus},
+    sync::Arc,
 };
 
-use nix::unistd::Pid;
+use nix::{
+    pty::PtyMaster,
+    unistd::{Gid, Pid, getgroups},
+};
+use tokio::io::{Interest, unix::AsyncFd};
 
 /// Filesystem ioctls of `linux/fs.h`, which `libc` does not define.
 const FIFREEZE: libc::Ioctl = 0xC004_5877;
@@ -55,6 +61,17 @@ pub(crate) struct ChildSetup {
     pub cwd: CString,
     /// The open `cgroup.procs` of the cgroup to move into.
     pub cgroup_procs: Option<OwnedFd>,
+    /// What its standard input is.
+    pub input: InputKind,
+}
+
+/// What the standard input of a child is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum InputKind {
+    /// Something that is read.
+    Plain,
+    /// A terminal, to be the one that controls the child's session.
+    Terminal,
 }
 
 /// Numeric identity of a process.
@@ -80,6 +97,10 @@ pub(crate) fn set_up_child(command: &mut Command, setup: ChildSetup) {
         }
         // SAFETY: takes no arguments.
         check(unsafe { libc::setsid() })?;
+        if setup.input == InputKind::Terminal {
+            // SAFETY: takes numbers only; the child's standard streams are in place already.
+            check(unsafe { libc::ioctl(libc::STDIN_FILENO, libc::TIOCSCTTY, 0) })?;
+        }
         if let Some(identity) = &setup.identity {
             // The raw calls: the C library's wrappers would try to change other threads as well.
             // SAFETY: the pointer and length describe a vector that `setup` owns; the rest are numbers.
@@ -95,6 +116,114 @@ pub(crate) fn set_up_child(command: &mut Command, setup: ChildSetup) {
     // SAFETY: between fork and exec only async-signal-safe calls are made: plain system calls on memory
     // that was allocated before the fork, and errors that carry nothing but `errno`.
     unsafe { command.pre_exec(enter) };
+}
+
+/// Opens the other end of a pseudo-terminal, whatever is mounted where its name would be.
+///
+/// # Errors
+/// `EIO` if the terminal is locked; otherwise what the kernel says.
+pub(crate) fn open_terminal_peer(master: &impl AsRawFd, flags: libc::c_int) -> io::Result<OwnedFd> {
+    // SAFETY: takes numbers only.
+    let peer = unsafe { libc::ioctl(master.as_raw_fd(), libc::TIOCGPTPEER, flags) };
+    check(peer)?;
+    // SAFETY: the kernel has just made this descriptor, and nobody else knows it.
+    Ok(unsafe { OwnedFd::from_raw_fd(peer) })
+}
+
+/// Registers the daemon's end of a terminal with the runtime, in whose context this must be called.
+///
+/// # Errors
+/// What the kernel says.
+pub(crate) fn watch_terminal(master: PtyMaster) -> io::Result<AsyncFd<PtyMaster>> {
+    // SAFETY: a `PtyMaster` owns its descriptor until it is dropped, and gives it to nobody.
+    Ok(unsafe { AsyncFd::register(master) }?)
+}
+
+/// Sets the size of a terminal's window, in characters.
+///
+/// # Errors
+/// What the kernel says.
+pub(crate) fn set_window_size(terminal: &impl AsRawFd, cols: u16, rows: u16) -> io::Result<()> {
+    let size = libc::winsize { ws_row: rows, ws_col: cols, ws_xpixel: 0, ws_ypixel: 0 };
+    // SAFETY: the kernel reads one `winsize`.
+    check(unsafe { libc::ioctl(terminal.as_raw_fd(), libc::TIOCSWINSZ, &raw const size) })
+}
+
+/// Another user's rights in the filesystem: those of this thread, until it is dropped.
+///
+/// What is made belongs to that user, and the kernel refuses what the user may not do. The other threads, and what
+/// else this one may do, stay as they are.
+#[derive(Debug)]
+pub(crate) struct FsRights {
+    before: Identity,
+    /// It belongs to its thread.
+    thread: PhantomData<*const ()>,
+}
+
+impl FsRights {
+    /// Takes the rights of `identity`.
+    ///
+    /// # Errors
+    /// `EPERM` if the daemon is not root; the thread then has the rights that it had.
+    pub(crate) fn take(identity: &Identity) -> io::Result<Self> {
+        let groups = getgroups()?.into_iter().map(Gid::as_raw).collect();
+        let before = Identity { uid: set_fs_uid(UNCHANGED), gid: set_fs_gid(UNCHANGED), groups };
+        set_groups(&identity.groups)?;
+        let rights = Self { before, thread: PhantomData };
+        set_fs_gid(identity.gid);
+        set_fs_uid(identity.uid);
+        // Neither call says whether it did anything. Should one have done nothing, dropping `rights` takes all back.
+        if set_fs_gid(UNCHANGED) != identity.gid || set_fs_uid(UNCHANGED) != identity.uid {
+            return Err(io::Error::from_raw_os_error(libc::EPERM));
+        }
+        Ok(rights)
+    }
+}
+
+impl Drop for FsRights {
+    fn drop(&mut self) {
+        set_fs_uid(self.before.uid);
+        set_fs_gid(self.before.gid);
+        let is_restored = set_groups(&self.before.groups).is_ok()
+            && set_fs_uid(UNCHANGED) == self.before.uid
+            && set_fs_gid(UNCHANGED) == self.before.gid;
+        if !is_restored {
+            // The thread would go on to serve others, with rights that are not its own.
+            eprintln!("wrenn-guest: a thread could not get its rights back");
+            process::abort();
+        }
+    }
+}
+
+/// No id: the calls below change nothing then.
+const UNCHANGED: u32 = u32::MAX;
+
+/// Sets the user id that counts in the filesystem, for this thread, and returns what it was.
+fn set_fs_uid(uid: libc::uid_t) -> libc::uid_t {
+    // SAFETY: takes a number only. What it returns is an id, which fits.
+    unsafe { libc::syscall(libc::SYS_setfsuid, uid) as libc::uid_t }
+}
+
+/// Sets the group id that counts in the filesystem, for this thread, and returns what it was.
+fn set_fs_gid(gid: libc::gid_t) -> libc::gid_t {
+    // SAFETY: takes a number only. What it returns is an id, which fits.
+    unsafe { libc::syscall(libc::SYS_setfsgid, gid) as libc::gid_t }
+}
+
+/// Sets the groups of this thread; the C library's wrapper would try to change other threads as well.
+fn set_groups(groups: &[libc::gid_t]) -> io::Result<()> {
+    // SAFETY: pointer and length describe a slice that lives through the call.
+    check(unsafe { libc::syscall(libc::SYS_setgroups, groups.len(), groups.as_ptr()) })
+}
+
+/// Lets the runtime wait until there is something to read.
+///
+/// # Errors
+/// What the kernel says, for example for want of memory.
+pub(crate) fn watch_readable(fd: Arc<OwnedFd>) -> io::Result<AsyncFd<Arc<OwnedFd>>> {
+    // SAFETY: the descriptor is owned by what is registered, and so stays open and the same until that is dropped.
+    let registered = unsafe { AsyncFd::register_with_interest(fd, Interest::READABLE) };
+    Ok(registered?)
 }
 
 /// Mixes bytes into the kernel's random pool, credits them, and has the generator start anew from the pool.

@@ -1,5 +1,7 @@
 //! Connections to programs that listen on this machine, through the guest's own code.
 
+#![expect(clippy::unwrap_used, clippy::expect_used, reason = "helpers of tests fail like tests")]
+
 use std::time::Duration;
 
 use bytes::Bytes;

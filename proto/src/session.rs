@@ -44,6 +44,17 @@ pub trait Event: Sized + Send + 'static {
     fn from_frame(frame: tunnel_up::Frame) -> Option<Self>;
 }
 
+/// Whether nothing follows a frame of a session of whatever kind.
+pub fn is_last(frame: &tunnel_up::Frame) -> bool {
+    match frame {
+        tunnel_up::Frame::Ready(_) => false,
+        tunnel_up::Frame::Exec(event) => event.is_last(),
+        tunnel_up::Frame::File(event) => event.is_last(),
+        tunnel_up::Frame::Connect(event) => event.is_last(),
+        tunnel_up::Frame::Error(_) => true,
+    }
+}
+
 macro_rules! session_kind {
     ($frame:ident, $input:ident, $event:ident, first: $first:pat, last: $last:pat $(,)?) => {
         impl Input for $input {

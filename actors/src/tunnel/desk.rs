@@ -8,6 +8,7 @@ use tokio::sync::{mpsc, oneshot};
 use wrenn_proto::{
     agent::{TunnelDown, TunnelError, TunnelErrorKind, TunnelUp, tunnel_down, tunnel_up},
     ids::{HostId, TunnelId},
+    session::is_last,
 };
 
 use super::{QUEUE, RawSession};
@@ -152,8 +153,7 @@ fn protocol_error(message: &str) -> TunnelError {
     TunnelError { kind: TunnelErrorKind::GuestProtocol.into(), message: message.to_owned() }
 }
 
-/// Ends when the stream ends, with an error, or when nobody listens any more. Which event is the last one is known to
-/// those who read it.
+/// Ends when the stream ends, with the last event, with an error, or when nobody listens any more.
 async fn pump_up<E>(
     mut up: impl Stream<Item = Result<TunnelUp, E>> + Unpin,
     events: mpsc::Sender<Result<tunnel_up::Frame, SessionError>>,
@@ -174,7 +174,7 @@ async fn pump_up<E>(
             Some(Ok(TunnelUp { frame: Some(frame) })) => Ok(frame),
             Some(Err(_)) | None => Err(SessionError::LinkLost),
         };
-        let is_last = event.is_err();
+        let is_last = event.as_ref().map_or(true, is_last);
         if events.send(event).await.is_err() || is_last {
             return;
         }

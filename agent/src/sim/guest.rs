@@ -16,7 +16,7 @@ use wrenn_proto::{
     ids::SandboxId,
 };
 
-use super::{SimStep, SimWorld, ports};
+use super::{SimStep, SimWorld, files, ports};
 use crate::{
     machines::backend::{Events, Guest, GuestError, Inputs},
     vmm::ExitReason,
@@ -102,8 +102,12 @@ impl Guest for SimGuest {
         self.set_frozen(SimStep::Thaw, false).boxed()
     }
 
-    fn files(&self, _: Inputs<FileInput>) -> BoxFuture<'_, Result<Events<FileEvent>, GuestError>> {
-        async { Err(GuestError::Protocol("a simulated machine has no files".into())) }.boxed()
+    fn files(&self, inputs: Inputs<FileInput>) -> BoxFuture<'_, Result<Events<FileEvent>, GuestError>> {
+        async move {
+            self.reach()?;
+            Ok(files::files(self.world.clone(), self.id, inputs).boxed())
+        }
+        .boxed()
     }
 
     fn connect(

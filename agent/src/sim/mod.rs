@@ -12,6 +12,7 @@
 //! the test runs.
 
 mod backend;
+mod files;
 mod guest;
 mod ports;
 mod vm;

@@ -7,9 +7,10 @@
 
 use std::{
     collections::{BTreeMap, HashMap},
-    sync::atomic::{AtomicBool, AtomicI64, AtomicU32, Ordering},
+    sync::atomic::{AtomicBool, AtomicI64, AtomicU32, AtomicU64, Ordering},
 };
 
+use bytes::Bytes;
 use parking_lot::Mutex;
 use wrenn_proto::{
     guest::InitRequest,
@@ -79,6 +80,9 @@ pub struct SimWorld {
     pub(super) inner: Mutex<Inner>,
     pub(super) next_pid: AtomicU32,
     execs_running: AtomicI64,
+    /// Sessions about files that are open, and how much content they have told of.
+    file_sessions: AtomicI64,
+    file_bytes_told: AtomicU64,
     full: AtomicBool,
     boot: AtomicU32,
     /// Of what runs the machines.
@@ -105,6 +109,8 @@ pub(super) struct Inner {
 #[derive(Debug, Clone, Default)]
 pub(super) struct SimDisk {
     pub(super) files: BTreeMap<String, String>,
+    /// What sessions about files wrote, by path.
+    pub(super) contents: BTreeMap<String, Bytes>,
     pub(super) size_mb: u32,
 }
 
@@ -149,6 +155,8 @@ impl SimWorld {
             inner: Mutex::default(),
             next_pid: AtomicU32::new(1),
             execs_running: AtomicI64::new(0),
+            file_sessions: AtomicI64::new(0),
+            file_bytes_told: AtomicU64::new(0),
             full: AtomicBool::new(false),
             boot: AtomicU32::new(1),
             vmm_version: Mutex::new("1".into()),
@@ -278,6 +286,24 @@ impl SimWorld {
 
     pub(super) fn note_exec(&self, change: i64) {
         self.execs_running.fetch_add(change, Ordering::Relaxed);
+    }
+
+    /// Returns the number of sessions about files that are open in all guests.
+    pub fn file_sessions(&self) -> i64 {
+        self.file_sessions.load(Ordering::Relaxed)
+    }
+
+    /// Returns how much content of files all guests have told, in bytes.
+    pub fn file_bytes_told(&self) -> u64 {
+        self.file_bytes_told.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn note_file_session(&self, change: i64) {
+        self.file_sessions.fetch_add(change, Ordering::Relaxed);
+    }
+
+    pub(super) fn note_file_bytes_told(&self, bytes: usize) {
+        self.file_bytes_told.fetch_add(bytes as u64, Ordering::Relaxed);
     }
 
     /// Returns everything that machines hold, and templates in the making, in words; empty if the host is clean.

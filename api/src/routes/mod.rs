@@ -82,8 +82,26 @@ fn capsules(capsules: &mut ServiceConfig) {
         .service(resource("/{id}/resume", [on(Method::POST, resume::resume_capsule)]))
         .service(resource("/{id}/preview", [on(Method::PUT, preview::set_capsule_preview)]))
         .service(resource("/{id}/ping", [on(Method::POST, ping::ping_capsule)]))
+        .configure(files)
         .service(resource(
             "/{id}",
             [on(Method::GET, get::get_capsule), on(Method::DELETE, destroy::destroy_capsule)],
         ));
+}
+
+fn files(files: &mut ServiceConfig) {
+    use self::capsules::files::{exists, list, mkdir, read, remove, rename, stat, watch, write};
+    files
+        .service(resource("/{id}/files/list", [on(Method::POST, list::list_dir)]))
+        .service(resource("/{id}/files/read", [on(Method::POST, read::read_file)]))
+        .service(resource("/{id}/files/write", [on(Method::POST, write::write_file)]))
+        .service(resource("/{id}/files/mkdir", [on(Method::POST, mkdir::make_dir)]))
+        .service(resource("/{id}/files/remove", [on(Method::POST, remove::remove_file)]))
+        .service(resource("/{id}/files/stat", [on(Method::POST, stat::stat_file)]))
+        .service(resource("/{id}/files/exists", [on(Method::POST, exists::file_exists)]))
+        .service(resource("/{id}/files/rename", [on(Method::POST, rename::rename_file)]))
+        .service(resource("/{id}/files/move", [on(Method::POST, rename::rename_file)]))
+        .service(resource("/{id}/files/watch", [on(Method::GET, watch::watch_files)]))
+        .service(resource("/{id}/files/stream/read", [on(Method::POST, read::stream_read_file)]))
+        .service(resource("/{id}/files/stream/write", [on(Method::POST, write::stream_write_file)]));
 }

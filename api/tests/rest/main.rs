@@ -6,6 +6,7 @@
 
 mod auth;
 mod capsules;
+mod files;
 mod lifecycle;
 mod openapi;
 mod previews;

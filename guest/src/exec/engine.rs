@@ -1,4 +1,4 @@
-//! Starts processes and looks after them until they have ended.
+//! Starts processes, finds them again, and looks after them until they have ended.
 
 use std::{
     ffi::CString,
@@ -7,6 +7,7 @@ use std::{
     path::{Path, PathBuf},
     process::{Command, Stdio},
     sync::Arc,
+    time::{Duration, SystemTime},
 };
 
 use nix::{
@@ -17,26 +18,34 @@ use nix::{
 use tokio::{
     net::unix::pipe,
     sync::{mpsc, oneshot},
+    task::JoinHandle,
     time::{Instant, sleep},
 };
 use tokio_stream::Stream;
-use wrenn_proto::guest::{ExecEvent, ExecExited, ExecInput, ExecStarted, exec_event::Event};
+use wrenn_proto::guest::{
+    Detached, ExecEvent, ExecExited, ExecInput, ProcessAttach, ProcessSignal, ProcessesListed, Signalled,
+    exec_event::Event,
+};
 
 use super::{
-    BackgroundProcess, Cgroups, ExecError, Lifetime, Plan, Registry, WorkingDirectory,
-    cgroup::ExecCgroup,
-    input::feed,
-    output::{ExitBell, Sink, pump},
+    Cgroups, ExecError, Lifetime, Plan, WindowSize, WorkingDirectory,
+    caller::{Parting, converse, started},
+    input::{Feed, Sink},
+    log::OutputStream,
+    output::{ExitBell, Source, pump},
+    process::{Delivery, Description, Process, ProcessGroup, Running},
+    registry::Registry,
+    terminal::Terminal,
 };
 use crate::{
     reaper::{ExitCode, Reaper, SpawnedChild},
-    sys::{self, ChildSetup, Identity},
+    sys::{self, ChildSetup, Identity, InputKind},
 };
 
-/// Events that wait for a slow reader; together with the size of a chunk this bounds the memory.
-const EVENT_QUEUE: usize = 4;
 /// What the exit code is when the timeout killed the command, as `timeout(1)` has it.
 const TIMED_OUT: ExitCode = ExitCode(124);
+/// Numbers of signals.
+const SIGNALS: std::ops::RangeInclusive<i32> = 1..=64;
 
 /// Runs commands. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -46,36 +55,21 @@ pub struct Engine {
     registry: Arc<Registry>,
 }
 
-/// A process, and all that descends from it as far as that can be reached.
-#[derive(Debug)]
-pub(super) struct ProcessGroup {
-    leader: Pid,
-    cgroup: Option<ExecCgroup>,
-}
-
-impl ProcessGroup {
-    /// Sends a signal to the process group.
-    pub(super) fn signal(&self, number: i32) {
-        sys::signal_group(self.leader, number);
-    }
-
-    /// Kills everything: the cgroup where there is one, and the process group in any case.
-    fn kill(&self) {
-        if let Some(Err(error)) = self.cgroup.as_ref().map(ExecCgroup::kill) {
-            eprintln!("wrenn-guest: cannot kill a cgroup, killing its process group only: {error}");
-        }
-        self.signal(Signal::SIGKILL as i32);
-    }
-}
-
 /// A process that has just been started.
-struct Started {
-    group: Arc<ProcessGroup>,
+struct Spawned {
+    pid: Pid,
     exit: oneshot::Receiver<ExitCode>,
-    stdin: Option<pipe::Sender>,
-    stdout: pipe::Receiver,
-    stderr: pipe::Receiver,
+    running: Running,
+    sources: Vec<(OutputStream, Source)>,
+    feeder: Option<JoinHandle<()>>,
     at: Instant,
+}
+
+/// What a command's standard streams are connected to.
+struct Streams {
+    sink: Option<Sink>,
+    sources: Vec<(OutputStream, Source)>,
+    terminal: Option<Arc<Terminal>>,
 }
 
 impl Engine {
@@ -84,91 +78,175 @@ impl Engine {
         Self { reaper, cgroups, registry: Arc::default() }
     }
 
-    /// Background processes that this engine started.
-    pub fn registry(&self) -> &Registry {
-        &self.registry
-    }
-
     /// Starts a command and returns its events: `started`, output, and at the end `exited`. Blocks while the command's
     /// directory and program are looked up; needs the context of a runtime.
     ///
-    /// The events of a background command end after `started`. Dropping the events of any other one kills it.
+    /// The events of a background command end after `started` with `detached`. Dropping those of an attached one
+    /// kills it.
     ///
     /// # Errors
     /// When it cannot be started; then nothing runs.
-    pub fn run(
+    pub fn start(
         &self,
         plan: Plan,
         inputs: impl Stream<Item = ExecInput> + Send + Unpin + 'static,
     ) -> Result<mpsc::Receiver<ExecEvent>, ExecError> {
-        let _claim = match plan.lifetime {
-            Lifetime::Background if !plan.tag.is_empty() => {
-                Some(self.registry.claim(&plan.tag).ok_or_else(|| ExecError::TagTaken(plan.tag.clone()))?)
-            }
-            _ => None,
-        };
-        let started = self.start(&plan)?;
-        let pid = started.group.leader;
-        let tag = if plan.tag.is_empty() { format!("process-{pid}") } else { plan.tag.clone() };
-
-        let (events, receiver) = mpsc::channel(EVENT_QUEUE);
-        let first = Event::Started(ExecStarted { pid: pid.as_raw().cast_unsigned(), tag: tag.clone() });
-        // The queue is empty, so there is room.
-        let _ = events.try_send(ExecEvent { event: Some(first) });
-        match plan.lifetime {
+        let reservation = self.registry.reserve(&plan.tag)?;
+        let Spawned { pid, exit, running, sources, feeder, at } = self.spawn(&plan)?;
+        let Plan { request: command, account, lifetime, timeout, .. } = plan;
+        let process = self.registry.insert(reservation, pid, |tag| {
+            let started_at_unix = unix_now();
+            let user = account.name;
+            Process::new(Description { pid, tag, command, user, lifetime, started_at_unix }, running)
+        });
+        // Reading begins before anything is written, so the caller misses nothing.
+        let events = match lifetime {
             Lifetime::Attached => {
-                tokio::spawn(attend(started, plan, inputs, events));
+                converse(Arc::clone(&process), process.output.reader(), inputs, Parting::Kill)
             }
-            Lifetime::Background => {
-                let process = Arc::new(BackgroundProcess::new(pid, tag));
-                self.registry.insert(Arc::clone(&process));
-                tokio::spawn(keep(started, plan, process));
-            }
-        }
-        Ok(receiver)
+            Lifetime::Kept => converse(Arc::clone(&process), process.output.reader(), inputs, Parting::GoOn),
+            Lifetime::Background => all_at_once([started(&process), Event::Detached(Detached {}).into()]),
+        };
+        let (bell, notice) = ExitBell::new();
+        let pumps = sources
+            .into_iter()
+            .map(|(stream, source)| {
+                tokio::spawn(pump(source, stream, Arc::clone(&process.output), notice.clone()))
+            })
+            .collect();
+        let watch = Watch { process, registry: Arc::clone(&self.registry), timeout, at, pumps, feeder, bell };
+        tokio::spawn(watch.until_ended(exit));
+        Ok(events)
     }
 
-    fn start(&self, plan: &Plan) -> Result<Started, ExecError> {
+    /// Takes a process up again: its events from the oldest that are kept. Needs the context of a runtime.
+    ///
+    /// # Errors
+    /// When there is no such process, or it has no terminal and needs one.
+    pub fn attach(
+        &self,
+        attach: ProcessAttach,
+        inputs: impl Stream<Item = ExecInput> + Send + Unpin + 'static,
+    ) -> Result<mpsc::Receiver<ExecEvent>, ExecError> {
+        let process = self.registry.find(attach.process)?;
+        if attach.terminal && !process.has_terminal {
+            return Err(ExecError::NoTerminal(process.pid()));
+        }
+        let reader = process.output.reader();
+        Ok(converse(process, reader, inputs, Parting::GoOn))
+    }
+
+    /// Lists what runs.
+    pub fn list(&self) -> mpsc::Receiver<ExecEvent> {
+        let processes = self.registry.running().iter().map(|process| process.info()).collect();
+        all_at_once([Event::Processes(ProcessesListed { processes }).into()])
+    }
+
+    /// Sends a signal to a process that runs.
+    ///
+    /// # Errors
+    /// When there is no such process, or no such signal.
+    pub fn signal(&self, signal: ProcessSignal) -> Result<mpsc::Receiver<ExecEvent>, ExecError> {
+        let number = signal.signal.unwrap_or_default().number;
+        if !SIGNALS.contains(&number) {
+            return Err(ExecError::BadSignal(number));
+        }
+        let process = self.registry.find(signal.process)?;
+        match process.signal(number) {
+            Delivery::Sent => Ok(all_at_once([Event::Signalled(Signalled {}).into()])),
+            Delivery::TooLate => {
+                Err(ExecError::NoProcess(format!("{} any more: it has ended", process.pid())))
+            }
+        }
+    }
+
+    fn spawn(&self, plan: &Plan) -> Result<Spawned, ExecError> {
         let cwd = existing_directory(&plan.cwd)?;
         let cgroup = self.cgroups.create();
         // A cgroup that cannot be entered is as good as none.
         let cgroup_procs = cgroup.as_ref().and_then(|cgroup| cgroup.open_procs().ok());
-        let setup = ChildSetup {
-            identity: identity_to_take(plan, &cwd)?,
-            cwd: CString::new(cwd.as_os_str().as_bytes())
-                .map_err(|_| ExecError::ZeroByte { what: "the home directory" })?,
-            cgroup_procs,
-        };
+        let identity = identity_to_take(plan, &cwd)?;
+        let owner = identity.as_ref().map(|identity| Uid::from_raw(identity.uid));
 
         let mut command = Command::new(&plan.program);
         command.args(&plan.args).env_clear().envs(&plan.environment);
-        let stdin = match plan.lifetime {
-            Lifetime::Attached => {
-                let (read, write) = io::pipe().map_err(ExecError::Start)?;
-                command.stdin(read);
-                Some(pipe::Sender::from_owned_fd(write.into()).map_err(ExecError::Start)?)
-            }
-            Lifetime::Background => {
-                command.stdin(Stdio::null());
-                None
-            }
+        let streams = match plan.terminal {
+            Some(size) => connect_terminal(&mut command, size, owner),
+            None => connect_pipes(&mut command, plan.lifetime),
         };
-        let (stdout, write) = output_pipe().map_err(ExecError::Start)?;
-        command.stdout(write);
-        let (stderr, write) = output_pipe().map_err(ExecError::Start)?;
-        command.stderr(write);
+        let Streams { sink, sources, terminal } = streams.map_err(ExecError::Start)?;
+        let setup = ChildSetup {
+            identity,
+            cwd: CString::new(cwd.as_os_str().as_bytes())
+                .map_err(|_| ExecError::ZeroByte { what: "the home directory" })?,
+            cgroup_procs,
+            input: if terminal.is_some() { InputKind::Terminal } else { InputKind::Plain },
+        };
         sys::set_up_child(&mut command, setup);
 
         let at = Instant::now();
         let SpawnedChild { pid, exit } =
             self.reaper.spawn(|| command.spawn()).map_err(|error| start_error(error, plan, &cwd))?;
-        Ok(Started { group: Arc::new(ProcessGroup { leader: pid, cgroup }), exit, stdin, stdout, stderr, at })
+        let (feed, feeder) = match sink {
+            Some(sink) => {
+                let (feed, pending) = Feed::new();
+                (Some(feed), Some(tokio::spawn(pending.write(sink))))
+            }
+            None => (None, None),
+        };
+        let running = Running { group: ProcessGroup::new(pid, cgroup), feed, terminal };
+        Ok(Spawned { pid, exit, running, sources, feeder, at })
     }
 }
 
-fn output_pipe() -> io::Result<(pipe::Receiver, OwnedFd)> {
+/// A few events, and their end.
+fn all_at_once<const N: usize>(all: [ExecEvent; N]) -> mpsc::Receiver<ExecEvent> {
+    let (events, receiver) = mpsc::channel(N);
+    for event in all {
+        // There is room for each.
+        let _ = events.try_send(event);
+    }
+    receiver
+}
+
+/// Seconds since the Unix epoch; a clock that stands before it counts as the epoch.
+fn unix_now() -> i64 {
+    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(since.as_secs()).unwrap_or(i64::MAX)
+}
+
+fn connect_pipes(command: &mut Command, lifetime: Lifetime) -> io::Result<Streams> {
+    let sink = match lifetime {
+        Lifetime::Attached | Lifetime::Kept => {
+            let (read, write) = io::pipe()?;
+            command.stdin(read);
+            Some(Sink::Pipe(pipe::Sender::from_owned_fd(write.into())?))
+        }
+        Lifetime::Background => {
+            command.stdin(Stdio::null());
+            None
+        }
+    };
+    let (stdout, write) = output_pipe()?;
+    command.stdout(write);
+    let (stderr, write) = output_pipe()?;
+    command.stderr(write);
+    let sources = vec![(OutputStream::Stdout, stdout), (OutputStream::Stderr, stderr)];
+    Ok(Streams { sink, sources, terminal: None })
+}
+
+fn output_pipe() -> io::Result<(Source, OwnedFd)> {
     let (read, write) = io::pipe()?;
-    Ok((pipe::Receiver::from_owned_fd(read.into())?, write.into()))
+    Ok((Source::Pipe(pipe::Receiver::from_owned_fd(read.into())?), write.into()))
+}
+
+fn connect_terminal(command: &mut Command, size: WindowSize, owner: Option<Uid>) -> io::Result<Streams> {
+    let (terminal, slave) = Terminal::open(size, owner)?;
+    let terminal = Arc::new(terminal);
+    command.stdin(slave.input).stdout(slave.output).stderr(slave.error);
+    let sink = Some(Sink::Terminal(Arc::clone(&terminal)));
+    let sources = vec![(OutputStream::Stdout, Source::Terminal(Arc::clone(&terminal)))];
+    Ok(Streams { sink, sources, terminal: Some(terminal) })
 }
 
 fn existing_directory(cwd: &WorkingDirectory) -> Result<PathBuf, ExecError> {
@@ -212,91 +290,69 @@ fn not_permitted(plan: &Plan, cwd: &Path) -> ExecError {
     }
 }
 
-/// Looks after a command whose caller listens.
-async fn attend(
-    started: Started,
-    plan: Plan,
-    inputs: impl Stream<Item = ExecInput> + Send + Unpin + 'static,
-    events: mpsc::Sender<ExecEvent>,
-) {
-    let Started { group, exit, stdin, stdout, stderr, at } = started;
-    let (bell, notice) = ExitBell::new();
-    let sink = |kind| Sink::Caller { events: events.clone(), kind };
-    let pumps = [
-        tokio::spawn(pump(stdout, sink(Event::Stdout), notice.clone())),
-        tokio::spawn(pump(stderr, sink(Event::Stderr), notice)),
-    ];
-    let feeder = stdin.map(|stdin| tokio::spawn(feed(inputs, stdin, Arc::clone(&group))));
-
-    let ended = wait(&group, exit, plan.timeout, events.closed(), at).await;
-    bell.ring();
-    if let Some(feeder) = feeder {
-        feeder.abort();
-    }
-    for pump in pumps {
-        // A pump that panicked has nothing more to deliver.
-        let _ = pump.await;
-    }
-    let exited = ExecExited {
-        exit_code: ended.code.0,
-        timed_out: ended.cause == EndCause::TimedOut,
-        duration_ms: u64::try_from(at.elapsed().as_millis()).unwrap_or(u64::MAX),
-    };
-    // The caller may have gone.
-    let _ = events.send(ExecEvent { event: Some(Event::Exited(exited)) }).await;
+/// Looks after one process.
+struct Watch {
+    process: Arc<Process>,
+    registry: Arc<Registry>,
+    timeout: Option<Duration>,
+    at: Instant,
+    pumps: Vec<JoinHandle<()>>,
+    feeder: Option<JoinHandle<()>>,
+    bell: ExitBell,
 }
 
-/// Looks after a background command.
-async fn keep(started: Started, plan: Plan, process: Arc<BackgroundProcess>) {
-    let Started { group, exit, stdin: _, stdout, stderr, at } = started;
-    let (bell, notice) = ExitBell::new();
-    tokio::spawn(pump(stdout, Sink::Kept(Arc::clone(&process.stdout)), notice.clone()));
-    tokio::spawn(pump(stderr, Sink::Kept(Arc::clone(&process.stderr)), notice));
-    let ended = wait(&group, exit, plan.timeout, std::future::pending(), at).await;
-    bell.ring();
-    process.set_exit_code(ended.code);
+impl Watch {
+    async fn until_ended(self, exit: oneshot::Receiver<ExitCode>) {
+        let (code, cause) = self.wait(exit).await;
+        let Self { process, registry, at, pumps, feeder, bell, .. } = self;
+        // From now on nobody can signal what may have its pid.
+        let running = process.exited();
+        if let Some(Running { terminal: Some(terminal), .. }) = &running {
+            terminal.let_go();
+        }
+        registry.ended(&process);
+        bell.ring();
+        if let Some(feeder) = feeder {
+            feeder.abort();
+        }
+        for pump in pumps {
+            // A pump that panicked has nothing more to deliver.
+            let _ = pump.await;
+        }
+        drop(running);
+        process.output.end(ExecExited {
+            exit_code: code.0,
+            timed_out: cause == EndCause::TimedOut,
+            duration_ms: u64::try_from(at.elapsed().as_millis()).unwrap_or(u64::MAX),
+        });
+    }
+
+    /// Waits for the exit; kills the process when its time is over.
+    async fn wait(&self, mut exit: oneshot::Receiver<ExitCode>) -> (ExitCode, EndCause) {
+        let time_over = async {
+            match self.timeout {
+                Some(timeout) => sleep(timeout.saturating_sub(self.at.elapsed())).await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            // A process that ended in time has ended by itself.
+            biased;
+            code = &mut exit => return (delivered(code), EndCause::Itself),
+            () = time_over => {}
+        }
+        self.process.kill();
+        delivered(exit.await);
+        (TIMED_OUT, EndCause::TimedOut)
+    }
 }
 
 /// Why a process ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum EndCause {
+    /// By itself, or because it was told to.
     Itself,
     TimedOut,
-    CallerGone,
-}
-
-struct Ended {
-    code: ExitCode,
-    cause: EndCause,
-}
-
-/// Waits for the exit; kills the process when its time is over or its caller is gone.
-async fn wait(
-    group: &ProcessGroup,
-    mut exit: oneshot::Receiver<ExitCode>,
-    timeout: Option<std::time::Duration>,
-    caller_gone: impl Future<Output = ()>,
-    started_at: Instant,
-) -> Ended {
-    let time_over = async {
-        match timeout {
-            Some(timeout) => sleep(timeout.saturating_sub(started_at.elapsed())).await,
-            None => std::future::pending().await,
-        }
-    };
-    let cause = tokio::select! {
-        // A process that ended in time has ended by itself.
-        biased;
-        code = &mut exit => return Ended { code: delivered(code), cause: EndCause::Itself },
-        () = time_over => EndCause::TimedOut,
-        () = caller_gone => EndCause::CallerGone,
-    };
-    group.kill();
-    let code = delivered(exit.await);
-    match cause {
-        EndCause::TimedOut => Ended { code: TIMED_OUT, cause },
-        EndCause::Itself | EndCause::CallerGone => Ended { code, cause },
-    }
 }
 
 /// The reaper drops nobody who waits; should it be gone, the process counts as killed.

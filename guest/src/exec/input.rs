@@ -1,65 +1,96 @@
-//! Carries the caller's inputs to the process: bytes for its standard input, signals for its group.
+//! Carries bytes to a process's standard input, or types them into its terminal.
+//!
+//! The way in belongs to the process: whoever attaches next goes on where the last one left. What the process has not
+//! read yet waits here, up to a limit; then whoever sends more waits. Signals do not pass through here, so they overtake
+//! bytes, and a process that does not read can be stopped.
 
-use std::collections::VecDeque;
+use std::{io, sync::Arc};
 
-use tokio::{io::AsyncWriteExt, net::unix::pipe};
-use tokio_stream::{Stream, StreamExt};
-use wrenn_proto::guest::{ExecInput, exec_input::Input};
+use bytes::Bytes;
+use tokio::{
+    io::AsyncWriteExt as _,
+    net::unix::pipe,
+    sync::{OwnedSemaphorePermit, Semaphore, mpsc},
+};
 
-use super::engine::ProcessGroup;
+use super::terminal::Terminal;
 
 /// Bytes of input that wait for the process; with more than that no further input is taken.
-const PENDING_BYTES: usize = 1024 * 1024;
+const PENDING_BYTES: u32 = 1024 * 1024;
 
-/// Feeds the process until its input is closed and no more signals can come.
-///
-/// Signals overtake bytes that the process has not read yet, so one that does not read can be stopped.
-pub(super) async fn feed(
-    mut inputs: impl Stream<Item = ExecInput> + Unpin,
-    stdin: pipe::Sender,
-    group: std::sync::Arc<ProcessGroup>,
-) {
-    let mut stdin = Some(stdin);
-    let mut pending = VecDeque::new();
-    // Closing is an input like any other: it takes effect behind the bytes before it.
-    let mut closing = false;
-    let mut inputs_open = true;
-    loop {
-        if closing && pending.is_empty() {
-            stdin = None;
-        }
-        if stdin.is_none() {
-            pending.clear();
-        }
-        tokio::select! {
-            input = inputs.next(), if inputs_open && pending.len() < PENDING_BYTES => {
-                match input.map(|input| input.input) {
-                    Some(Some(Input::Stdin(bytes))) if !closing => pending.extend(bytes),
-                    Some(Some(Input::CloseStdin(_))) => closing = true,
-                    Some(Some(Input::Signal(signal))) => group.signal(signal.number),
-                    // A second start, late bytes and inputs of a newer protocol mean nothing here.
-                    Some(_) => {}
-                    None => {
-                        inputs_open = false;
-                        closing = true;
+/// The way into a process; clones share it.
+#[derive(Debug, Clone)]
+pub(super) struct Feed {
+    room: Arc<Semaphore>,
+    chunks: mpsc::UnboundedSender<Chunk>,
+}
+
+#[derive(Debug)]
+enum Chunk {
+    Bytes {
+        bytes: Bytes,
+        /// Given back when the process has read them.
+        _room: OwnedSemaphorePermit,
+    },
+    Close,
+}
+
+/// Where the bytes go.
+#[derive(Debug)]
+pub(super) enum Sink {
+    Pipe(pipe::Sender),
+    Terminal(Arc<Terminal>),
+}
+
+/// What waits to be written; see [`Pending::write`].
+#[derive(Debug)]
+pub(super) struct Pending(mpsc::UnboundedReceiver<Chunk>);
+
+impl Feed {
+    /// Makes a way in.
+    pub(super) fn new() -> (Self, Pending) {
+        let room = Arc::new(Semaphore::new(PENDING_BYTES as usize));
+        // Bounded by the room.
+        let (chunks, pending) = mpsc::unbounded_channel();
+        (Self { room, chunks }, Pending(pending))
+    }
+
+    /// Sends bytes; waits while too many are not read yet. What is sent to a process that reads no more is dropped.
+    pub(super) async fn send(&self, bytes: Bytes) {
+        let size = u32::try_from(bytes.len()).unwrap_or(PENDING_BYTES).min(PENDING_BYTES);
+        // Never closed; the permits of a reader that is gone come back when it goes.
+        let Ok(room) = Arc::clone(&self.room).acquire_many_owned(size).await else { return };
+        let _ = self.chunks.send(Chunk::Bytes { bytes, _room: room });
+    }
+
+    /// Closes the process's input behind what was sent. A terminal stays open, since it has no end.
+    pub(super) fn close(&self) {
+        let _ = self.chunks.send(Chunk::Close);
+    }
+}
+
+impl Pending {
+    /// Writes until the input is closed, or the process takes no more.
+    pub(super) async fn write(mut self, mut sink: Sink) {
+        loop {
+            match self.0.recv().await {
+                Some(Chunk::Bytes { bytes, .. }) => {
+                    if sink.write_all(&bytes).await.is_err() {
+                        return;
                     }
                 }
+                Some(Chunk::Close) if matches!(sink, Sink::Terminal(_)) => {}
+                Some(Chunk::Close) | None => return,
             }
-            written = write_some(&mut stdin, pending.as_slices().0), if stdin.is_some() && !pending.is_empty() => {
-                match written {
-                    Ok(length) => drop(pending.drain(..length)),
-                    // The process has closed its end.
-                    Err(_) => stdin = None,
-                }
-            }
-            else => return,
         }
     }
 }
 
-async fn write_some(stdin: &mut Option<pipe::Sender>, bytes: &[u8]) -> std::io::Result<usize> {
-    match stdin {
-        Some(stdin) => stdin.write(bytes).await,
-        None => Ok(0),
+impl Sink {
+    async fn write_all(&mut self, bytes: &[u8]) -> io::Result<()> {
+        match self {
+            Self::Pipe(pipe) => pipe.write_all(bytes).await,
+            Self::Terminal(terminal) => terminal.write_all(bytes).await,
+        }
     }
 }

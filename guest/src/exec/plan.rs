@@ -6,13 +6,18 @@ use std::{
     time::Duration,
 };
 
-use wrenn_proto::guest::{self as wire, ExecStart};
+use wrenn_proto::guest::{self as wire, ExecStart, TerminalSize};
 
-use super::ExecError;
+use super::{ExecError, WindowSize};
 use crate::{
     accounts::{Account, LookupError},
     environment,
 };
+
+/// Longest tag, in bytes.
+pub(super) const MAX_TAG_BYTES: usize = 128;
+/// What programs are told that a terminal understands, unless the environment says something else.
+const TERMINAL_KIND: &str = "xterm-256color";
 
 /// What `Init` set for every command.
 #[derive(Debug, Clone, Default)]
@@ -28,8 +33,20 @@ pub struct Defaults {
 pub enum Lifetime {
     /// Its caller's stream: it is killed when the caller goes away.
     Attached,
-    /// Its own: the stream ends as soon as it runs, and its output is kept.
+    /// Its own: the caller may go away and come back, and its output is kept meanwhile.
+    Kept,
+    /// Its own, without input: the stream ends as soon as it runs.
     Background,
+}
+
+impl From<Lifetime> for wire::Lifetime {
+    fn from(lifetime: Lifetime) -> Self {
+        match lifetime {
+            Lifetime::Attached => Self::Attached,
+            Lifetime::Kept => Self::Kept,
+            Lifetime::Background => Self::Background,
+        }
+    }
 }
 
 /// Where the process starts.
@@ -41,9 +58,20 @@ pub enum WorkingDirectory {
     Home(PathBuf),
 }
 
+/// A command as it was requested.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RequestedCommand {
+    /// A script of the shell, or a program.
+    pub cmd: String,
+    /// Arguments of a program.
+    pub args: Vec<String>,
+}
+
 /// A checked request: everything that can be known without touching processes.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Plan {
+    /// The command as requested, for whoever asks what runs.
+    pub request: RequestedCommand,
     /// Program, looked up in the command's own `PATH` unless it contains a slash.
     pub program: String,
     /// Its arguments, without the program itself.
@@ -60,6 +88,8 @@ pub struct Plan {
     pub lifetime: Lifetime,
     /// Name to find it by; empty to have one made up.
     pub tag: String,
+    /// Size of the terminal that it runs in; none for pipes.
+    pub terminal: Option<WindowSize>,
 }
 
 impl Plan {
@@ -86,11 +116,23 @@ impl Plan {
 
         let lifetime = match start.lifetime() {
             wire::Lifetime::Attached => Lifetime::Attached,
-            wire::Lifetime::Kept | wire::Lifetime::Background => Lifetime::Background,
+            wire::Lifetime::Kept => Lifetime::Kept,
+            wire::Lifetime::Background => Lifetime::Background,
         };
+        if start.tag.len() > MAX_TAG_BYTES || start.tag.chars().any(char::is_control) {
+            return Err(ExecError::BadTag);
+        }
+        let terminal = start.terminal.map(window_size).transpose()?;
+        if terminal.is_some() && lifetime == Lifetime::Background {
+            return Err(ExecError::NoInputForTerminal);
+        }
         let user = [start.user.as_str(), defaults.user.as_str(), "root"];
         let account = lookup(user.into_iter().find(|name| !name.is_empty()).unwrap_or("root"))?;
-        let environment = environment::compose(&account, &defaults.environment, &start.envs)?;
+        let mut environment = environment::compose(&account, &defaults.environment, &start.envs)?;
+        if terminal.is_some() {
+            environment.entry("TERM".to_owned()).or_insert_with(|| TERMINAL_KIND.to_owned());
+        }
+        let request = RequestedCommand { cmd: start.cmd.clone(), args: start.args.clone() };
         let (program, args) = if start.has_args || !start.args.is_empty() {
             (start.cmd, start.args)
         } else {
@@ -103,6 +145,7 @@ impl Plan {
             WorkingDirectory::Requested(account.home.join(start.cwd))
         };
         Ok(Self {
+            request,
             program,
             args,
             account,
@@ -111,7 +154,21 @@ impl Plan {
             timeout: (start.timeout_sec > 0).then(|| Duration::from_secs(start.timeout_sec.into())),
             lifetime,
             tag: start.tag,
+            terminal,
         })
+    }
+}
+
+/// Checks the size of a window.
+///
+/// # Errors
+/// [`ExecError::BadWindow`].
+pub(super) fn window_size(size: TerminalSize) -> Result<WindowSize, ExecError> {
+    let TerminalSize { cols, rows } = size;
+    let length = |length: u32| u16::try_from(length).ok().filter(|length| *length > 0);
+    match (length(cols), length(rows)) {
+        (Some(cols), Some(rows)) => Ok(WindowSize { cols, rows }),
+        _ => Err(ExecError::BadWindow { cols, rows }),
     }
 }
 
@@ -170,6 +227,18 @@ mod tests {
     }
 
     #[test]
+    fn programs_in_a_terminal_are_told_its_kind_unless_the_request_says_another() {
+        let terminal = Some(TerminalSize { cols: 80, rows: 24 });
+        assert!(!plan(start("sh")).unwrap().environment.contains_key("TERM"));
+        let default = plan(ExecStart { terminal, ..start("sh") }).unwrap();
+        assert_eq!(default.terminal, Some(WindowSize { cols: 80, rows: 24 }));
+        assert_eq!(default.environment["TERM"], TERMINAL_KIND);
+        let envs = HashMap::from([("TERM".to_owned(), "dumb".to_owned())]);
+        let own = plan(ExecStart { terminal, envs, ..start("sh") }).unwrap();
+        assert_eq!(own.environment["TERM"], "dumb");
+    }
+
+    #[test]
     fn zero_means_no_timeout() {
         assert_eq!(plan(start("true")).unwrap().timeout, None);
         let limited = plan(ExecStart { timeout_sec: 5, ..start("true") }).unwrap();
@@ -185,6 +254,15 @@ mod tests {
             ExecStart { cwd: "/\0".into(), ..start("ls") },
             ExecStart { user: "r\0".into(), ..start("ls") },
             ExecStart { envs: HashMap::from([("A=".to_owned(), String::new())]), ..start("ls") },
+            ExecStart { tag: "a\nb".into(), ..start("ls") },
+            ExecStart { tag: "x".repeat(MAX_TAG_BYTES + 1), ..start("ls") },
+            ExecStart { terminal: Some(TerminalSize { cols: 0, rows: 24 }), ..start("ls") },
+            ExecStart { terminal: Some(TerminalSize { cols: 80, rows: 65_536 }), ..start("ls") },
+            ExecStart {
+                terminal: Some(TerminalSize { cols: 80, rows: 24 }),
+                lifetime: wire::Lifetime::Background.into(),
+                ..start("ls")
+            },
         ];
         for request in bad {
             let error = plan(request.clone()).unwrap_err();

@@ -3,6 +3,7 @@
 pub(crate) mod create;
 pub(crate) mod destroy;
 pub(crate) mod exec;
+pub(crate) mod files;
 pub(crate) mod get;
 pub(crate) mod limits;
 pub(crate) mod list;

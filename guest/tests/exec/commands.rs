@@ -1,176 +1,21 @@
-//! The exec engine behind the real service, in an ordinary process: everything but being PID 1.
-//!
-//! Run as root the commands are also put into cgroups (where the machine has version 2) and switch users.
-
-#![expect(clippy::unwrap_used, clippy::expect_used, reason = "helpers of tests fail like tests")]
+//! Commands whose caller listens: output, input, users, timeouts.
 
 use std::{
     collections::HashMap,
     fs,
     net::{IpAddr, Ipv4Addr},
-    path::{Path, PathBuf},
+    path::Path,
     time::{Duration, Instant},
 };
 
-use tokio::{net::TcpListener, sync::mpsc, task::JoinHandle, time::timeout};
-use tokio_stream::wrappers::ReceiverStream;
-use tonic::{Code, Streaming, transport::Channel};
-use wrenn_guest::{
-    exec::{Cgroups, Engine},
-    machine::Freezer,
-    reaper::{ReapScope, Reaper},
-    service::GuestService,
-};
+use tokio::time::timeout;
+use tonic::Code;
 use wrenn_proto::guest::{
-    CloseStdin, ExecEvent, ExecExited, ExecFailure, ExecInput, ExecStart, HelloRequest, InitRequest, Signal,
-    exec_event::Event, exec_input::Input, guest_client::GuestClient,
+    CloseStdin, ExecFailure, ExecInput, ExecStart, HelloRequest, InitRequest, Signal, exec_event::Event,
+    exec_input::Input,
 };
 
-/// Longest that anything here may take on a busy machine.
-const PATIENCE: Duration = Duration::from_secs(20);
-
-struct TestGuest {
-    client: GuestClient<Channel>,
-    url: String,
-    server: JoinHandle<()>,
-    cgroup: Option<PathBuf>,
-}
-
-impl TestGuest {
-    async fn start() -> Self {
-        Self::start_for(IpAddr::V4(Ipv4Addr::LOCALHOST)).await
-    }
-
-    /// Serves `peer` on the loopback interface.
-    async fn start_for(peer: IpAddr) -> Self {
-        let cgroup =
-            ["/sys/fs/cgroup", "/sys/fs/cgroup/unified"].map(Path::new).into_iter().find_map(|root| {
-                let unique = format!("wrenn-guest-test-{}-{:p}", std::process::id(), &raw const peer);
-                let folder = root.join(unique);
-                Cgroups::in_folder(&folder).ok().map(|cgroups| (folder, cgroups))
-            });
-        let (cgroup, cgroups) =
-            cgroup.map_or((None, Cgroups::none()), |(folder, cgroups)| (Some(folder), cgroups));
-        let engine = Engine::new(Reaper::start(ReapScope::Registered).unwrap(), cgroups);
-        let service = GuestService::new(engine, Freezer::open(Path::new("/")).unwrap());
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let url = format!("http://{}", listener.local_addr().unwrap());
-        let server = tokio::spawn(async move { service.serve(listener, peer).await.unwrap() });
-        let channel = Channel::from_shared(url.clone()).unwrap().connect_lazy();
-        Self { client: GuestClient::new(channel), url, server, cgroup }
-    }
-
-    /// A client with a connection of its own.
-    fn connect(&self) -> GuestClient<Channel> {
-        GuestClient::new(Channel::from_shared(self.url.clone()).unwrap().connect_lazy())
-    }
-
-    async fn run(&self, start: ExecStart) -> Finished {
-        let mut session = self.open(start).await;
-        drop(session.inputs);
-        timeout(PATIENCE, finish(&mut session.events)).await.expect("the command ends")
-    }
-
-    async fn open(&self, start: ExecStart) -> Session {
-        let (inputs, receiver) = mpsc::channel(4);
-        inputs.send(ExecInput { input: Some(Input::Start(start)) }).await.unwrap();
-        let events = self.client.clone().exec(ReceiverStream::new(receiver)).await.unwrap().into_inner();
-        Session { inputs, events }
-    }
-}
-
-impl Drop for TestGuest {
-    fn drop(&mut self) {
-        self.server.abort();
-        let Some(folder) = &self.cgroup else { return };
-        let _ = fs::write(folder.join("cgroup.kill"), "1");
-        // Killed processes take a moment to leave.
-        let began = Instant::now();
-        while folder.exists() && began.elapsed() < PATIENCE {
-            for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
-                let _ = fs::remove_dir(entry.path());
-            }
-            if fs::remove_dir(folder).is_err() {
-                std::thread::sleep(Duration::from_millis(5));
-            }
-        }
-    }
-}
-
-struct Session {
-    inputs: mpsc::Sender<ExecInput>,
-    events: Streaming<ExecEvent>,
-}
-
-impl Session {
-    async fn send(&self, input: Input) {
-        self.inputs.send(ExecInput { input: Some(input) }).await.unwrap();
-    }
-
-    async fn next(&mut self) -> Event {
-        let event = timeout(PATIENCE, self.events.message()).await.expect("an event comes");
-        event.unwrap().unwrap().event.unwrap()
-    }
-}
-
-#[derive(Debug, Default)]
-struct Finished {
-    stdout: Vec<u8>,
-    stderr: Vec<u8>,
-    exited: Option<ExecExited>,
-    failed: Option<ExecFailure>,
-}
-
-impl Finished {
-    fn code(&self) -> i32 {
-        self.exited.as_ref().unwrap_or_else(|| panic!("it did not exit: {self:?}")).exit_code
-    }
-
-    fn text(&self) -> &str {
-        std::str::from_utf8(&self.stdout).unwrap()
-    }
-}
-
-async fn finish(events: &mut Streaming<ExecEvent>) -> Finished {
-    let mut finished = Finished::default();
-    while let Some(event) = events.message().await.unwrap() {
-        match event.event.unwrap() {
-            Event::Started(_) => {}
-            Event::Stdout(bytes) => finished.stdout.extend(bytes),
-            Event::Stderr(bytes) => finished.stderr.extend(bytes),
-            Event::Exited(exited) => finished.exited = Some(exited),
-            Event::Failed(failed) => finished.failed = Some(failed.kind()),
-        }
-    }
-    finished
-}
-
-fn shell(script: impl Into<String>) -> ExecStart {
-    ExecStart { cmd: script.into(), ..ExecStart::default() }
-}
-
-fn is_alive(pid: i32) -> bool {
-    fs::read_to_string(format!("/proc/{pid}/stat")).is_ok_and(|stat| !stat.contains(") Z "))
-}
-
-async fn eventually(what: &str, condition: impl Fn() -> bool) {
-    let began = Instant::now();
-    while !condition() {
-        assert!(began.elapsed() < PATIENCE, "never: {what}");
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
-}
-
-/// Reads a pid that a script writes.
-async fn pid_in(path: &Path) -> i32 {
-    let read = || fs::read_to_string(path).ok().and_then(|text| text.strip_suffix('\n')?.parse().ok());
-    eventually("a pid file", || read().is_some()).await;
-    read().unwrap()
-}
-
-fn is_root() -> bool {
-    nix::unistd::Uid::effective().is_root()
-}
+use crate::support::{PATIENCE, TestGuest, eventually, finish, is_alive, is_root, kept, pid_in, shell};
 
 #[tokio::test]
 async fn output_and_exit_code_come_back() {
@@ -248,9 +93,9 @@ async fn what_cannot_start_says_why() {
 }
 
 #[tokio::test]
-async fn the_first_input_must_be_a_start() {
+async fn the_first_input_must_say_what_is_wanted() {
     let guest = TestGuest::start().await;
-    let input = ExecInput { input: Some(Input::Stdin(b"x".to_vec())) };
+    let input = ExecInput { input: Some(Input::Stdin("x".into())) };
     let mut events = guest.client.clone().exec(tokio_stream::once(input)).await.unwrap().into_inner();
     assert_eq!(finish(&mut events).await.failed, Some(ExecFailure::Invalid));
 }
@@ -260,7 +105,7 @@ async fn standard_input_is_fed_and_closed() {
     let guest = TestGuest::start().await;
     let mut session = guest.open(shell("wc -c")).await;
     for _ in 0..100 {
-        session.send(Input::Stdin(vec![b'x'; 10_000])).await;
+        session.send(Input::Stdin(vec![b'x'; 10_000].into())).await;
     }
     session.send(Input::CloseStdin(CloseStdin {})).await;
     let finished = timeout(PATIENCE, finish(&mut session.events)).await.unwrap();
@@ -272,7 +117,7 @@ async fn a_signal_reaches_a_process_that_reads_no_input() {
     let guest = TestGuest::start().await;
     let mut session = guest.open(shell("sleep 60")).await;
     assert!(matches!(session.next().await, Event::Started(_)));
-    session.send(Input::Stdin(vec![0; 500_000])).await;
+    session.send(Input::Stdin(vec![0; 500_000].into())).await;
     session.send(Input::Signal(Signal { number: 15 })).await;
     let finished = timeout(PATIENCE, finish(&mut session.events)).await.unwrap();
     assert_eq!(finished.code(), 143);
@@ -314,7 +159,7 @@ async fn a_caller_that_goes_away_takes_its_processes_along() {
     let mut session = guest.open(shell("sleep 60 & echo $!; wait")).await;
     assert!(matches!(session.next().await, Event::Started(_)));
     let Event::Stdout(line) = session.next().await else { panic!("no output") };
-    let child: i32 = String::from_utf8(line).unwrap().trim().parse().unwrap();
+    let child: i32 = String::from_utf8(line.into()).unwrap().trim().parse().unwrap();
     assert!(is_alive(child));
     drop(session);
     eventually("the child is gone", || !is_alive(child)).await;
@@ -354,22 +199,6 @@ async fn a_slow_reader_slows_the_process() {
 }
 
 #[tokio::test]
-async fn a_background_command_outlives_its_stream() {
-    let guest = TestGuest::start().await;
-    let mut session =
-        guest.open(ExecStart { background: true, tag: "server".into(), ..shell("sleep 60") }).await;
-    let Event::Started(started) = session.next().await else { panic!("not started") };
-    assert_eq!(started.tag, "server");
-    assert!(session.events.message().await.unwrap().is_none());
-    drop(session);
-    let pid = i32::try_from(started.pid).unwrap();
-    assert!(is_alive(pid));
-    let again = guest.run(ExecStart { background: true, tag: "server".into(), ..shell("true") }).await;
-    assert_eq!(again.failed, Some(ExecFailure::Invalid));
-    nix::sys::signal::killpg(nix::unistd::Pid::from_raw(pid), nix::sys::signal::Signal::SIGKILL).unwrap();
-}
-
-#[tokio::test]
 async fn nothing_is_left_of_a_hundred_commands() {
     let guest = TestGuest::start().await;
     let descriptors = || fs::read_dir("/proc/self/fd").unwrap().count();
@@ -398,7 +227,7 @@ async fn a_wrong_init_changes_nothing() {
     let default_env = HashMap::from([("A=B".to_owned(), "x".to_owned())]);
     let bad = [
         InitRequest { unix_time_ns: -1, ..InitRequest::default() },
-        InitRequest { entropy: vec![0; 513], ..InitRequest::default() },
+        InitRequest { entropy: vec![0; 513].into(), ..InitRequest::default() },
         InitRequest { hostname: "a b".into(), ..InitRequest::default() },
         InitRequest { nameservers: vec!["x".into()], ..InitRequest::default() },
         InitRequest { default_env, hostname: "never-set".into(), ..InitRequest::default() },
@@ -416,9 +245,9 @@ async fn an_init_ends_what_belongs_to_other_connections_and_nothing_else() {
     let mut session = guest.open(shell("sleep 1000 & echo $!; wait")).await;
     assert!(matches!(session.next().await, Event::Started(_)));
     let Event::Stdout(pid) = session.next().await else { panic!("expected output") };
-    let process = Path::new("/proc").join(String::from_utf8(pid).unwrap().trim());
-    let background = guest.run(ExecStart { background: true, ..shell("exec sleep 1001") }).await;
-    assert_eq!(background.failed, None);
+    let process = Path::new("/proc").join(String::from_utf8(pid.into()).unwrap().trim());
+    let mut kept = guest.open(ExecStart { tag: "kept".into(), ..kept("exec sleep 1001") }).await;
+    let kept_pid = kept.started().await;
 
     // On the connection that the command belongs to: it goes on.
     guest.client.clone().init(InitRequest::default()).await.unwrap();
@@ -439,4 +268,6 @@ async fn an_init_ends_what_belongs_to_other_connections_and_nothing_else() {
     other.hello(HelloRequest {}).await.unwrap();
     other.init(InitRequest::default()).await.unwrap();
     assert_eq!(guest.run(shell("echo again")).await.text(), "again\n");
+    assert!(is_alive(kept_pid));
+    guest.kill("kept").await;
 }

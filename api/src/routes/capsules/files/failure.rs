@@ -1,0 +1,98 @@
+//! What goes wrong with files, and what a client is told.
+
+use wrenn_actors::{SessionError, SessionOpenError};
+use wrenn_proto::guest::{FileFailed, FileFailure};
+
+use crate::{
+    error::{Answer, Code, answers},
+    routes::capsules::{limits, operate::OperateError, session},
+};
+
+/// Why something was not done with files of a capsule.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum FileError {
+    #[error("the capsule cannot be used")]
+    Find(#[from] OperateError),
+    #[error(transparent)]
+    Limit(#[from] limits::LimitError),
+    #[error(transparent)]
+    Open(#[from] SessionOpenError),
+    #[error(transparent)]
+    Session(#[from] SessionError),
+    /// The guest could not do it; the text says why, and names the path.
+    #[error("{message}")]
+    Failed { kind: FileFailure, message: String },
+    #[error("the capsule broke off without saying what became of it")]
+    NoEnd,
+    #[error("the capsule answered something else than it was asked")]
+    Unexpected,
+    #[error("the capsule stands still and takes no data")]
+    GuestStalled,
+}
+
+impl FileError {
+    pub(crate) fn answer(&self) -> Answer {
+        match self {
+            Self::Find(error) => error.answer(),
+            Self::Open(error) => session::open_answer(error),
+            Self::Session(error) => session::broken_answer(error),
+            Self::Limit(_) => Answer::new(Code::InvalidRequest, self.to_string()),
+            Self::Failed { kind, message } => failed_answer(*kind, message),
+            Self::NoEnd | Self::Unexpected | Self::GuestStalled => {
+                Answer::new(Code::AgentError, self.to_string())
+            }
+        }
+    }
+}
+answers!(FileError);
+
+impl From<FileFailed> for FileError {
+    fn from(failed: FileFailed) -> Self {
+        Self::Failed { kind: failed.kind(), message: session::quote(&failed.message) }
+    }
+}
+
+fn failed_answer(kind: FileFailure, message: &str) -> Answer {
+    let code = match kind {
+        FileFailure::NotFound => Code::NotFound,
+        FileFailure::NotPermitted => Code::Forbidden,
+        FileFailure::Exists => Code::Conflict,
+        FileFailure::NoSpace => {
+            return Answer::new(Code::InvalidState, format!("the capsule's disk is full: {message}"));
+        }
+        FileFailure::Internal | FileFailure::Unspecified => Code::AgentError,
+        FileFailure::Invalid
+        | FileFailure::IsDirectory
+        | FileFailure::NotDirectory
+        | FileFailure::NotRegular
+        | FileFailure::Loop
+        | FileFailure::NameTooLong
+        | FileFailure::UserUnknown
+        | FileFailure::CrossDevice
+        | FileFailure::ReadOnly => Code::InvalidRequest,
+    };
+    Answer::new(code, message)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_failure_has_the_code_that_tells_a_client_what_to_do() {
+        let code = |kind: FileFailure| {
+            let failed = FileFailed { kind: kind.into(), message: "m".repeat(1000) };
+            let answer = FileError::from(failed).answer();
+            assert!(answer.message.len() < 400);
+            answer.code
+        };
+        assert_eq!(code(FileFailure::NotFound), Code::NotFound);
+        assert_eq!(code(FileFailure::NotPermitted), Code::Forbidden);
+        assert_eq!(code(FileFailure::Exists), Code::Conflict);
+        assert_eq!(code(FileFailure::NoSpace), Code::InvalidState);
+        assert_eq!(code(FileFailure::Internal), Code::AgentError);
+        for kind in [FileFailure::IsDirectory, FileFailure::UserUnknown, FileFailure::Loop] {
+            assert_eq!(code(kind), Code::InvalidRequest);
+        }
+    }
+}

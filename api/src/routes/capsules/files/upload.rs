@@ -1,0 +1,294 @@
+//! Uploads: a form that is passed on to the guest piece by piece.
+//!
+//! ```text
+//!   parts of the form    path, user ─▶ file …………………………… ─▶ (no more)
+//!   the session                     open, ready ─▶ data … ─▶ end ─▶ done
+//! ```
+//!
+//! The guest writes nothing without the end of the data, which is sent only when the form has ended well. So whatever
+//! goes wrong, on whichever side, leaves nothing behind: the session is dropped, and with it what was sent.
+
+use std::{cell::RefCell, future::poll_fn, rc::Rc, time::Duration};
+
+use actix_multipart::{Field, Multipart, MultipartError};
+use actix_web::{HttpRequest, HttpResponse, http::header::HeaderMap, web::Payload};
+use bytes::{Bytes, BytesMut};
+use futures_util::{
+    FutureExt as _, StreamExt as _,
+    stream::{self, Fuse},
+};
+use tokio::time::timeout;
+use utoipa::ToSchema;
+use wrenn_actors::{FileSession, SessionEvents, SessionInput};
+use wrenn_proto::{
+    guest::{FileEnd, FileInput, FileWrite, file_event::Event, file_input::Input, file_start::Request},
+    ids::SandboxId,
+};
+
+use super::{FileError, STALLED, session};
+use crate::{
+    app::App,
+    auth::Caller,
+    error::{Answer, Code, answers},
+    routes::capsules::limits::ECHO_CHARACTERS,
+};
+
+/// Largest part of the form that is not the file.
+const MAX_TEXT_BYTES: usize = 16 * 1024;
+/// Largest piece that is sent on at once.
+const PIECE_BYTES: usize = 256 * 1024;
+/// How much, and for how long, is still read of a form that was refused: a client that is still sending it would not
+/// see the answer otherwise.
+const REST_BYTES: u64 = 256 * 1024 * 1024;
+const REST_WITHIN: Duration = Duration::from_secs(30);
+
+/// A file and where it belongs. The parts must come in this order.
+#[derive(Debug, ToSchema)]
+#[expect(dead_code, reason = "describes the form, whose parts are read one by one")]
+pub(crate) struct UploadForm {
+    /// A relative path is meant from the user's home.
+    path: String,
+    /// With whose rights; by default those of the capsule's `default_user`.
+    #[schema(nullable = false, required = false)]
+    user: Option<String>,
+    /// The content.
+    #[schema(value_type = String, format = Binary)]
+    file: Vec<u8>,
+}
+
+/// Why a file was not written. Nothing is left of it.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum UploadError {
+    #[error(transparent)]
+    File(#[from] FileError),
+    #[error("the body must be a form (content-type: multipart/form-data; boundary=…)")]
+    NoForm,
+    #[error("the form is not valid: {0}")]
+    Form(#[source] MultipartError),
+    #[error("{part}: must come before the part `file`")]
+    Order { part: &'static str },
+    #[error("{part}: is missing in the form")]
+    Missing { part: &'static str },
+    #[error("{part}: must be in the form once only")]
+    Twice { part: &'static str },
+    #[error("the form takes the parts `path`, `user` and `file`, not `{0}`")]
+    Unknown(String),
+    #[error("{part}: must be UTF-8")]
+    NotText { part: &'static str },
+    #[error("{part}: must have at most {MAX_TEXT_BYTES} bytes")]
+    LongText { part: &'static str },
+    #[error("file: is larger than {} MB; use files/stream/write", .limit / 1024 / 1024)]
+    TooLarge { limit: u64 },
+    #[error("nothing more of the form came for {} minutes", STALLED.as_secs() / 60)]
+    Stalled,
+}
+
+impl UploadError {
+    fn answer(&self) -> Answer {
+        let code = match self {
+            Self::File(error) => return error.answer(),
+            Self::TooLarge { .. } => Code::TooLarge,
+            _ => Code::InvalidRequest,
+        };
+        Answer::new(code, self.to_string())
+    }
+}
+answers!(UploadError);
+
+impl From<MultipartError> for UploadError {
+    fn from(error: MultipartError) -> Self {
+        match error {
+            MultipartError::ContentTypeMissing
+            | MultipartError::ContentTypeParse
+            | MultipartError::ContentTypeIncompatible => Self::NoForm,
+            error => Self::Form(error),
+        }
+    }
+}
+
+/// Takes a form and writes its file.
+pub(super) async fn run(
+    app: &App,
+    caller: Caller,
+    id: SandboxId,
+    request: &HttpRequest,
+    payload: Payload,
+    limit: Option<u64>,
+) -> Result<HttpResponse, UploadError> {
+    let mut form = Form::new(request.headers(), payload);
+    let uploaded = upload(app, caller, id, &mut form, limit).await;
+    if uploaded.is_err() {
+        form.discard().await;
+    }
+    uploaded.map(|()| HttpResponse::NoContent().finish())
+}
+
+async fn upload(
+    app: &App,
+    caller: Caller,
+    id: SandboxId,
+    form: &mut Form,
+    limit: Option<u64>,
+) -> Result<(), UploadError> {
+    let (mut path, mut user) = (None, None);
+    let file = loop {
+        let mut part = form.next().await?.ok_or(UploadError::Missing { part: "file" })?;
+        match part.name().unwrap_or_default() {
+            "path" => text(&mut part, "path", &mut path).await?,
+            "user" => text(&mut part, "user", &mut user).await?,
+            "file" => break part,
+            other => return Err(unknown(other)),
+        }
+    };
+    let path = path.ok_or(UploadError::Order { part: "path" })?;
+    let write = Request::Write(FileWrite { path });
+    let FileSession { input, events } = ready(app, caller, id, user, write).await?;
+    let mut transfer = Transfer { input, events, limit, sent: 0 };
+    transfer.run(file).await?;
+    // Only a form that has ended well is meant.
+    if let Some(part) = form.next().await? {
+        return Err(match part.name().unwrap_or_default() {
+            "path" => UploadError::Order { part: "path" },
+            "user" => UploadError::Order { part: "user" },
+            "file" => UploadError::Twice { part: "file" },
+            other => unknown(other),
+        });
+    }
+    Ok(transfer.finish().await?)
+}
+
+/// Opens the session and waits until the guest takes data.
+async fn ready(
+    app: &App,
+    caller: Caller,
+    id: SandboxId,
+    user: Option<String>,
+    write: Request,
+) -> Result<FileSession, FileError> {
+    let mut session = session::open(app, caller, id, user, write).await?;
+    match session::next(&mut session.events).await? {
+        Some(Event::Ready(_)) => Ok(session),
+        _ => Err(FileError::Unexpected),
+    }
+}
+
+/// Reads a part that is a text, and not the file.
+async fn text(part: &mut Field, name: &'static str, place: &mut Option<String>) -> Result<(), UploadError> {
+    if place.is_some() {
+        return Err(UploadError::Twice { part: name });
+    }
+    let read = timeout(STALLED, part.bytes(MAX_TEXT_BYTES)).await.map_err(|_| UploadError::Stalled)?;
+    let bytes = read.map_err(|_| UploadError::LongText { part: name })??;
+    let text = std::str::from_utf8(&bytes).map_err(|_| UploadError::NotText { part: name })?;
+    *place = Some(text.to_owned());
+    Ok(())
+}
+
+fn unknown(part: &str) -> UploadError {
+    UploadError::Unknown(part.chars().filter(|c| !c.is_control()).take(ECHO_CHARACTERS).collect())
+}
+
+/// The body of a request, part by part.
+struct Form {
+    parts: Multipart,
+    body: Rc<RefCell<Payload>>,
+}
+
+impl Form {
+    fn new(headers: &HeaderMap, payload: Payload) -> Self {
+        let body = Rc::new(RefCell::new(payload));
+        let shared = Rc::clone(&body);
+        let read = stream::poll_fn(move |context| shared.borrow_mut().poll_next_unpin(context));
+        Self { parts: Multipart::new(headers, read), body }
+    }
+
+    async fn next(&mut self) -> Result<Option<Field>, UploadError> {
+        let next = timeout(STALLED, self.parts.next()).await.map_err(|_| UploadError::Stalled)?;
+        Ok(next.transpose()?)
+    }
+
+    /// Reads on for a while without looking at it, so that the client comes to read the answer.
+    async fn discard(self) {
+        let Self { parts, body } = self;
+        drop(parts);
+        let rest = async {
+            let mut bytes = 0;
+            while bytes < REST_BYTES {
+                let piece = poll_fn(|context| body.borrow_mut().poll_next_unpin(context)).await;
+                let Some(Ok(piece)) = piece else { return };
+                bytes += piece.len() as u64;
+            }
+        };
+        let _ = timeout(REST_WITHIN, rest).await;
+    }
+}
+
+/// A file on its way to the guest.
+struct Transfer {
+    input: SessionInput<FileInput>,
+    events: SessionEvents<FileInput>,
+    limit: Option<u64>,
+    sent: u64,
+}
+
+impl Transfer {
+    /// Sends everything that is in a part of the form.
+    async fn run(&mut self, file: Field) -> Result<(), UploadError> {
+        let mut file = file.fuse();
+        loop {
+            let piece = tokio::select! {
+                // The guest says nothing before the end, unless it has failed.
+                failed = session::next(&mut self.events) => return Err(unasked(failed).into()),
+                piece = timeout(STALLED, file.next()) => piece.map_err(|_| UploadError::Stalled)?,
+            };
+            let Some(piece) = piece.transpose()? else { return Ok(()) };
+            let piece = with_what_is_there(piece, &mut file)?;
+            self.sent += piece.len() as u64;
+            if let Some(limit) = self.limit.filter(|&limit| self.sent > limit) {
+                return Err(UploadError::TooLarge { limit });
+            }
+            self.send(Input::Data(piece)).await?;
+        }
+    }
+
+    /// Sends the end of the data, and waits until the file is there.
+    async fn finish(mut self) -> Result<(), FileError> {
+        self.send(Input::End(FileEnd {})).await?;
+        let finished = async {
+            match session::next(&mut self.events).await? {
+                Some(Event::Entry(_)) => session::done(&mut self.events).await,
+                _ => Err(FileError::Unexpected),
+            }
+        };
+        timeout(STALLED, finished).await.unwrap_or(Err(FileError::GuestStalled))
+    }
+
+    async fn send(&mut self, input: Input) -> Result<(), FileError> {
+        let is_sent = tokio::select! {
+            failed = session::next(&mut self.events) => return Err(unasked(failed)),
+            sent = timeout(STALLED, self.input.send(input)) => sent.map_err(|_| FileError::GuestStalled)?,
+        };
+        // Why a session has ended, its events tell.
+        if is_sent { Ok(()) } else { Err(unasked(session::next(&mut self.events).await)) }
+    }
+}
+
+/// What it means that the guest says something before all data is sent.
+fn unasked(said: Result<Option<Event>, FileError>) -> FileError {
+    said.err().unwrap_or(FileError::Unexpected)
+}
+
+/// Adds to a piece what has come already: fewer and larger pieces cost less on the way.
+fn with_what_is_there(piece: Bytes, file: &mut Fuse<Field>) -> Result<Bytes, UploadError> {
+    let mut all = BytesMut::new();
+    let mut first = Some(piece);
+    while all.len() < PIECE_BYTES {
+        let Some(Some(more)) = file.next().now_or_never() else { break };
+        if let Some(first) = first.take() {
+            all.reserve(PIECE_BYTES);
+            all.extend_from_slice(&first);
+        }
+        all.extend_from_slice(&more?);
+    }
+    Ok(first.unwrap_or_else(|| all.freeze()))
+}

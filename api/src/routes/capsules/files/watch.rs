@@ -1,0 +1,213 @@
+//! `GET /v1/capsules/{id}/files/watch`: changes, as server-sent events.
+//!
+//! ```text
+//!   event: ready        every later change will be told
+//!   event: change       data: {"type": "write", "path": "/srv/a"}
+//!   : alive             now and then
+//!   event: error        data: {"code": "agent_error", "message": "…"}; nothing follows
+//! ```
+//!
+//! A client that does not read slows the guest, which says so if changes were lost.
+
+use std::{convert::Infallible, pin::Pin, time::Duration};
+
+use actix_web::{
+    HttpResponse,
+    http::header::{self, HeaderValue},
+    web::Data,
+};
+use bytes::Bytes;
+use futures_util::{Stream, stream};
+use serde::{Deserialize, Serialize};
+use tokio::{
+    sync::mpsc,
+    time::{Instant, sleep_until, timeout},
+};
+use utoipa::{IntoParams, ToSchema};
+use wrenn_actors::FileSession;
+use wrenn_proto::{
+    guest::{FileChange, FileChanged, FileWatch, file_event::Event, file_start::Request},
+    ids::SandboxId,
+};
+
+use super::{FileError, STALLED, session};
+use crate::{
+    app::App,
+    auth::Caller,
+    error::ErrorBody,
+    http::extract::{PathId, Query, Then},
+};
+
+/// How often something is sent to a client to which there is nothing to tell.
+const ALIVE_EVERY: Duration = Duration::from_secs(15);
+
+/// What is to be watched.
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(crate) struct WatchQuery {
+    /// A file or folder. A relative path is meant from the user's home.
+    path: String,
+    /// Whether subfolders are watched, too, also those that are still to be made.
+    #[serde(default)]
+    #[param(required = false)]
+    recursive: bool,
+    /// With whose rights; by default those of the capsule's `default_user`.
+    #[param(nullable = false, required = false)]
+    user: Option<String>,
+}
+
+/// What happened to a file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum ChangeType {
+    Create,
+    Write,
+    Remove,
+    Rename,
+    Attributes,
+    /// Changes were lost: look again.
+    Overflow,
+}
+
+/// The data of a `change`.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct FileChangeEvent {
+    r#type: ChangeType,
+    path: String,
+    /// Where it was, for `rename`.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    #[schema(required = false)]
+    from: String,
+}
+
+/// The data of an `error`.
+#[derive(Debug, Serialize)]
+struct ErrorEvent {
+    code: &'static str,
+    message: String,
+}
+
+/// Watch a file or folder
+///
+/// Server-sent events: `ready` when every later change will be told; `change` for each of them; `error` with a `code`
+/// and a `message` as the last one, when the capsule ends or what is watched is gone. Comments keep the connection
+/// alive.
+#[utoipa::path(
+    get, path = "/v1/capsules/{id}/files/watch", tag = "files",
+    security(("bearerAuth" = []), ("apiKeyAuth" = [])),
+    params(("id" = String, Path, description = "The capsule"), WatchQuery),
+    responses(
+        (status = 200, description = "Events, until the client leaves", body = FileChangeEvent, content_type = "text/event-stream"),
+        (status = 400, description = "The request is not valid, or too much is being watched", body = ErrorBody),
+        (status = 401, description = "Credentials are missing or wrong", body = ErrorBody),
+        (status = 403, description = "The account may not, or the capsule's user may not (`forbidden`)", body = ErrorBody),
+        (status = 404, description = "The team has no such capsule, or it no such file", body = ErrorBody),
+        (status = 409, description = "The capsule is not running (`invalid_state`)", body = ErrorBody),
+        (status = 502, description = "Host or capsule failed (`agent_error`)", body = ErrorBody),
+        (status = 503, description = "The host is away (`host_unavailable`)", body = ErrorBody),
+    ),
+)]
+pub(crate) async fn watch_files(
+    app: Data<App>,
+    Then(caller, (PathId(id), Query(query))): Then<Caller, (PathId<SandboxId>, Query<WatchQuery>)>,
+) -> Result<HttpResponse, FileError> {
+    let watch = Request::Watch(FileWatch { path: query.path, recursive: query.recursive });
+    let mut session = session::open(&app, caller, id, query.user, watch).await?;
+    let Some(Event::Ready(_)) = session::next(&mut session.events).await? else {
+        return Err(FileError::Unexpected);
+    };
+    Ok(HttpResponse::Ok()
+        .insert_header((header::CONTENT_TYPE, HeaderValue::from_static("text/event-stream")))
+        // Whoever compressed it would hold events back.
+        .insert_header((header::CONTENT_ENCODING, "identity"))
+        .streaming(body(session)))
+}
+
+type Piece = Result<Bytes, Infallible>;
+
+fn body(session: FileSession) -> Pin<Box<dyn Stream<Item = Piece>>> {
+    let (pieces, received) = mpsc::channel(1);
+    actix_web::rt::spawn(async move {
+        tokio::select! {
+            () = pump(session, &pieces) => {}
+            () = pieces.closed() => {}
+        }
+    });
+    Box::pin(stream::unfold(received, |mut received| async move {
+        received.recv().await.map(|piece| (Ok(piece), received))
+    }))
+}
+
+/// Tells everything until the session ends, or the client does not read for long.
+async fn pump(mut session: FileSession, pieces: &mpsc::Sender<Bytes>) {
+    let tell = async |piece: Bytes| matches!(timeout(STALLED, pieces.send(piece)).await, Ok(Ok(())));
+    if !tell(sse("ready", &serde_json::Map::new())).await {
+        return;
+    }
+    let mut told_at = Instant::now();
+    loop {
+        let piece = tokio::select! {
+            event = session::next(&mut session.events) => match event {
+                Ok(Some(Event::Changed(changed))) => sse("change", &FileChangeEvent::from(changed)),
+                other => {
+                    let error = other.err().unwrap_or(FileError::Unexpected);
+                    tell(error_event(&error)).await;
+                    return;
+                }
+            },
+            () = sleep_until(told_at + ALIVE_EVERY) => Bytes::from_static(b": alive\n\n"),
+        };
+        if !tell(piece).await {
+            return;
+        }
+        told_at = Instant::now();
+    }
+}
+
+fn error_event(error: &FileError) -> Bytes {
+    let answer = error.answer();
+    sse("error", &ErrorEvent { code: answer.code.as_str(), message: answer.message })
+}
+
+/// One event. JSON has no line breaks, so its data is one line.
+fn sse(event: &str, data: &impl Serialize) -> Bytes {
+    // Texts always serialise; the fallback only avoids a panic.
+    let data = serde_json::to_string(data).unwrap_or_default();
+    format!("event: {event}\ndata: {data}\n\n").into()
+}
+
+impl From<FileChanged> for FileChangeEvent {
+    fn from(changed: FileChanged) -> Self {
+        let r#type = match changed.kind() {
+            FileChange::Created => ChangeType::Create,
+            FileChange::Written => ChangeType::Write,
+            FileChange::Removed => ChangeType::Remove,
+            FileChange::Renamed => ChangeType::Rename,
+            FileChange::Attributes => ChangeType::Attributes,
+            // What a later guest tells is a reason to look, too.
+            FileChange::Overflow | FileChange::Unspecified => ChangeType::Overflow,
+        };
+        Self { r#type, path: changed.path, from: changed.from }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_event_is_one_line_whatever_the_path() {
+        let changed = FileChanged {
+            kind: FileChange::Renamed.into(),
+            path: "/a\nb".into(),
+            from: "/c\r\n\r\nevent: x".into(),
+        };
+        let text = sse("change", &FileChangeEvent::from(changed));
+        assert_eq!(
+            text,
+            "event: change\ndata: {\"type\":\"rename\",\"path\":\"/a\\nb\",\"from\":\"/c\\r\\n\\r\\nevent: x\"}\n\n"
+        );
+        let plain = FileChanged { kind: FileChange::Written.into(), path: "/a".into(), from: String::new() };
+        assert!(!serde_json::to_string(&FileChangeEvent::from(plain)).unwrap().contains("from"));
+    }
+}
