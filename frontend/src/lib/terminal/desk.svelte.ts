@@ -3,15 +3,9 @@
  *
  * Their tags are kept for the browser's tab, so a page that is loaded again takes them up again.
  */
+import { arrange, type Running } from './arrangement';
 import type { Program } from './frames';
 import { TerminalSession } from './session.svelte';
-
-/** What is known of a terminal that runs. */
-export interface RunningTerminal {
-	tag: string;
-	cmd: string;
-	terminal: boolean;
-}
 
 export class TerminalDesk {
 	readonly #capsuleId: string;
@@ -35,20 +29,14 @@ export class TerminalDesk {
 		return this.#sessions.some((session) => session.tag === tag);
 	}
 
-	/**
-	 * Lays out what there is, once: terminals that this tab of the browser had open, or a new one if none
-	 * runs at all. Those of others are left for the user to choose.
-	 */
-	arrange(running: readonly RunningTerminal[]): void {
+	/** Opens what there is, once: see {@link arrange}. */
+	arrange(running: readonly Running[]): void {
 		if (this.#isArranged) return;
 		this.#isArranged = true;
 		if (this.#sessions.length > 0) return;
-		const terminals = running.filter(({ terminal }) => terminal);
-		const remembered = this.#remembered();
-		for (const { tag, cmd } of terminals) {
-			if (remembered.includes(tag)) this.connect(tag, { cmd });
-		}
-		if (terminals.length === 0) this.start();
+		const { takeUp, isNewWanted } = arrange(running, this.#remembered());
+		for (const { tag, cmd } of takeUp) this.connect(tag, { cmd });
+		if (isNewWanted) this.start();
 	}
 
 	start(program: Program = {}): void {
