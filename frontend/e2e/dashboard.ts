@@ -100,3 +100,51 @@ export async function destroyCapsule(page: Page, id: string): Promise<void> {
 	await page.getByRole('alertdialog').getByRole('button', { name: 'Destroy' }).click();
 	await expect(row(page, id)).toHaveCount(0, { timeout: SETTLED_WITHIN_MS });
 }
+
+/** Opens one of the tabs of the capsule that the page shows. */
+export async function openTab(
+	page: Page,
+	name: 'Overview' | 'Terminal' | 'Files' | 'Processes' | 'Preview'
+): Promise<void> {
+	const link = page.getByRole('navigation', { name: 'This capsule' }).getByRole('link', { name });
+	await link.click();
+	await expect(link).toHaveAttribute('aria-current', 'page');
+}
+
+/** Runs a command as root in a capsule, beside the page, and returns what it printed. */
+export async function exec(page: Page, id: string, cmd: string): Promise<string> {
+	const token = await page.evaluate(() => {
+		const stored = JSON.parse(localStorage.getItem('wrenn.session') ?? '{}') as { token?: string };
+		return stored.token ?? '';
+	});
+	const answer = await page.request.post(`/v1/capsules/${id}/exec`, {
+		headers: { Authorization: `Bearer ${token}` },
+		data: { cmd, user: 'root', timeout_sec: 60 },
+		timeout: 90_000
+	});
+	const { exit_code, stdout, stderr } = (await answer.json()) as Record<string, unknown>;
+	expect(exit_code, String(stderr)).toBe(0);
+	return String(stdout);
+}
+
+/** Remembers the WebSockets that pages open from now on, for {@link cutSockets}. */
+export async function keepSockets(page: Page): Promise<void> {
+	await page.addInitScript(() => {
+		const sockets: WebSocket[] = [];
+		window.WebSocket = class extends WebSocket {
+			constructor(url: string | URL, protocols?: string | string[]) {
+				super(url, protocols);
+				sockets.push(this);
+			}
+		};
+		Object.assign(window, { sockets });
+	});
+}
+
+/** Closes every WebSocket of the page behind its back. */
+export async function cutSockets(page: Page): Promise<void> {
+	await page.evaluate(() => {
+		const { sockets } = window as unknown as { sockets: WebSocket[] };
+		for (const socket of sockets.splice(0)) socket.close();
+	});
+}

@@ -11,6 +11,8 @@ export interface EventMap {
 	'capsule:asked': { id: string; operation: CapsuleOperation };
 	/** It has answered; with what the capsule is now, if it said that. */
 	'capsule:answered': { id: string; capsule?: Capsule };
+	/** Something of it is different now, though nothing was done with its machine. */
+	'capsule:changed': Capsule;
 	'capsule:destroyed': { id: string };
 	'template:created': Template;
 	'template:deleted': { id: string };

@@ -1,5 +1,12 @@
 import { describe, expect, it } from 'vitest';
-import { formatAge, formatBytes, formatCount, formatDuration, formatMb } from './format';
+import {
+	formatAge,
+	formatBytes,
+	formatCount,
+	formatDuration,
+	formatMb,
+	formatSize
+} from './format';
 
 describe('formatAge', () => {
 	const start = '2026-03-01T12:00:00Z';
@@ -33,6 +40,20 @@ it('formatBytes rounds to megabytes', () => {
 	expect(formatBytes(3 * 1024 ** 3)).toBe('3 GB');
 });
 
+it('formatSize takes the unit that fits', () => {
+	const sizes = [0, 812, 1023.6, 1024, 10_189, 10_200, 1024 ** 2 - 1, 5.5 * 1024 ** 3];
+	expect(sizes.map(formatSize)).toEqual([
+		'0 B',
+		'812 B',
+		'1.0 KB',
+		'1.0 KB',
+		'10 KB',
+		'10 KB',
+		'1.0 MB',
+		'5.5 GB'
+	]);
+});
+
 it('formatDuration keeps three figures or so', () => {
 	expect(formatDuration(34.6)).toBe('35 ms');
 	expect(formatDuration(1234)).toBe('1.2 s');
@@ -42,4 +63,5 @@ it('formatDuration keeps three figures or so', () => {
 it('formatCount knows one from many', () => {
 	expect(formatCount(1, 'capsule')).toBe('1 capsule');
 	expect(formatCount(0, 'capsule')).toBe('0 capsules');
+	expect(formatCount(2, 'entry', 'entries')).toBe('2 entries');
 });

@@ -27,6 +27,19 @@ export function formatBytes(bytes: number): string {
 	return formatMb(Math.round(bytes / (1024 * 1024)));
 }
 
+/** `0 B`, `812 B`, `1.2 KB`, `34 MB`: how long a file is, in binary units. */
+export function formatSize(bytes: number): string {
+	const units = ['B', 'KB', 'MB', 'GB', 'TB'];
+	let value = bytes;
+	let unit = 0;
+	// What would be rounded to 1024 is 1 of the next unit.
+	while (Math.round(value) >= 1024 && unit < units.length - 1) {
+		value /= 1024;
+		unit += 1;
+	}
+	return `${unit > 0 && value < 9.95 ? value.toFixed(1) : Math.round(value)} ${units[unit]}`;
+}
+
 /** `35 ms`, `1.2 s`, `3m 4s`. */
 export function formatDuration(ms: number): string {
 	if (ms < SECOND_MS) return `${Math.round(ms)} ms`;
@@ -44,8 +57,8 @@ export function formatTime(iso: string): string {
 }
 
 /** `1 capsule`, `2 capsules`. */
-export function formatCount(count: number, noun: string): string {
-	return `${count} ${noun}${count === 1 ? '' : 's'}`;
+export function formatCount(count: number, noun: string, plural = `${noun}s`): string {
+	return `${count} ${count === 1 ? noun : plural}`;
 }
 
 function twoUnits(

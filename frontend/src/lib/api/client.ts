@@ -19,15 +19,17 @@ api.use({
 		return request;
 	},
 	onResponse({ request, response }) {
-		if (response.status !== 401) return;
-		const token = session.current?.token;
-		// A late answer to the previous session must not end the present one.
-		if (token && request.headers.get('Authorization') === bearer(token)) {
-			events.emit('session:expired', undefined);
-		}
+		if (response.status === 401) noteRefusal(request.headers.get('Authorization'));
 	}
 });
 
-function bearer(token: string): string {
+/** The server has refused a request with this header. */
+export function noteRefusal(authorization: string | null): void {
+	const token = session.current?.token;
+	// A late answer to the previous session must not end the present one.
+	if (token && authorization === bearer(token)) events.emit('session:expired', undefined);
+}
+
+export function bearer(token: string): string {
 	return `Bearer ${token}`;
 }

@@ -50,7 +50,7 @@ export function toApiError(error: unknown): ApiError {
 	return error instanceof ApiError ? error : errorFromThrown(error);
 }
 
-function errorFromThrown(cause: unknown): ApiError {
+export function errorFromThrown(cause: unknown): ApiError {
 	if (cause instanceof SyntaxError) {
 		return new ApiError('bad_response', 'The server answered with something unreadable.', 0, {
 			cause
@@ -59,7 +59,7 @@ function errorFromThrown(cause: unknown): ApiError {
 	return new ApiError('unreachable', 'The server cannot be reached.', 0, { cause });
 }
 
-function errorFromAnswer(status: number, body: unknown): ApiError {
+export function errorFromAnswer(status: number, body: unknown): ApiError {
 	if (isContractError(body)) return new ApiError(body.error.code, body.error.message, status);
 	return new ApiError('bad_response', `The server answered with status ${status}.`, status);
 }

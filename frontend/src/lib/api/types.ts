@@ -16,6 +16,7 @@ export type Capsule = Json<paths['/v1/capsules/{id}']['get']['responses'][200]>;
 export type CapsuleStatus = Capsule['status'];
 export type CapsuleOperation = NonNullable<Capsule['operation']>;
 export type CreateCapsuleRequest = Json<paths['/v1/capsules']['post']['requestBody']>;
+export type SetPreviewRequest = Json<paths['/v1/capsules/{id}/preview']['put']['requestBody']>;
 
 export type Template = Json<paths['/v1/snapshots']['get']['responses'][200]>[number];
 export type TemplateType = Template['type'];
@@ -23,6 +24,10 @@ export type CreateTemplateRequest = Json<paths['/v1/snapshots']['post']['request
 
 export type ExecRequest = Json<paths['/v1/capsules/{id}/exec']['post']['requestBody']>;
 export type ExecResponse = Json<paths['/v1/capsules/{id}/exec']['post']['responses'][200]>;
+
+type FilesPath<What extends string> = `/v1/capsules/{id}/files/${What}`;
+export type FolderList = Json<paths[FilesPath<'list'>]['post']['responses'][200]>;
+export type FileEntry = FolderList['entries'][number];
 
 export type Team = Json<paths['/v1/teams']['get']['responses'][200]>[number];
 

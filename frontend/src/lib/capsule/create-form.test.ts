@@ -5,12 +5,21 @@ import { template } from './testing';
 it('accepts the defaults as they are', () => {
 	expect(parseCreateForm(DEFAULT_CREATE_FORM)).toEqual({
 		ok: true,
-		request: { template: 'minimal', vcpus: 1, memory_mb: 512, disk_size_mb: 5120, timeout_sec: 0 }
+		request: {
+			template: 'minimal',
+			vcpus: 1,
+			memory_mb: 512,
+			disk_size_mb: 5120,
+			timeout_sec: 0,
+			auto_resume: false,
+			preview_access: 'token'
+		}
 	});
 });
 
 it('names every field that cannot be right', () => {
 	const parsed = parseCreateForm({
+		...DEFAULT_CREATE_FORM,
 		template: '  ',
 		vcpus: '0',
 		memory_mb: '-512',

@@ -5,6 +5,7 @@
  * hosts; its answer is shown beside the form.
  */
 import type { CreateCapsuleRequest, Template } from '../api/types';
+import type { PreviewAccess } from '../preview/links';
 
 const NUMBER_FIELDS = {
 	vcpus: { label: 'vCPUs', min: 1 },
@@ -17,7 +18,10 @@ type NumberField = keyof typeof NUMBER_FIELDS;
 export type CreateField = 'template' | NumberField;
 
 /** Exactly what stands in the inputs. */
-export type CreateForm = Record<CreateField, string>;
+export interface CreateForm extends Record<CreateField, string> {
+	auto_resume: boolean;
+	preview_access: PreviewAccess;
+}
 export type CreateFormErrors = Partial<Record<CreateField, string>>;
 
 export type ParsedCreateForm =
@@ -28,7 +32,9 @@ export const DEFAULT_CREATE_FORM: Readonly<CreateForm> = {
 	vcpus: '1',
 	memory_mb: '512',
 	disk_size_mb: '5120',
-	timeout_sec: '0'
+	timeout_sec: '0',
+	auto_resume: false,
+	preview_access: 'token'
 };
 
 /**
@@ -78,7 +84,9 @@ export function parseCreateForm(
 		vcpus: number('vcpus'),
 		memory_mb: number('memory_mb'),
 		disk_size_mb: number('disk_size_mb'),
-		timeout_sec: number('timeout_sec')
+		timeout_sec: number('timeout_sec'),
+		auto_resume: form.auto_resume,
+		preview_access: form.preview_access
 	};
 	return Object.keys(errors).length === 0 ? { ok: true, request } : { ok: false, errors };
 }

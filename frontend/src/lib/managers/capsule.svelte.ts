@@ -56,6 +56,11 @@ export class CapsuleView {
 				if (!isOurs(answered)) return;
 				if (answered.capsule) this.#capsule = answered.capsule;
 				this.#poller.refresh();
+			}),
+			events.on('capsule:changed', (changed) => {
+				if (!isOurs(changed)) return;
+				this.#capsule = changed;
+				this.#poller.refresh();
 			})
 		];
 		return () => undo.forEach((release) => release());

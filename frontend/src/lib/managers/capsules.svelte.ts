@@ -54,6 +54,10 @@ class CapsuleList {
 			if (capsule) this.#items = this.#items.map((old) => (old.id === id ? capsule : old));
 			this.#poller.refresh();
 		});
+		events.on('capsule:changed', (capsule) => {
+			this.#items = this.#items.map((old) => (old.id === capsule.id ? capsule : old));
+			this.#poller.refresh();
+		});
 		events.on('capsule:destroyed', ({ id }) => {
 			this.#asked.delete(id);
 			this.#items = this.#items.filter((capsule) => capsule.id !== id);

@@ -1,0 +1,50 @@
+/**
+ * What belongs to the page of one capsule and outlives its tabs: whoever looks at files for a moment
+ * finds the terminals as they were, and uploads go on meanwhile.
+ */
+import { createContext } from 'svelte';
+import { Folder } from '../files/folder.svelte';
+import { TransferQueue } from '../files/transfers.svelte';
+import { CapsuleView } from '../managers/capsule.svelte';
+import { parent } from '../files/paths';
+import { ProcessList } from '../process/processes.svelte';
+import { TerminalDesk } from '../terminal/desk.svelte';
+import { ExecSession } from './exec-session.svelte';
+
+export class CapsuleScope {
+	readonly id: string;
+	readonly view: CapsuleView;
+	readonly exec: ExecSession;
+	readonly terminals: TerminalDesk;
+	readonly processes: ProcessList;
+	readonly folder: Folder;
+	readonly transfers: TransferQueue;
+
+	constructor(id: string) {
+		this.id = id;
+		this.view = new CapsuleView(id);
+		this.exec = new ExecSession(id);
+		this.terminals = new TerminalDesk(id);
+		this.processes = new ProcessList(id);
+		this.folder = new Folder(id);
+		this.transfers = new TransferQueue(({ kind, path }) => {
+			// Where the folder is watched this only comes a little sooner.
+			if (kind === 'upload' && parent(path) === this.folder.path) void this.folder.refresh();
+		});
+	}
+
+	/** Whether its processes and files can be reached now, without waking it. */
+	get isRunning(): boolean {
+		const { capsule } = this.view;
+		return capsule?.status === 'running' && !capsule.operation;
+	}
+
+	/** Ends what the page has begun; what runs in the capsule runs on. */
+	dispose(): void {
+		this.exec.close();
+		this.terminals.dispose();
+		this.transfers.close();
+	}
+}
+
+export const [getCapsuleScope, setCapsuleScope] = createContext<CapsuleScope>();
