@@ -13,6 +13,7 @@ mod bad_input;
 mod capsules;
 mod crashes;
 mod databases;
+mod endings;
 mod faults;
 mod installation;
 mod isolation;
@@ -106,6 +107,10 @@ fn tests() -> Vec<Trial> {
             "visitors of a capsule that goes are not kept waiting",
             previews::visitors_of_a_capsule_that_goes_are_not_kept_waiting,
         ),
+        shared("streams into a killed machine end with the reason", endings::killed),
+        shared("streams into a paused capsule end with the reason", endings::paused),
+        shared("streams into a destroyed capsule end with the reason", endings::destroyed),
+        shared("streams to a lost host end with the reason", endings::host_lost),
         alone("in no window of an operation is a capsule mistaken", windows::nobody_is_mistaken),
         alone("destroying overtakes in every window", windows::destroying_overtakes_in_every_window),
         alone("soak: whatever is killed, nothing is lost and nothing is left", soak::nothing_is_lost),
