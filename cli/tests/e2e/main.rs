@@ -22,6 +22,8 @@ mod previews;
 mod readme;
 mod snapshots;
 mod soak;
+mod socket;
+mod terminals;
 mod tools;
 mod traces;
 mod wait;
@@ -106,6 +108,17 @@ fn tests() -> Vec<Trial> {
             "visitors of a capsule that goes are not kept waiting",
             previews::visitors_of_a_capsule_that_goes_are_not_kept_waiting,
         ),
+        shared(
+            "commands over sockets and terminals stay apart",
+            terminals::fifty_streams_and_twenty_terminals_stay_apart,
+        ),
+        shared("a flood does not delay a key", terminals::a_flood_does_not_delay_a_key),
+        shared("a terminal runs programs that fill the screen", terminals::programs_that_fill_the_screen),
+        shared(
+            "commands and terminals survive socket, agent and server",
+            terminals::sessions_survive_socket_agent_and_server,
+        ),
+        shared("sockets end with their capsule, and say why", terminals::sockets_end_with_their_capsule),
         alone("in no window of an operation is a capsule mistaken", windows::nobody_is_mistaken),
         alone("destroying overtakes in every window", windows::destroying_overtakes_in_every_window),
         alone("soak: whatever is killed, nothing is lost and nothing is left", soak::nothing_is_lost),
