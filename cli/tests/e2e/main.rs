@@ -23,6 +23,8 @@ mod previews;
 mod readme;
 mod snapshots;
 mod soak;
+mod socket;
+mod terminals;
 mod tools;
 mod traces;
 mod wait;
@@ -111,6 +113,17 @@ fn tests() -> Vec<Trial> {
         shared("streams into a paused capsule end with the reason", endings::paused),
         shared("streams into a destroyed capsule end with the reason", endings::destroyed),
         shared("streams to a lost host end with the reason", endings::host_lost),
+        shared(
+            "commands over sockets and terminals stay apart",
+            terminals::fifty_streams_and_twenty_terminals_stay_apart,
+        ),
+        shared("a flood does not delay a key", terminals::a_flood_does_not_delay_a_key),
+        shared("a terminal runs programs that fill the screen", terminals::programs_that_fill_the_screen),
+        shared(
+            "commands and terminals survive socket, agent and server",
+            terminals::sessions_survive_socket_agent_and_server,
+        ),
+        shared("sockets end with their capsule, and say why", terminals::sockets_end_with_their_capsule),
         alone("in no window of an operation is a capsule mistaken", windows::nobody_is_mistaken),
         alone("destroying overtakes in every window", windows::destroying_overtakes_in_every_window),
         alone("soak: whatever is killed, nothing is lost and nothing is left", soak::nothing_is_lost),
