@@ -15,6 +15,7 @@ mod crashes;
 mod databases;
 mod endings;
 mod faults;
+mod files;
 mod installation;
 mod isolation;
 mod lifecycle;
@@ -124,6 +125,11 @@ fn tests() -> Vec<Trial> {
             terminals::sessions_survive_socket_agent_and_server,
         ),
         shared("sockets end with their capsule, and say why", terminals::sockets_end_with_their_capsule),
+        shared("two gigabytes go up and down through little memory", files::a_large_file),
+        shared("who does not read slows the capsule", files::slow_readers_slow_the_capsule),
+        shared("an upload that is cut off leaves nothing", files::cut_uploads_leave_nothing),
+        shared("files of every kind are read and written, or refused", files::of_every_kind),
+        shared("changes are told until the machine dies", files::changes_are_told),
         alone("in no window of an operation is a capsule mistaken", windows::nobody_is_mistaken),
         alone("destroying overtakes in every window", windows::destroying_overtakes_in_every_window),
         alone("soak: whatever is killed, nothing is lost and nothing is left", soak::nothing_is_lost),
