@@ -3,10 +3,16 @@
 use std::time::Duration;
 
 use anyhow::{Context, bail};
-use reqwest::{Method, StatusCode};
+use reqwest::{
+    Body, Method, RequestBuilder, Response, StatusCode,
+    multipart::{Form, Part},
+};
 use serde_json::Value;
 
 use crate::up::dev_env::DevEnv;
+
+/// How long a file may be on its way.
+const TRANSFER_TIMEOUT: Duration = Duration::from_secs(3600);
 
 /// How a request proves who sends it.
 #[derive(Debug, Clone)]
@@ -68,24 +74,49 @@ impl Client {
     /// If no whole answer came.
     pub async fn send(&self, method: Method, path: &str, body: Option<&Value>) -> anyhow::Result<Answer> {
         let what = format!("{method} {path}");
-        let mut request = self.http.request(method, format!("{}{path}", self.base_url));
-        request = match &self.credentials {
-            Credentials::None => request,
-            Credentials::ApiKey(key) => request.header("X-API-Key", key),
-            Credentials::Bearer(token) => request.bearer_auth(token),
-        };
+        let mut request = self.request(method, path);
         if let Some(body) = body {
             request = request.json(body);
         }
         let response = request.send().await.with_context(|| what.clone())?;
-        let status = response.status();
-        let bytes = response.bytes().await.with_context(|| what.clone())?;
-        let body = if bytes.is_empty() {
-            Value::Null
-        } else {
-            serde_json::from_slice(&bytes).unwrap_or_else(|_| String::from_utf8_lossy(&bytes).into())
-        };
-        Ok(Answer { status, body })
+        Answer::read(response).await.context(what)
+    }
+
+    fn request(&self, method: Method, path: &str) -> RequestBuilder {
+        let request = self.http.request(method, format!("{}{path}", self.base_url));
+        match &self.credentials {
+            Credentials::None => request,
+            Credentials::ApiKey(key) => request.header("X-API-Key", key),
+            Credentials::Bearer(token) => request.bearer_auth(token),
+        }
+    }
+
+    /// Writes a file of a capsule: `path` is that of the request, `file` where it is to be.
+    ///
+    /// # Errors
+    /// If no whole answer came.
+    pub async fn upload(&self, path: &str, file: &str, content: impl Into<Body>) -> anyhow::Result<Answer> {
+        let content = Part::stream(content).file_name("file");
+        let form = Form::new().text("path", file.to_owned()).part("file", content);
+        let request = self.request(Method::POST, path).timeout(TRANSFER_TIMEOUT).multipart(form);
+        let response = request.send().await.with_context(|| format!("POST {path}"))?;
+        Answer::read(response).await.with_context(|| format!("POST {path}"))
+    }
+
+    /// Sends a request whose answer is read piece by piece; one that is no success is an error.
+    ///
+    /// # Errors
+    /// If it was not answered with a success.
+    pub async fn stream(&self, method: Method, path: &str, body: Option<&Value>) -> anyhow::Result<Response> {
+        let mut request = self.request(method, path).timeout(TRANSFER_TIMEOUT);
+        if let Some(body) = body {
+            request = request.json(body);
+        }
+        let response = request.send().await.with_context(|| path.to_owned())?;
+        if response.status().is_success() {
+            return Ok(response);
+        }
+        bail!("{path} was answered {:?}", Answer::read(response).await?)
     }
 
     /// GET; see [`send`](Self::send).
@@ -105,6 +136,17 @@ impl Client {
 }
 
 impl Answer {
+    async fn read(response: Response) -> anyhow::Result<Self> {
+        let status = response.status();
+        let bytes = response.bytes().await?;
+        let body = if bytes.is_empty() {
+            Value::Null
+        } else {
+            serde_json::from_slice(&bytes).unwrap_or_else(|_| String::from_utf8_lossy(&bytes).into())
+        };
+        Ok(Self { status, body })
+    }
+
     /// The body, if the status says success.
     pub fn success(self) -> anyhow::Result<Value> {
         if !self.status.is_success() {

@@ -39,9 +39,9 @@ const WORKERS: usize = 2;
 const FRAME_MAX_BYTES: usize = 4 * 1024 * 1024;
 /// A connection on which nothing was heard for so long is asked whether it lives. Together with the timeout it is how long
 /// clients wait for a host that vanished: no more than 5 s.
-const KEEPALIVE_INTERVAL: Duration = Duration::from_millis(1500);
+const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(1);
 /// It is closed if it does not answer for so long.
-const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(3);
+const KEEPALIVE_TIMEOUT: Duration = Duration::from_millis(2500);
 /// What one stream may have under way, unread.
 const STREAM_WINDOW_BYTES: u32 = 256 * 1024;
 /// Streams of one connection: more than an agent opens tunnels.

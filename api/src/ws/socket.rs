@@ -141,7 +141,8 @@ impl Outgoing {
     /// # Errors
     /// When the client is gone.
     pub(crate) async fn send(&self, frame: &impl Serialize) -> Result<(), Ending> {
-        let Ok(text) = serde_json::to_string(frame) else { return Ok(()) };
+        // Frames are strings and numbers, which always serialise; the fallback only avoids a panic.
+        let text = serde_json::to_string(frame).unwrap_or_default();
         // Each sender has a place of its own in the queue.
         self.session.clone().text(text).await.map_err(|_| Ending::ClientGone)
     }
@@ -167,7 +168,7 @@ impl Outgoing {
     }
 }
 
-/// Pings the client; returns when it has been silent for too long.
+/// Pings the client; returns when it has left, or has been silent for too long.
 async fn keep_alive(outgoing: Outgoing, pulse: &Pulse) {
     let mut pings = interval_at(Instant::now() + PING_EVERY, PING_EVERY);
     pings.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -176,9 +177,13 @@ async fn keep_alive(outgoing: Outgoing, pulse: &Pulse) {
         if pulse.0.get().is_some_and(|heard| heard.elapsed() >= SILENCE) {
             return;
         }
-        // A client that does not read has other frames waiting for it.
-        let _ = outgoing.send(&CommonFrame::Ping).now_or_never();
-        let _ = outgoing.session.clone().ping(b"").now_or_never();
+        // A client that does not read has other frames waiting for it; one that has left is noticed here even while
+        // nobody listens to it and nobody has anything to say.
+        let sent = outgoing.send(&CommonFrame::Ping).now_or_never();
+        let pinged = outgoing.session.clone().ping(b"").now_or_never();
+        if matches!(sent, Some(Err(_))) || matches!(pinged, Some(Err(_))) {
+            return;
+        }
     }
 }
 

@@ -10,6 +10,8 @@ mod files;
 mod lifecycle;
 mod openapi;
 mod previews;
+mod processes;
 mod requests;
 mod snapshots;
+mod sockets;
 mod support;

@@ -13,7 +13,9 @@ mod bad_input;
 mod capsules;
 mod crashes;
 mod databases;
+mod endings;
 mod faults;
+mod files;
 mod installation;
 mod isolation;
 mod lifecycle;
@@ -22,6 +24,8 @@ mod previews;
 mod readme;
 mod snapshots;
 mod soak;
+mod socket;
+mod terminals;
 mod tools;
 mod traces;
 mod wait;
@@ -106,6 +110,26 @@ fn tests() -> Vec<Trial> {
             "visitors of a capsule that goes are not kept waiting",
             previews::visitors_of_a_capsule_that_goes_are_not_kept_waiting,
         ),
+        shared("streams into a killed machine end with the reason", endings::killed),
+        shared("streams into a paused capsule end with the reason", endings::paused),
+        shared("streams into a destroyed capsule end with the reason", endings::destroyed),
+        shared("streams to a lost host end with the reason", endings::host_lost),
+        shared(
+            "commands over sockets and terminals stay apart",
+            terminals::fifty_streams_and_twenty_terminals_stay_apart,
+        ),
+        shared("a flood does not delay a key", terminals::a_flood_does_not_delay_a_key),
+        shared("a terminal runs programs that fill the screen", terminals::programs_that_fill_the_screen),
+        shared(
+            "commands and terminals survive socket, agent and server",
+            terminals::sessions_survive_socket_agent_and_server,
+        ),
+        shared("sockets end with their capsule, and say why", terminals::sockets_end_with_their_capsule),
+        shared("two gigabytes go up and down through little memory", files::a_large_file),
+        shared("who does not read slows the capsule", files::slow_readers_slow_the_capsule),
+        shared("an upload that is cut off leaves nothing", files::cut_uploads_leave_nothing),
+        shared("files of every kind are read and written, or refused", files::of_every_kind),
+        shared("changes are told until the machine dies", files::changes_are_told),
         alone("in no window of an operation is a capsule mistaken", windows::nobody_is_mistaken),
         alone("destroying overtakes in every window", windows::destroying_overtakes_in_every_window),
         alone("soak: whatever is killed, nothing is lost and nothing is left", soak::nothing_is_lost),

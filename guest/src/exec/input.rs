@@ -4,7 +4,13 @@
 //! read yet waits here, up to a limit; then whoever sends more waits. Signals do not pass through here, so they overtake
 //! bytes, and a process that does not read can be stopped.
 
-use std::{io, sync::Arc};
+use std::{
+    io,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+};
 
 use bytes::Bytes;
 use tokio::{
@@ -23,6 +29,7 @@ const PENDING_BYTES: u32 = 1024 * 1024;
 pub(super) struct Feed {
     room: Arc<Semaphore>,
     chunks: mpsc::UnboundedSender<Chunk>,
+    is_closed: Arc<AtomicBool>,
 }
 
 #[derive(Debug)]
@@ -52,11 +59,14 @@ impl Feed {
         let room = Arc::new(Semaphore::new(PENDING_BYTES as usize));
         // Bounded by the room.
         let (chunks, pending) = mpsc::unbounded_channel();
-        (Self { room, chunks }, Pending(pending))
+        (Self { room, chunks, is_closed: Arc::default() }, Pending(pending))
     }
 
     /// Sends bytes; waits while too many are not read yet. What is sent to a process that reads no more is dropped.
     pub(super) async fn send(&self, bytes: Bytes) {
+        if bytes.is_empty() {
+            return;
+        }
         let size = u32::try_from(bytes.len()).unwrap_or(PENDING_BYTES).min(PENDING_BYTES);
         // Never closed; the permits of a reader that is gone come back when it goes.
         let Ok(room) = Arc::clone(&self.room).acquire_many_owned(size).await else { return };
@@ -65,7 +75,9 @@ impl Feed {
 
     /// Closes the process's input behind what was sent. A terminal stays open, since it has no end.
     pub(super) fn close(&self) {
-        let _ = self.chunks.send(Chunk::Close);
+        if !self.is_closed.swap(true, Ordering::Relaxed) {
+            let _ = self.chunks.send(Chunk::Close);
+        }
     }
 }
 

@@ -1,6 +1,7 @@
 //! A real server for a test: its own database, the shared Redis, a port of its own.
 
 pub(crate) mod host;
+pub(crate) mod socket;
 
 use std::{net::SocketAddr, thread::JoinHandle, time::Duration};
 
@@ -102,6 +103,11 @@ impl TestServer {
         Self { addr, pool, client, stop: Some(stop), thread: Some(thread) }
     }
 
+    /// Tells the server to stop.
+    pub(crate) fn stop(&mut self) {
+        drop(self.stop.take());
+    }
+
     pub(crate) fn url(&self, path: &str) -> String {
         format!("http://{}{path}", self.addr)
     }
@@ -172,7 +178,7 @@ impl TestServer {
 
 impl Drop for TestServer {
     fn drop(&mut self) {
-        drop(self.stop.take());
+        self.stop();
         let ended = self.thread.take().map(JoinHandle::join);
         if !std::thread::panicking() {
             ended.expect("it runs").expect("the server thread ends well");

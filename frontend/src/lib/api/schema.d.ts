@@ -161,8 +161,33 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** Run a command and wait for its end */
+        /** Run a command and wait for its end, or start one in the background */
         post: operations["exec"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/capsules/{id}/exec/stream": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Run a command over a WebSocket
+         * @description Frames are JSON texts. The client begins with `{"type":"start","cmd","args"?,"envs"?,"cwd"?,"user"?,
+         *     "timeout_sec"?,"tag"?,"encoding"?}`, or, if it cannot send headers, with `{"type":"auth","token"}` or
+         *     `{"type":"auth","api_key"}` before that. Later it may send `stdin` (`data` in base64), `close_stdin`, `signal`
+         *     (`signal`: a name) and `stop`. It is sent `start` (`pid`, `tag`), `stdout` and `stderr` (`data`: text, or base64 with
+         *     `encoding: "base64"` if `start` asked for that), `dropped` (`bytes` that were not kept), at the end `exit`
+         *     (`exit_code`) or `error` (`data`), and now and then `ping`. The process outlives the socket.
+         */
+        get: operations["exec_stream"];
+        put?: never;
+        post?: never;
         delete?: never;
         options?: never;
         head?: never;
@@ -446,6 +471,89 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/capsules/{id}/processes": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** List what was started in a capsule and runs */
+        get: operations["list_processes"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/capsules/{id}/processes/{selector}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /**
+         * Send a signal to a process
+         * @description `SIGKILL`, the default, reaches everything that the process has started; other signals reach its process group.
+         */
+        delete: operations["kill_process"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/capsules/{id}/processes/{selector}/stream": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Follow a process over a WebSocket
+         * @description The frames are those of `exec/stream` without the client's `start`: output that was kept comes first, with `dropped`
+         *     in front of it if there was more. A process that ended not long ago can be followed, too.
+         */
+        get: operations["follow_process"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/capsules/{id}/pty": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Open a terminal over a WebSocket
+         * @description Frames are JSON texts. The client begins with `{"type":"start","cmd"?,"args"?,"cols"?,"rows"?,"envs"?,"cwd"?,
+         *     "user"?,"tag"?}` (by default `/bin/bash`, 80×24) or `{"type":"connect","tag"}`, or, if it cannot send headers, with
+         *     `{"type":"auth","token"}` or `{"type":"auth","api_key"}` before that. Later it may send `input` (`data` in base64),
+         *     `resize` (`cols`, `rows`), `signal` (`signal`: a name) and `kill`. It is sent `started` (`tag`, `pid`), `output`
+         *     (`data` in base64), `dropped` (`bytes` that were not kept), at the end `exit` (`exit_code`), `error` (`data`,
+         *     `fatal`: whether the socket closes), and now and then `ping`. The session outlives the socket.
+         */
+        get: operations["pty"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/capsules/{id}/resume": {
         parameters: {
             query?: never;
@@ -602,6 +710,14 @@ export interface components {
             token: string;
             /** @example usr-01jx3m8k2vdqg5z7c9h4f6t8r */
             user_id: string;
+        };
+        /** @description Which process runs in the background. */
+        BackgroundResponse: {
+            cmd: string;
+            /** Format: int32 */
+            pid: number;
+            sandbox_id: string;
+            tag: string;
         };
         /** @description A microVM of the team. */
         Capsule: {
@@ -771,7 +887,7 @@ export interface components {
         ExecRequest: {
             args?: string[];
             /**
-             * @description Not offered yet.
+             * @description Answers as soon as the process runs. Its output is kept, up to a limit, for whoever follows its stream.
              * @default false
              */
             background?: boolean;
@@ -786,11 +902,12 @@ export interface components {
             envs?: {
                 [key: string]: string;
             };
-            /** @description Name of a background process. */
+            /** @description Name by which the process can be found; no two that run have the same. Made up if there is none. */
             tag?: string;
             /**
              * Format: int32
-             * @description After it the whole process group is killed and `exit_code` is 124; 0 means no limit.
+             * @description After it the whole process group is killed and `exit_code` is 124; 0 means no limit, which is also the default
+             *     of background processes.
              * @default 30
              */
             timeout_sec?: number;
@@ -979,6 +1096,26 @@ export interface components {
             path: string;
             /** @description With whose rights; by default those of the capsule's `default_user`. */
             user?: string;
+        };
+        /** @description A process that runs. */
+        Process: {
+            /** @description The beginning, if they are long. */
+            args: string[];
+            /** @description The beginning, if it is long. */
+            cmd: string;
+            /** Format: int32 */
+            pid: number;
+            /** Format: date-time */
+            started_at: string;
+            /** @description Name by which it can be found, too. */
+            tag: string;
+            /** @description Whether it runs in a terminal. */
+            terminal: boolean;
+            user: string;
+        };
+        /** @description All that run. */
+        Processes: {
+            processes: components["schemas"]["Process"][];
         };
         /** @description What is to be moved, and where to. */
         RenameRequest: {
@@ -1665,6 +1802,15 @@ export interface operations {
                     "application/json": components["schemas"]["ExecResponse"];
                 };
             };
+            /** @description It runs in the background */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["BackgroundResponse"];
+                };
+            };
             /** @description The request is not valid */
             400: {
                 headers: {
@@ -1701,7 +1847,7 @@ export interface operations {
                     "application/json": components["schemas"]["Error"];
                 };
             };
-            /** @description The capsule is not running (`invalid_state`) */
+            /** @description The capsule is not running (`invalid_state`), or another process has the tag (`conflict`) */
             409: {
                 headers: {
                     [name: string]: unknown;
@@ -1712,6 +1858,81 @@ export interface operations {
             };
             /** @description Host or capsule failed (`agent_error`) */
             502: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description The host is away (`host_unavailable`) */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+        };
+    };
+    exec_stream: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The capsule */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The socket is open */
+            101: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description No WebSocket was asked for */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Credentials are wrong */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description The account is disabled or not in the team */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description The team has no such capsule */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description The capsule is not running (`invalid_state`) */
+            409: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -2932,6 +3153,336 @@ export interface operations {
             };
             /** @description The team has no such capsule */
             404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+        };
+    };
+    list_processes: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The capsule */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description What runs */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Processes"];
+                };
+            };
+            /** @description The id is none */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Credentials are missing or wrong */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description The account is disabled or not in the team */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description The team has no such capsule */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description The capsule is not running (`invalid_state`) */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Host or capsule failed (`agent_error`) */
+            502: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description The host is away (`host_unavailable`) */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+        };
+    };
+    kill_process: {
+        parameters: {
+            query?: {
+                /** @description `SIGKILL` by default */
+                signal?: "SIGHUP" | "SIGINT" | "SIGQUIT" | "SIGKILL" | "SIGUSR1" | "SIGUSR2" | "SIGTERM" | "SIGCONT" | "SIGSTOP" | "SIGWINCH";
+            };
+            header?: never;
+            path: {
+                /** @description The capsule */
+                id: string;
+                /** @description A pid, or a tag */
+                selector: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The signal was sent */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description The request is not valid */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Credentials are missing or wrong */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description The account is disabled or not in the team */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description No such process runs, or the team has no such capsule */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description The capsule is not running (`invalid_state`) */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Host or capsule failed (`agent_error`) */
+            502: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description The host is away (`host_unavailable`) */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+        };
+    };
+    follow_process: {
+        parameters: {
+            query?: {
+                /** @description `utf-8`, the default, or `base64` */
+                encoding?: string;
+            };
+            header?: never;
+            path: {
+                /** @description The capsule */
+                id: string;
+                /** @description A pid, or a tag */
+                selector: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The socket is open */
+            101: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description No WebSocket was asked for */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Credentials are wrong */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description The account is disabled or not in the team */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description The team has no such capsule */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description The capsule is not running (`invalid_state`) */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description The host is away (`host_unavailable`) */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+        };
+    };
+    pty: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The capsule */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The socket is open */
+            101: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description No WebSocket was asked for */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Credentials are wrong */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description The account is disabled or not in the team */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description The team has no such capsule */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description The capsule is not running (`invalid_state`) */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description The host is away (`host_unavailable`) */
+            503: {
                 headers: {
                     [name: string]: unknown;
                 };

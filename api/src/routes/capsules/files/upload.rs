@@ -41,6 +41,8 @@ const PIECE_BYTES: usize = 256 * 1024;
 /// see the answer otherwise.
 const REST_BYTES: u64 = 256 * 1024 * 1024;
 const REST_WITHIN: Duration = Duration::from_secs(30);
+/// A client that sends nothing for so long can read its answer.
+const REST_PAUSE: Duration = Duration::from_secs(1);
 
 /// A file and where it belongs. The parts must come in this order.
 #[derive(Debug, ToSchema)]
@@ -214,8 +216,8 @@ impl Form {
         let rest = async {
             let mut bytes = 0;
             while bytes < REST_BYTES {
-                let piece = poll_fn(|context| body.borrow_mut().poll_next_unpin(context)).await;
-                let Some(Ok(piece)) = piece else { return };
+                let piece = poll_fn(|context| body.borrow_mut().poll_next_unpin(context));
+                let Ok(Some(Ok(piece))) = timeout(REST_PAUSE, piece).await else { return };
                 bytes += piece.len() as u64;
             }
         };

@@ -32,7 +32,7 @@ pub(crate) struct KillQuery {
     params(
         ("id" = String, Path, description = "The capsule"),
         ("selector" = String, Path, description = "A pid, or a tag"),
-        ("signal" = Option<SignalName>, Query, description = "`SIGKILL` by default"),
+        ("signal" = inline(Option<SignalName>), Query, description = "`SIGKILL` by default"),
     ),
     responses(
         (status = 204, description = "The signal was sent"),
