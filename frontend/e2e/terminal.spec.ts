@@ -19,7 +19,7 @@ const status = (page: Page) => page.getByTestId('terminal-status');
 const PATIENCE = { timeout: 60_000 };
 
 async function type(page: Page, line: string): Promise<void> {
-	await screen(page).click();
+	await page.getByRole('textbox', { name: 'Terminal input' }).focus();
 	await page.keyboard.type(line);
 	await page.keyboard.press('Enter');
 }
@@ -42,7 +42,7 @@ async function sizeIsKnownInside(page: Page, mark: string): Promise<void> {
 }
 
 test('terminals are typed into, resized, cut off, taken up again and ended', async ({ page }) => {
-	test.slow();
+	test.setTimeout(100_000);
 	await keepSockets(page);
 	await signIn(page, admin());
 	const id = await createCapsule(page);
