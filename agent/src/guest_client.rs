@@ -58,7 +58,7 @@ const EVENT_MAX_BYTES: usize = 512 * 1024;
 /// Longest text of a guest's error that is passed on, in characters.
 const ERROR_MAX_CHARS: usize = 300;
 /// What one stream may have under way and unread, in bytes.
-const STREAM_WINDOW: u32 = 256 * 1024;
+const STREAM_WINDOW: u32 = 512 * 1024;
 /// What all streams of a guest may have under way and unread, in bytes: no more are open than have tunnels.
 const CONNECTION_WINDOW: u32 = (TUNNELS_MAX as u32 + 1) * STREAM_WINDOW;
 /// Largest frame of HTTP/2 that is taken: fewer of them cost the guest less.

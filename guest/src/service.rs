@@ -37,7 +37,7 @@ const PING_TIMEOUT: Duration = Duration::from_secs(10);
 const MAX_STREAMS: u32 = 256;
 /// What one stream may have under way, unread. All of them together have as much each: one that nobody reads stops no
 /// other.
-const STREAM_WINDOW_BYTES: u32 = 256 * 1024;
+const STREAM_WINDOW_BYTES: u32 = 512 * 1024;
 /// Largest frame of HTTP/2: fewer of them cost less.
 const FRAME_BYTES: u32 = 256 * 1024;
 /// Pause before another try when no connection can be accepted, for example for want of descriptors.

@@ -25,9 +25,15 @@ mod rights;
 mod watch;
 mod write;
 
-use std::{ffi::CStr, ffi::OsStr, io, os::unix::ffi::OsStrExt as _, path::Path, pin::Pin};
+use std::{
+    ffi::{CStr, OsStr},
+    io,
+    os::unix::ffi::OsStrExt as _,
+    path::Path,
+    pin::pin,
+};
 
-use tokio::{runtime::Handle, sync::mpsc, task::spawn_blocking};
+use tokio::{sync::mpsc, task::spawn_blocking};
 use tokio_stream::{Stream, StreamExt as _};
 use wrenn_proto::guest::{
     FileDone, FileEvent, FileInput, FileStart, file_event::Event, file_input::Input, file_start::Request,
@@ -39,6 +45,8 @@ use crate::accounts::{self, Account, Names};
 
 /// Events that wait for a slow reader.
 const EVENT_QUEUE: usize = 4;
+/// Inputs that wait for a slow disk.
+const INPUT_QUEUE: usize = 4;
 
 /// Does what the first of `inputs` says; `default_user` is who does it when that says nothing else.
 pub fn serve(
@@ -47,7 +55,7 @@ pub fn serve(
 ) -> mpsc::Receiver<FileEvent> {
     let (events, receiver) = mpsc::channel(EVENT_QUEUE);
     let caller = Caller { events };
-    let inputs = Inputs { stream: Box::pin(inputs), runtime: Handle::current() };
+    let inputs = Inputs { queue: queue(inputs) };
     tokio::spawn(async move {
         let last = match attend(inputs, default_user, caller.clone()).await {
             Ok(()) => Event::Done(FileDone {}),
@@ -60,7 +68,7 @@ pub fn serve(
 }
 
 async fn attend(mut inputs: Inputs, default_user: String, caller: Caller) -> Result<(), FsError> {
-    let Some(Some(Input::Start(start))) = inputs.stream.next().await.map(|input| input.input) else {
+    let Some(Some(Input::Start(start))) = inputs.queue.recv().await.map(|input| input.input) else {
         return Err(FsError::NoStart);
     };
     let FileStart { user, request } = start;
@@ -132,17 +140,36 @@ impl Caller {
     }
 }
 
-/// What the caller says after the first input.
+/// What the caller says.
 struct Inputs {
-    stream: Pin<Box<dyn Stream<Item = FileInput> + Send>>,
-    runtime: Handle,
+    queue: mpsc::Receiver<FileInput>,
 }
 
 impl Inputs {
     /// Waits for the next input; none if the caller says nothing more. Not for threads of the runtime.
     fn next(&mut self) -> Option<Input> {
-        self.runtime.block_on(self.stream.next()).and_then(|input| input.input)
+        self.queue.blocking_recv().and_then(|input| input.input)
     }
+}
+
+/// Puts whole inputs into a queue until nobody takes them any more. They come in parts, and a thread that waited for
+/// them itself would be woken for each.
+fn queue(inputs: impl Stream<Item = FileInput> + Send + 'static) -> mpsc::Receiver<FileInput> {
+    let (waiting, queue) = mpsc::channel(INPUT_QUEUE);
+    tokio::spawn(async move {
+        let mut inputs = pin!(inputs);
+        loop {
+            let input = tokio::select! {
+                input = inputs.next() => input,
+                () = waiting.closed() => return,
+            };
+            let Some(input) = input else { return };
+            if waiting.send(input).await.is_err() {
+                return;
+            }
+        }
+    });
+    queue
 }
 
 /// A name, as the kernel says it.

@@ -11,8 +11,9 @@ use wrenn_proto::guest::{FileKind, file_event::Event};
 use super::{Caller, FsError, Place, entry, error::failed};
 use crate::accounts::Names;
 
-/// Most that one event carries, in bytes.
-const CHUNK_BYTES: usize = 256 * 1024;
+/// Most that one event carries, in bytes: several fit into a stream's window, so that one is under way while another one is
+/// read.
+const CHUNK_BYTES: usize = 120 * 1024;
 
 /// Tells what the file is, and then its content.
 pub(super) fn run(place: &Place, names: &Names, caller: &Caller) -> Result<(), FsError> {

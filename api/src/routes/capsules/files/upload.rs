@@ -35,8 +35,9 @@ use crate::{
 
 /// Largest part of the form that is not the file.
 const MAX_TEXT_BYTES: usize = 16 * 1024;
-/// Largest piece that is sent on at once.
-const PIECE_BYTES: usize = 256 * 1024;
+/// Pieces are put together until they have this size, and so are at most twice as large: several fit into a stream's
+/// window, so that one is under way while another one is written.
+const PIECE_BYTES: usize = 64 * 1024;
 /// How much, and for how long, is still read of a form that was refused: a client that is still sending it would not
 /// see the answer otherwise.
 const REST_BYTES: u64 = 256 * 1024 * 1024;
@@ -287,7 +288,7 @@ fn with_what_is_there(piece: Bytes, file: &mut Fuse<Field>) -> Result<Bytes, Upl
     while all.len() < PIECE_BYTES {
         let Some(Some(more)) = file.next().now_or_never() else { break };
         if let Some(first) = first.take() {
-            all.reserve(PIECE_BYTES);
+            all.reserve(2 * PIECE_BYTES);
             all.extend_from_slice(&first);
         }
         all.extend_from_slice(&more?);
