@@ -5,7 +5,8 @@
 //!   copy   client ───────────────────────────── tap ── program ─────── disk
 //! ```
 //!
-//! They take turns, so that whatever else the machine does slows both. The client keeps nothing of what comes out.
+//! They take turns, so that whatever else the machine does slows both. What goes in is on the capsule's disk before either
+//! says that it is there; the client keeps nothing of what comes out.
 
 use std::{
     path::{Path, PathBuf},
@@ -40,13 +41,14 @@ const COPY_PORT: u16 = 5001;
 const COPY_STARTS_WITHIN: Duration = Duration::from_secs(30);
 /// Takes one connection into a file and sends the file to the next one.
 const COPY_PROGRAM: &str = r#"
-import socket
+import os, socket
 listener = socket.create_server(("", 5001))
 buffer = bytearray(262144)
 connection, _ = listener.accept()
 with open("/root/copy", "wb", buffering=0) as file:
     while length := connection.recv_into(buffer):
         file.write(memoryview(buffer)[:length])
+    os.fdatasync(file.fileno())
 connection.send(b"k")
 connection, _ = listener.accept()
 with open("/root/copy", "rb", buffering=0) as file:
