@@ -44,8 +44,10 @@ pub(super) fn read(archive: &mut (impl Read + Seek)) -> Result<Contents, Archive
     let mut judge = Judge::new(packed_bytes);
     let format = format_of(&head).ok_or_else(|| whole(Fault::Format))?;
     match format {
-        Format::Tar => read_tar(BufReader::new(archive), &mut judge)?,
-        Format::TarGz => read_tar(BufReader::new(MultiGzDecoder::new(BufReader::new(archive))), &mut judge)?,
+        Format::Tar => read_tar(BufReader::new(archive), format, &mut judge)?,
+        Format::TarGz => {
+            read_tar(BufReader::new(MultiGzDecoder::new(BufReader::new(archive))), format, &mut judge)?
+        }
         Format::Zip => read_zip(BufReader::new(archive), &mut judge)?,
     }
     let (entries, unpacked_bytes) = judge.finish();
@@ -69,13 +71,13 @@ fn is_empty_tar(head: &[u8]) -> bool {
     head.len() == TAR_BLOCK && head.iter().all(|byte| *byte == 0)
 }
 
-fn read_tar(reader: impl Read, judge: &mut Judge) -> Result<(), ArchiveError> {
+fn read_tar(reader: impl Read, format: Format, judge: &mut Judge) -> Result<(), ArchiveError> {
     let mut archive = tar::Archive::new(reader);
     let mut is_first = true;
     for entry in archive.entries().map_err(tar_damage)? {
         let mut entry = entry.map_err(|error| {
             // Gzip around something that is no tar.
-            if is_first && error.kind() == io::ErrorKind::Other {
+            if is_first && format == Format::TarGz && error.kind() == io::ErrorKind::Other {
                 ArchiveError::whole(Fault::Format)
             } else {
                 tar_damage(error)

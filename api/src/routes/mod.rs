@@ -30,7 +30,9 @@ use wrenn_actors::FaultInjection;
 /// Mounts everything.
 pub(crate) fn configure(app: &mut ServiceConfig, fault_injection: FaultInjection) {
     for prefix in ["/v1", "/api/v1"] {
-        app.service(web::scope(prefix).configure(|config| v1(config, fault_injection)));
+        let v1 = web::scope(prefix).configure(|config| v1(config, fault_injection));
+        // Scopes within a scope do not inherit what becomes of addresses that nobody has.
+        app.service(v1.default_service(web::to(dashboard::serve)));
     }
     app.service(resource("/health", [on(Method::GET, health::health)]))
         .service(resource("/metrics", [on(Method::GET, metrics_page::metrics)]))
@@ -66,7 +68,8 @@ fn v1(v1: &mut ServiceConfig, fault_injection: FaultInjection) {
     }
     // The second name is the one that older clients know.
     for name in ["/capsules", "/sandboxes"] {
-        v1.service(web::scope(name).configure(capsules));
+        let capsules = web::scope(name).configure(capsules);
+        v1.service(capsules.default_service(web::to(dashboard::serve)));
     }
 }
 

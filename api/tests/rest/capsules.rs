@@ -121,7 +121,7 @@ async fn exec_says_what_is_wrong_with_the_request_the_capsule_or_the_guest(pool:
         (json!({"cmd": "true", "timeout_sec": -1}), "timeout_sec"),
         (json!({"cmd": "true", "args": "x"}), "args"),
         (json!({"cmd": "true", "shell": true}), "shell"),
-        (json!({"cmd": "true", "background": true}), "background"),
+        (json!({"cmd": "true", "tag": "12"}), "tag"),
         (json!({"cmd": "true", "user": "nobody-here"}), "user"),
     ] {
         let answer = exec(&installation, &key, &id, body.clone()).await;

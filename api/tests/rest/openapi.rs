@@ -34,11 +34,17 @@ fn operations_have_the_names_that_clients_are_generated_with() {
         [
             "DELETE /v1/api-keys/{id} delete_api_key",
             "DELETE /v1/capsules/{id} destroy_capsule",
+            "DELETE /v1/capsules/{id}/processes/{selector} kill_process",
             "DELETE /v1/snapshots/{name} delete_snapshot",
             "GET /health health",
             "GET /v1/api-keys list_api_keys",
             "GET /v1/capsules list_capsules",
             "GET /v1/capsules/{id} get_capsule",
+            "GET /v1/capsules/{id}/exec/stream exec_stream",
+            "GET /v1/capsules/{id}/files/watch watch_files",
+            "GET /v1/capsules/{id}/processes list_processes",
+            "GET /v1/capsules/{id}/processes/{selector}/stream follow_process",
+            "GET /v1/capsules/{id}/pty pty",
             "GET /v1/hosts list_hosts",
             "GET /v1/me get_me",
             "GET /v1/snapshots list_snapshots",
@@ -48,10 +54,21 @@ fn operations_have_the_names_that_clients_are_generated_with() {
             "POST /v1/auth/signup signup",
             "POST /v1/capsules create_capsule",
             "POST /v1/capsules/{id}/exec exec",
+            "POST /v1/capsules/{id}/files/exists file_exists",
+            "POST /v1/capsules/{id}/files/list list_dir",
+            "POST /v1/capsules/{id}/files/mkdir make_dir",
+            "POST /v1/capsules/{id}/files/read read_file",
+            "POST /v1/capsules/{id}/files/remove remove_file",
+            "POST /v1/capsules/{id}/files/rename rename_file",
+            "POST /v1/capsules/{id}/files/stat stat_file",
+            "POST /v1/capsules/{id}/files/stream/read stream_read_file",
+            "POST /v1/capsules/{id}/files/stream/write stream_write_file",
+            "POST /v1/capsules/{id}/files/write write_file",
             "POST /v1/capsules/{id}/pause pause_capsule",
             "POST /v1/capsules/{id}/ping ping_capsule",
             "POST /v1/capsules/{id}/resume resume_capsule",
             "POST /v1/snapshots create_snapshot",
+            "PUT /v1/capsules/{id}/preview set_capsule_preview",
         ]
     );
 }
@@ -94,13 +111,13 @@ fn schemas_have_every_field_of_the_contract() {
         (
             "CreateCapsuleRequest",
             "",
-            "template vcpus memory_mb disk_size_mb timeout_sec envs metadata auto_resume wait",
+            "template vcpus memory_mb disk_size_mb timeout_sec envs metadata auto_resume preview_access wait",
         ),
         (
             "Capsule",
             "id status operation last_error stop_reason template template_id host_id vcpus memory_mb \
              disk_size_mb timeout_sec auto_resume default_user metadata created_at started_at \
-             last_active_at last_updated",
+             last_active_at last_updated preview_access preview_token preview_url",
             "guest_ip host_ip",
         ),
         ("ResumeCapsuleRequest", "", "drop_memory"),
@@ -110,6 +127,8 @@ fn schemas_have_every_field_of_the_contract() {
             "id name type team_id platform vcpus memory_mb disk_size_mb size_bytes default_user created_at",
             "",
         ),
+        ("BackgroundResponse", "sandbox_id cmd pid tag", ""),
+        ("Process", "pid tag cmd args terminal user started_at", ""),
         ("ExecRequest", "cmd", "args timeout_sec background tag envs cwd user"),
         ("ExecResponse", "sandbox_id cmd stdout stderr exit_code duration_ms encoding truncated", ""),
         (
@@ -178,7 +197,8 @@ async fn every_documented_operation_exists_under_all_of_its_names(pool: PgPool) 
         if path == "/health" {
             continue;
         }
-        let path = path.replace("{id}", "nonsense").replace("{name}", "nonsense");
+        let path =
+            path.replace("{id}", "nonsense").replace("{name}", "nonsense").replace("{selector}", "nonsense");
         let mut names = vec![path.clone(), format!("/api{path}")];
         names.extend(path.contains("/capsules").then(|| path.replace("/capsules", "/sandboxes")));
         for name in names {

@@ -61,10 +61,15 @@ impl<'a> Capsule<'a> {
 
     /// Runs a command under a shell, which must succeed.
     pub(super) async fn shell(&self, command: &str) -> anyhow::Result<()> {
-        let body = json!({ "cmd": command, "timeout_sec": 120 });
+        let body = json!({ "cmd": command, "timeout_sec": 300 });
         let result = self.client.post(&format!("{}/exec", self.path()), &body).await?.success()?;
         ensure!(result["exit_code"] == 0, "`{command}` failed: {result}");
         Ok(())
+    }
+
+    /// The path of a request about its files.
+    pub(super) fn files(&self, operation: &str) -> String {
+        format!("{}/files/{operation}", self.path())
     }
 
     /// Pauses it and returns how long that took.

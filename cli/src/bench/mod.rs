@@ -3,6 +3,7 @@
 //! ```text
 //!   running installation ◀── REST ── boot, exec, memory          scenarios
 //!                                    create, pause, snapshot, …  suspended
+//!                                    uploads and downloads       files
 //!                                    preview                     preview
 //!   its own installations ◀───────── up
 //!   its own server, simulated hosts  scale
@@ -13,6 +14,7 @@
 //! deleted.
 
 mod capsule;
+mod files;
 mod preview;
 mod processes;
 mod scale;
@@ -75,6 +77,8 @@ enum Scenario {
     Sizes,
     /// A request to a web server in a capsule, through its preview and without it.
     Preview,
+    /// A file of 128 MB up and down, against a plain TCP copy.
+    Files,
     /// From nothing, and again, to a ready installation in a temporary data folder.
     Up,
     /// A server of its own with many simulated hosts: its start, and the loss and return of all of them.
@@ -148,6 +152,10 @@ impl BenchCommand {
             Scenario::Preview => {
                 let data = DataFolder::open(&self.data)?;
                 preview::preview(&self.client()?, &data, self.samples.unwrap_or(200)).await
+            }
+            Scenario::Files => {
+                let data = DataFolder::open(&self.data)?;
+                files::measure(&self.client()?, &data, self.samples.unwrap_or(5)).await
             }
             Scenario::Up => up::measure(self.samples.unwrap_or(3)).await,
             Scenario::Scale => scale::measure(&self.scale, self.samples.unwrap_or(3)).await,
