@@ -57,6 +57,9 @@ const ANSWER_MAX_BYTES: usize = 64 * 1024;
 const EVENT_MAX_BYTES: usize = 512 * 1024;
 /// Longest text of a guest's error that is passed on, in characters.
 const ERROR_MAX_CHARS: usize = 300;
+/// What is said when a guest does not know what it is asked for.
+const OLD_GUEST: &str = "this capsule was started by an older version, which cannot do that; pause it and resume it with \
+                         `drop_memory`, which boots it with the present one";
 /// What one stream may have under way and unread, in bytes.
 const STREAM_WINDOW: u32 = 512 * 1024;
 /// What all streams of a guest may have under way and unread, in bytes: no more are open than have tunnels.
@@ -145,6 +148,8 @@ async fn within<T>(
 fn guest_error(status: Status) -> GuestError {
     match status.code() {
         Code::Unavailable | Code::Cancelled | Code::Unknown => GuestError::Unreachable(status.into()),
+        // The memory of a machine that was saved brings the guest of its time along.
+        Code::Unimplemented => GuestError::Protocol(OLD_GUEST.to_owned()),
         code => {
             let said = status.message().chars().filter(|c| !c.is_control()).take(ERROR_MAX_CHARS);
             GuestError::Protocol(format!("{}: {}", code.description(), said.collect::<String>()))
@@ -225,6 +230,12 @@ mod tests {
         patience.note_answer();
         assert_eq!(patience.next_limit(), CONNECT_MAX);
         assert_eq!(patience.next_limit(), CONNECT_MAX);
+    }
+
+    #[test]
+    fn an_older_guest_is_told_from_a_broken_one() {
+        let error = guest_error(Status::unimplemented("Operation is not implemented"));
+        assert!(error.to_string().contains("`drop_memory`"), "{error}");
     }
 
     #[test]

@@ -25,6 +25,17 @@ pub enum Credentials {
     Bearer(String),
 }
 
+impl Credentials {
+    /// The header that carries them; none if nothing is sent.
+    pub fn header(&self) -> Option<(&'static str, String)> {
+        match self {
+            Self::None => None,
+            Self::ApiKey(key) => Some(("x-api-key", key.clone())),
+            Self::Bearer(token) => Some(("authorization", format!("Bearer {token}"))),
+        }
+    }
+}
+
 /// A connection to one server, as one caller.
 #[derive(Debug, Clone)]
 pub struct Client {
@@ -63,6 +74,11 @@ impl Client {
         &self.base_url
     }
 
+    /// As whom.
+    pub fn credentials(&self) -> &Credentials {
+        &self.credentials
+    }
+
     /// The same server, as another caller.
     pub fn with(&self, credentials: Credentials) -> Self {
         Self { credentials, ..self.clone() }
@@ -84,10 +100,9 @@ impl Client {
 
     fn request(&self, method: Method, path: &str) -> RequestBuilder {
         let request = self.http.request(method, format!("{}{path}", self.base_url));
-        match &self.credentials {
-            Credentials::None => request,
-            Credentials::ApiKey(key) => request.header("X-API-Key", key),
-            Credentials::Bearer(token) => request.bearer_auth(token),
+        match self.credentials.header() {
+            None => request,
+            Some((name, value)) => request.header(name, value),
         }
     }
 

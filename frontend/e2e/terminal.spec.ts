@@ -42,7 +42,7 @@ async function sizeIsKnownInside(page: Page, mark: string): Promise<void> {
 }
 
 test('terminals are typed into, resized, cut off, taken up again and ended', async ({ page }) => {
-	test.setTimeout(100_000);
+	test.slow();
 	await keepSockets(page);
 	await signIn(page, admin());
 	const id = await createCapsule(page);

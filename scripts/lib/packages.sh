@@ -19,7 +19,8 @@ run_packages=(
     xfsprogs          # reflinks, where the disk has none
 )
 # Needed by ./scripts/test on top.
-test_packages=(chromium jq)
+# busybox-static: an editor that runs in any capsule.
+test_packages=(busybox-static chromium jq)
 
 # install_packages NAME…: installs what is missing.
 install_packages() {

@@ -120,7 +120,9 @@ build_machine_parts() { build_guest && build_images; }
 suite_rust() {
     # The agent's tests boot machines of their own.
     machine_parts
-    SQLX_OFFLINE=true WRENN_GUEST=$guest_binary check "cargo test" cargo test --locked --workspace --no-fail-fast
+    # Hostile inputs for a minute; the readers of recipes and archives share it.
+    SQLX_OFFLINE=true WRENN_GUEST=$guest_binary WRENN_FUZZ_SEC=${WRENN_FUZZ_SEC:-60} \
+        check "cargo test" cargo test --locked --workspace --no-fail-fast
 }
 
 # The same build as the other tests: for the one crate alone, its dependencies would be built with other features.

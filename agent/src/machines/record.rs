@@ -72,6 +72,9 @@ impl From<wire::StartMachine> for MachineSpec {
 pub enum OnDisk {
     /// Device state and record would; memory and disk may still be in the host's cache.
     InPart,
+    /// They would not for certain: bringing them to the disk has failed. It is not tried again, since Linux reports a
+    /// failed write once and calls the next try a success.
+    Doubtful,
     /// All of them would.
     Whole,
 }
@@ -401,6 +404,8 @@ pub(crate) mod tests {
         for (on_disk, boot_id, sound) in [
             (OnDisk::InPart, "this", true),
             (OnDisk::InPart, "other", false),
+            (OnDisk::Doubtful, "this", true),
+            (OnDisk::Doubtful, "other", false),
             (OnDisk::Whole, "this", true),
             (OnDisk::Whole, "other", true),
         ] {

@@ -8,27 +8,19 @@
 //! They take turns, so that whatever else the machine does slows both. What goes in is on the capsule's disk before either
 //! says that it is there; the client keeps nothing of what comes out.
 
-use std::{
-    path::{Path, PathBuf},
-    time::{Duration, Instant},
-};
+use std::time::Instant;
 
 use anyhow::{Context, ensure};
 use rand::RngExt as _;
 use reqwest::Method;
 use serde_json::json;
-use tokio::{
-    io::{AsyncReadExt as _, AsyncWriteExt as _},
-    net::TcpStream,
-    time::{sleep, timeout},
-};
-use wrenn_agent::net::connect_in;
-use wrenn_proto::GUEST_IP;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 use super::{
     Measurement, Unit,
     capsule::{Capsule, with_capsule},
-    processes::{machine_pid, machines},
+    processes::machines,
+    tap::Tap,
 };
 use crate::{client::Client, data::DataFolder};
 
@@ -37,8 +29,6 @@ const BYTES: usize = 128 * 1024 * 1024;
 const MB: f64 = 1024.0 * 1024.0;
 /// Where the copying program in the capsule listens.
 const COPY_PORT: u16 = 5001;
-/// How long that may take to start in an emulated machine.
-const COPY_STARTS_WITHIN: Duration = Duration::from_secs(30);
 /// Takes one connection into a file and sends the file to the next one.
 const COPY_PROGRAM: &str = r#"
 import os, socket
@@ -66,10 +56,10 @@ pub(super) async fn measure(
     let mut content = vec![0; BYTES];
     rand::rng().fill(content.as_mut_slice());
     with_capsule(client, &json!({ "template": "minimal", "timeout_sec": 0 }), async |capsule| {
-        let netns = PathBuf::from(format!("/proc/{}/ns/net", machine_pid(data, &before)?));
+        let tap = Tap::of_new(data, &before)?;
         let mut rates = Rates::default();
         for _ in 0..samples {
-            rates.add(capsule, client, &netns, &content).await?;
+            rates.add(capsule, client, &tap, &content).await?;
         }
         rates.measurements()
     })
@@ -90,12 +80,12 @@ impl Rates {
         &mut self,
         capsule: &Capsule<'_>,
         client: &Client,
-        netns: &Path,
+        tap: &Tap,
         content: &[u8],
     ) -> anyhow::Result<()> {
         let copy = async {
-            let up = copy_up(netns, content).await?;
-            Ok((up, copy_down(netns).await?))
+            let up = copy_up(tap, content).await?;
+            Ok((up, copy_down(tap).await?))
         };
         // The program ends with the second connection.
         let program = format!("python3 -c '{COPY_PROGRAM}'");
@@ -150,8 +140,8 @@ fn rate(begun: Instant) -> f64 {
     BYTES as f64 / MB / begun.elapsed().as_secs_f64()
 }
 
-async fn copy_up(netns: &Path, content: &[u8]) -> anyhow::Result<f64> {
-    let mut connection = connect(netns).await?;
+async fn copy_up(tap: &Tap, content: &[u8]) -> anyhow::Result<f64> {
+    let mut connection = tap.connect(COPY_PORT).await?;
     let begun = Instant::now();
     connection.write_all(content).await?;
     connection.shutdown().await?;
@@ -160,8 +150,8 @@ async fn copy_up(netns: &Path, content: &[u8]) -> anyhow::Result<f64> {
     Ok(rate(begun))
 }
 
-async fn copy_down(netns: &Path) -> anyhow::Result<f64> {
-    let mut connection = connect(netns).await?;
+async fn copy_down(tap: &Tap) -> anyhow::Result<f64> {
+    let mut connection = tap.connect(COPY_PORT).await?;
     let begun = Instant::now();
     let (mut buffer, mut bytes) = (vec![0; 256 * 1024], 0);
     loop {
@@ -172,18 +162,4 @@ async fn copy_down(netns: &Path) -> anyhow::Result<f64> {
     }
     ensure!(bytes == BYTES, "{bytes} bytes came");
     Ok(rate(begun))
-}
-
-/// Connects as soon as the program listens.
-async fn connect(netns: &Path) -> anyhow::Result<TcpStream> {
-    let address = (GUEST_IP.0, COPY_PORT).into();
-    let connected = async {
-        loop {
-            match connect_in(netns, address, Duration::from_secs(1)).await {
-                Ok(connection) => return connection,
-                Err(_) => sleep(Duration::from_millis(50)).await,
-            }
-        }
-    };
-    timeout(COPY_STARTS_WITHIN, connected).await.context("the copying program does not listen")
 }

@@ -21,6 +21,8 @@ mod scale;
 mod scenarios;
 mod stats;
 mod suspended;
+mod tap;
+mod terminal;
 mod up;
 
 use std::path::PathBuf;
@@ -79,6 +81,8 @@ enum Scenario {
     Preview,
     /// A file of 128 MB up and down, against a plain TCP copy.
     Files,
+    /// From a key to its echo in a terminal, alone and beside a flood of output.
+    Terminal,
     /// From nothing, and again, to a ready installation in a temporary data folder.
     Up,
     /// A server of its own with many simulated hosts: its start, and the loss and return of all of them.
@@ -157,6 +161,7 @@ impl BenchCommand {
                 let data = DataFolder::open(&self.data)?;
                 files::measure(&self.client()?, &data, self.samples.unwrap_or(5)).await
             }
+            Scenario::Terminal => terminal::terminal(&self.client()?, self.samples.unwrap_or(300)).await,
             Scenario::Up => up::measure(self.samples.unwrap_or(3)).await,
             Scenario::Scale => scale::measure(&self.scale, self.samples.unwrap_or(3)).await,
         }

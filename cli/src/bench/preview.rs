@@ -6,26 +6,20 @@
 //!   bench ── tap ─────────────────────────────────────────────────── program
 //! ```
 
-use std::{
-    net::SocketAddr,
-    path::PathBuf,
-    time::{Duration, Instant},
-};
+use std::time::Instant;
 
 use anyhow::{Context, bail, ensure};
 use serde_json::{Value, json};
 use tokio::{
     io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufStream},
     net::TcpStream,
-    time::sleep,
 };
-use wrenn_agent::net::connect_in;
-use wrenn_proto::GUEST_IP;
 
 use super::{
     Measurement, Unit,
     capsule::{Capsule, ms_since, with_capsule},
-    processes::{machine_pid, machines},
+    processes::machines,
+    tap::Tap,
 };
 use crate::{client::Client, data::DataFolder};
 
@@ -39,9 +33,6 @@ H = h.SimpleHTTPRequestHandler
 H.protocol_version, H.wbufsize, H.disable_nagle_algorithm = \"HTTP/1.1\", 65536, True
 h.ThreadingHTTPServer((\"\", 8080), H).serve_forever()' >/dev/null 2>&1 &";
 const LARGE_BYTES: usize = 32 << 20;
-const CONNECT_WITHIN: Duration = Duration::from_secs(5);
-/// How long the server may take to listen.
-const LISTENS_WITHIN: Duration = Duration::from_secs(30);
 /// Larger requests are few.
 const SAMPLES_PER_DOWNLOAD: u32 = 20;
 
@@ -53,12 +44,10 @@ pub(super) async fn preview(
 ) -> anyhow::Result<Vec<Measurement>> {
     let before = machines(data);
     with_capsule(client, &json!({ "preview_access": "public" }), async |capsule| {
-        let netns = PathBuf::from(format!("/proc/{}/ns/net", machine_pid(data, &before)?));
+        let tap = Tap::of_new(data, &before)?;
         capsule.shell(SERVER).await?;
-        let straight = Straight { netns };
-        straight.until_it_listens().await?;
-        let through = Through::of(client, capsule).await?;
-        let (mut direct, mut preview) = (straight.open().await?, through.open().await?);
+        let mut direct = Connection::new(tap.connect(PORT).await?, "capsule".to_owned());
+        let mut preview = Through::of(client, capsule).await?.open().await?;
         let (mut direct_ms, mut preview_ms, mut added_ms) = (Vec::new(), Vec::new(), Vec::new());
         // The first opens the connection to the program; the two take turns, so that the machine is as busy for both.
         for sample in 0..=samples {
@@ -92,28 +81,6 @@ fn rate(took_ms: f64) -> f64 {
     LARGE_BYTES as f64 / f64::from(1 << 20) / (took_ms / 1000.0)
 }
 
-/// The way over the tap.
-struct Straight {
-    netns: PathBuf,
-}
-
-impl Straight {
-    async fn open(&self) -> anyhow::Result<Connection> {
-        let address = SocketAddr::from((GUEST_IP.0, PORT));
-        let stream = connect_in(&self.netns, address, CONNECT_WITHIN).await?;
-        Ok(Connection { stream: BufStream::new(stream), host: address.to_string() })
-    }
-
-    async fn until_it_listens(&self) -> anyhow::Result<()> {
-        let begun = Instant::now();
-        while let Err(error) = self.open().await {
-            ensure!(begun.elapsed() < LISTENS_WITHIN, "the server in the capsule does not listen: {error:#}");
-            sleep(Duration::from_millis(50)).await;
-        }
-        Ok(())
-    }
-}
-
 /// The way through the server.
 struct Through {
     server: String,
@@ -133,7 +100,7 @@ impl Through {
     async fn open(&self) -> anyhow::Result<Connection> {
         let stream = TcpStream::connect(&self.server).await.with_context(|| self.server.clone())?;
         stream.set_nodelay(true)?;
-        Ok(Connection { stream: BufStream::new(stream), host: self.host.clone() })
+        Ok(Connection::new(stream, self.host.clone()))
     }
 }
 
@@ -144,6 +111,10 @@ struct Connection {
 }
 
 impl Connection {
+    fn new(stream: TcpStream, host: String) -> Self {
+        Self { stream: BufStream::new(stream), host }
+    }
+
     /// Asks for a file and returns how long that took, in milliseconds.
     async fn get(&mut self, path: &str) -> anyhow::Result<f64> {
         let begun = Instant::now();

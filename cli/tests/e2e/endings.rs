@@ -237,6 +237,10 @@ async fn all_streams_end(installation: &Installation, cause: Cause) -> anyhow::R
                 capsule.wait_for("stopped", PATIENCE).await?;
             }
             capsule.resume().await?;
+            if matches!(cause, Cause::Paused) {
+                // What ran goes on, and can be taken up again.
+                user.follow("process", "processes/ticker/stream", None, "stdout").await?.end.abort();
+            }
             // The half that had arrived is not there.
             ensure!(
                 capsule.shell("ls -a /root | grep -c half || true").await? == "0\n",

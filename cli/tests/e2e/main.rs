@@ -124,7 +124,6 @@ fn tests() -> Vec<Trial> {
             "commands and terminals survive socket, agent and server",
             terminals::sessions_survive_socket_agent_and_server,
         ),
-        shared("sockets end with their capsule, and say why", terminals::sockets_end_with_their_capsule),
         shared("two gigabytes go up and down through little memory", files::a_large_file),
         shared("who does not read slows the capsule", files::slow_readers_slow_the_capsule),
         shared("an upload that is cut off leaves nothing", files::cut_uploads_leave_nothing),

@@ -4,10 +4,6 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, ensure};
 use futures_util::future::{join_all, try_join_all};
-use nix::{
-    sys::signal::{Signal, kill},
-    unistd::Pid,
-};
 use serde_json::json;
 use tokio::time::timeout;
 
@@ -151,6 +147,19 @@ pub(crate) async fn programs_that_fill_the_screen(installation: &Installation) -
     editor.type_in("q").await?;
     ensure!(editor.ended().await?.exit_code == Some(3), "the editor's exit code");
 
+    // The image has no `vi`, but any program can be brought.
+    let busybox = std::fs::read("/usr/bin/busybox").context("package busybox-static")?;
+    let write = format!("{}/files/write", capsule.path());
+    installation.client()?.upload(&write, "/root/busybox", busybox).await?.success()?;
+    capsule.shell("chmod +x /root/busybox").await?;
+    let mut vi = Socket::terminal(&capsule, "exec /root/busybox vi /root/note", "vi").await?;
+    vi.until("~").await?;
+    vi.type_in("ihello from vi\u{1b}").await?;
+    vi.until("from vi").await?;
+    vi.type_in(":wq\r").await?;
+    ensure!(vi.ended().await?.exit_code == Some(0), "vi");
+    ensure!(capsule.shell("cat /root/note").await? == "hello from vi\n", "what vi wrote");
+
     let mut shell = Socket::open(&capsule, "pty").await?;
     shell.send(json!({ "type": "start", "envs": { "PS1": "$ " } })).await?;
     shell.type_in("echo started; sleep 1000\n").await?;
@@ -211,40 +220,4 @@ pub(crate) async fn sessions_survive_socket_agent_and_server(
     counter.send(json!({ "type": "close_stdin" })).await?;
     ensure!(counter.ended().await?.exit_code == Some(0), "the counter ends with its input");
     capsule.delete().await
-}
-
-pub(crate) async fn sockets_end_with_their_capsule(installation: &Installation) -> anyhow::Result<()> {
-    for end in ["pause", "kill", "delete"] {
-        let capsule = installation.capsule().await?;
-        let mut stream = Socket::run(&capsule, "echo ready; sleep 1000", "stream").await?;
-        stream.until("ready").await?;
-        let mut follower = Socket::open(&capsule, "processes/stream/stream?encoding=base64").await?;
-        follower.until("ready").await?;
-        let mut terminal = Socket::terminal(&capsule, "echo ready; sleep 1000", "terminal").await?;
-        terminal.until("ready").await?;
-        match end {
-            "pause" => drop(capsule.pause().await?),
-            "kill" => kill(Pid::from_raw(capsule.machine()?), Signal::SIGKILL)?,
-            _ => capsule.delete().await?,
-        }
-        for socket in [stream, follower, terminal] {
-            let ended =
-                timeout(END, socket.ended()).await.with_context(|| format!("an end after {end}"))??;
-            ensure!(ended.error.is_some_and(|reason| !reason.is_empty()), "no reason after {end}");
-        }
-        match end {
-            "pause" => {
-                // What ran goes on, and can be taken up again.
-                capsule.resume().await?;
-                let mut terminal = Socket::connect(&capsule, "terminal").await?;
-                terminal.until("ready").await?;
-                terminal.send(json!({ "type": "kill" })).await?;
-                ensure!(terminal.ended().await?.exit_code == Some(137), "it is ended");
-                capsule.delete().await?;
-            }
-            "kill" => capsule.delete().await?,
-            _ => {}
-        }
-    }
-    Ok(())
 }

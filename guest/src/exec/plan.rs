@@ -18,6 +18,11 @@ use crate::{
 pub(super) const MAX_TAG_BYTES: usize = 128;
 /// What programs are told that a terminal understands, unless the environment says something else.
 const TERMINAL_KIND: &str = "xterm-256color";
+/// What programs in a terminal are told about its letters, unless the environment says something about them: a shell
+/// that knows of nothing but ASCII loses others while they are typed.
+const TERMINAL_LANG: &str = "C.UTF-8";
+/// What would say it, the last one least.
+const LOCALE_VARIABLES: [&str; 3] = ["LC_ALL", "LC_CTYPE", "LANG"];
 
 /// What `Init` set for every command.
 #[derive(Debug, Clone, Default)]
@@ -131,6 +136,9 @@ impl Plan {
         let mut environment = environment::compose(&account, &defaults.environment, &start.envs)?;
         if terminal.is_some() {
             environment.entry("TERM".to_owned()).or_insert_with(|| TERMINAL_KIND.to_owned());
+            if !LOCALE_VARIABLES.iter().any(|&name| environment.contains_key(name)) {
+                environment.insert("LANG".to_owned(), TERMINAL_LANG.to_owned());
+            }
         }
         let request = RequestedCommand { cmd: start.cmd.clone(), args: start.args.clone() };
         let (program, args) = if start.has_args || !start.args.is_empty() {
@@ -236,6 +244,17 @@ mod tests {
         let envs = HashMap::from([("TERM".to_owned(), "dumb".to_owned())]);
         let own = plan(ExecStart { terminal, envs, ..start("sh") }).unwrap();
         assert_eq!(own.environment["TERM"], "dumb");
+    }
+
+    #[test]
+    fn programs_in_a_terminal_take_utf8_unless_the_request_says_something_about_letters() {
+        let terminal = Some(TerminalSize { cols: 80, rows: 24 });
+        assert!(!plan(start("sh")).unwrap().environment.contains_key("LANG"));
+        let default = plan(ExecStart { terminal, ..start("sh") }).unwrap();
+        assert_eq!(default.environment["LANG"], TERMINAL_LANG);
+        let envs = HashMap::from([("LC_CTYPE".to_owned(), "C".to_owned())]);
+        let own = plan(ExecStart { terminal, envs, ..start("sh") }).unwrap();
+        assert!(!own.environment.contains_key("LANG"));
     }
 
     #[test]

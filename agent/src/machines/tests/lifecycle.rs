@@ -271,7 +271,8 @@ async fn a_machine_that_stands_still_delays_no_other() {
     let (slow, quick) = (SandboxId::new(), SandboxId::new());
     agent.world.order_fault(SimStep::Boot, SimFault::StallBefore, 1);
     agent.order_start(slow, 1);
-    agent.wait_for(slow, |report| report.is_some()).await;
+    // It is the slow one that stalls, and not the one that comes after it.
+    agent.wait_for_fault(SimStep::Boot, 1).await;
     agent.started(quick, 1).await;
     agent.destroyed(quick, 2).await;
     assert_eq!(agent.host.board.report(slow).unwrap().state(), MachineState::Starting);

@@ -186,6 +186,24 @@ async fn memory_that_was_not_on_the_disk_is_not_used_after_a_loss_of_power() {
 }
 
 #[actix_rt::test]
+async fn memory_whose_way_to_the_disk_failed_once_is_not_believed_to_be_there() {
+    let mut agent = Agent::start();
+    let id = SandboxId::new();
+    agent.started(id, 1).await;
+    agent.world.order_fault(SimStep::SyncFiles, SimFault::Fail, 1);
+    agent.paused(id, 2).await;
+    agent.wait_for_fault(SimStep::SyncFiles, 1).await;
+    agent.wait_for_state(id, MachineState::Paused).await;
+    // As long as the power stays on it is what it was.
+    assert!(agent.resumed(id, 3).await.restored);
+    agent.world.order_fault(SimStep::SyncFiles, SimFault::Fail, 1);
+    agent.paused(id, 4).await;
+    agent.wait_for_fault(SimStep::SyncFiles, 1).await;
+    agent.lose_power().await;
+    agent.wait_for_state(id, MachineState::Stopped).await;
+}
+
+#[actix_rt::test]
 async fn the_next_command_does_not_wait_until_the_disk_has_a_paused_machine() {
     let mut agent = Agent::start();
     let id = SandboxId::new();

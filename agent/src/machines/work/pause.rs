@@ -133,16 +133,25 @@ impl Host {
         }
     }
 
-    /// Brings the files of a paused machine to the disk. Gives up when a command comes: it has not to wait.
+    /// Brings the files of a paused machine to the disk, or notes that they may not be there. Gives up when a command
+    /// comes: it has not to wait.
     pub(in crate::machines) async fn sync_paused(&self, mut record: Record, overtaken: Overtaken) -> Done {
         let id = record.id;
         let synced = tokio::select! {
             biased;
             () = overtaken.by_any.cancelled() => return Done::at_rest(record),
-            () = persevere(id, || self.backend.sync_files(id)) => record.rest(),
+            synced = self.backend.sync_files(id) => synced,
         };
-        if let Some(Rest::Paused { saved }) = synced {
-            record.phase = Phase::Paused { saved: Saved { on_disk: OnDisk::Whole, ..saved } };
+        let on_disk = match synced {
+            Ok(()) => OnDisk::Whole,
+            Err(error) => {
+                tracing::error!(sandbox_id = %id, %error, causes = causes(&error),
+                    "a paused machine may not be on the disk; a loss of power would cost its memory");
+                OnDisk::Doubtful
+            }
+        };
+        if let Some(Rest::Paused { saved }) = record.rest() {
+            record.phase = Phase::Paused { saved: Saved { on_disk, ..saved } };
             self.settle(&record).await;
         }
         Done::at_rest(record)

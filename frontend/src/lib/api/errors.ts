@@ -40,6 +40,11 @@ export async function unwrap<T>(call: Promise<Outcome<T>>): Promise<T> {
 	return outcome.data as T;
 }
 
+/** A success that is not the one that was asked for. */
+export function unexpectedAnswer(): ApiError {
+	return new ApiError('bad_response', 'The server answered with something unexpected.', 0);
+}
+
 /** Whether `error` only says that we gave the request up ourselves. */
 export function isAbort(error: unknown): boolean {
 	return error instanceof DOMException && error.name === 'AbortError';
@@ -50,7 +55,7 @@ export function toApiError(error: unknown): ApiError {
 	return error instanceof ApiError ? error : errorFromThrown(error);
 }
 
-export function errorFromThrown(cause: unknown): ApiError {
+function errorFromThrown(cause: unknown): ApiError {
 	if (cause instanceof SyntaxError) {
 		return new ApiError('bad_response', 'The server answered with something unreadable.', 0, {
 			cause

@@ -25,6 +25,16 @@ export type CreateTemplateRequest = Json<paths['/v1/snapshots']['post']['request
 export type ExecRequest = Json<paths['/v1/capsules/{id}/exec']['post']['requestBody']>;
 export type ExecResponse = Json<paths['/v1/capsules/{id}/exec']['post']['responses'][200]>;
 
+export type ProcessEntry = Json<
+	paths['/v1/capsules/{id}/processes']['get']['responses'][200]
+>['processes'][number];
+export type Signal = NonNullable<
+	NonNullable<
+		paths['/v1/capsules/{id}/processes/{selector}']['delete']['parameters']['query']
+	>['signal']
+>;
+export type StartedProcess = Json<paths['/v1/capsules/{id}/exec']['post']['responses'][202]>;
+
 type FilesPath<What extends string> = `/v1/capsules/{id}/files/${What}`;
 export type FolderList = Json<paths[FilesPath<'list'>]['post']['responses'][200]>;
 export type FileEntry = FolderList['entries'][number];

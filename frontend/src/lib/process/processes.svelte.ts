@@ -5,7 +5,7 @@
  * so only while it runs.
  */
 import { toApiError, type ApiError } from '../api/errors';
-import type { ProcessEntry } from '../api/pending';
+import type { ProcessEntry } from '../api/types';
 import { pollIntervalMs } from '../polling/interval';
 import { Poller } from '../polling/poller';
 import { reconcile } from '../reconcile';

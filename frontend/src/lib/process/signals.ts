@@ -1,6 +1,7 @@
-/** The signals that the API sends, and what programs make of them. */
+/** The signals that people send, and what programs make of them. */
+import type { Signal } from '../api/types';
 
-export const SIGNALS = [
+export const SIGNALS: readonly { name: Signal; text: string }[] = [
 	{ name: 'SIGTERM', text: 'asks it to end' },
 	{ name: 'SIGKILL', text: 'ends it and its descendants at once' },
 	{ name: 'SIGINT', text: 'as Ctrl-C' },
@@ -10,6 +11,4 @@ export const SIGNALS = [
 	{ name: 'SIGUSR2', text: 'what the program likes' },
 	{ name: 'SIGSTOP', text: 'lets it stand still' },
 	{ name: 'SIGCONT', text: 'lets it go on' }
-] as const;
-
-export type Signal = (typeof SIGNALS)[number]['name'];
+];

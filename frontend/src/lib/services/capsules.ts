@@ -1,6 +1,6 @@
 /** What a user can do with capsules. */
 import { api } from '../api/client';
-import { toApiError, unwrap } from '../api/errors';
+import { toApiError, unexpectedAnswer, unwrap } from '../api/errors';
 import type {
 	Capsule,
 	CapsuleOperation,
@@ -66,10 +66,13 @@ export async function destroyCapsule(id: string): Promise<boolean> {
 }
 
 /** Runs a command to its end; errors go to the caller, which shows them in place of the output. */
-export function execInCapsule(
+export async function execInCapsule(
 	id: string,
-	body: ExecRequest,
+	body: Omit<ExecRequest, 'background'>,
 	signal: AbortSignal
 ): Promise<ExecResponse> {
-	return unwrap(api.POST('/v1/capsules/{id}/exec', { params: { path: { id } }, body, signal }));
+	const params = { path: { id } };
+	const answer = await unwrap(api.POST('/v1/capsules/{id}/exec', { params, body, signal }));
+	if ('exit_code' in answer) return answer;
+	throw unexpectedAnswer();
 }

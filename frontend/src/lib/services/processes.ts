@@ -1,28 +1,29 @@
 /** What a user can do with the processes of a capsule. */
-import { toApiError } from '../api/errors';
-import { request, requestJson, type ProcessEntry } from '../api/pending';
-import type { Signal } from '../process/signals';
+import { api } from '../api/client';
+import { toApiError, unexpectedAnswer, unwrap } from '../api/errors';
+import type { ProcessEntry, Signal, StartedProcess } from '../api/types';
 import { toasts } from '../managers/toasts.svelte';
 
 export async function listProcesses(id: string, signal: AbortSignal): Promise<ProcessEntry[]> {
-	const path = `/v1/capsules/${id}/processes`;
-	return (await requestJson<{ processes: ProcessEntry[] }>('GET', path, undefined, signal))
-		.processes;
+	const params = { path: { id } };
+	const answer = await unwrap(api.GET('/v1/capsules/{id}/processes', { params, signal }));
+	return answer.processes;
 }
 
 /** Starts a command that nobody waits for; errors go to the caller. */
-export async function startInBackground(
-	id: string,
-	body: { cmd: string; user?: string }
-): Promise<{ pid: number; tag: string }> {
-	const path = `/v1/capsules/${id}/exec`;
-	return requestJson('POST', path, { ...body, background: true });
+export async function startInBackground(id: string, cmd: string): Promise<StartedProcess> {
+	const params = { path: { id } };
+	const body = { cmd, background: true };
+	const answer = await unwrap(api.POST('/v1/capsules/{id}/exec', { params, body }));
+	if ('pid' in answer) return answer;
+	throw unexpectedAnswer();
 }
 
 /** Sends a signal and says how it went. */
 export async function sendSignal(id: string, pid: number, signal: Signal): Promise<void> {
+	const params = { path: { id, selector: String(pid) }, query: { signal } };
 	try {
-		await request('DELETE', `/v1/capsules/${id}/processes/${pid}?signal=${signal}`);
+		await unwrap(api.DELETE('/v1/capsules/{id}/processes/{selector}', { params }));
 	} catch (error) {
 		toasts.failed(`${signal} was not sent to ${pid}: ${toApiError(error).message}`);
 		return;

@@ -36,7 +36,6 @@ export class Screen {
 		scrollback: KEPT_LINES,
 		theme: THEME,
 		cursorBlink: !matchMedia('(prefers-reduced-motion: reduce)').matches,
-		minimumContrastRatio: 3,
 		macOptionIsMeta: true,
 		screenReaderMode: false
 	});
