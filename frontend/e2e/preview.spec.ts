@@ -1,4 +1,5 @@
 /** A web server in a capsule, opened in the same browser. */
+import { readFileSync } from 'node:fs';
 import { expect, test } from '@playwright/test';
 import {
 	admin,
@@ -12,8 +13,13 @@ import {
 
 const PORT = 8080;
 const PATIENCE = { timeout: 60_000 };
-const SERVE = `mkdir -p /tmp/site && echo '<h1>From inside</h1>' > /tmp/site/index.html &&
-	cd /tmp/site && (setsid python3 -m http.server ${PORT} > /dev/null 2>&1 &)`;
+/** The server that the end-to-end tests use, too: its page talks over a WebSocket and hears an event. */
+const SITE = readFileSync(
+	new URL('../../cli/tests/e2e/previews/site.py', import.meta.url),
+	'base64'
+);
+const SERVE = `echo ${SITE} | base64 -d > /tmp/site.py &&
+	(setsid python3 /tmp/site.py ${PORT} > /dev/null 2>&1 &)`;
 
 test('a port is opened with the token, without one, and for everybody', async ({
 	page,
@@ -40,6 +46,8 @@ test('a port is opened with the token, without one, and for everybody', async ({
 			await page.getByRole('link', { name: 'Open preview' }).click();
 			const preview = await opening;
 			await expect(preview.getByRole('heading', { name: 'From inside' })).toBeVisible(PATIENCE);
+			await expect(preview.getByText('heard from the browser')).toBeVisible(PATIENCE);
+			await expect(preview.getByText('event tick')).toBeVisible(PATIENCE);
 			await preview.close();
 		});
 

@@ -1,6 +1,6 @@
 """A web server with everything that is hard to pass on; only the standard library.
 
-/            a page that opens a WebSocket and shows what it says
+/            a page that shows what it hears over a WebSocket and as an event
 /headers     the request's headers as JSON
 /echo        the request's body, as it comes
 /sum         the length and the SHA-256 of the request's body
@@ -17,10 +17,14 @@ import queue
 import sys
 import urllib.parse
 
-PAGE = b"""<!doctype html><title>site</title><h1>site</h1><p id=out>waiting</p><script>
+PAGE = b"""<!doctype html><title>site</title><h1>From inside</h1><p id=socket></p><p id=event></p><script>
+const show = (id, text) => (document.getElementById(id).textContent = text);
 const socket = new WebSocket(`ws://${location.host}/socket`);
 socket.onopen = () => socket.send('from the browser');
-socket.onmessage = (event) => (document.getElementById('out').textContent = 'heard ' + event.data);
+socket.onmessage = (event) => show('socket', 'heard ' + event.data);
+const events = new EventSource('/events');
+events.onopen = () => fetch('/emit');
+events.onmessage = (event) => show('event', 'event ' + event.data);
 </script>"""
 events = queue.Queue()
 
