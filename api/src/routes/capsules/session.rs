@@ -28,7 +28,27 @@ pub(crate) fn broken_answer(error: &SessionError) -> Answer {
     Answer::new(Code::AgentError, Chain(error).to_string())
 }
 
-/// What a guest says, cut to a size at which it can be passed on.
+/// What a guest says, cut to a size at which it can be passed on: out of its middle, where the long path stands whose
+/// fault it names at the end.
 pub(crate) fn quote(message: &str) -> String {
-    message.chars().filter(|c| !c.is_control()).take(MESSAGE_CHARACTERS).collect()
+    let said: Vec<char> = message.chars().filter(|c| !c.is_control()).collect();
+    if said.len() <= MESSAGE_CHARACTERS {
+        return said.into_iter().collect();
+    }
+    let half = MESSAGE_CHARACTERS / 2;
+    let (head, tail) = (&said[..half], &said[said.len() - half..]);
+    head.iter().chain(&['…']).chain(tail).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_long_keeps_its_beginning_and_its_end() {
+        assert_eq!(quote("no such\0 file\n"), "no such file");
+        let said = quote(&format!("/{}: permission denied", "d/".repeat(2000)));
+        assert!(said.starts_with("/d/") && said.ends_with(": permission denied"), "{said}");
+        assert_eq!(said.chars().count(), MESSAGE_CHARACTERS + 1);
+    }
 }
