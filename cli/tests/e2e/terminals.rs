@@ -27,8 +27,7 @@ def main(screen):
     text = ""
     while True:
         rows, cols = screen.getmaxyx()
-        # Everything is drawn anew, not only what has changed.
-        screen.clear()
+        screen.erase()
         screen.addstr(0, 0, f"size={cols}x{rows}=")
         screen.addstr(1, 0, f"text={text}=")
         screen.refresh()
