@@ -20,18 +20,27 @@ const ECHO: Duration = Duration::from_secs(1);
 const LINES: usize = 500;
 
 /// A program that fills the screen, shows its size and what is typed, and ends with 3 at `q`.
+///
+/// It looks up from its keys now and then, as `top` does: curses notes a resize that comes while it draws only when it is
+/// asked for a key again.
 const EDITOR: &str = r#"
 import curses, locale, sys
 locale.setlocale(locale.LC_ALL, "")
 def main(screen):
     text = ""
+    screen.timeout(100)
     while True:
         rows, cols = screen.getmaxyx()
         screen.erase()
+        # Whole, not only what has changed.
+        screen.redrawwin()
         screen.addstr(0, 0, f"size={cols}x{rows}=")
         screen.addstr(1, 0, f"text={text}=")
         screen.refresh()
-        key = screen.get_wch()
+        try:
+            key = screen.get_wch()
+        except curses.error:
+            continue
         if key == "q":
             return
         if isinstance(key, str):
