@@ -36,6 +36,9 @@ pub enum CreateError {
     /// There are hosts, and none has room for it.
     #[error("no host has room: {0}")]
     NothingFits(Shortage),
+    /// It was for a build that does not want it any more.
+    #[error("the build is over")]
+    BuildOver,
     /// The row could not be written, for example because a size is out of range.
     #[error("cannot write the new sandbox")]
     Store(#[source] StoreError),

@@ -47,7 +47,7 @@ pub use errors::{
     AttachError, CreateError, DeleteTemplateError, DestroyError, InjectError, OperationError, SessionError,
     SessionOpenError, StartError, WaitError,
 };
-pub use sandbox::{Memory, TemplateOrder, Until};
+pub use sandbox::{Memory, TemplateDefaults, TemplateOrder, Until};
 pub use tunnel::{
     ConnectSession, ExecSession, FileSession, Session, SessionEvents, SessionInput, TunnelAcceptor,
 };

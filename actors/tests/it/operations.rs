@@ -28,7 +28,7 @@ fn is_command(command: &Command, id: SandboxId, generation: u64) -> &command::Co
 
 fn order(name: &str) -> TemplateOrder {
     let (id, kind) = (TemplateId::new(), TemplateKind::Snapshot);
-    TemplateOrder { id, name: name.to_owned(), kind, on_conflict: OnConflict::Refuse }
+    TemplateOrder::of_client(id, name.to_owned(), kind, OnConflict::Refuse)
 }
 
 /// Something that goes on without the test.

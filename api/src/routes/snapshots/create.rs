@@ -132,7 +132,7 @@ impl CreateSnapshotRequest {
         }
         let kind = self.kind.unwrap_or(TemplateType::Snapshot).into();
         let on_conflict = if overwrite { OnConflict::Replace } else { OnConflict::Refuse };
-        Ok(TemplateOrder { id, name, kind, on_conflict })
+        Ok(TemplateOrder::of_client(id, name, kind, on_conflict))
     }
 }
 
