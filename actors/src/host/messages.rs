@@ -74,7 +74,7 @@ impl SendCommand {
 }
 
 fn make(template: TemplateId) -> agent::MakeTemplate {
-    agent::MakeTemplate { template_id: template.to_string() }
+    agent::MakeTemplate { template_id: template.to_string(), as_it_is: false }
 }
 
 /// A template's files are to be removed. Answered when that is done.
