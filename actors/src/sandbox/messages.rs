@@ -7,7 +7,7 @@ use wrenn_store::{
     StoreError,
     lifecycle::Lifecycle,
     sandboxes::Sandbox,
-    templates::{OnConflict, TemplateKind, TemplateNameError},
+    templates::{OnConflict, TemplateKind, TemplateNameError, TemplateSource},
 };
 
 use wrenn_supervision::CallError;
@@ -39,8 +39,10 @@ impl Wanted {
         match self {
             Self::Pause => Request::Pause,
             Self::Resume(memory) => Request::Resume(*memory),
-            Self::Template(TemplateOrder { id, kind: TemplateKind::Snapshot, .. }) => Request::Snapshot(*id),
-            Self::Template(TemplateOrder { id, kind: TemplateKind::Base, .. }) => Request::Flatten(*id),
+            Self::Template(TemplateOrder { id, source, .. }) => match source.kind() {
+                TemplateKind::Snapshot => Request::Snapshot(*id),
+                TemplateKind::Base => Request::Flatten(*id),
+            },
             Self::Destroy => Request::Destroy,
         }
     }
@@ -53,8 +55,8 @@ pub struct TemplateOrder {
     pub id: TemplateId,
     /// Its name, in the sandbox's team.
     pub name: String,
-    /// What it shall consist of: disk and memory, or the disk alone, made small.
-    pub kind: TemplateKind,
+    /// What it is made of.
+    pub source: TemplateSource,
     /// What becomes of a template of that name.
     pub on_conflict: OnConflict,
 }
