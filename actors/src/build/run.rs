@@ -27,7 +27,7 @@ use wrenn_store::{
     builds::{Build, BuildEnd, BuildStage, Claim},
     lifecycle::SandboxStatus,
     sandboxes::NewSandbox,
-    templates::{OnConflict, Template, TemplateKind, TemplateNameError, TemplateOrigin},
+    templates::{OnConflict, Template, TemplateNameError, TemplateOrigin, TemplateSource},
 };
 
 use super::{
@@ -265,13 +265,14 @@ impl Attempt {
 
     /// Makes the build's template; it is to be tested.
     async fn template(&self, plan: &Plan, sandbox: SandboxId) -> Result<Template, AttemptError> {
-        let kind = if plan.healthcheck.is_some() { TemplateKind::Snapshot } else { TemplateKind::Base };
+        let source =
+            if plan.healthcheck.is_some() { TemplateSource::Snapshot } else { TemplateSource::Flattened };
         // With memory, it is not only what led to it that decides what it is.
-        let result_key = plan.result_key.filter(|_| kind == TemplateKind::Base);
+        let result_key = plan.result_key.filter(|_| source == TemplateSource::Flattened);
         let order = TemplateOrder {
             id: TemplateId::new(),
             name: self.build.order.name.clone(),
-            kind,
+            source,
             on_conflict: OnConflict::Replace,
             origin: TemplateOrigin::Build { claim: self.claim, result_key },
             defaults: Some(TemplateDefaults {

@@ -7,7 +7,7 @@ use wrenn_proto::{
     guest::{ExecStart, Lifetime},
     ids::TemplateId,
 };
-use wrenn_store::templates::{OnConflict, TemplateKind, TemplateOrigin};
+use wrenn_store::templates::{OnConflict, TemplateOrigin, TemplateSource};
 
 use super::{
     capsule::{Capsule, CapsuleError, Exited, Output, script, shell},
@@ -104,7 +104,7 @@ impl Steps<'_> {
             let order = TemplateOrder {
                 id,
                 name: format!("step.{id}"),
-                kind: TemplateKind::Base,
+                source: TemplateSource::AsItIs,
                 on_conflict: OnConflict::Refuse,
                 origin: TemplateOrigin::Step(self.attempt.claim),
                 defaults: None,

@@ -35,7 +35,8 @@ async fn cancel_all(installation: &Installation) -> anyhow::Result<()> {
     let before = Traces::of(installation)?;
 
     // In a command that goes on for ten minutes, with another one waiting.
-    let running = builder.begin(json!({ "name": "running", "recipe": "RUN echo begun; sleep 600" }), None).await?;
+    let running =
+        builder.begin(json!({ "name": "running", "recipe": "RUN echo begun; sleep 600" }), None).await?;
     builder.printed(&running, "begun").await?;
     let waiting = builder.begin(json!({ "name": "waiting", "recipe": "RUN true" }), None).await?;
     cancelled(&builder, &waiting).await?;
@@ -54,7 +55,8 @@ async fn cancel_all(installation: &Installation) -> anyhow::Result<()> {
         let id = builder.begin(config, None).await?;
         until(&format!("the work reaches {point}"), RECOVERY, async || {
             let reached = |name: &str| name.starts_with(point) && name.ends_with(".reached");
-            let mut names = std::fs::read_dir(&points)?.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
+            let mut names =
+                std::fs::read_dir(&points)?.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
             Ok(names.any(|name| reached(&name)).then_some(()))
         })
         .await?;

@@ -79,7 +79,10 @@ async fn one(installation: &Installation, victim: &str, stage: &str) -> anyhow::
             capsule.delete().await?;
             builder.delete_template(&name).await?;
         }
-        _ => ensure!(!builder.templates().await?.contains(&name), "failed, and the template is there: {build:#}"),
+        _ => ensure!(
+            !builder.templates().await?.contains(&name),
+            "failed, and the template is there: {build:#}"
+        ),
     }
     // A kill costs an attempt, and never the build.
     ensure!(build["status"] == "success", "{build:#}");

@@ -91,8 +91,11 @@ impl<'a> Builder<'a> {
         until(&format!("{id} prints {text}"), BUILT, async || {
             let build = self.show(id).await?;
             let log = build["logs"].to_string();
-            ensure!(!["failed", "success", "cancelled"].contains(&build["status"].as_str().unwrap_or_default())
-                || log.contains(text), "it has ended: {build:#}");
+            ensure!(
+                !["failed", "success", "cancelled"].contains(&build["status"].as_str().unwrap_or_default())
+                    || log.contains(text),
+                "it has ended: {build:#}"
+            );
             Ok(log.contains(text).then_some(build))
         })
         .await

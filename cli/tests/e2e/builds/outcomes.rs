@@ -18,7 +18,8 @@ async fn failed(builder: &Builder<'_>, config: Value, words: &[&str]) -> anyhow:
 
 pub(crate) async fn say_why(installation: &Installation) -> anyhow::Result<()> {
     let builder = Builder::sign_in(installation).await?;
-    let recipe = "RUN true\nRUN for i in $(seq 50); do echo line $i; done; echo it broke >&2; exit 7\nRUN true";
+    let recipe =
+        "RUN true\nRUN for i in $(seq 50); do echo line $i; done; echo it broke >&2; exit 7\nRUN true";
     let build = failed(
         &builder,
         json!({ "name": "failing", "recipe": recipe }),
@@ -76,7 +77,8 @@ pub(crate) async fn in_order(installation: &Installation) -> anyhow::Result<()> 
     capsule.shell("echo kept >/root/file").await?;
     let mut ids = Vec::new();
     for number in 0..5 {
-        let config = json!({ "name": format!("queued-{number}"), "recipe": format!("RUN echo {number}; sleep 1") });
+        let config =
+            json!({ "name": format!("queued-{number}"), "recipe": format!("RUN echo {number}; sleep 1") });
         ids.push(builder.begin(config, None).await?);
     }
     let mut started = Vec::new();

@@ -64,13 +64,17 @@ pub(crate) async fn every_instruction(installation: &Installation) -> anyhow::Re
     ensure!(logs[1]["stdout"] == "out of hello-there\n" && logs[1]["stderr"] == "err\n", "{}", logs[1]);
     ensure!(logs[10]["phase"] == "healthcheck", "{}", logs[10]);
     let template = template(&builder, "every-snapshot").await?;
-    ensure!(template["type"] == "snapshot" && template["size_bytes"].as_i64() > Some(1_000_000), "{template}");
+    ensure!(
+        template["type"] == "snapshot" && template["size_bytes"].as_i64() > Some(1_000_000),
+        "{template}"
+    );
 
     let capsule = installation.capsule_of("every-snapshot").await?;
     check(&capsule).await?;
     // What was started goes on.
     ensure!(capsule.shell("pgrep -u builder -c run.sh").await?.trim() == "1");
-    let lines = async || Ok::<_, anyhow::Error>(capsule.shell("wc -l </tmp/alive").await?.trim().parse::<u64>()?);
+    let lines =
+        async || Ok::<_, anyhow::Error>(capsule.shell("wc -l </tmp/alive").await?.trim().parse::<u64>()?);
     let before = lines().await?;
     until("what was started writes on", Duration::from_secs(20), async || {
         Ok((lines().await? > before).then_some(()))
@@ -114,9 +118,10 @@ pub(crate) async fn a_package(installation: &Installation) -> anyhow::Result<()>
     let recipe = ["RUN sudo apt-get install -y --no-install-recommends hello", "RUN hello >greeting"];
     let config = json!({ "name": "with-hello", "recipe": recipe, "skip_pre_post": false });
     let build = builder.build(config, None).await?;
-    let phases: Vec<_> = build["logs"].as_array().context("logs")?.iter().map(|entry| &entry["phase"]).collect();
-    let expected =
-        ["pre-build", "pre-build", "pre-build", "recipe", "recipe", "post-build", "post-build"].map(Value::from);
+    let phases: Vec<_> =
+        build["logs"].as_array().context("logs")?.iter().map(|entry| &entry["phase"]).collect();
+    let expected = ["pre-build", "pre-build", "pre-build", "recipe", "recipe", "post-build", "post-build"]
+        .map(Value::from);
     ensure!(phases == expected.iter().collect::<Vec<_>>(), "{build:#}");
     let capsule = installation.capsule_of("with-hello").await?;
     ensure!(capsule.shell("id -un; cat greeting; hello -t").await?.starts_with("wrenn-user\nHello, world!"));
