@@ -1,10 +1,8 @@
 /** What the status and the operation of a capsule mean to somebody who looks at it. */
 import type { Capsule, CapsuleOperation, CapsuleStatus } from '../api/types';
+import type { Tone } from '../components/tone';
 
-/** How a status is drawn; one colour and one shape each. */
-export type StatusTone = 'live' | 'moving' | 'asleep' | 'gone' | 'lost' | 'broken';
-
-const TONES: Record<CapsuleStatus, StatusTone> = {
+const TONES: Record<CapsuleStatus, Tone> = {
 	pending: 'moving',
 	starting: 'moving',
 	running: 'live',
@@ -15,7 +13,7 @@ const TONES: Record<CapsuleStatus, StatusTone> = {
 	error: 'broken'
 };
 
-export function statusTone(status: CapsuleStatus): StatusTone {
+export function statusTone(status: CapsuleStatus): Tone {
 	return TONES[status];
 }
 
