@@ -8,9 +8,10 @@
 import createClient from 'openapi-fetch';
 import { events } from '../events';
 import { session } from '../managers/session.svelte';
+import type { paths as buildPaths } from './builds-schema';
 import type { paths } from './schema';
 
-export const api = createClient<paths>({ baseUrl: '/' });
+export const api = createClient<paths & buildPaths>({ baseUrl: '/' });
 
 api.use({
 	onRequest({ request }) {

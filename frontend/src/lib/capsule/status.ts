@@ -34,13 +34,3 @@ export function explanation(capsule: Capsule): { kind: 'error' | 'reason'; text:
 	if (capsule.stop_reason) return { kind: 'reason', text: capsule.stop_reason };
 	return null;
 }
-
-/** `3 running, 1 paused`, the most frequent first. */
-export function summarize(capsules: readonly Capsule[]): string {
-	const counts = new Map<CapsuleStatus, number>();
-	for (const { status } of capsules) counts.set(status, (counts.get(status) ?? 0) + 1);
-	return [...counts]
-		.sort(([, a], [, b]) => b - a)
-		.map(([status, count]) => `${count} ${status}`)
-		.join(', ');
-}
