@@ -364,7 +364,7 @@ async fn made(session: &mut Session, id: SandboxId, generation: u64, order: Orde
 }
 
 fn make(template: TemplateId) -> MakeTemplate {
-    MakeTemplate { template_id: template.to_string() }
+    MakeTemplate { template_id: template.to_string(), as_it_is: false }
 }
 
 fn start_of(template: TemplateId, disk_size_mb: u32) -> Order {

@@ -10,6 +10,8 @@ mod reading;
 mod support;
 #[path = "files/trees.rs"]
 mod trees;
+#[path = "files/unpacking.rs"]
+mod unpacking;
 #[path = "files/watching.rs"]
 mod watching;
 #[path = "files/writing.rs"]

@@ -329,11 +329,8 @@ impl Store {
 
     /// Returns the newest builds, newest first.
     pub async fn build_list(&self, at_most: u32) -> Result<Vec<Build>, StoreError> {
-        let rows = rows!(
-            "SELECT",
-            "FROM builds ORDER BY created_at DESC, id DESC LIMIT $1",
-            i64::from(at_most)
-        );
+        let rows =
+            rows!("SELECT", "FROM builds ORDER BY created_at DESC, id DESC LIMIT $1", i64::from(at_most));
         rows.fetch_all(&self.pool).await?.into_iter().map(TryInto::try_into).collect()
     }
 
@@ -355,8 +352,12 @@ impl Store {
             lease.as_secs_f64(),
         );
         let Some(row) = row.fetch_optional(&mut *transaction).await? else { return Ok(None) };
-        sqlx::query!("DELETE FROM build_steps WHERE build_id = $1", row.id).execute(&mut *transaction).await?;
-        sqlx::query!("DELETE FROM build_lines WHERE build_id = $1", row.id).execute(&mut *transaction).await?;
+        sqlx::query!("DELETE FROM build_steps WHERE build_id = $1", row.id)
+            .execute(&mut *transaction)
+            .await?;
+        sqlx::query!("DELETE FROM build_lines WHERE build_id = $1", row.id)
+            .execute(&mut *transaction)
+            .await?;
         transaction.commit().await?;
         let build = Build::try_from(row)?;
         Ok(Some((Claim { build: build.order.id, attempt: build.attempt }, build)))

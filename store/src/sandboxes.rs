@@ -15,7 +15,7 @@ use crate::{
     builds::Claim,
     lifecycle::{End, Generation, Hold, Lifecycle},
     previews::PreviewAccess,
-    templates::{self, TemplateChange, TemplateNameError},
+    templates::{self, TemplateChange, TemplateNameError, TemplateSource},
 };
 
 /// A sandbox as it is stored.
@@ -55,6 +55,8 @@ pub struct Sandbox {
     pub preview_token: String,
     /// What its actor writes.
     pub lifecycle: Lifecycle,
+    /// What the template is made of that its operation makes; none if it makes none.
+    pub making: Option<TemplateSource>,
     /// When it was made.
     pub created_at: DateTime<Utc>,
     /// When it ran first.
@@ -158,6 +160,7 @@ struct Row {
     status: String,
     operation: Option<String>,
     operation_template_id: Option<Uuid>,
+    making: Option<String>,
     generation: i64,
     last_error: Option<String>,
     stop_reason: Option<String>,
@@ -209,6 +212,7 @@ impl TryFrom<Row> for Sandbox {
                 guest_ip: row.guest_ip,
                 host_ip: row.host_ip,
             },
+            making: row.making.as_deref().map(str::parse).transpose()?,
             created_at: row.created_at,
             started_at: row.started_at,
             last_active_at: row.last_active_at,
@@ -227,7 +231,10 @@ macro_rules! rows {
                 disk_size_mb, timeout_sec, auto_resume, default_user, envs AS "envs: Json<BTreeMap<String, String>>",
                 metadata AS "metadata: Json<BTreeMap<String, String>>", preview_access, preview_token, status, operation,
                 operation_template_id, generation, last_error, stop_reason, guest_ip, host_ip, created_at, started_at, last_active_at,
-                updated_at, destroy_requested_at, destroyed_at "# + $tail
+                updated_at, destroy_requested_at, destroyed_at, (
+                    SELECT CASE WHEN as_it_is THEN 'as_it_is' ELSE type END FROM templates
+                    WHERE templates.id = operation_template_id
+                ) AS making "# + $tail
             $(, $argument)*
         )
     };

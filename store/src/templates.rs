@@ -53,6 +53,48 @@ impl FromStr for TemplateKind {
     }
 }
 
+/// What of a sandbox a template is made of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TemplateSource {
+    /// Its disk, memory and device state.
+    Snapshot,
+    /// Its disk, made as small as what is in it.
+    Flattened,
+    /// Its disk as it is, which takes no time.
+    AsItIs,
+}
+
+impl TemplateSource {
+    /// What the template consists of.
+    pub fn kind(self) -> TemplateKind {
+        match self {
+            Self::Snapshot => TemplateKind::Snapshot,
+            Self::Flattened | Self::AsItIs => TemplateKind::Base,
+        }
+    }
+}
+
+impl FromStr for TemplateSource {
+    type Err = StoreError;
+
+    fn from_str(text: &str) -> Result<Self, StoreError> {
+        match text {
+            "as_it_is" => Ok(Self::AsItIs),
+            kind => kind.parse().map(TemplateKind::into),
+        }
+    }
+}
+
+impl From<TemplateKind> for TemplateSource {
+    /// What a template of this kind is made of if nothing else is said.
+    fn from(kind: TemplateKind) -> Self {
+        match kind {
+            TemplateKind::Base => Self::Flattened,
+            TemplateKind::Snapshot => Self::Snapshot,
+        }
+    }
+}
+
 /// One template.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Template {
@@ -127,8 +169,8 @@ pub struct NewTemplate {
     pub team_id: TeamId,
     /// Its name.
     pub name: String,
-    /// What it will consist of.
-    pub kind: TemplateKind,
+    /// What it is made of.
+    pub source: TemplateSource,
     /// vCPUs of the machine that it is made of.
     pub vcpus: u32,
     /// Memory of that machine.
@@ -396,7 +438,7 @@ impl Store {
 /// Writes a template that is being made. The caller takes everything back if it cannot have its name.
 pub(crate) async fn begin(connection: &mut PgConnection, new: &NewTemplate) -> Result<(), TransitionError> {
     // A base image fits any machine.
-    let machine = (new.kind == TemplateKind::Snapshot).then_some((new.vcpus, new.memory_mb));
+    let machine = (new.source == TemplateSource::Snapshot).then_some((new.vcpus, new.memory_mb));
     let claim = new.origin.claim();
     let result_key = match &new.origin {
         TemplateOrigin::Build { result_key, .. } => result_key.as_ref().map(|key| key.as_slice()),
@@ -404,12 +446,12 @@ pub(crate) async fn begin(connection: &mut PgConnection, new: &NewTemplate) -> R
     };
     let inserted = sqlx::query!(
         "INSERT INTO templates (id, team_id, name, type, vcpus, memory_mb, disk_size_mb, default_user,
-            default_env, status, replaces, purpose, build_id, build_attempt, result_key)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, 'making', $10, $11, $12, $13, $14)",
+            default_env, status, replaces, purpose, build_id, build_attempt, result_key, as_it_is)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, 'making', $10, $11, $12, $13, $14, $15)",
         new.id.0,
         new.team_id.0,
         new.name,
-        new.kind.as_str(),
+        new.source.kind().as_str(),
         machine.map(|(vcpus, _)| vcpus.cast_signed()),
         machine.map(|(_, memory_mb)| memory_mb.cast_signed()),
         new.disk_size_mb.cast_signed(),
@@ -420,6 +462,7 @@ pub(crate) async fn begin(connection: &mut PgConnection, new: &NewTemplate) -> R
         claim.map(|claim| claim.build.0),
         claim.map(|claim| claim.attempt.cast_signed()),
         result_key,
+        new.source == TemplateSource::AsItIs,
     )
     .execute(&mut *connection)
     .await;

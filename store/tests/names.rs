@@ -12,7 +12,7 @@ use wrenn_store::{
     hosts::NewHost,
     lifecycle::{Lifecycle, Operation, SandboxStatus},
     sandboxes::{NewSandbox, Sandbox, TransitionError},
-    templates::{NewTemplate, OnConflict, TemplateChange, TemplateKind, TemplateNameError, TemplateOrigin},
+    templates::{NewTemplate, OnConflict, TemplateChange, TemplateNameError, TemplateOrigin, TemplateSource},
 };
 
 /// A sandbox that runs.
@@ -48,7 +48,7 @@ async fn begin(store: &Store, row: &Sandbox, name: &str) -> Result<Option<Sandbo
         id,
         team_id: row.team_id,
         name: name.to_owned(),
-        kind: TemplateKind::Snapshot,
+        source: TemplateSource::Snapshot,
         vcpus: row.vcpus,
         memory_mb: row.memory_mb,
         disk_size_mb: row.disk_size_mb,

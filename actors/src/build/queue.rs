@@ -41,7 +41,7 @@ pub enum QueueError {
 
 /// The way to the queue; clones share it.
 #[derive(Debug, Clone)]
-pub struct BuildQueue {
+pub(crate) struct BuildQueue {
     pool: bb8::Pool<RedisConnectionManager>,
 }
 
@@ -50,7 +50,7 @@ impl BuildQueue {
     ///
     /// # Errors
     /// [`QueueError::Address`].
-    pub fn new(url: &str, waiting: usize) -> Result<Self, QueueError> {
+    pub(crate) fn new(url: &str, waiting: usize) -> Result<Self, QueueError> {
         let manager = RedisConnectionManager::new(url).map_err(QueueError::Address)?;
         // Whoever waits has a connection to himself.
         let size = u32::try_from(waiting).unwrap_or(u32::MAX).saturating_add(2);
@@ -62,7 +62,7 @@ impl BuildQueue {
     ///
     /// # Errors
     /// See [`QueueError`].
-    pub async fn ping(&self) -> Result<(), QueueError> {
+    pub(crate) async fn ping(&self) -> Result<(), QueueError> {
         self.ask::<()>(&redis::cmd("PING"), ANSWER_WITHIN).await
     }
 
@@ -70,7 +70,7 @@ impl BuildQueue {
     ///
     /// # Errors
     /// See [`QueueError`].
-    pub async fn push(&self, build: BuildId) -> Result<(), QueueError> {
+    pub(crate) async fn push(&self, build: BuildId) -> Result<(), QueueError> {
         self.ask::<()>(redis::cmd("LPUSH").arg(KEY).arg(build.to_string()), ANSWER_WITHIN).await?;
         self.ask::<()>(redis::cmd("LTRIM").arg(KEY).arg(0).arg(MAX_ENTRIES - 1), ANSWER_WITHIN).await
     }
@@ -79,7 +79,7 @@ impl BuildQueue {
     ///
     /// # Errors
     /// See [`QueueError`].
-    pub async fn wait(&self, within: Duration) -> Result<bool, QueueError> {
+    pub(crate) async fn wait(&self, within: Duration) -> Result<bool, QueueError> {
         let mut pop = redis::cmd("BRPOP");
         pop.arg(KEY).arg(within.as_secs_f64());
         let popped = self.ask::<Option<(String, String)>>(&pop, within + ANSWER_WITHIN).await?;

@@ -6,7 +6,7 @@ use wrenn_proto::{
     agent::{self, AgentFrame, AgentHello, ServerFrame},
     ids::{SandboxId, TemplateId, TunnelId},
 };
-use wrenn_store::sandboxes::Sandbox;
+use wrenn_store::{sandboxes::Sandbox, templates::TemplateSource};
 
 use super::link::{AgentLink, LinkNumber};
 use crate::{
@@ -61,8 +61,8 @@ impl SendCommand {
             state::Command::Resume(memory) => {
                 agent::command::Command::Resume(agent::ResumeMachine { drop_memory: memory == Memory::Drop })
             }
-            state::Command::Snapshot(template) => agent::command::Command::Snapshot(make(template)),
-            state::Command::Flatten(template) => agent::command::Command::Flatten(make(template)),
+            state::Command::Snapshot(template) => agent::command::Command::Snapshot(make(row, template)),
+            state::Command::Flatten(template) => agent::command::Command::Flatten(make(row, template)),
             state::Command::Destroy => agent::command::Command::Destroy(agent::DestroyMachine {}),
         };
         Self(agent::Command {
@@ -73,8 +73,9 @@ impl SendCommand {
     }
 }
 
-fn make(template: TemplateId) -> agent::MakeTemplate {
-    agent::MakeTemplate { template_id: template.to_string() }
+fn make(row: &Sandbox, template: TemplateId) -> agent::MakeTemplate {
+    let as_it_is = row.making == Some(TemplateSource::AsItIs);
+    agent::MakeTemplate { template_id: template.to_string(), as_it_is }
 }
 
 /// A template's files are to be removed. Answered when that is done.

@@ -110,7 +110,7 @@ fn new_template(row: &Sandbox, order: &TemplateOrder) -> NewTemplate {
         id: order.id,
         team_id: row.team_id,
         name: order.name.clone(),
-        kind: order.kind,
+        source: order.source,
         vcpus: row.vcpus,
         memory_mb: row.memory_mb,
         disk_size_mb: row.disk_size_mb,

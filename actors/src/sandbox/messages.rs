@@ -9,7 +9,7 @@ use wrenn_store::{
     StoreError,
     lifecycle::Lifecycle,
     sandboxes::Sandbox,
-    templates::{OnConflict, TemplateKind, TemplateNameError, TemplateOrigin},
+    templates::{OnConflict, TemplateKind, TemplateNameError, TemplateOrigin, TemplateSource},
 };
 
 use wrenn_supervision::CallError;
@@ -41,8 +41,10 @@ impl Wanted {
         match self {
             Self::Pause => Request::Pause,
             Self::Resume(memory) => Request::Resume(*memory),
-            Self::Template(TemplateOrder { id, kind: TemplateKind::Snapshot, .. }) => Request::Snapshot(*id),
-            Self::Template(TemplateOrder { id, kind: TemplateKind::Base, .. }) => Request::Flatten(*id),
+            Self::Template(TemplateOrder { id, source, .. }) => match source.kind() {
+                TemplateKind::Snapshot => Request::Snapshot(*id),
+                TemplateKind::Base => Request::Flatten(*id),
+            },
             Self::Destroy => Request::Destroy,
         }
     }
@@ -55,8 +57,8 @@ pub struct TemplateOrder {
     pub id: TemplateId,
     /// Its name, in the sandbox's team.
     pub name: String,
-    /// What it shall consist of: disk and memory, or the disk alone, made small.
-    pub kind: TemplateKind,
+    /// What it is made of.
+    pub source: TemplateSource,
     /// What becomes of a template of that name.
     pub on_conflict: OnConflict,
     /// Whose work it is, and what it is for.
@@ -67,8 +69,8 @@ pub struct TemplateOrder {
 
 impl TemplateOrder {
     /// The order of a client.
-    pub fn of_client(id: TemplateId, name: String, kind: TemplateKind, on_conflict: OnConflict) -> Self {
-        Self { id, name, kind, on_conflict, origin: TemplateOrigin::Client, defaults: None }
+    pub fn of_client(id: TemplateId, name: String, source: TemplateSource, on_conflict: OnConflict) -> Self {
+        Self { id, name, source, on_conflict, origin: TemplateOrigin::Client, defaults: None }
     }
 }
 

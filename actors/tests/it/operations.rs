@@ -14,7 +14,7 @@ use wrenn_proto::{
 use wrenn_store::{
     lifecycle::{Operation, SandboxStatus},
     sandboxes::{NewSandbox, Sandbox},
-    templates::{OnConflict, Template, TemplateKind, TemplateNameError},
+    templates::{OnConflict, Template, TemplateKind, TemplateNameError, TemplateSource},
 };
 
 use crate::support::{FakeAgent, PATIENCE, Server, config, eventually, hello, new_sandbox, report};
@@ -27,8 +27,8 @@ fn is_command(command: &Command, id: SandboxId, generation: u64) -> &command::Co
 }
 
 fn order(name: &str) -> TemplateOrder {
-    let (id, kind) = (TemplateId::new(), TemplateKind::Snapshot);
-    TemplateOrder::of_client(id, name.to_owned(), kind, OnConflict::Refuse)
+    let (id, source) = (TemplateId::new(), TemplateSource::Snapshot);
+    TemplateOrder::of_client(id, name.to_owned(), source, OnConflict::Refuse)
 }
 
 /// Something that goes on without the test.
@@ -215,6 +215,49 @@ async fn a_template_is_there_when_it_is_made_and_sandboxes_of_it_go_where_it_is(
     };
     assert_eq!((start.template_id, start.image.as_str()), (template.id.to_string(), ""));
     elsewhere.assert_silent();
+    server.stop().await;
+}
+
+#[sqlx::test(migrator = "wrenn_store::MIGRATIONS")]
+async fn a_disk_as_it_is_is_ordered_as_such_also_by_the_next_server(pool: Pool) {
+    let server = Server::start(&pool, config()).await;
+    let host = server.host().await;
+    let mut agent = FakeAgent::attach(&server, host, vec![]).await;
+    let id = server.running(&mut agent).await;
+    let mut commands = Vec::new();
+    for (source, as_it_is) in [(TemplateSource::Flattened, false), (TemplateSource::AsItIs, true)] {
+        let order = TemplateOrder { source, ..order(&format!("disk-{as_it_is}")) };
+        let template = order.id;
+        begin(&server, move |it| async move { it.template_make(id, order, PATIENCE).await });
+        let command = agent.command().await;
+        match &command.command {
+            Some(command::Command::Flatten(make)) => {
+                assert_eq!(
+                    (make.template_id.as_str(), make.as_it_is),
+                    (template.to_string().as_str(), as_it_is)
+                );
+            }
+            other => panic!("expected a flattening, got {other:?}"),
+        }
+        assert_eq!(server.row(id).await.making, Some(source));
+        if source == TemplateSource::Flattened {
+            agent.template_made(&command).await;
+            assert_eq!(server.settled(id).await.making, None);
+        }
+        commands.push((template, command));
+    }
+    drop(agent);
+    server.stop().await;
+
+    let server = Server::start(&pool, config()).await;
+    let mut agent = FakeAgent::attach(&server, host, vec![report(id, 3, MachineState::Running)]).await;
+    let (template, command) = commands.pop().unwrap();
+    let again = agent.command().await;
+    assert_eq!(again, command);
+    agent.template_made(&again).await;
+    assert_eq!(server.settled(id).await.lifecycle.status, SandboxStatus::Running);
+    let made = server.store.template_fetch(template).await.unwrap().unwrap();
+    assert_eq!((made.kind, made.vcpus), (TemplateKind::Base, None));
     server.stop().await;
 }
 

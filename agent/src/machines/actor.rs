@@ -26,7 +26,7 @@ use wrenn_supervision::SupervisedContext as _;
 
 use super::{
     fence::{self, CommandKind, Fit, Known, Presence, Verdict, Work},
-    manifest::Kind,
+    library::{DiskForm, Source},
     record::{CommandError, FailureKind, MachineSpec, MachineState, OnDisk, Outcome, Phase, Record},
     registry::{Machines, Quiet},
     work::{Done, Host, Memory, Overtaken, Running},
@@ -45,7 +45,7 @@ pub enum Wish {
     /// There should be a template of its disk and memory.
     Snapshot(TemplateId),
     /// There should be a template of its disk.
-    Flatten(TemplateId),
+    Flatten(TemplateId, DiskForm),
     /// It should be gone.
     Destroy,
 }
@@ -57,7 +57,7 @@ impl Wish {
             Self::Pause => CommandKind::Pause,
             Self::Resume(_) => CommandKind::Resume,
             Self::Snapshot(_) => CommandKind::Snapshot,
-            Self::Flatten(_) => CommandKind::Flatten,
+            Self::Flatten(..) => CommandKind::Flatten,
             Self::Destroy => CommandKind::Destroy,
         }
     }
@@ -237,12 +237,12 @@ impl MachineActor {
             }
             (Fit::CarryOut, Wish::Snapshot(template), running) => {
                 self.begin(kind, ctx, |overtaken| async move {
-                    host.make_template(record, running, template, Kind::Snapshot, overtaken).await
+                    host.make_template(record, running, template, Source::Snapshot, overtaken).await
                 });
             }
-            (Fit::CarryOut, Wish::Flatten(template), running) => {
+            (Fit::CarryOut, Wish::Flatten(template, form), running) => {
                 self.begin(kind, ctx, |overtaken| async move {
-                    host.make_template(record, running, template, Kind::Base, overtaken).await
+                    host.make_template(record, running, template, Source::Disk(form), overtaken).await
                 });
             }
             (_, _, running) => {

@@ -12,7 +12,7 @@ use tokio_stream::wrappers::ReceiverStream;
 use wrenn_proto::{agent as wire, guest, ids::SandboxId};
 
 use super::{
-    library::{Admitted, Library, Made, Template},
+    library::{Admitted, Library, Made, Parts, Template},
     manifest::{Incompatible, Manifest},
     record::{FailureKind, MachineSpec, Resources},
 };
@@ -79,8 +79,8 @@ pub trait Backend: Library {
     /// Reads the manifest of what was saved of the machine.
     fn saved(&self, id: SandboxId) -> BoxFuture<'_, Result<Manifest, StartError>>;
 
-    /// Waits until the disk has the machine's memory and disk. It may run meanwhile.
-    fn sync_files(&self, id: SandboxId) -> BoxFuture<'_, Result<(), SaveError>>;
+    /// Waits until the disk has the machine's memory and disk, or those of its `parts`. It may run meanwhile.
+    fn sync_files(&self, id: SandboxId, parts: Parts) -> BoxFuture<'_, Result<(), SaveError>>;
 
     /// Throws away what was saved of the machine. Its disk stays.
     fn discard(&self, id: SandboxId, what: Discard) -> BoxFuture<'_, Result<(), ReleaseError>>;

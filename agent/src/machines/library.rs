@@ -14,7 +14,7 @@ use wrenn_proto::ids::{SandboxId, TemplateId};
 use super::{
     backend::{ReleaseError, SaveError},
     leases::{Artifact, Exclusive, Lease},
-    manifest::Manifest,
+    manifest::{Kind, Manifest},
 };
 use crate::vmm::{Fingerprint, VmProcess};
 
@@ -88,6 +88,34 @@ pub enum Parts {
     DiskAndMemory,
     /// Disk, memory and device state, of a machine that is paused.
     All,
+}
+
+/// What of a machine a template is made of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Source {
+    /// Disk, memory and device state.
+    Snapshot,
+    /// The disk alone.
+    Disk(DiskForm),
+}
+
+/// What becomes of the disk that a template is made of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DiskForm {
+    /// It is made as small as what is in it.
+    Small,
+    /// It stays as it is, which takes no time.
+    AsItIs,
+}
+
+impl Source {
+    /// Returns what the files hold.
+    pub fn kind(self) -> Kind {
+        match self {
+            Self::Snapshot => Kind::Snapshot,
+            Self::Disk(_) => Kind::Base,
+        }
+    }
 }
 
 /// A template of this host, as it is told.

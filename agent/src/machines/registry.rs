@@ -17,6 +17,7 @@ use wrenn_supervision::{Backoff, Child, ChildExited, ChildSpec, spawn_local};
 
 use super::{
     actor::{MachineActor, Order, Wish},
+    library::DiskForm,
     work::{Host, Memory},
 };
 
@@ -162,7 +163,10 @@ fn wish(command: Option<wire::command::Command>) -> Result<Wish, &'static str> {
         Some(Command::Resume(wire::ResumeMachine { drop_memory: false })) => Wish::Resume(Memory::Use),
         Some(Command::Resume(wire::ResumeMachine { drop_memory: true })) => Wish::Resume(Memory::Drop),
         Some(Command::Snapshot(make)) => Wish::Snapshot(template_id(make)?),
-        Some(Command::Flatten(make)) => Wish::Flatten(template_id(make)?),
+        Some(Command::Flatten(make)) => {
+            let form = if make.as_it_is { DiskForm::AsItIs } else { DiskForm::Small };
+            Wish::Flatten(template_id(make)?, form)
+        }
         None => return Err("this version of the agent does not know the command"),
     })
 }

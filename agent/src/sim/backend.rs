@@ -216,10 +216,10 @@ impl Backend for SimBackend {
         .boxed()
     }
 
-    fn sync_files(&self, id: SandboxId) -> BoxFuture<'_, Result<(), SaveError>> {
+    fn sync_files(&self, id: SandboxId, parts: Parts) -> BoxFuture<'_, Result<(), SaveError>> {
         let effect = move || {
             if let Some(saved) = self.world.inner.lock().saved.get_mut(&id) {
-                saved.synced = true;
+                saved.synced = parts != Parts::Disk;
             }
         };
         self.save(SimStep::SyncFiles, effect).boxed()

@@ -1,7 +1,7 @@
 //! The files of a simulated machine: on its disk, by path, with nothing around them.
 //!
-//! As much as the control plane needs in order to be tried: files are made, read, listed, looked at, moved, removed and
-//! watched, and folders exist as soon as something is in them. As for commands, some names do something of their own:
+//! As much as the control plane needs in order to be tried: files are made, read, listed, looked at, moved, removed,
+//! watched and unpacked, and folders exist as soon as something is in them. As for commands, some names do something of their own:
 //!
 //! | path | what it does |
 //! |---|---|
@@ -12,10 +12,18 @@
 //! | `/slow/…` | takes no data after the first piece |
 //! | `/babble` | ends the conversation without a last event |
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{
+    borrow::Cow,
+    collections::BTreeMap,
+    io::{self, Read as _},
+    path::Path,
+    sync::Arc,
+    time::Duration,
+};
 
 use bytes::Bytes;
 use futures_util::StreamExt as _;
+use tar::EntryType;
 use tokio::{sync::mpsc, time::sleep};
 use tokio_stream::wrappers::ReceiverStream;
 use wrenn_proto::{
@@ -115,6 +123,7 @@ impl Files {
                 self.say(Event::Entry(self.find(&rename.to)?)).await
             }
             Some(Request::Watch(watch)) => self.watch(&watch.path).await,
+            Some(Request::Unpack(unpack)) => self.unpack(&unpack.path, inputs).await,
             None => failed(FileFailure::Invalid, "nothing is wanted"),
         }
     }
@@ -199,6 +208,31 @@ impl Files {
         self.say(Event::Entry(self.find(path)?)).await
     }
 
+    /// Keeps the contents of an archive's files; folders and symbolic links leave nothing.
+    async fn unpack(&self, folder: &str, inputs: &mut Inputs<FileInput>) -> Result<(), End> {
+        if folder.starts_with("/forbidden") {
+            return failed(FileFailure::NotPermitted, &format!("cannot open {folder}: permission denied"));
+        }
+        self.say(Event::Ready(FileReady {})).await?;
+        let mut archive = Vec::new();
+        loop {
+            match inputs.next().await.and_then(|input| input.input) {
+                Some(Input::Data(_)) if folder.starts_with("/full") => {
+                    return failed(FileFailure::NoSpace, &format!("cannot write {folder}: the disk is full"));
+                }
+                Some(Input::Data(data)) => archive.extend_from_slice(&data),
+                Some(Input::End(_)) => break,
+                _ => return failed(FileFailure::Invalid, "the archive broke off before its end"),
+            }
+            if folder.starts_with("/slow") {
+                std::future::pending::<()>().await;
+            }
+        }
+        let unpacked = self.with(|files| unpack(&archive, folder, files)).unwrap_or(Ok(()));
+        unpacked
+            .or_else(|error| failed(FileFailure::Invalid, &format!("the archive cannot be read: {error}")))
+    }
+
     async fn watch(&self, path: &str) -> Result<(), End> {
         self.find(path)?;
         let look = || self.with(|files| files.clone()).unwrap_or_default();
@@ -230,6 +264,30 @@ impl Files {
         self.world.note_file_bytes_told(bytes);
         Ok(())
     }
+}
+
+fn unpack(archive: &[u8], folder: &str, files: &mut BTreeMap<String, Bytes>) -> io::Result<()> {
+    let place = |name: Cow<'_, Path>| {
+        let name = name.to_string_lossy();
+        format!("{}/{}", folder.trim_end_matches('/'), name.trim_start_matches("./"))
+    };
+    for entry in tar::Archive::new(archive).entries()? {
+        let mut entry = entry?;
+        let path = place(entry.path()?);
+        let content = match entry.header().entry_type() {
+            EntryType::Regular => {
+                let mut content = Vec::new();
+                entry.read_to_end(&mut content)?;
+                Some(content.into())
+            }
+            EntryType::Link => entry.link_name()?.and_then(|target| files.get(&place(target)).cloned()),
+            _ => None,
+        };
+        if let Some(content) = content {
+            files.insert(path, content);
+        }
+    }
+    Ok(())
 }
 
 /// Whether a path is that of a folder or of something in it.

@@ -19,6 +19,26 @@ pub enum FsError {
     /// The inputs ended before the end of the data was said.
     #[error("the data broke off before its end; nothing was written")]
     CutOff,
+    /// The inputs of an archive ended before its end was said, or it has none.
+    #[error("the archive broke off before its end; what was unpacked until then is there")]
+    ArchiveCutOff,
+    /// It is no archive, or is damaged.
+    #[error("the archive cannot be read: {0}")]
+    Archive(#[source] io::Error),
+    /// An entry of an archive is not in the folder.
+    #[error("the archive's entry {0:?} is not within the folder; names must be relative, and without `..`")]
+    Leaves(String),
+    /// A hard link of an archive to something else.
+    #[error("the archive's hard link {} leads to {target:?}; it must lead to a file before it", link.display())]
+    LinkLeaves {
+        /// The link.
+        link: PathBuf,
+        /// Where it leads.
+        target: String,
+    },
+    /// A device, pipe or the like in an archive.
+    #[error("{} is neither a file nor a folder nor a link; an archive may hold nothing else", .0.display())]
+    Unpackable(PathBuf),
     /// Nobody listens any more.
     #[error("the caller is gone")]
     CallerGone,
@@ -134,6 +154,11 @@ impl FsError {
             Self::NoStart
             | Self::OutOfOrder
             | Self::CutOff
+            | Self::ArchiveCutOff
+            | Self::Archive(_)
+            | Self::Leaves(_)
+            | Self::LinkLeaves { .. }
+            | Self::Unpackable(_)
             | Self::EmptyPath { .. }
             | Self::ZeroByte { .. }
             | Self::NoName(_)

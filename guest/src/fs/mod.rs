@@ -8,7 +8,8 @@
 //!
 //! Each request works on a thread of its own, as its files may be on a filesystem that hangs, and only it is to wait.
 //! The thread has the rights of the user, so what may be done is the kernel's decision, made at the moment in which it
-//! is done, and what is made belongs to the user. Content goes through in pieces, and no faster than both ends take it.
+//! is done, and what is made belongs to the user. Content goes through in pieces, and no faster than both ends take it. Only an
+//! archive is unpacked with the daemon's own rights, and what is made then given to the user.
 //!
 //! What happens on failure: one [`FsError`], which names the path, as the last event. A caller that goes away ends its
 //! request; of a file that was being written then, nothing is left.
@@ -22,6 +23,8 @@ mod read;
 mod remove;
 mod rename;
 mod rights;
+mod staged;
+mod unpack;
 mod watch;
 mod write;
 
@@ -36,7 +39,8 @@ use std::{
 use tokio::{sync::mpsc, task::spawn_blocking};
 use tokio_stream::{Stream, StreamExt as _};
 use wrenn_proto::guest::{
-    FileDone, FileEvent, FileInput, FileStart, file_event::Event, file_input::Input, file_start::Request,
+    FileDone, FileEvent, FileInput, FileStart, FileUnpack, file_event::Event, file_input::Input,
+    file_start::Request,
 };
 
 pub use self::error::FsError;
@@ -77,6 +81,13 @@ async fn attend(mut inputs: Inputs, default_user: String, caller: Caller) -> Res
     let user = names.into_iter().find(|name| !name.is_empty()).unwrap_or_default();
     match request {
         Request::Watch(watch) => watch::run(user, watch, caller).await,
+        Request::Unpack(FileUnpack { path }) => {
+            blocking(move || {
+                let account = accounts::lookup(&user)?;
+                unpack::run(&Place::new(&account.home, "path", &path)?, &account, inputs, &caller)
+            })
+            .await
+        }
         request => {
             blocking(move || {
                 let account = accounts::lookup(&user)?;
@@ -111,8 +122,8 @@ fn perform(
         }
         Request::Read(read) => read::run(&place("path", &read.path)?, names, caller),
         Request::Write(write) => write::run(&place("path", &write.path)?, names, &mut inputs, caller),
-        // Waits for ever, and so not on a thread.
-        Request::Watch(_) => Err(FsError::NoStart),
+        // One waits for ever, and so not on a thread; the other one needs more rights than the user's.
+        Request::Watch(_) | Request::Unpack(_) => Err(FsError::NoStart),
     }
 }
 

@@ -16,7 +16,7 @@ use crate::{
     machines::{
         backend::{AdoptError, Backend, BoxError, Discard, Guest, ReleaseError, SaveError, StartError},
         causes,
-        library::{Admitted, BootPlan, Made, Template},
+        library::{Admitted, BootPlan, Made, Parts, Template},
         manifest::{Kind, Manifest},
         record::{MachineSpec, Resources},
     },
@@ -164,9 +164,13 @@ impl Backend for RealBackend {
         async move { self.read_saved(id).await.map_err(StartError::Unreadable) }.boxed()
     }
 
-    fn sync_files(&self, id: SandboxId) -> BoxFuture<'_, Result<(), SaveError>> {
+    fn sync_files(&self, id: SandboxId, parts: Parts) -> BoxFuture<'_, Result<(), SaveError>> {
+        let names: &[&str] = match parts {
+            Parts::Disk => &[DISK],
+            Parts::DiskAndMemory | Parts::All => &[MEMORY_FILE, DISK],
+        };
         async move {
-            for file in [MEMORY_FILE, DISK] {
+            for file in names {
                 let synced = self.volume.sync_file(&self.dir(id).join(file)).await;
                 synced.map_err(|error| {
                     SaveError::step("write the machine's files to the disk")(error.into())

@@ -13,9 +13,10 @@ enum Scenario {
     SnapshotPaused,
     FlattenRunning,
     FlattenStopped,
+    AsItIsRunning,
 }
 
-const SCENARIOS: [Scenario; 7] = [
+const SCENARIOS: [Scenario; 8] = [
     Scenario::Pause,
     Scenario::Resume,
     Scenario::Boot,
@@ -23,6 +24,7 @@ const SCENARIOS: [Scenario; 7] = [
     Scenario::SnapshotPaused,
     Scenario::FlattenRunning,
     Scenario::FlattenStopped,
+    Scenario::AsItIsRunning,
 ];
 
 impl Scenario {
@@ -60,6 +62,15 @@ impl Scenario {
             Self::FlattenStopped => {
                 &[S::AdmitTemplate, S::BeginDraft, S::CopyInto, S::Flatten, S::FinishDraft]
             }
+            Self::AsItIsRunning => &[
+                S::AdmitTemplate,
+                S::BeginDraft,
+                S::SyncFiles,
+                S::Freeze,
+                S::CopyInto,
+                S::Thaw,
+                S::FinishDraft,
+            ],
         }
     }
 
@@ -81,13 +92,16 @@ impl Scenario {
             Self::FlattenRunning | Self::FlattenStopped => {
                 &[P::FlattenCloned, P::FlattenFlattened, P::FlattenComplete]
             }
+            Self::AsItIsRunning => &[P::FlattenCloned, P::FlattenComplete],
         }
     }
 
     /// What the machine is before the command.
     fn before(self) -> MachineState {
         match self {
-            Self::Pause | Self::SnapshotRunning | Self::FlattenRunning => MachineState::Running,
+            Self::Pause | Self::SnapshotRunning | Self::FlattenRunning | Self::AsItIsRunning => {
+                MachineState::Running
+            }
             Self::Resume | Self::Boot | Self::SnapshotPaused => MachineState::Paused,
             Self::FlattenStopped => MachineState::Stopped,
         }
@@ -128,6 +142,7 @@ impl Scenario {
             Self::Boot => agent.order_boot(id, 3),
             Self::SnapshotRunning | Self::SnapshotPaused => agent.order_snapshot(id, 3, template),
             Self::FlattenRunning | Self::FlattenStopped => agent.order_flatten(id, 3, template),
+            Self::AsItIsRunning => agent.order_as_it_is(id, 3, template),
         }
     }
 }
@@ -313,7 +328,7 @@ async fn a_destruction_overtakes_every_command_in_every_window() {
             agent.wait_for_point(point, id).await;
             let report = agent.host.board.report(id).unwrap();
             assert!(report.busy && report.generation == 3, "{point:?} of {scenario:?}: {report:?}");
-            if matches!(scenario, Scenario::SnapshotRunning | Scenario::FlattenRunning) {
+            if scenario.before() == MachineState::Running && scenario != Scenario::Pause {
                 assert_eq!(report.state(), MachineState::Running);
             }
             agent.order_destroy(id, 4);

@@ -50,6 +50,10 @@ struct Agent {
     queue: SessionQueue,
 }
 
+fn make(template: TemplateId) -> wire::MakeTemplate {
+    wire::MakeTemplate { template_id: template.to_string(), as_it_is: false }
+}
+
 impl Agent {
     fn start() -> Self {
         Self::start_with(BootSnapshots::Off)
@@ -176,12 +180,15 @@ impl Agent {
     }
 
     fn order_snapshot(&self, id: SandboxId, generation: u64, template: TemplateId) {
-        let make = wire::MakeTemplate { template_id: template.to_string() };
-        self.send(id, generation, Command::Snapshot(make));
+        self.send(id, generation, Command::Snapshot(make(template)));
     }
 
     fn order_flatten(&self, id: SandboxId, generation: u64, template: TemplateId) {
-        let make = wire::MakeTemplate { template_id: template.to_string() };
+        self.send(id, generation, Command::Flatten(make(template)));
+    }
+
+    fn order_as_it_is(&self, id: SandboxId, generation: u64, template: TemplateId) {
+        let make = wire::MakeTemplate { as_it_is: true, ..make(template) };
         self.send(id, generation, Command::Flatten(make));
     }
 

@@ -80,6 +80,25 @@ async fn templates_are_made_of_machines_at_rest_too() {
 }
 
 #[actix_rt::test]
+async fn a_disk_that_is_wanted_as_it_is_keeps_its_size_and_is_not_made_small() {
+    let mut agent = Agent::start();
+    let (id, copy, template) = (SandboxId::new(), SandboxId::new(), TemplateId::new());
+    agent.started(id, 1).await;
+    agent.shell(id, "set k v; write note kept").await;
+    agent.order_as_it_is(id, 2, template);
+    let made = agent.was_made(2).await;
+    assert_eq!((made.state(), made.disk_size_mb), (MachineState::Running, 512));
+    assert!(agent.world.is_lively(id));
+    // The same command again, as after a restart of the server: the recorded outcome.
+    agent.order_as_it_is(id, 2, template);
+    assert_eq!(agent.was_made(2).await, made);
+    assert_eq!(agent.world.tries(SimStep::Flatten), 0);
+    agent.order_start_from(copy, 1, template);
+    assert!(!agent.was_started(1).await.restored);
+    assert_eq!(agent.shell(copy, "get k; read note").await, "\nkept");
+}
+
+#[actix_rt::test]
 async fn a_machine_must_be_of_the_size_of_the_memory_it_is_made_from() {
     let mut agent = Agent::start();
     let (id, template) = (SandboxId::new(), TemplateId::new());

@@ -21,6 +21,7 @@ use crate::{
         backend::{Discard, SaveError},
         causes,
         fault_points::FaultPoint,
+        library::Parts,
         manifest::Kind,
         record::{CommandError, Keeps, MachineState, OnDisk, Outcome, Phase, Record, Rest, Saved},
     },
@@ -140,7 +141,7 @@ impl Host {
         let synced = tokio::select! {
             biased;
             () = overtaken.by_any.cancelled() => return Done::at_rest(record),
-            synced = self.backend.sync_files(id) => synced,
+            synced = self.backend.sync_files(id, Parts::DiskAndMemory) => synced,
         };
         let on_disk = match synced {
             Ok(()) => OnDisk::Whole,

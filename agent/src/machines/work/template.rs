@@ -3,9 +3,12 @@
 //! ```text
 //!   snapshot of a running machine
 //!     admit ─ draft ─ sync ahead ─ freeze ─┬─ suspend ─ clone ─ run ─ thaw ─┬─ finish
-//!   flattening of a running machine        └──────── clone ───────── thaw ──┴─ flatten ─ finish
+//!   flattening of a running machine        └──────── clone ───────── thaw ──┴─ (flatten) ─ finish
 //!   of a machine that does not run: admit ─ draft ─ clone ─ (flatten) ─ finish
 //! ```
+//!
+//! A disk that is wanted as it is is not flattened. It is what a build keeps of each of its steps, so there nothing is
+//! done that takes long: see `agent.proto`.
 //!
 //! The machine stands still only from suspend to run: its files are brought to the disk before that, and clones take
 //! no time. Whatever fails, it runs and is thawed, and nothing is left of the draft.
@@ -21,7 +24,7 @@ use crate::{
         causes,
         fault_points::FaultPoint,
         leases::Artifact,
-        library::{Draft, Parts},
+        library::{DiskForm, Draft, Parts, Source},
         manifest::{Kind, Manifest},
         record::{Outcome, Phase, Record, Rest},
     },
@@ -35,16 +38,16 @@ impl Host {
         mut record: Record,
         running: Option<Running>,
         template_id: TemplateId,
-        kind: Kind,
+        source: Source,
         overtaken: Overtaken,
     ) -> Done {
         let begun = Instant::now();
         let vm = running.map(|running| running.vm);
         let Some(of) = record.rest() else { return Done { record: Some(record), running: None } };
         record.outcome = None;
-        record.phase = Phase::MakingTemplate { template_id, kind, of: of.clone() };
+        record.phase = Phase::MakingTemplate { template_id, kind: source.kind(), of: of.clone() };
         let making = Making { host: self, record: &record, vm: vm.as_ref(), overtaken: &overtaken };
-        let error = match making.run(template_id, kind).await {
+        let error = match making.run(template_id, source).await {
             Ok((size_bytes, disk_size_mb)) => {
                 tracing::info!(sandbox_id = %record.id, %template_id, size_bytes, took_ms = elapsed_ms(begun), "template is made");
                 return self.settle_made(record, vm, of, (template_id, size_bytes, disk_size_mb)).await;
@@ -93,7 +96,7 @@ struct Making<'a> {
 
 impl Making<'_> {
     /// Makes it; returns what its files occupy, in bytes, and the size of its disk, in MiB.
-    async fn run(&self, template_id: TemplateId, kind: Kind) -> Result<(u64, u32), SaveError> {
+    async fn run(&self, template_id: TemplateId, source: Source) -> Result<(u64, u32), SaveError> {
         let Host { backend, .. } = self.host;
         let saved = self.host.save_step(self.record).await;
         saved.map_err(|error| SaveError::step("write the record")(error.into()))?;
@@ -101,7 +104,7 @@ impl Making<'_> {
         backend.admit_template(self.record.spec.memory_mb).await?;
         let draft = backend.begin(&Artifact::Template(template_id)).await?;
         let made = tokio::select! {
-            made = self.fill(&draft, template_id, kind) => made,
+            made = self.fill(&draft, template_id, source) => made,
             // Not while the machine stands still: see `still`.
             () = self.overtaken.by_destroy.cancelled(), if self.vm.is_none() => Err(SaveError::Overtaken),
         };
@@ -115,9 +118,9 @@ impl Making<'_> {
         &self,
         draft: &Draft,
         template_id: TemplateId,
-        kind: Kind,
+        source: Source,
     ) -> Result<(u64, u32), SaveError> {
-        let (host, id) = (self.host, self.record.id);
+        let (host, id, kind) = (self.host, self.record.id, source.kind());
         match (self.vm, kind) {
             (Some(vm), _) => self.clone_running(vm, draft, kind).await?,
             (None, Kind::Snapshot) => host.backend.clone_files(draft, id, Parts::All).await?,
@@ -135,6 +138,8 @@ impl Making<'_> {
         };
         if kind == Kind::Base {
             host.fault_points.pass(FaultPoint::FlattenCloned, id).await;
+        }
+        if source == Source::Disk(DiskForm::Small) {
             manifest.disk_size_mb = self.unless_overtaken(host.backend.flatten(draft)).await?;
             host.fault_points.pass(FaultPoint::FlattenFlattened, id).await;
         }
@@ -151,7 +156,11 @@ impl Making<'_> {
     async fn clone_running(&self, vm: &VmProcess, draft: &Draft, kind: Kind) -> Result<(), SaveError> {
         let (host, id) = (self.host, self.record.id);
         // A clone first writes out what is not on the disk yet: better now than while the machine stands still.
-        let synced = self.unless_overtaken(host.backend.sync_files(id));
+        let parts = match kind {
+            Kind::Snapshot => Parts::DiskAndMemory,
+            Kind::Base => Parts::Disk,
+        };
+        let synced = self.unless_overtaken(host.backend.sync_files(id, parts));
         unless_dead(vm, SaveError::Exited, synced).await?;
         let frozen = self.unless_overtaken(host.freeze(id));
         unless_dead(vm, SaveError::Exited, frozen).await?;

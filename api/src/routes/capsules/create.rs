@@ -346,6 +346,7 @@ mod tests {
             preview_access: Default::default(),
             preview_token: String::new(),
             lifecycle: Lifecycle { status, operation, ..Lifecycle::first() },
+            making: None,
             created_at: chrono::DateTime::UNIX_EPOCH,
             started_at: None,
             last_active_at: None,

@@ -7,7 +7,7 @@ use serde::Deserialize;
 use utoipa::{IntoParams, ToSchema};
 use wrenn_actors::TemplateOrder;
 use wrenn_proto::ids::{ParseIdError, SandboxId, TemplateId};
-use wrenn_store::templates::OnConflict;
+use wrenn_store::templates::{OnConflict, TemplateKind};
 
 use super::{Template, TemplateType};
 use crate::{
@@ -130,9 +130,9 @@ impl CreateSnapshotRequest {
         if !limits::is_template_name(&name) {
             return Err(CreateSnapshotError::Name);
         }
-        let kind = self.kind.unwrap_or(TemplateType::Snapshot).into();
+        let source = TemplateKind::from(self.kind.unwrap_or(TemplateType::Snapshot)).into();
         let on_conflict = if overwrite { OnConflict::Replace } else { OnConflict::Refuse };
-        Ok(TemplateOrder::of_client(id, name, kind, on_conflict))
+        Ok(TemplateOrder::of_client(id, name, source, on_conflict))
     }
 }
 
@@ -145,7 +145,7 @@ fn default_name(id: TemplateId) -> String {
 
 #[cfg(test)]
 mod tests {
-    use wrenn_store::templates::TemplateKind;
+    use wrenn_store::templates::TemplateSource;
 
     use super::*;
 
@@ -159,7 +159,7 @@ mod tests {
         let (one, other) = (order(), order());
         assert!(limits::is_template_name(&one.name), "{}", one.name);
         assert_ne!(one.name, other.name);
-        assert_eq!((one.kind, one.on_conflict), (TemplateKind::Snapshot, OnConflict::Refuse));
+        assert_eq!((one.source, one.on_conflict), (TemplateSource::Snapshot, OnConflict::Refuse));
     }
 
     #[test]

@@ -314,7 +314,7 @@ fn tell(changes: &mut Vec<FileChanged>, kind: FileChange, path: &Path) {
 
 fn is_hidden(path: &Path) -> bool {
     path.file_name()
-        .is_some_and(|name| name.as_encoded_bytes().starts_with(super::write::HIDDEN_PREFIX.as_bytes()))
+        .is_some_and(|name| name.as_encoded_bytes().starts_with(super::staged::HIDDEN_PREFIX.as_bytes()))
 }
 
 /// Whether it is a file without a name, such as an upload under way, for which the kernel makes one up.
