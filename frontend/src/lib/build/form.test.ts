@@ -24,13 +24,13 @@ describe('parseBuildForm', () => {
 	it('sends the recipe in one piece, so that lines go on and are counted', () => {
 		expect(parseBuildForm(FORM, null)).toEqual({
 			ok: true,
-			request: { ...DEFAULTS, name: 'python', recipe: ['RUN a \\\n  b\n'] }
+			request: { ...DEFAULTS, name: 'python', recipe: 'RUN a \\\n  b\n' }
 		});
 	});
 
 	it('leaves out what is empty', () => {
-		const parsed = parseBuildForm({ ...FORM, recipe: ' \n', healthcheck: '  ' }, null);
-		expect(parsed).toEqual({ ok: true, request: { ...DEFAULTS, name: 'python', recipe: [] } });
+		const parsed = parseBuildForm({ ...FORM, recipe: '', healthcheck: '  ' }, null);
+		expect(parsed).toEqual({ ok: true, request: { ...DEFAULTS, name: 'python', recipe: '' } });
 	});
 
 	it('names every field that cannot be right', () => {
@@ -70,7 +70,7 @@ it('formOf gives the same build again', () => {
 		request: {
 			...DEFAULTS,
 			name: 'python',
-			recipe: ['RUN a\nRUN b'],
+			recipe: 'RUN a\nRUN b',
 			healthcheck: 'true',
 			no_cache: true
 		}

@@ -16,7 +16,7 @@ export const ARCHIVE_ENDINGS = ['.tar', '.tar.gz', '.tgz', '.zip'];
 const NUMBER_FIELDS = {
 	vcpus: { label: 'vCPUs', min: 1 },
 	memory_mb: { label: 'Memory', min: 128 },
-	disk_size_mb: { label: 'Disk', min: 64 }
+	disk_size_mb: { label: 'Disk', min: 256 }
 } as const;
 
 type NumberField = keyof typeof NUMBER_FIELDS;
@@ -91,7 +91,7 @@ export function parseBuildForm(
 		name,
 		base_template: form.base_template,
 		// In one piece: its lines are counted, and may go on in the next one.
-		recipe: form.recipe.trim() === '' ? [] : [form.recipe.replaceAll('\r\n', '\n')],
+		recipe: form.recipe.replaceAll('\r\n', '\n'),
 		...(healthcheck === '' ? {} : { healthcheck }),
 		vcpus: number('vcpus'),
 		memory_mb: number('memory_mb'),

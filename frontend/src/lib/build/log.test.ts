@@ -81,6 +81,39 @@ it('begins anew with a later attempt, whose lines go on counting', () => {
 	expect(text(log, 1)).toBe('new\n');
 });
 
+it('begins anew also when the steps of a later attempt come before its head', () => {
+	const started_at = '2026-03-01T12:09:00Z';
+	const before = applyEvents(EMPTY_BUILD_LOG, [
+		HEAD,
+		begun(1),
+		line(1, 'old', 1),
+		ended(1),
+		begun(2),
+		line(2, 'old', 2)
+	]);
+	const again: BuildEvent[] = [
+		{ kind: 'step', step: step(1, { started_at }) },
+		line(1, 'new', 3),
+		{ kind: 'step', step: step(1, { started_at, ok: true }) },
+		{ kind: 'step', step: step(2, { started_at }) },
+		{ kind: 'build', build: build({ attempt: 2 }) },
+		line(2, 'newer', 4)
+	];
+	const log = applyEvents(before, again);
+	expect(text(log, 1)).toBe('new\n');
+	expect(text(log, 2)).toBe('newer\n');
+	expect(log.build?.attempt).toBe(2);
+	// A third one is noticed again.
+	const third: BuildEvent = { kind: 'build', build: build({ attempt: 3 }) };
+	expect(applyEvents(log, [third]).steps).toEqual([]);
+});
+
+it('makes a note of what the server has left out', () => {
+	const cut = '[120 lines are left out here: the log keeps 1024 KiB of a step, and its end]';
+	const log = applyEvents(EMPTY_BUILD_LOG, [begun(1), line(1, cut, 1, 'stderr'), line(1, '[1/2]', 2)]);
+	expect(log.steps[0]?.output.pieces.map(({ stream }) => stream)).toEqual(['note', 'stdout']);
+});
+
 it('keeps lines of a step that it has not been told of', () => {
 	const log = applyEvents(EMPTY_BUILD_LOG, [line(3, 'early', 1), begun(3), begun(2)]);
 	expect(log.steps.map(({ step, cmd }) => [step, cmd])).toEqual([

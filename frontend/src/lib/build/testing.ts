@@ -41,6 +41,7 @@ export function step(number: number, change: Partial<StepHead> = {}): StepHead {
 		ok: null,
 		elapsed_ms: 0,
 		cached: false,
+		started_at: '2026-03-01T12:00:02Z',
 		...change
 	};
 }

@@ -22,8 +22,8 @@ export interface OutputLog {
 
 export const EMPTY_LOG: OutputLog = { pieces: [], shownChars: 0, hiddenChars: 0 };
 
-/** More would make the page slow. */
-const SHOWN_CHARS = 400_000;
+/** What is shown unless somebody says otherwise. */
+const SHOWN_CHARS = 200_000;
 /** Pieces of one stream are put together up to this, so that the page has few elements. */
 const PIECE_CHARS = 8_192;
 
@@ -32,7 +32,8 @@ export interface Print {
 	text: string;
 }
 
-export function append(log: OutputLog, prints: readonly Print[]): OutputLog {
+/** @param atMost characters to show; more than a million or so make a page slow */
+export function append(log: OutputLog, prints: readonly Print[], atMost = SHOWN_CHARS): OutputLog {
 	const pieces = [...log.pieces];
 	let { shownChars, hiddenChars } = log;
 	for (const { stream, text } of prints) {
@@ -46,7 +47,7 @@ export function append(log: OutputLog, prints: readonly Print[]): OutputLog {
 		shownChars += text.length;
 	}
 	let gone = 0;
-	for (; shownChars > SHOWN_CHARS; gone++) {
+	for (; shownChars > atMost; gone++) {
 		const length = pieces[gone]?.text.length ?? shownChars;
 		shownChars -= length;
 		hiddenChars += length;

@@ -1,4 +1,5 @@
 /** For what only makes sense while somebody can see the page. */
+import { untrack } from 'svelte';
 
 /**
  * Begins whenever the page becomes visible, also at once, and ends when nobody sees it any more or the
@@ -11,7 +12,8 @@ export function whileVisible(begin: () => () => void): () => void {
 	const update = () => {
 		const isSeen = document.visibilityState === 'visible';
 		if (isSeen === (end !== undefined)) return;
-		if (isSeen) end = begin();
+		// Whoever calls this from an effect does not want to begin anew for what is looked at meanwhile.
+		if (isSeen) end = untrack(begin);
 		else stop();
 	};
 	const stop = () => {
