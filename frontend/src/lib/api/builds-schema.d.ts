@@ -4,330 +4,330 @@
  */
 
 export interface paths {
-    "/v1/admin/builds": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        get: {
-            parameters: {
-                query?: never;
-                header?: never;
-                path?: never;
-                cookie?: never;
-            };
-            requestBody?: never;
-            responses: {
-                /** @description x */
-                200: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/json": components["schemas"]["Build"][];
-                    };
-                };
-            };
-        };
-        put?: never;
-        post: {
-            parameters: {
-                query?: never;
-                header?: never;
-                path?: never;
-                cookie?: never;
-            };
-            /** @description x */
-            requestBody: {
-                content: {
-                    "application/json": components["schemas"]["NewBuild"];
-                };
-            };
-            responses: {
-                /** @description x */
-                201: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/json": components["schemas"]["Build"];
-                    };
-                };
-            };
-        };
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/v1/admin/builds/{id}": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        get: {
-            parameters: {
-                query?: never;
-                header?: never;
-                path: {
-                    id: string;
-                };
-                cookie?: never;
-            };
-            requestBody?: never;
-            responses: {
-                /** @description x */
-                200: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/json": components["schemas"]["Build"];
-                    };
-                };
-            };
-        };
-        put?: never;
-        post?: never;
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/v1/admin/builds/{id}/cancel": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        get?: never;
-        put?: never;
-        post: {
-            parameters: {
-                query?: never;
-                header?: never;
-                path: {
-                    id: string;
-                };
-                cookie?: never;
-            };
-            requestBody?: never;
-            responses: {
-                /** @description x */
-                200: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/json": components["schemas"]["Build"];
-                    };
-                };
-            };
-        };
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/v1/admin/builds/{id}/logs": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        get: {
-            parameters: {
-                query?: never;
-                header?: {
-                    "Last-Event-ID"?: string;
-                };
-                path: {
-                    id: string;
-                };
-                cookie?: never;
-            };
-            requestBody?: never;
-            responses: {
-                /** @description x */
-                200: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "text/event-stream": string;
-                    };
-                };
-            };
-        };
-        put?: never;
-        post?: never;
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/v1/admin/templates": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        get: {
-            parameters: {
-                query?: never;
-                header?: never;
-                path?: never;
-                cookie?: never;
-            };
-            requestBody?: never;
-            responses: {
-                /** @description x */
-                200: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/json": components["schemas"]["AdminTemplate"][];
-                    };
-                };
-            };
-        };
-        put?: never;
-        post?: never;
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/v1/admin/templates/{name}": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        get?: never;
-        put?: never;
-        post?: never;
-        delete: {
-            parameters: {
-                query?: {
-                    team_id?: string;
-                };
-                header?: never;
-                path: {
-                    name: string;
-                };
-                cookie?: never;
-            };
-            requestBody?: never;
-            responses: {
-                /** @description x */
-                204: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content?: never;
-                };
-            };
-        };
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
+	'/v1/admin/builds': {
+		parameters: {
+			query?: never;
+			header?: never;
+			path?: never;
+			cookie?: never;
+		};
+		get: {
+			parameters: {
+				query?: never;
+				header?: never;
+				path?: never;
+				cookie?: never;
+			};
+			requestBody?: never;
+			responses: {
+				/** @description x */
+				200: {
+					headers: {
+						[name: string]: unknown;
+					};
+					content: {
+						'application/json': components['schemas']['Build'][];
+					};
+				};
+			};
+		};
+		put?: never;
+		post: {
+			parameters: {
+				query?: never;
+				header?: never;
+				path?: never;
+				cookie?: never;
+			};
+			/** @description x */
+			requestBody: {
+				content: {
+					'application/json': components['schemas']['NewBuild'];
+				};
+			};
+			responses: {
+				/** @description x */
+				201: {
+					headers: {
+						[name: string]: unknown;
+					};
+					content: {
+						'application/json': components['schemas']['Build'];
+					};
+				};
+			};
+		};
+		delete?: never;
+		options?: never;
+		head?: never;
+		patch?: never;
+		trace?: never;
+	};
+	'/v1/admin/builds/{id}': {
+		parameters: {
+			query?: never;
+			header?: never;
+			path?: never;
+			cookie?: never;
+		};
+		get: {
+			parameters: {
+				query?: never;
+				header?: never;
+				path: {
+					id: string;
+				};
+				cookie?: never;
+			};
+			requestBody?: never;
+			responses: {
+				/** @description x */
+				200: {
+					headers: {
+						[name: string]: unknown;
+					};
+					content: {
+						'application/json': components['schemas']['Build'];
+					};
+				};
+			};
+		};
+		put?: never;
+		post?: never;
+		delete?: never;
+		options?: never;
+		head?: never;
+		patch?: never;
+		trace?: never;
+	};
+	'/v1/admin/builds/{id}/cancel': {
+		parameters: {
+			query?: never;
+			header?: never;
+			path?: never;
+			cookie?: never;
+		};
+		get?: never;
+		put?: never;
+		post: {
+			parameters: {
+				query?: never;
+				header?: never;
+				path: {
+					id: string;
+				};
+				cookie?: never;
+			};
+			requestBody?: never;
+			responses: {
+				/** @description x */
+				200: {
+					headers: {
+						[name: string]: unknown;
+					};
+					content: {
+						'application/json': components['schemas']['Build'];
+					};
+				};
+			};
+		};
+		delete?: never;
+		options?: never;
+		head?: never;
+		patch?: never;
+		trace?: never;
+	};
+	'/v1/admin/builds/{id}/logs': {
+		parameters: {
+			query?: never;
+			header?: never;
+			path?: never;
+			cookie?: never;
+		};
+		get: {
+			parameters: {
+				query?: never;
+				header?: {
+					'Last-Event-ID'?: string;
+				};
+				path: {
+					id: string;
+				};
+				cookie?: never;
+			};
+			requestBody?: never;
+			responses: {
+				/** @description x */
+				200: {
+					headers: {
+						[name: string]: unknown;
+					};
+					content: {
+						'text/event-stream': string;
+					};
+				};
+			};
+		};
+		put?: never;
+		post?: never;
+		delete?: never;
+		options?: never;
+		head?: never;
+		patch?: never;
+		trace?: never;
+	};
+	'/v1/admin/templates': {
+		parameters: {
+			query?: never;
+			header?: never;
+			path?: never;
+			cookie?: never;
+		};
+		get: {
+			parameters: {
+				query?: never;
+				header?: never;
+				path?: never;
+				cookie?: never;
+			};
+			requestBody?: never;
+			responses: {
+				/** @description x */
+				200: {
+					headers: {
+						[name: string]: unknown;
+					};
+					content: {
+						'application/json': components['schemas']['AdminTemplate'][];
+					};
+				};
+			};
+		};
+		put?: never;
+		post?: never;
+		delete?: never;
+		options?: never;
+		head?: never;
+		patch?: never;
+		trace?: never;
+	};
+	'/v1/admin/templates/{name}': {
+		parameters: {
+			query?: never;
+			header?: never;
+			path?: never;
+			cookie?: never;
+		};
+		get?: never;
+		put?: never;
+		post?: never;
+		delete: {
+			parameters: {
+				query?: {
+					team_id?: string;
+				};
+				header?: never;
+				path: {
+					name: string;
+				};
+				cookie?: never;
+			};
+			requestBody?: never;
+			responses: {
+				/** @description x */
+				204: {
+					headers: {
+						[name: string]: unknown;
+					};
+					content?: never;
+				};
+			};
+		};
+		options?: never;
+		head?: never;
+		patch?: never;
+		trace?: never;
+	};
 }
 export type webhooks = Record<string, never>;
 export interface components {
-    schemas: {
-        LogEntry: {
-            step: number;
-            /** @enum {string} */
-            phase: "pre-build" | "recipe" | "post-build" | "healthcheck";
-            cmd: string;
-            stdout: string;
-            stderr: string;
-            exit: number | null;
-            ok: boolean | null;
-            elapsed_ms: number;
-            cached: boolean;
-            started_at: string;
-        };
-        Build: {
-            id: string;
-            name: string;
-            base_template: string;
-            recipe: string[];
-            healthcheck: string | null;
-            vcpus: number;
-            memory_mb: number;
-            disk_size_mb: number;
-            skip_pre_post: boolean;
-            no_cache: boolean;
-            /** @enum {string} */
-            status: "pending" | "running" | "success" | "failed" | "cancelled";
-            /** @enum {string|null} */
-            stage: "preparing" | "steps" | "healthcheck" | "template" | "testing" | null;
-            current_step: number;
-            total_steps: number;
-            logs: components["schemas"]["LogEntry"][];
-            error: string | null;
-            sandbox_id: string | null;
-            host_id: string | null;
-            template_id: string | null;
-            default_user: string;
-            default_env: {
-                [key: string]: string;
-            };
-            attempt: number;
-            created_at: string;
-            started_at: string | null;
-            completed_at: string | null;
-        };
-        NewBuild: {
-            base_template?: string;
-            recipe: string | string[];
-            healthcheck?: string | null;
-            vcpus?: number;
-            memory_mb?: number;
-            disk_size_mb?: number;
-            skip_pre_post?: boolean;
-            no_cache?: boolean;
-            name: string;
-        };
-        AdminTemplate: {
-            id: string;
-            name: string;
-            /** @enum {string} */
-            type: "base" | "snapshot";
-            team_id: string;
-            team_name: string;
-            platform: boolean;
-            vcpus: number | null;
-            memory_mb: number | null;
-            disk_size_mb: number;
-            size_bytes: number;
-            default_user: string;
-            created_at: string;
-        };
-    };
-    responses: never;
-    parameters: never;
-    requestBodies: never;
-    headers: never;
-    pathItems: never;
+	schemas: {
+		LogEntry: {
+			step: number;
+			/** @enum {string} */
+			phase: 'pre-build' | 'recipe' | 'post-build' | 'healthcheck';
+			cmd: string;
+			stdout: string;
+			stderr: string;
+			exit: number | null;
+			ok: boolean | null;
+			elapsed_ms: number;
+			cached: boolean;
+			started_at: string;
+		};
+		Build: {
+			id: string;
+			name: string;
+			base_template: string;
+			recipe: string[];
+			healthcheck: string | null;
+			vcpus: number;
+			memory_mb: number;
+			disk_size_mb: number;
+			skip_pre_post: boolean;
+			no_cache: boolean;
+			/** @enum {string} */
+			status: 'pending' | 'running' | 'success' | 'failed' | 'cancelled';
+			/** @enum {string|null} */
+			stage: 'preparing' | 'steps' | 'healthcheck' | 'template' | 'testing' | null;
+			current_step: number;
+			total_steps: number;
+			logs: components['schemas']['LogEntry'][];
+			error: string | null;
+			sandbox_id: string | null;
+			host_id: string | null;
+			template_id: string | null;
+			default_user: string;
+			default_env: {
+				[key: string]: string;
+			};
+			attempt: number;
+			created_at: string;
+			started_at: string | null;
+			completed_at: string | null;
+		};
+		NewBuild: {
+			base_template?: string;
+			recipe: string | string[];
+			healthcheck?: string | null;
+			vcpus?: number;
+			memory_mb?: number;
+			disk_size_mb?: number;
+			skip_pre_post?: boolean;
+			no_cache?: boolean;
+			name: string;
+		};
+		AdminTemplate: {
+			id: string;
+			name: string;
+			/** @enum {string} */
+			type: 'base' | 'snapshot';
+			team_id: string;
+			team_name: string;
+			platform: boolean;
+			vcpus: number | null;
+			memory_mb: number | null;
+			disk_size_mb: number;
+			size_bytes: number;
+			default_user: string;
+			created_at: string;
+		};
+	};
+	responses: never;
+	parameters: never;
+	requestBodies: never;
+	headers: never;
+	pathItems: never;
 }
 export type $defs = Record<string, never>;
 export type operations = Record<string, never>;
