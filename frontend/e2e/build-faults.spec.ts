@@ -132,9 +132,14 @@ test('a template that is needed stays, with the names of what needs it', async (
 	await expect(page.getByRole('button', { name: 'Delete minimal' })).toBeVisible();
 });
 
-test('a build that does not exist is said to be missing', async ({ page }) => {
+test('a build that cannot be there is not asked for again and again', async ({ page }) => {
 	await signIn(page, admin());
-	await page.goto('/builds/bld-of-nobody-at-all');
-	await expect(page.getByRole('alert')).toBeVisible();
-	await expect(page.getByRole('link', { name: 'Builds' }).last()).toBeVisible();
+	let asked = 0;
+	page.on('request', (request) => {
+		if (request.url().includes('/v1/admin/builds/')) asked += 1;
+	});
+	await page.goto(`/builds/${ID}`);
+	await expect(page.getByRole('alert')).toContainText('The build cannot be shown.');
+	await expect(page.getByText('connection lost')).toHaveCount(0);
+	expect(asked).toBe(1);
 });

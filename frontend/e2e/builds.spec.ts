@@ -1,4 +1,8 @@
 /** Builds of templates, as an admin of the platform makes them, on real machines. */
+import { execFileSync } from 'node:child_process';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { expect, test, type Page } from '@playwright/test';
 import { admin, destroyCapsule, open, row, run, signIn, signUp, stranger } from './dashboard';
 
@@ -127,6 +131,29 @@ test('a build that fails says where, why, and what was printed last', async ({ p
 	await expect(output(page, 2)).toContainText('before\n');
 	await expect(output(page, 2).locator('[data-stream="stderr"]')).toContainText('broken');
 	await expect(output(page, 1)).toHaveCount(0);
+});
+
+test('what is copied comes from the archive', async ({ page }) => {
+	const folder = await mkdtemp(join(tmpdir(), 'wrenn-journey-'));
+	const file = join(folder, 'app.tar.gz');
+	await writeFile(join(folder, 'greeting.txt'), 'from the archive\n');
+	execFileSync('tar', ['-C', folder, '-czf', file, 'greeting.txt']);
+	try {
+		await signIn(page, admin());
+		await fillInBuild(page, unusedName(), [
+			'COPY greeting.txt /srv/',
+			'RUN cat /srv/greeting.txt; false'
+		]);
+		await page.getByLabel('Archive', { exact: true }).last().setInputFiles(file);
+		await expect(page.getByText('app.tar.gz')).toBeVisible();
+		await start(page);
+		await expect(status(page)).toHaveText('failed', BUILT);
+		await expect(output(page, 2)).toContainText('from the archive');
+		await page.getByRole('button', { name: 'Start again' }).click();
+		await expect(page.getByText('choose it again')).toBeVisible();
+	} finally {
+		await rm(folder, { recursive: true });
+	}
 });
 
 test('a build is cancelled, after a question', async ({ page }) => {

@@ -8,10 +8,9 @@
 import createClient from 'openapi-fetch';
 import { events } from '../events';
 import { session } from '../managers/session.svelte';
-import type { paths as buildPaths } from './builds-schema';
 import type { paths } from './schema';
 
-export const api = createClient<paths & buildPaths>({ baseUrl: '/' });
+export const api = createClient<paths>({ baseUrl: '/' });
 
 api.use({
 	onRequest({ request }) {

@@ -4,10 +4,7 @@
  * They are taken from paths, which the contract fixes, and not from the names of the OpenAPI
  * document's components, which the server may choose as it likes.
  */
-import type { paths as schemaPaths } from './schema';
-import type { paths as buildPaths } from './builds-schema';
-
-type paths = schemaPaths & buildPaths;
+import type { paths } from './schema';
 
 type Json<T> = T extends { content: { 'application/json': infer Body } } ? Body : never;
 
@@ -53,6 +50,5 @@ export type BuildHead = Omit<Build, 'logs'>;
 export type BuildStatus = Build['status'];
 export type CreateBuildRequest = Json<paths['/v1/admin/builds']['post']['requestBody']>;
 export type LogEntry = Build['logs'][number];
-export type BuildPhase = LogEntry['phase'];
 
 export type AdminTemplate = Json<paths['/v1/admin/templates']['get']['responses'][200]>[number];

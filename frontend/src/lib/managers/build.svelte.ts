@@ -20,9 +20,6 @@ import { FrameBatch } from '../streams/frame-batch';
 export type Connection =
 	{ kind: 'connecting' | 'live' | 'over' } | { kind: 'lost'; reason: string };
 
-/** Answers that trying again does not change. */
-const REFUSALS = [401, 403, 404];
-
 export class BuildView {
 	readonly id: string;
 	#log = $state.raw<BuildLog>(EMPTY_BUILD_LOG);
@@ -78,7 +75,8 @@ export class BuildView {
 				following.abort();
 			},
 			onLost: (error) => {
-				if (REFUSALS.includes(error.status)) {
+				// A request that is wrong does not become right by being sent again.
+				if (error.status >= 400 && error.status < 500) {
 					this.#error = error;
 					return 'give up';
 				}
