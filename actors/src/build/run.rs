@@ -191,14 +191,18 @@ impl Attempt {
         Ok((Archive { file, contents }, index))
     }
 
-    /// Finds the last step whose outcome is known.
+    /// Finds the last step whose outcome is known, and on a host that is there.
     async fn known(&self, plan: &Plan) -> Option<(usize, TemplateId)> {
         if self.build.order.no_cache {
             return None;
         }
         let keys: Vec<_> = plan.steps.iter().map_while(|step| step.key).collect();
         let store = &self.plane.shared.store;
-        until_answered("build_cache_find", || store.build_cache_find(&keys)).await
+        let known = until_answered("build_cache_find", || store.build_cache_find(&keys)).await?;
+        let hosts = until_answered("template_hosts", || store.template_hosts(known.1)).await;
+        // The base template may be an image, which every host has.
+        let is_there = hosts.is_empty() || hosts.iter().any(|host| self.plane.shared.board.is_online(*host));
+        is_there.then_some(known)
     }
 
     /// The template of this name, if it is what this build would make, and all steps are known.
