@@ -55,7 +55,10 @@ export async function signOut(page: Page): Promise<void> {
 }
 
 /** Opens one of the pages that the header names. */
-export async function open(page: Page, name: 'Capsules' | 'Templates' | 'API keys'): Promise<void> {
+export async function open(
+	page: Page,
+	name: 'Capsules' | 'Templates' | 'Builds' | 'API keys'
+): Promise<void> {
 	await page.getByRole('navigation').getByRole('link', { name }).click();
 	await expect(page.getByRole('heading', { name, exact: true })).toBeVisible();
 }

@@ -1,5 +1,5 @@
 /** What happens in the dashboard that more than one place cares about, as one typed map. */
-import type { ApiKey, Capsule, CapsuleOperation, Template } from './api/types';
+import type { ApiKey, Build, Capsule, CapsuleOperation, Template } from './api/types';
 
 export interface EventMap {
 	/** The server refused the token of the present session. */
@@ -16,6 +16,9 @@ export interface EventMap {
 	'capsule:destroyed': { id: string };
 	'template:created': Template;
 	'template:deleted': { id: string };
+	'build:created': Build;
+	/** Something was done with it; its logs may be missing here. */
+	'build:changed': Build;
 	'key:created': ApiKey;
 	'key:deleted': { id: string };
 }

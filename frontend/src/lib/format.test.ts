@@ -5,7 +5,9 @@ import {
 	formatCount,
 	formatDuration,
 	formatMb,
-	formatSize
+	formatSize,
+	formatStatuses,
+	formatTicking
 } from './format';
 
 describe('formatAge', () => {
@@ -64,4 +66,21 @@ it('formatCount knows one from many', () => {
 	expect(formatCount(1, 'capsule')).toBe('1 capsule');
 	expect(formatCount(0, 'capsule')).toBe('0 capsules');
 	expect(formatCount(2, 'entry', 'entries')).toBe('2 entries');
+});
+
+it('formatTicking shows whole seconds', () => {
+	expect([-5, 0, 999, 12_900, 60_000, 184_999].map(formatTicking)).toEqual([
+		'0 s',
+		'0 s',
+		'0 s',
+		'12 s',
+		'1m',
+		'3m 4s'
+	]);
+});
+
+it('formatStatuses names the most frequent first', () => {
+	const items = ['paused', 'running', 'running', 'running'].map((status) => ({ status }));
+	expect(formatStatuses(items)).toBe('3 running, 1 paused');
+	expect(formatStatuses([])).toBe('');
 });

@@ -47,6 +47,12 @@ export function formatDuration(ms: number): string {
 	return twoUnits(ms, MINUTE_MS, 'm', SECOND_MS, 's');
 }
 
+/** `0 s`, `35 s`, `3m 4s`: what goes on, in whole seconds. */
+export function formatTicking(ms: number): string {
+	const wholeMs = Math.max(0, Math.floor(ms / SECOND_MS)) * SECOND_MS;
+	return wholeMs < MINUTE_MS ? `${wholeMs / SECOND_MS} s` : formatDuration(wholeMs);
+}
+
 /** `2026-03-01 14:05:09`, local time. */
 export function formatTime(iso: string): string {
 	const date = new Date(iso);
@@ -54,6 +60,16 @@ export function formatTime(iso: string): string {
 	const two = (value: number) => String(value).padStart(2, '0');
 	const day = `${date.getFullYear()}-${two(date.getMonth() + 1)}-${two(date.getDate())}`;
 	return `${day} ${two(date.getHours())}:${two(date.getMinutes())}:${two(date.getSeconds())}`;
+}
+
+/** `3 running, 1 paused`: the most frequent status first. */
+export function formatStatuses(items: readonly { status: string }[]): string {
+	const counts = new Map<string, number>();
+	for (const { status } of items) counts.set(status, (counts.get(status) ?? 0) + 1);
+	return [...counts]
+		.sort(([, a], [, b]) => b - a)
+		.map(([status, count]) => `${count} ${status}`)
+		.join(', ');
 }
 
 /** `1 capsule`, `2 capsules`. */

@@ -24,6 +24,130 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/admin/builds": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List the newest builds
+         * @description Newest first, at most 200, without their logs.
+         */
+        get: operations["list_builds"];
+        put?: never;
+        /**
+         * Build a template
+         * @description Answers at once; follow it with `GET /v1/admin/builds/{id}/logs`.
+         */
+        post: operations["create_build"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/admin/builds/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Get a build with its logs */
+        get: operations["get_build"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/admin/builds/{id}/cancel": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Cancel a build
+         * @description Answers when its capsule is gone.
+         */
+        post: operations["cancel_build"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/admin/builds/{id}/logs": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Follow a build
+         * @description Server-sent events: `step` (a log entry without text) when a step begins and when it ends, `line` for every line that
+         *     is printed, `build` (without logs) whenever it changes, `end` when nothing follows. `Last-Event-ID` goes on after a
+         *     line.
+         */
+        get: operations["follow_build"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/admin/templates": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List every team's templates
+         * @description Newest first.
+         */
+        get: operations["list_all_templates"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/admin/templates/{name}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /**
+         * Delete any team's template
+         * @description From every host that is online, then the record; hosts that are away do it when they return. Capsules that were made
+         *     from it live on.
+         */
+        delete: operations["delete_any_template"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/api-keys": {
         parameters: {
             query?: never;
@@ -677,6 +801,11 @@ export interface paths {
 export type webhooks = Record<string, never>;
 export interface components {
     schemas: {
+        /** @description A template, and whose it is. */
+        AdminTemplate: components["schemas"]["Template"] & {
+            /** @description Its team's name. */
+            team_name: string;
+        };
         /** @description An API key's record. */
         ApiKeyResponse: {
             /** Format: date-time */
@@ -719,6 +848,64 @@ export interface components {
             sandbox_id: string;
             tag: string;
         };
+        /** @description A recipe on its way to a template, or there. */
+        Build: {
+            /**
+             * Format: int32
+             * @description How often it was taken up; more than once if a host, capsule or server failed meanwhile.
+             */
+            attempt: number;
+            base_template: string;
+            /** Format: date-time */
+            completed_at: string | null;
+            /** Format: date-time */
+            created_at: string;
+            /**
+             * Format: int32
+             * @description The step that it is at, counted from 1 over all phases.
+             */
+            current_step: number;
+            /** @description Environment of every command in the template's capsules. */
+            default_env: {
+                [key: string]: string;
+            };
+            /** @description User of commands in the template's capsules that name none. */
+            default_user: string;
+            /** Format: int32 */
+            disk_size_mb: number;
+            /** @description Why it failed, or had to begin anew. */
+            error: string | null;
+            healthcheck: string | null;
+            host_id: string | null;
+            /** @example bld-01jx3m8k2vdqg5z7c9h4f6t8r */
+            id: string;
+            /** @description What each step has printed; empty in lists and events. */
+            logs: components["schemas"]["LogEntry"][];
+            /** Format: int32 */
+            memory_mb: number;
+            /** @description Of the template that it makes. */
+            name: string;
+            no_cache: boolean;
+            recipe: string[];
+            /** @description The capsule in which it is built. */
+            sandbox_id: string | null;
+            skip_pre_post: boolean;
+            stage: components["schemas"]["Stage"] | null;
+            /** Format: date-time */
+            started_at: string | null;
+            status: components["schemas"]["BuildStatus"];
+            /** @description What it has made. */
+            template_id: string | null;
+            /** Format: int32 */
+            total_steps: number;
+            /** Format: int32 */
+            vcpus: number;
+        };
+        /**
+         * @description Where a build stands.
+         * @enum {string}
+         */
+        BuildStatus: "pending" | "running" | "success" | "failed" | "cancelled";
         /** @description A microVM of the team. */
         Capsule: {
             /** @description Whether traffic resumes it. */
@@ -805,6 +992,62 @@ export interface components {
         CreateApiKeyRequest: {
             /** @default Unnamed API Key */
             name?: string;
+        };
+        /** @description The request as a form, for a recipe that copies something. */
+        CreateBuildForm: {
+            /**
+             * Format: binary
+             * @description A tar, tar.gz or zip archive of up to 100 MB.
+             */
+            archive?: string | null;
+            /** @description The same as JSON. */
+            config: components["schemas"]["CreateBuildRequest"];
+        };
+        /** @description What the build shall make, and how. */
+        CreateBuildRequest: {
+            /**
+             * @description A template of the platform.
+             * @default minimal
+             */
+            base_template?: string;
+            /**
+             * Format: int32
+             * @default 5120
+             */
+            disk_size_mb?: number;
+            /**
+             * @description `[--interval=3s] [--timeout=10s] [--start-period=30s] [--retries=3] command`. With one the template has memory, and
+             *     what was started runs in its capsules; without one it is a disk.
+             */
+            healthcheck?: string | null;
+            /**
+             * Format: int32
+             * @default 512
+             */
+            memory_mb?: number;
+            /**
+             * @description Of the platform's template that it makes; one of that name is replaced when the build succeeds.
+             * @example python-app
+             */
+            name: string;
+            /**
+             * @description Carries out every step, also those whose outcome is known from an earlier build.
+             * @default false
+             */
+            no_cache?: boolean;
+            /** @description Instructions: `RUN`, `START`, `ENV`, `WORKDIR`, `USER`, `COPY`. */
+            recipe: components["schemas"]["RecipeText"];
+            /**
+             * @description Leaves out `RUN apt-get update`, `USER wrenn-user` and `WORKDIR /home/wrenn-user` before the recipe, and the
+             *     clean-up after it.
+             * @default false
+             */
+            skip_pre_post?: boolean;
+            /**
+             * Format: int32
+             * @default 1
+             */
+            vcpus?: number;
         };
         /** @description What the capsule shall be. Everything has a default. */
         CreateCapsuleRequest: {
@@ -1064,6 +1307,45 @@ export interface components {
             /** @description Whether there are more than fit into an answer: 20,000. */
             truncated: boolean;
         };
+        /** @description A step of a build, and what it has printed. */
+        LogEntry: {
+            /** @description Its outcome was known from an earlier build. */
+            cached: boolean;
+            /** @description As it was written. */
+            cmd: string;
+            /** Format: int64 */
+            elapsed_ms: number;
+            /**
+             * Format: int32
+             * @description Null while it runs, and for a step that is no command.
+             */
+            exit: number | null;
+            /** @description Null while it runs. */
+            ok: boolean | null;
+            /**
+             * @description `pre-build`, `recipe`, `post-build` or `healthcheck`.
+             * @example recipe
+             */
+            phase: string;
+            /** Format: date-time */
+            started_at: string;
+            stderr: string;
+            stdout: string;
+            /**
+             * Format: int32
+             * @description Counted from 1 over all phases.
+             */
+            step: number;
+        };
+        /** @description The data of a `line`. */
+        LogLine: {
+            /** Format: int32 */
+            step: number;
+            /** @description `stdout` or `stderr`. */
+            stream: string;
+            /** @description Without its end. */
+            text: string;
+        };
         /** @description Who wants to sign in. */
         LoginRequest: {
             /** Format: email */
@@ -1117,6 +1399,8 @@ export interface components {
         Processes: {
             processes: components["schemas"]["Process"][];
         };
+        /** @description A recipe: one text, or a list of instructions. */
+        RecipeText: string[] | string;
         /** @description What is to be moved, and where to. */
         RenameRequest: {
             from: string;
@@ -1160,6 +1444,11 @@ export interface components {
          * @enum {string}
          */
         SpecialFile: "fifo" | "socket" | "char_device" | "block_device";
+        /**
+         * @description What a running build is doing.
+         * @enum {string}
+         */
+        Stage: "preparing" | "steps" | "healthcheck" | "template" | "testing";
         /**
          * @description What a member may do.
          * @enum {string}
@@ -1263,6 +1552,392 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Health"];
+                };
+            };
+        };
+    };
+    list_builds: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The builds */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Build"][];
+                };
+            };
+            /** @description Credentials are missing or wrong */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Only for administrators of the platform */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+        };
+    };
+    create_build: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["CreateBuildRequest"];
+                "multipart/form-data": components["schemas"]["CreateBuildForm"];
+            };
+        };
+        responses: {
+            /** @description The build, which waits for a worker */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Build"];
+                };
+            };
+            /** @description Request, recipe, healthcheck or archive are not valid */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Credentials are missing or wrong */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Only for administrators of the platform */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description There is no such base template */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description A build of that name has not ended (`template_name_taken`), or the name is an image's (`name_reserved`) */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description The archive is larger than 100 MB (`too_large`) */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+        };
+    };
+    get_build: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The build */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The build */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Build"];
+                };
+            };
+            /** @description Credentials are missing or wrong */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Only for administrators of the platform */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description There is no such build */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+        };
+    };
+    cancel_build: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The build */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description It is cancelled */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Build"];
+                };
+            };
+            /** @description Credentials are missing or wrong */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Only for administrators of the platform */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description There is no such build */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description It has ended already (`invalid_state`) */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+        };
+    };
+    follow_build: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Id of the last `line` that was received */
+                "Last-Event-ID"?: string | null;
+            };
+            path: {
+                /** @description The build */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Events, until the build has ended */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/event-stream": components["schemas"]["LogLine"];
+                };
+            };
+            /** @description Credentials are missing or wrong */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Only for administrators of the platform */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description There is no such build */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+        };
+    };
+    list_all_templates: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The templates */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AdminTemplate"][];
+                };
+            };
+            /** @description Credentials are missing or wrong */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Only for administrators of the platform */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+        };
+    };
+    delete_any_template: {
+        parameters: {
+            query?: {
+                /** @description The platform's, if not given. */
+                team_id?: string;
+            };
+            header?: never;
+            path: {
+                /** @description The template's name */
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Gone */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description The request is not valid */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Credentials are missing or wrong */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Only for administrators of the platform */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description The team has no such template */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Capsules that start, or builds, still need it, or it comes with the platform (`conflict`) */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
                 };
             };
         };

@@ -43,3 +43,12 @@ export type Team = Json<paths['/v1/teams']['get']['responses'][200]>[number];
 
 export type ApiKey = Json<paths['/v1/api-keys']['get']['responses'][200]>[number];
 export type CreatedApiKey = Json<paths['/v1/api-keys']['post']['responses'][201]>;
+
+export type Build = Json<paths['/v1/admin/builds/{id}']['get']['responses'][200]>;
+/** A build as its page needs it: the logs are told one by one. */
+export type BuildHead = Omit<Build, 'logs'>;
+export type BuildStatus = Build['status'];
+export type CreateBuildRequest = Json<paths['/v1/admin/builds']['post']['requestBody']>;
+export type LogEntry = Build['logs'][number];
+
+export type AdminTemplate = Json<paths['/v1/admin/templates']['get']['responses'][200]>[number];

@@ -6,6 +6,7 @@
  */
 import type { CreateCapsuleRequest, Template } from '../api/types';
 import type { PreviewAccess } from '../preview/links';
+import { parseWholeNumber } from '../whole-number';
 
 const NUMBER_FIELDS = {
 	vcpus: { label: 'vCPUs', min: 1 },
@@ -67,17 +68,13 @@ export function parseCreateForm(
 	if (template === '') errors.template = 'Choose a template.';
 
 	const number = (field: NumberField): number => {
-		const text = form[field].trim();
 		const { label } = NUMBER_FIELDS[field];
 		const isDisk = field === 'disk_size_mb';
 		const min = isDisk && chosen ? chosen.disk_size_mb : NUMBER_FIELDS[field].min;
-		const value = Number(text);
-		if (!/^\d+$/.test(text) || !Number.isSafeInteger(value)) {
-			errors[field] = `${label} must be a whole number.`;
-		} else if (value < min) {
-			errors[field] = `${label} must be at least ${min}.`;
-		}
-		return value;
+		const parsed = parseWholeNumber(form[field], label, min);
+		if ('value' in parsed) return parsed.value;
+		errors[field] = parsed.problem;
+		return NaN;
 	};
 	const request = {
 		template,

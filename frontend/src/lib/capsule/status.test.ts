@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { explanation, isSettling, operationBeside, summarize } from './status';
+import { explanation, isSettling, operationBeside } from './status';
 import { capsule } from './testing';
 
 describe('isSettling', () => {
@@ -22,11 +22,4 @@ it('explanation prefers the error to the reason', () => {
 		kind: 'error',
 		text: 'no space'
 	});
-});
-
-it('summarize counts the most frequent first', () => {
-	expect(
-		summarize([capsule({ status: 'paused' }), capsule({}), capsule({}), capsule({ id: 'cl-2' })])
-	).toBe('3 running, 1 paused');
-	expect(summarize([])).toBe('');
 });

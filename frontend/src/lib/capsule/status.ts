@@ -1,10 +1,8 @@
 /** What the status and the operation of a capsule mean to somebody who looks at it. */
 import type { Capsule, CapsuleOperation, CapsuleStatus } from '../api/types';
+import type { Tone } from '../components/tone';
 
-/** How a status is drawn; one colour and one shape each. */
-export type StatusTone = 'live' | 'moving' | 'asleep' | 'gone' | 'lost' | 'broken';
-
-const TONES: Record<CapsuleStatus, StatusTone> = {
+const TONES: Record<CapsuleStatus, Tone> = {
 	pending: 'moving',
 	starting: 'moving',
 	running: 'live',
@@ -15,7 +13,7 @@ const TONES: Record<CapsuleStatus, StatusTone> = {
 	error: 'broken'
 };
 
-export function statusTone(status: CapsuleStatus): StatusTone {
+export function statusTone(status: CapsuleStatus): Tone {
 	return TONES[status];
 }
 
@@ -35,14 +33,4 @@ export function explanation(capsule: Capsule): { kind: 'error' | 'reason'; text:
 	if (capsule.last_error) return { kind: 'error', text: capsule.last_error };
 	if (capsule.stop_reason) return { kind: 'reason', text: capsule.stop_reason };
 	return null;
-}
-
-/** `3 running, 1 paused`, the most frequent first. */
-export function summarize(capsules: readonly Capsule[]): string {
-	const counts = new Map<CapsuleStatus, number>();
-	for (const { status } of capsules) counts.set(status, (counts.get(status) ?? 0) + 1);
-	return [...counts]
-		.sort(([, a], [, b]) => b - a)
-		.map(([status, count]) => `${count} ${status}`)
-		.join(', ');
 }

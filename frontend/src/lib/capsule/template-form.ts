@@ -1,5 +1,6 @@
 /** The form for a template of a capsule: what is typed, and what of it can be sent. */
 import type { Capsule, CreateTemplateRequest, TemplateType } from '../api/types';
+import { templateNameProblem } from '../template/name';
 import { typeObstacle } from './actions';
 
 export interface TemplateForm {
@@ -17,8 +18,6 @@ export const TYPES: readonly { type: TemplateType; text: string }[] = [
 	{ type: 'base', text: 'The disk alone, made small: capsules boot, in any size.' }
 ];
 
-const NAME = /^[a-z0-9][a-z0-9._-]{0,62}$/;
-
 export function defaultTemplateForm(capsule: Capsule): TemplateForm {
 	const possible = TYPES.find(({ type }) => typeObstacle(capsule, type) === null);
 	return { name: '', type: possible?.type ?? 'snapshot', overwrite: false };
@@ -26,12 +25,8 @@ export function defaultTemplateForm(capsule: Capsule): TemplateForm {
 
 export function parseTemplateForm(capsule: Capsule, form: TemplateForm): ParsedTemplateForm {
 	const name = form.name.trim();
-	if (name !== '' && !NAME.test(name)) {
-		return {
-			ok: false,
-			name: 'Up to 63 lower-case letters, digits, dots, dashes and underscores; the first a letter or digit.'
-		};
-	}
+	const problem = name === '' ? null : templateNameProblem(name);
+	if (problem !== null) return { ok: false, name: problem };
 	const request = { sandbox_id: capsule.id, type: form.type, ...(name === '' ? {} : { name }) };
 	// Nothing has a name that is still to be made up.
 	return { ok: true, request, overwrite: form.overwrite && name !== '' };

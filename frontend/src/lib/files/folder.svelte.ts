@@ -6,11 +6,11 @@
  * Everything here is a use of the capsule, and would wake one that wakes on use, so whoever opens a folder
  * does so only while the capsule runs. Nothing is watched in a tab that nobody sees.
  */
-import { isAbort, toApiError, type ApiError } from '../api/errors';
+import { ApiError, isAbort, toApiError } from '../api/errors';
+import { whileVisible } from '../polling/visible';
 import { reconcile } from '../reconcile';
 import { listFolder, watchFolder } from '../services/files';
-import { backoffMs } from '../streams/backoff';
-import { readEvents } from '../streams/sse';
+import { followEvents, type EventFeed } from '../streams/event-feed';
 import type { Entry } from './entries';
 
 /** Many changes at once are looked at once. */
@@ -24,7 +24,6 @@ export class Folder {
 	#isLoaded = $state(false);
 	#isLive = $state(false);
 	#error = $state.raw<ApiError | null>(null);
-	#opening: AbortController | undefined;
 	#listing: AbortController | undefined;
 	#timer: ReturnType<typeof setTimeout> | undefined;
 	#user = '';
@@ -69,13 +68,18 @@ export class Folder {
 		}
 		this.#path = path;
 		this.#user = user;
-		const update = () => this.#update();
-		document.addEventListener('visibilitychange', update);
-		update();
-		return () => {
-			document.removeEventListener('visibilitychange', update);
-			this.#stop();
-		};
+		return whileVisible(() => {
+			const watching = new AbortController();
+			void this.refresh();
+			void this.#watch(watching.signal);
+			return () => {
+				watching.abort();
+				this.#listing?.abort();
+				clearTimeout(this.#timer);
+				this.#timer = undefined;
+				this.#isLive = false;
+			};
+		});
 	}
 
 	/** Looks again now. */
@@ -100,58 +104,24 @@ export class Folder {
 		}
 	}
 
-	#update(): void {
-		const isSeen = document.visibilityState === 'visible';
-		if (!isSeen) this.#stop();
-		else if (!this.#opening) {
-			this.#opening = new AbortController();
-			void this.refresh();
-			void this.#watch(this.#opening.signal);
-		}
-	}
-
-	#stop(): void {
-		this.#opening?.abort();
-		this.#opening = undefined;
-		this.#listing?.abort();
-		clearTimeout(this.#timer);
-		this.#timer = undefined;
-		this.#isLive = false;
-	}
-
-	async #watch(signal: AbortSignal): Promise<void> {
-		for (let failures = 1; !signal.aborted; failures++) {
-			try {
-				const body = await watchFolder(this.#capsuleId, this.#path, this.#user, signal);
-				for await (const { name } of readEvents(body)) {
-					if (signal.aborted) return;
-					if (name === 'error') break;
-					failures = 0;
-					this.#isLive = true;
-					this.#refreshSoon();
-				}
-			} catch (error) {
-				if (signal.aborted) return;
+	#watch(signal: AbortSignal): Promise<void> {
+		const feed: EventFeed = {
+			open: (_, signal) => watchFolder(this.#capsuleId, this.#path, this.#user, signal),
+			onEvent: ({ name }) => {
+				if (name === 'error') throw new ApiError('agent_error', 'Nothing is told any more.', 0);
+				this.#isLive = true;
+				this.#refreshSoon();
+			},
+			onLost: (error) => {
+				this.#isLive = false;
 				// The list says what is wrong with the folder itself.
-				if (toApiError(error).status === 404) return;
+				return error.status === 404 ? 'give up' : 'again';
 			}
-			if (signal.aborted) return;
-			this.#isLive = false;
-			await pause(backoffMs(failures + 1), signal);
-		}
+		};
+		return followEvents(feed, signal);
 	}
 
 	#refreshSoon(): void {
 		this.#timer ??= setTimeout(() => void this.refresh(), SETTLE_MS);
 	}
-}
-
-function pause(ms: number, signal: AbortSignal): Promise<void> {
-	return new Promise((resolve) => {
-		const timer = setTimeout(resolve, ms);
-		signal.addEventListener('abort', () => {
-			clearTimeout(timer);
-			resolve();
-		});
-	});
 }

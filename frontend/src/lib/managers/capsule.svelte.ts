@@ -1,73 +1,53 @@
 /** One capsule, kept up to date while its page is open. */
 import { api } from '../api/client';
-import { toApiError, unwrap, type ApiError } from '../api/errors';
+import { unwrap } from '../api/errors';
 import type { Capsule } from '../api/types';
 import { isSettling } from '../capsule/status';
 import { events } from '../events';
-import { pollIntervalMs } from '../polling/interval';
-import { Poller } from '../polling/poller';
-import { isSame } from '../reconcile';
+import { Polled } from '../polling/polled.svelte';
 import { capsules } from './capsules.svelte';
 
-export class CapsuleView {
+export class CapsuleView extends Polled<Capsule> {
 	readonly id: string;
-	#capsule: Capsule | null;
-	#error: ApiError | null;
-	#failures = 0;
-	readonly #poller: Poller<Capsule>;
 
 	constructor(id: string) {
+		super();
 		this.id = id;
 		// Coming from the list, there is something to show at once.
-		this.#capsule = $state.raw(capsules.items.find((capsule) => capsule.id === id) ?? null);
-		this.#error = $state.raw(null);
-		this.#poller = new Poller<Capsule>({
-			task: (signal) => unwrap(api.GET('/v1/capsules/{id}', { params: { path: { id } }, signal })),
-			onResult: (capsule) => {
-				if (!isSame(this.#capsule, capsule)) this.#capsule = capsule;
-				this.#error = null;
-				this.#failures = 0;
-			},
-			onError: (error) => {
-				this.#error = toApiError(error);
-				this.#failures += 1;
-			},
-			intervalMs: () => pollIntervalMs(this.#isSettling(), this.#failures)
-		});
+		const known = capsules.items.find((capsule) => capsule.id === id);
+		if (known) this.put(known);
 	}
 
 	get capsule(): Capsule | null {
-		return this.#capsule;
+		return this.value;
 	}
 
-	get error(): ApiError | null {
-		return this.#error;
-	}
-
-	/** Keeps it up to date until the returned function is called. */
-	watch(): () => void {
+	override watch(): () => void {
 		const isOurs = ({ id }: { id: string }) => id === this.id;
 		const undo = [
-			this.#poller.acquire(),
+			super.watch(),
 			events.on('capsule:asked', (asked) => {
-				if (isOurs(asked)) this.#poller.refresh();
+				if (isOurs(asked)) this.refresh();
 			}),
 			events.on('capsule:answered', (answered) => {
 				if (!isOurs(answered)) return;
-				if (answered.capsule) this.#capsule = answered.capsule;
-				this.#poller.refresh();
+				if (answered.capsule) this.put(answered.capsule);
+				else this.refresh();
 			}),
 			events.on('capsule:changed', (changed) => {
-				if (!isOurs(changed)) return;
-				this.#capsule = changed;
-				this.#poller.refresh();
+				if (isOurs(changed)) this.put(changed);
 			})
 		];
 		return () => undo.forEach((release) => release());
 	}
 
-	#isSettling(): boolean {
+	protected override ask(signal: AbortSignal): Promise<Capsule> {
+		const params = { path: { id: this.id } };
+		return unwrap(api.GET('/v1/capsules/{id}', { params, signal }));
+	}
+
+	protected override isSettling(): boolean {
 		if (capsules.asked(this.id)) return true;
-		return this.#capsule !== null && isSettling(this.#capsule);
+		return this.capsule !== null && isSettling(this.capsule);
 	}
 }

@@ -1,7 +1,8 @@
 /** Follows the output of a process that runs: what was kept first, then what comes. */
 import { formatSize } from '../format';
+import { append, EMPTY_LOG, type OutputLog, type Print, type Stream } from '../output/output-log';
+import { FrameBatch } from '../streams/frame-batch';
 import { FrameSocket, type Frame } from '../streams/socket';
-import { append, EMPTY_LOG, type OutputLog, type Stream } from './output-log';
 
 export type FollowState =
 	| { kind: 'connecting' }
@@ -13,9 +14,7 @@ export type FollowState =
 export class Follow {
 	#state = $state.raw<FollowState>({ kind: 'connecting' });
 	#log = $state.raw<OutputLog>(EMPTY_LOG);
-	/** What came since the page was drawn last: one change of the log for all of it. */
-	#incoming: { stream: Stream; text: string }[] = [];
-	#frame: number | undefined;
+	readonly #incoming = new FrameBatch<Print>((prints) => (this.#log = append(this.#log, prints)));
 	readonly #socket: FrameSocket;
 
 	constructor(capsuleId: string, pid: number) {
@@ -40,7 +39,7 @@ export class Follow {
 	/** Stops looking; the process runs on. */
 	close(): void {
 		this.#socket.close();
-		if (this.#frame !== undefined) cancelAnimationFrame(this.#frame);
+		this.#incoming.close();
 	}
 
 	#receive(frame: Frame): void {
@@ -68,13 +67,5 @@ export class Follow {
 
 	#add(stream: Stream, text: string): void {
 		this.#incoming.push({ stream, text });
-		this.#frame ??= requestAnimationFrame(() => {
-			this.#frame = undefined;
-			this.#log = this.#incoming.reduce(
-				(log, { stream, text }) => append(log, stream, text),
-				this.#log
-			);
-			this.#incoming = [];
-		});
 	}
 }

@@ -1,14 +1,13 @@
 /** What a user can do with the files of a capsule. An empty `user` means the capsule's default one. */
-import { api, bearer, noteRefusal } from '../api/client';
+import { api } from '../api/client';
 import { toApiError, unwrap } from '../api/errors';
 import type { FileEntry, FolderList } from '../api/types';
 import { chooseTarget, pour, type Target } from '../files/download';
 import { normalize } from '../files/paths';
 import { readText, type FileText } from '../files/preview-text';
 import type { TransferTask } from '../files/transfers.svelte';
-import { upload, type Upload } from '../files/upload';
-import { session } from '../managers/session.svelte';
 import { toasts } from '../managers/toasts.svelte';
+import { upload } from './upload';
 
 const as = (user: string) => (user ? { user } : {});
 const of = (id: string) => ({ path: { id } });
@@ -90,19 +89,14 @@ export function uploadTask(id: string, path: string, user: string, file: Blob): 
 		path,
 		totalBytes: file.size,
 		run: async (signal, onProgress) => {
-			const what: Upload = {
-				url: `/v1/capsules/${id}/files/stream/write`,
-				authorization: bearer(session.current?.token ?? ''),
-				path,
-				user,
-				file
-			};
-			try {
-				await upload(what, signal, onProgress);
-			} catch (error) {
-				if (toApiError(error).status === 401) noteRefusal(what.authorization);
-				throw error;
-			}
+			// Where it goes comes before what goes there: the server writes while it reads.
+			const form = new FormData();
+			form.append('path', path);
+			if (user) form.append('user', user);
+			form.append('file', file);
+			await upload(`/v1/capsules/${id}/files/stream/write`, form, signal, (sentBytes) =>
+				onProgress(Math.min(sentBytes, file.size))
+			);
 		}
 	};
 }

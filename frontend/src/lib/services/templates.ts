@@ -1,7 +1,7 @@
 /** What a user can do with templates. */
 import { api } from '../api/client';
 import { toApiError, unwrap } from '../api/errors';
-import type { CreateTemplateRequest, Template } from '../api/types';
+import type { AdminTemplate, CreateTemplateRequest, Template } from '../api/types';
 import { events } from '../events';
 import { toasts } from '../managers/toasts.svelte';
 
@@ -35,6 +35,14 @@ export async function deleteTemplate({ id, name }: Template): Promise<void> {
 		toasts.failed(`Template ${name} was not deleted: ${toApiError(error).message}`);
 		return;
 	}
+	events.emit('template:deleted', { id });
+	toasts.done(`Template ${name} is deleted`);
+}
+
+/** Deletes a template of any team; errors go to the caller, whose dialog shows them. */
+export async function deleteTemplateOfTeam({ id, name, team_id }: AdminTemplate): Promise<void> {
+	const params = { path: { name }, query: { team_id } };
+	await unwrap(api.DELETE('/v1/admin/templates/{name}', { params }));
 	events.emit('template:deleted', { id });
 	toasts.done(`Template ${name} is deleted`);
 }

@@ -34,11 +34,11 @@ it('takes frames and nothing else', () => {
 });
 
 const STREAM =
-	': hello\n\nevent: ready\n\nevent: change\r\ndata: {"a":\r\ndata: 1}\r\n\r\ndata:x\n\n';
+	': hello\n\nevent: ready\n\nid: 7\nevent: change\r\ndata: {"a":\r\ndata: 1}\r\n\r\ndata:x\n\n';
 const EVENTS = [
-	{ name: 'ready', data: '' },
-	{ name: 'change', data: '{"a":\n1}' },
-	{ name: 'message', data: 'x' }
+	{ name: 'ready', data: '', id: '' },
+	{ name: 'change', data: '{"a":\n1}', id: '7' },
+	{ name: 'message', data: 'x', id: '7' }
 ];
 
 it('reads the same events however the text is cut', () => {
@@ -62,5 +62,10 @@ it('reads events from a body, with letters cut in two', async () => {
 	});
 	const events = [];
 	for await (const event of readEvents(body)) events.push(event);
-	expect(events).toEqual([{ name: 'message', data: 'größe' }]);
+	expect(events).toEqual([{ name: 'message', data: 'größe', id: '' }]);
+});
+
+it('does not wait for ever for a server that has fallen silent', async () => {
+	const silent = new ReadableStream<Uint8Array>();
+	await expect(readEvents(silent, 5).next()).rejects.toThrow('silent for too long');
 });

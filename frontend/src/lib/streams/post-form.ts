@@ -1,28 +1,23 @@
-/** Sending a file, with progress, which `fetch` cannot tell. */
+/** Sending a form with a file, with progress, which `fetch` cannot tell. */
 import { ApiError, errorFromAnswer } from '../api/errors';
 
-export interface Upload {
+export interface FormPost {
 	url: string;
 	/** The header of that name. */
 	authorization: string;
-	path: string;
-	/** Empty: the capsule's default user. */
-	user: string;
-	file: Blob;
+	form: FormData;
 }
 
-/** Resolves when the file is in its place; rejects with an `ApiError`, or an `AbortError`. */
-export function upload(
-	{ url, authorization, path, user, file }: Upload,
+/**
+ * Resolves with the answer's JSON, null if it has none; rejects with an `ApiError`, or an `AbortError`.
+ *
+ * What is sent is a little more than the files in it: progress counts that, too.
+ */
+export function postForm(
+	{ url, authorization, form }: FormPost,
 	signal: AbortSignal,
-	onProgress: (doneBytes: number) => void
-): Promise<void> {
-	// Where it goes comes before what goes there: the server writes while it reads.
-	const form = new FormData();
-	form.append('path', path);
-	if (user) form.append('user', user);
-	form.append('file', file);
-
+	onProgress: (sentBytes: number) => void
+): Promise<unknown> {
 	return new Promise((resolve, reject) => {
 		const request = new XMLHttpRequest();
 		const abort = () => request.abort();
@@ -31,10 +26,11 @@ export function upload(
 			signal.removeEventListener('abort', abort);
 			end();
 		};
-		request.upload.onprogress = ({ loaded }) => onProgress(Math.min(loaded, file.size));
+		request.upload.onprogress = ({ loaded }) => onProgress(loaded);
 		request.onload = settle(() => {
-			if (request.status >= 200 && request.status < 300) resolve();
-			else reject(errorFromAnswer(request.status, parse(request.responseText)));
+			const answer = parse(request.responseText);
+			if (request.status >= 200 && request.status < 300) resolve(answer);
+			else reject(errorFromAnswer(request.status, answer));
 		});
 		request.onerror = settle(() =>
 			reject(new ApiError('unreachable', 'The connection was cut.', 0))

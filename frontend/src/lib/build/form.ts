@@ -1,0 +1,134 @@
+/**
+ * The form for a new build: what is typed, and what of it can be sent.
+ *
+ * Only what can never be right is refused here. The recipe language is the server's: what it says
+ * is wrong is brought back to the field, and the line, that it is about.
+ */
+import type { ApiError } from '../api/errors';
+import type { BuildHead, CreateBuildRequest } from '../api/types';
+import { formatSize } from '../format';
+import { templateNameProblem } from '../template/name';
+import { parseWholeNumber } from '../whole-number';
+
+export const MAX_ARCHIVE_BYTES = 100 * 1024 * 1024;
+export const ARCHIVE_ENDINGS = ['.tar', '.tar.gz', '.tgz', '.zip'];
+
+const NUMBER_FIELDS = {
+	vcpus: { label: 'vCPUs', min: 1 },
+	memory_mb: { label: 'Memory', min: 128 },
+	disk_size_mb: { label: 'Disk', min: 256 }
+} as const;
+
+type NumberField = keyof typeof NUMBER_FIELDS;
+type TextField = 'name' | 'base_template' | 'recipe' | 'healthcheck';
+export type BuildField = TextField | NumberField | 'archive';
+
+/** Exactly what stands in the inputs. */
+export interface BuildForm extends Record<TextField | NumberField, string> {
+	skip_pre_post: boolean;
+	no_cache: boolean;
+}
+
+export interface Problem {
+	text: string;
+	/** Of the recipe, counted from 1. */
+	line: number | null;
+}
+export type BuildProblems = Partial<Record<BuildField, Problem>>;
+
+export type ParsedBuildForm =
+	{ ok: true; request: CreateBuildRequest } | { ok: false; problems: BuildProblems };
+
+export const DEFAULT_BUILD_FORM: Readonly<BuildForm> = {
+	name: '',
+	base_template: 'minimal',
+	recipe: '',
+	healthcheck: '',
+	vcpus: '1',
+	memory_mb: '512',
+	disk_size_mb: '5120',
+	skip_pre_post: false,
+	no_cache: false
+};
+
+/** What to type to get the same build again. */
+export function formOf(build: BuildHead): BuildForm {
+	return {
+		name: build.name,
+		base_template: build.base_template,
+		recipe: build.recipe.join('\n'),
+		healthcheck: build.healthcheck ?? '',
+		vcpus: String(build.vcpus),
+		memory_mb: String(build.memory_mb),
+		disk_size_mb: String(build.disk_size_mb),
+		skip_pre_post: build.skip_pre_post,
+		no_cache: build.no_cache
+	};
+}
+
+export function parseBuildForm(
+	form: BuildForm,
+	archive: { name: string; size: number } | null
+): ParsedBuildForm {
+	const problems: BuildProblems = {};
+	const note = (field: BuildField, text: string | null) => {
+		if (text !== null) problems[field] = { text, line: null };
+	};
+	const number = (field: NumberField): number => {
+		const { label, min } = NUMBER_FIELDS[field];
+		const parsed = parseWholeNumber(form[field], label, min);
+		if ('value' in parsed) return parsed.value;
+		note(field, parsed.problem);
+		return NaN;
+	};
+
+	const name = form.name.trim();
+	note('name', templateNameProblem(name));
+	if (form.base_template === '') note('base_template', 'Choose a template.');
+	if (archive) note('archive', archiveProblem(archive));
+	const healthcheck = form.healthcheck.trim();
+	const request: CreateBuildRequest = {
+		name,
+		base_template: form.base_template,
+		// In one piece: its lines are counted, and may go on in the next one.
+		recipe: form.recipe.replaceAll('\r\n', '\n'),
+		...(healthcheck === '' ? {} : { healthcheck }),
+		vcpus: number('vcpus'),
+		memory_mb: number('memory_mb'),
+		disk_size_mb: number('disk_size_mb'),
+		skip_pre_post: form.skip_pre_post,
+		no_cache: form.no_cache
+	};
+	return Object.keys(problems).length === 0 ? { ok: true, request } : { ok: false, problems };
+}
+
+/** Why a file cannot be the archive; null if it can. */
+export function archiveProblem({ name, size }: { name: string; size: number }): string | null {
+	if (!ARCHIVE_ENDINGS.some((ending) => name.toLowerCase().endsWith(ending))) {
+		return `${name} is no archive: ${ARCHIVE_ENDINGS.join(', ')} can be unpacked.`;
+	}
+	if (size > MAX_ARCHIVE_BYTES) {
+		return `It has ${formatSize(size)}; ${formatSize(MAX_ARCHIVE_BYTES)} are possible.`;
+	}
+	return null;
+}
+
+const FIELDS: readonly BuildField[] = [
+	'name',
+	'base_template',
+	'recipe',
+	'healthcheck',
+	'vcpus',
+	'memory_mb',
+	'disk_size_mb',
+	'archive'
+];
+
+/** The field that an answer of the server is about, as it names it: `recipe: line 3: RUN: …`. */
+export function problemsOf(error: ApiError): BuildProblems {
+	const [, name, text] = /^(\w+): (.+)$/s.exec(error.message) ?? [];
+	const field = FIELDS.find((field) => field === name);
+	if (!field || text === undefined) return {};
+	const line = field === 'recipe' ? /^line (\d+):/.exec(text)?.[1] : undefined;
+	return { [field]: { text, line: line === undefined ? null : Number(line) } };
+}

@@ -1,0 +1,62 @@
+/** What the state of a build means to somebody who looks at it. */
+import type { BuildHead, BuildStatus } from '../api/types';
+import type { Tone } from '../components/tone';
+import { formatDuration, formatTicking } from '../format';
+
+const TONES: Record<BuildStatus, Tone> = {
+	pending: 'asleep',
+	running: 'moving',
+	success: 'live',
+	failed: 'broken',
+	cancelled: 'gone'
+};
+
+export function buildTone(status: BuildStatus): Tone {
+	return TONES[status];
+}
+
+/** Whether it will still change. */
+export function isOpen({ status }: Pick<BuildHead, 'status'>): boolean {
+	return status === 'pending' || status === 'running';
+}
+
+const STAGES: Record<NonNullable<BuildHead['stage']>, string> = {
+	preparing: 'preparing',
+	steps: '',
+	healthcheck: 'waiting for the healthcheck',
+	template: 'making the template',
+	testing: 'testing the template'
+};
+
+/** `step 4 of 9`, or what it does instead; empty if there is nothing to say. */
+export function progressText(build: BuildHead): string {
+	const { status, stage, current_step, total_steps } = build;
+	const step = current_step > 0 ? `step ${current_step} of ${total_steps}` : '';
+	switch (status) {
+		case 'pending':
+			return 'waiting for a worker';
+		case 'running':
+			return (stage && STAGES[stage]) || step || 'preparing';
+		case 'success':
+			return '';
+		case 'failed':
+		case 'cancelled':
+			return step && `at ${step}`;
+	}
+}
+
+/** How far it is, from 0 to 1; null while nobody knows. */
+export function progressFraction({ status, current_step, total_steps }: BuildHead): number | null {
+	if (status !== 'running' || total_steps === 0) return null;
+	// The step that it is at is not done yet.
+	return Math.min(Math.max(current_step - 1, 0) / total_steps, 1);
+}
+
+/** How long it took, or has taken up to now; null if it was never taken up. */
+export function durationText(build: BuildHead, nowMs: number): string | null {
+	const { started_at, completed_at } = build;
+	if (!started_at) return null;
+	const endMs = completed_at ? Date.parse(completed_at) : nowMs;
+	const ms = Math.max(0, endMs - Date.parse(started_at));
+	return completed_at ? formatDuration(ms) : formatTicking(ms);
+}

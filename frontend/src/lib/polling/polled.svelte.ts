@@ -1,0 +1,129 @@
+/**
+ * The latest answer to a question that is asked again and again, and how the asking goes.
+ *
+ * Asked while somebody watches: often while something is on its way, seldom while all is settled,
+ * ever more seldom while the server does not answer. What was known stays then, with the error
+ * beside it.
+ */
+import { toApiError, type ApiError } from '../api/errors';
+import { isSame, reconcile } from '../reconcile';
+import { pollIntervalMs } from './interval';
+import { Poller } from './poller';
+
+export abstract class Polled<T> {
+	#value = $state.raw<T | null>(null);
+	#error = $state.raw<ApiError | null>(null);
+	#failures = 0;
+
+	readonly #poller = new Poller<T>({
+		task: (signal) => this.ask(signal),
+		onResult: (answer) => {
+			this.#value = this.#value === null ? answer : this.merge(this.#value, answer);
+			this.#error = null;
+			this.#failures = 0;
+		},
+		onError: (error) => {
+			this.#error = toApiError(error);
+			this.#failures += 1;
+		},
+		intervalMs: () => pollIntervalMs(this.isSettling(), this.#failures)
+	});
+
+	/** Null until the first answer. */
+	get value(): T | null {
+		return this.#value;
+	}
+
+	/** False until the first answer. */
+	get isLoaded(): boolean {
+		return this.#value !== null;
+	}
+
+	/** Why the last look failed, null if it did not. */
+	get error(): ApiError | null {
+		return this.#error;
+	}
+
+	/** Keeps it up to date until the returned function is called. */
+	watch(): () => void {
+		return this.#poller.acquire();
+	}
+
+	/** Asks again now, if anybody watches. */
+	refresh(): void {
+		this.#poller.refresh();
+	}
+
+	protected abstract ask(signal: AbortSignal): Promise<T>;
+
+	/** Whether something will change soon. */
+	protected isSettling(): boolean {
+		return false;
+	}
+
+	/** What is kept of what was known; the same object if nothing changed. */
+	protected merge(previous: T, next: T): T {
+		return isSame(previous, next) ? previous : next;
+	}
+
+	/** Takes what is known from elsewhere; an answer on its way is older, so it is asked again. */
+	protected put(value: T): void {
+		this.#value = value;
+		this.#poller.refresh();
+	}
+
+	/** Knows nothing any more; an answer on its way was meant for the previous user. */
+	protected forget(): void {
+		this.#value = null;
+		this.#error = null;
+		this.#failures = 0;
+		this.#poller.refresh();
+	}
+}
+
+/** A list of things with ids, in an order that does not depend on the server. */
+export abstract class PolledList<T extends { id: string }> extends Polled<readonly T[]> {
+	get items(): readonly T[] {
+		return this.value ?? NOTHING;
+	}
+
+	/** What the server lists, in any order. */
+	protected abstract list(signal: AbortSignal): Promise<T[]>;
+
+	protected abstract compare(a: T, b: T): number;
+
+	protected override async ask(signal: AbortSignal): Promise<readonly T[]> {
+		return (await this.list(signal)).sort((a, b) => this.compare(a, b));
+	}
+
+	protected override merge(previous: readonly T[], next: readonly T[]): readonly T[] {
+		return reconcile(previous, next);
+	}
+
+	/** Where nothing is known yet, one alone would pass for the whole list. */
+	protected add(item: T): void {
+		if (this.value === null) this.refresh();
+		else {
+			const items = [item, ...this.value.filter(({ id }) => id !== item.id)];
+			this.put(items.sort((a, b) => this.compare(a, b)));
+		}
+	}
+
+	/** Replaces the one with that id, if there is one. */
+	protected replace(item: T): void {
+		if (this.value === null) this.refresh();
+		else this.put(this.value.map((old) => (old.id === item.id ? item : old)));
+	}
+
+	protected remove(id: string): void {
+		if (this.value === null) this.refresh();
+		else this.put(this.value.filter((item) => item.id !== id));
+	}
+}
+
+const NOTHING: readonly never[] = [];
+
+/** Orders by the time of creation, the newest first. */
+export function newestFirst<T extends { created_at: string }>(a: T, b: T): number {
+	return b.created_at.localeCompare(a.created_at);
+}
