@@ -26,8 +26,8 @@ use super::{
 use crate::{ControlPlane, retry::until_answered};
 
 /// How long a build belongs to a worker that says nothing.
-pub(super) const LEASE: Duration = Duration::from_secs(15);
-const RENEW_EVERY: Duration = Duration::from_secs(4);
+pub(super) const LEASE: Duration = Duration::from_secs(10);
+const RENEW_EVERY: Duration = Duration::from_secs(3);
 /// How often a build is taken up.
 pub(super) const MAX_ATTEMPTS: u32 = 5;
 /// After the first failure of what is not the build's fault; twice as long after each further one.

@@ -5,6 +5,7 @@
 #![expect(clippy::expect_used, clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod auth;
+mod builds;
 mod capsules;
 mod files;
 mod lifecycle;
