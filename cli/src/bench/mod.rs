@@ -5,6 +5,7 @@
 //!                                    create, pause, snapshot, …  suspended
 //!                                    uploads and downloads       files
 //!                                    preview                     preview
+//!                                    builds                      build
 //!   its own installations ◀───────── up
 //!   its own server, simulated hosts  scale
 //! ```
@@ -13,6 +14,7 @@
 //! each percentile: it shows how far to trust the others. Whatever fails, capsules and templates that were made are
 //! deleted.
 
+mod build;
 mod capsule;
 mod files;
 mod preview;
@@ -83,6 +85,8 @@ enum Scenario {
     Files,
     /// From a key to its echo in a terminal, alone and beside a flood of output.
     Terminal,
+    /// What a build costs beyond its commands.
+    Build,
     /// From nothing, and again, to a ready installation in a temporary data folder.
     Up,
     /// A server of its own with many simulated hosts: its start, and the loss and return of all of them.
@@ -162,17 +166,21 @@ impl BenchCommand {
                 files::measure(&self.client()?, &data, self.samples.unwrap_or(5)).await
             }
             Scenario::Terminal => terminal::terminal(&self.client()?, self.samples.unwrap_or(300)).await,
+            Scenario::Build => build::build(&self.env()?, self.samples.unwrap_or(5)).await,
             Scenario::Up => up::measure(self.samples.unwrap_or(3)).await,
             Scenario::Scale => scale::measure(&self.scale, self.samples.unwrap_or(3)).await,
         }
     }
 
     fn client(&self) -> anyhow::Result<Client> {
+        Client::of(&self.env()?)
+    }
+
+    fn env(&self) -> anyhow::Result<DevEnv> {
         let file = self.data.join(dev_env::FILE_NAME);
-        let env = DevEnv::read(&file)?.with_context(|| {
+        DevEnv::read(&file)?.with_context(|| {
             format!("there is no {}: start an installation with ./scripts/up", file.display())
-        })?;
-        Client::of(&env)
+        })
     }
 }
 
