@@ -46,7 +46,8 @@ test('a template is built, watched while it is, and used', async ({ page }) => {
 	test.setTimeout(600_000);
 	const name = unusedName();
 	const recipe = [
-		'RUN echo hello',
+		// Of its own, so that no earlier journey has come to the same.
+		`RUN echo hello ${name}`,
 		'RUN seq 1 2000',
 		'ENV GREETING=good-day',
 		'RUN for i in $(seq 1 60); do echo tick $i; sleep 0.5; done'
@@ -86,6 +87,7 @@ test('a template is built, watched while it is, and used', async ({ page }) => {
 		await open(page, 'Builds');
 		await expect(row(page, name)).toContainText('step 4 of 4');
 		await row(page, name).getByRole('link', { name }).click();
+		await expect(page.getByRole('region', { name: 'Steps' })).toBeVisible();
 		await expect(status(page)).toHaveText('success', BUILT);
 		await expect(output(page, 4)).toHaveCount(0);
 	});
