@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use crate::objects::ObjectsLocation;
+
 /// Whether faults may be injected on purpose.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum FaultInjection {
@@ -56,8 +58,29 @@ pub struct Config {
     pub idle_interval: Duration,
     /// How many times over resources may be promised.
     pub overcommit: Overcommit,
+    /// How templates are built.
+    pub builds: BuildConfig,
+    /// Where objects are kept.
+    pub objects: ObjectsLocation,
     /// Whether faults may be injected on purpose.
     pub fault_injection: FaultInjection,
+}
+
+/// How templates are built.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BuildConfig {
+    /// How many builds this server works on at once.
+    pub workers: usize,
+    /// Redis, as `redis://…` or `redis+unix:///path`, which wakes the workers; without it they look now and then.
+    pub redis_url: Option<String>,
+    /// What the kept disks of steps may occupy, in bytes.
+    pub cache_bytes: u64,
+}
+
+impl Default for BuildConfig {
+    fn default() -> Self {
+        Self { workers: 2, redis_url: None, cache_bytes: 20 * 1024 * 1024 * 1024 }
+    }
 }
 
 impl Default for Config {
@@ -73,6 +96,8 @@ impl Default for Config {
             touch_interval: Duration::from_secs(5),
             idle_interval: Duration::from_secs(1),
             overcommit: Overcommit::default(),
+            builds: BuildConfig::default(),
+            objects: ObjectsLocation::default(),
             fault_injection: FaultInjection::Off,
         }
     }

@@ -22,8 +22,10 @@ use wrenn_supervision::{
 
 use crate::{
     AttachError, CreateError, InjectError, StartError, WaitError,
-    config::{Config, FaultInjection},
+    build::BuildQueue,
+    config::{BuildConfig, Config, FaultInjection},
     host::{self, AgentLink, Attach, board::HostView},
+    objects::Objects,
     placement::Admit,
     sandbox::{self, SandboxActor, Until, Wait},
     shared::Shared,
@@ -91,7 +93,11 @@ impl ControlPlane {
         let arbiters = ArbiterPool::named("actors", config.arbiters).map_err(StartError::Arbiters)?;
         // It counts and logs; to end the process would harm those who do not hang.
         let watchdog = Watchdog::start(WatchdogConfig::default(), |_| {}).map_err(StartError::Watchdog)?;
-        let shared = Arc::new(Shared::new(store, config, arbiters));
+        let BuildConfig { workers, redis_url, .. } = &config.builds;
+        let queue = redis_url.as_deref().map(|url| BuildQueue::new(url, *workers)).transpose();
+        let queue = queue.map_err(StartError::Queue)?;
+        let objects = Objects::open(&config.objects).map_err(StartError::Objects)?;
+        let shared = Arc::new(Shared::new(store, queue, objects, config, arbiters));
         let forgotten = shared.store.templates_delete_finish().await.map_err(StartError::Store)?;
         if forgotten > 0 {
             tracing::info!(forgotten, "finished the deletion of templates");
@@ -101,7 +107,9 @@ impl ControlPlane {
         for host in hosts {
             shared.host(host.id);
         }
-        Ok(Self { shared, _watchdog: Arc::new(watchdog) })
+        let plane = Self { shared, _watchdog: Arc::new(watchdog) };
+        plane.start_builds(root);
+        Ok(plane)
     }
 
     /// Ends all actors. Machines live on; what is in flight is taken up by the next start.

@@ -11,7 +11,7 @@ use wrenn_store::{
 };
 use wrenn_supervision::CallError;
 
-use crate::{placement::Shortage, sandbox::Refusal};
+use crate::{build::QueueError, objects::ObjectError, placement::Shortage, sandbox::Refusal};
 
 /// Why the control plane could not start.
 #[derive(Debug, thiserror::Error)]
@@ -22,6 +22,12 @@ pub enum StartError {
     /// What is to be taken up again could not be read.
     #[error("cannot read what the last run left")]
     Store(#[source] StoreError),
+    /// The address of the queue is none.
+    #[error("REDIS_URL is not valid")]
+    Queue(#[source] QueueError),
+    /// The place for objects could not be opened.
+    #[error("cannot open the place for objects")]
+    Objects(#[source] ObjectError),
     /// The thread that watches the others could not be made.
     #[error("cannot start the watchdog")]
     Watchdog(#[source] std::io::Error),
@@ -36,6 +42,9 @@ pub enum CreateError {
     /// There are hosts, and none has room for it.
     #[error("no host has room: {0}")]
     NothingFits(Shortage),
+    /// It was for a build that does not want it any more.
+    #[error("the build is over")]
+    BuildOver,
     /// The row could not be written, for example because a size is out of range.
     #[error("cannot write the new sandbox")]
     Store(#[source] StoreError),

@@ -12,6 +12,8 @@
 //! | [`host`] | what is known of each host, and the way to it |
 //! | [`placement`] | what is promised of each host |
 //! | [`tunnel`] | sessions between clients and machines |
+//! | `build` | recipes that become templates |
+//! | [`recipe`], [`archive`] | what builds are asked to do, and with what |
 //!
 //! Reads go straight to the store; everything that changes a sandbox goes through [`ControlPlane`].
 //!
@@ -26,11 +28,13 @@
 
 mod activity;
 pub mod archive;
+mod build;
 pub mod config;
 mod control_plane;
 mod errors;
 pub mod host;
 mod idle;
+pub mod objects;
 mod operations;
 pub mod placement;
 pub mod recipe;
@@ -41,13 +45,14 @@ mod shared;
 pub mod tunnel;
 
 pub use activity::ActivityGuard;
-pub use config::{Config, FaultInjection};
+pub use build::{BuildCancelError, BuildCreateError, BuildOrder, PlanError, QueueError};
+pub use config::{BuildConfig, Config, FaultInjection};
 pub use control_plane::{ControlPlane, Health, Metrics, Victim};
 pub use errors::{
     AttachError, CreateError, DeleteTemplateError, DestroyError, InjectError, OperationError, SessionError,
     SessionOpenError, StartError, WaitError,
 };
-pub use sandbox::{Memory, TemplateOrder, Until};
+pub use sandbox::{Memory, TemplateDefaults, TemplateOrder, Until};
 pub use tunnel::{
     ConnectSession, ExecSession, FileSession, Session, SessionEvents, SessionInput, TunnelAcceptor,
 };

@@ -87,7 +87,7 @@ impl ControlPlane {
     /// See [`DeleteTemplateError`].
     pub async fn template_delete(&self, template: &Template) -> Result<bool, DeleteTemplateError> {
         // What was begun is ended, whether or not anybody waits.
-        let deletion = tokio::spawn(delete(self.shared.clone(), template.id));
+        let deletion = tokio::spawn(delete_template(self.shared.clone(), template.id));
         deletion.await.map_err(DeleteTemplateError::Interrupted)?.map_err(DeleteTemplateError::Store)
     }
 
@@ -171,7 +171,8 @@ impl ControlPlane {
     }
 }
 
-async fn delete(shared: Arc<Shared>, template: TemplateId) -> Result<bool, StoreError> {
+/// As [`ControlPlane::template_delete`].
+pub(crate) async fn delete_template(shared: Arc<Shared>, template: TemplateId) -> Result<bool, StoreError> {
     let store = &shared.store;
     if !store.template_delete_begin(template).await? {
         return Ok(false);

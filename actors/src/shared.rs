@@ -6,15 +6,20 @@ use std::{
 };
 
 use actix::Addr;
+use tokio::sync::Notify;
 use wrenn_proto::ids::{HostId, SandboxId};
-use wrenn_store::Store;
-use wrenn_supervision::{ArbiterPool, Backoff, Child, ChildSpec, ChildState, Registry, RestartLimit, Root};
+use wrenn_store::{Store, builds::Claim};
+use wrenn_supervision::{
+    ArbiterPool, Backoff, Child, ChildSpec, ChildState, Registry, RestartLimit, Restartable, Root,
+};
 
 use crate::{
     activity::Activity,
+    build::{BuildActor, BuildKeeper, BuildQueue, BuildWorker, news::BuildNews},
     config::Config,
     host::{HostConnection, board::HostBoard},
     idle::IdleWatch,
+    objects::Objects,
     placement::Placement,
     sandbox::SandboxActor,
     tunnel::TunnelDesk,
@@ -28,6 +33,13 @@ pub(crate) struct Shared {
     pub(crate) activity: Activity,
     pub(crate) sandboxes: Registry<SandboxId, SandboxActor>,
     pub(crate) hosts: Registry<HostId, HostConnection>,
+    pub(crate) builds: Registry<Claim, BuildActor>,
+    pub(crate) build_news: BuildNews,
+    /// Wakes a worker that waits for a build.
+    pub(crate) build_wake: Notify,
+    pub(crate) queue: Option<BuildQueue>,
+    pub(crate) objects: Objects,
+    builders: OnceLock<(Child<BuildKeeper>, Vec<Child<BuildWorker>>)>,
     placement: OnceLock<Child<Placement>>,
     idle_watch: OnceLock<Child<IdleWatch>>,
     arbiters: ArbiterPool,
@@ -37,7 +49,7 @@ pub(crate) struct Shared {
 const CAPACITY: usize = 4096;
 
 /// A failure costs a moment, and many failures are no reason to give up on a sandbox or a host.
-fn spec(kind: &'static str, name: String) -> ChildSpec {
+pub(crate) fn spec(kind: &'static str, name: String) -> ChildSpec {
     ChildSpec::new(kind, name)
         .capacity(CAPACITY)
         .backoff(Backoff::new(Duration::from_millis(20), Duration::from_secs(5)))
@@ -45,7 +57,13 @@ fn spec(kind: &'static str, name: String) -> ChildSpec {
 }
 
 impl Shared {
-    pub(crate) fn new(store: Store, config: Config, arbiters: ArbiterPool) -> Self {
+    pub(crate) fn new(
+        store: Store,
+        queue: Option<BuildQueue>,
+        objects: Objects,
+        config: Config,
+        arbiters: ArbiterPool,
+    ) -> Self {
         Self {
             store,
             config,
@@ -54,6 +72,12 @@ impl Shared {
             activity: Activity::default(),
             sandboxes: Registry::new(),
             hosts: Registry::new(),
+            builds: Registry::new(),
+            build_news: BuildNews::default(),
+            build_wake: Notify::new(),
+            queue,
+            objects,
+            builders: OnceLock::new(),
             placement: OnceLock::new(),
             idle_watch: OnceLock::new(),
             arbiters,
@@ -107,6 +131,23 @@ impl Shared {
         self.hosts.get_or_spawn(id, start).addr()
     }
 
+    /// Starts an actor on the thread that has the fewest.
+    pub(crate) fn spawn<A>(
+        &self,
+        spec: ChildSpec,
+        factory: impl FnOnce(&mut A::Context) -> A + Send + 'static,
+    ) -> Child<A>
+    where
+        A: Restartable,
+    {
+        self.arbiters.spawn(spec, factory)
+    }
+
+    /// Takes those who have to do with builds, so that they end first.
+    pub(crate) fn adopt_builders(&self, keeper: Child<BuildKeeper>, workers: Vec<Child<BuildWorker>>) {
+        let _ = self.builders.set((keeper, workers));
+    }
+
     /// Returns the names of the arbiters and how many actors live on each.
     pub(crate) fn loads(&self) -> Vec<(String, usize)> {
         self.arbiters.loads()
@@ -114,6 +155,20 @@ impl Shared {
 
     /// Ends all actors and waits until they have ended: first those that start others.
     pub(crate) async fn end_actors(&self) {
+        if let Some((keeper, workers)) = self.builders.get() {
+            keeper.kill();
+            keeper.wait_exit().await;
+            workers.iter().for_each(Child::kill);
+            for worker in workers {
+                worker.wait_exit().await;
+            }
+        }
+        // What they work on is taken up again when their leases have run out.
+        let builds: Vec<_> = self.builds.live().iter().filter_map(|(id, _)| self.builds.child(id)).collect();
+        builds.iter().for_each(Child::kill);
+        for build in builds {
+            build.wait_exit().await;
+        }
         if let Some(idle_watch) = self.idle_watch.get() {
             idle_watch.kill();
             idle_watch.wait_exit().await;

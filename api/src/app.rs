@@ -8,7 +8,6 @@ use wrenn_store::Store;
 use crate::{
     auth::{bucket::HashLimit, password::Passwords, throttle::LoginThrottle, token::TokenSigner},
     preview::Previews,
-    redis::Redis,
     routes::OutputBudget,
 };
 
@@ -17,7 +16,6 @@ use crate::{
 pub(crate) struct App {
     pub(crate) store: Store,
     pub(crate) control_plane: ControlPlane,
-    pub(crate) redis: Redis,
     pub(crate) passwords: Passwords,
     pub(crate) tokens: TokenSigner,
     pub(crate) hash_limit: HashLimit,

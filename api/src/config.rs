@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use wrenn_actors::FaultInjection;
+use wrenn_actors::{FaultInjection, objects::ObjectsLocation};
 
 use crate::preview::PreviewUrl;
 
@@ -23,6 +23,12 @@ pub struct ServerConfig {
     pub database_connections: u32,
     /// Where the ports of capsules are reached from outside; below `.localhost` at the server's own port if none is said.
     pub preview_url: Option<PreviewUrl>,
+    /// How many builds are worked on at once.
+    pub build_workers: usize,
+    /// What the kept disks of builds' steps may occupy, in bytes.
+    pub build_cache_bytes: u64,
+    /// Where objects are kept, such as the archives of builds.
+    pub objects: ObjectsLocation,
     /// How often an attached host is asked what it has.
     pub inventory_interval: Duration,
     /// Whether the routes that make actors panic exist; for tests of supervision.
@@ -40,6 +46,9 @@ impl Default for ServerConfig {
             http_workers: 2,
             database_connections: 10,
             preview_url: None,
+            build_workers: wrenn_actors::BuildConfig::default().workers,
+            build_cache_bytes: wrenn_actors::BuildConfig::default().cache_bytes,
+            objects: ObjectsLocation::Memory,
             inventory_interval: wrenn_actors::Config::default().inventory_interval,
             fault_injection: FaultInjection::Off,
         }

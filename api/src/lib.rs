@@ -22,7 +22,6 @@ mod http;
 pub mod memory;
 mod metrics;
 mod preview;
-mod redis;
 mod routes;
 mod server;
 mod ws;
@@ -33,7 +32,7 @@ pub use crate::{
 };
 
 pub use preview::{PreviewUrl, PreviewUrlError};
-pub use wrenn_actors::FaultInjection;
+pub use wrenn_actors::{FaultInjection, objects::ObjectsLocation};
 
 /// The OpenAPI document of this version.
 pub fn openapi() -> utoipa::openapi::OpenApi {

@@ -15,7 +15,7 @@ use actix_web::{
 };
 use rand::RngExt as _;
 use tokio_util::sync::CancellationToken;
-use wrenn_actors::{ControlPlane, StartError};
+use wrenn_actors::{BuildConfig, ControlPlane, StartError};
 use wrenn_store::{OpenError, Store, StoreError};
 use wrenn_supervision::Root;
 
@@ -34,7 +34,6 @@ use crate::{
     memory,
     metrics::Metrics,
     preview::{self, PreviewUrl, Previews},
-    redis::Redis,
     routes,
 };
 
@@ -51,9 +50,6 @@ pub enum RunError {
     /// The database could not be opened.
     #[error(transparent)]
     Database(#[from] OpenError),
-    /// REDIS_URL is not an address.
-    #[error("REDIS_URL is not valid")]
-    RedisUrl(#[source] Box<dyn std::error::Error + Send + Sync>),
     /// The key that signs tokens could not be read or made.
     #[error("cannot read the signing key from the database")]
     SigningKey(#[source] StoreError),
@@ -113,18 +109,23 @@ impl Server {
         let agents = AgentListener::bind(&config.grpc_addr)?;
 
         let store = Store::open(&config.database_url, config.database_connections).await?;
-        let redis = Redis::new(&config.redis_url).map_err(|error| RunError::RedisUrl(Box::new(error)))?;
-        if let Err(error) = redis.ping().await {
-            tracing::warn!(error = %Chain(&error), "redis does not answer, starting without it");
-        }
         let tokens = token_signer(&store).await?;
         let passwords = Passwords::new()?;
         let actors = wrenn_actors::Config {
             inventory_interval: config.inventory_interval,
             fault_injection: config.fault_injection,
+            builds: BuildConfig {
+                workers: config.build_workers,
+                redis_url: Some(config.redis_url.clone()),
+                cache_bytes: config.build_cache_bytes,
+            },
+            objects: config.objects.clone(),
             ..Default::default()
         };
         let control_plane = ControlPlane::start(store.clone(), actors, &Root::exit_process()).await?;
+        if let Err(error) = control_plane.queue_ping().await {
+            tracing::warn!(error = %Chain(&error), "redis does not answer, starting without it");
+        }
         let listen_error = |source| RunError::ListenHttp { addr: config.http_addr.clone(), source };
         let http_addr = http_listener.local_addr().map_err(listen_error)?;
         let preview_url = config.preview_url.clone().unwrap_or_else(|| PreviewUrl::local(http_addr.port()));
@@ -133,7 +134,6 @@ impl Server {
         let app = App {
             store,
             control_plane: control_plane.clone(),
-            redis,
             passwords,
             tokens,
             hash_limit: HashLimit::default(),

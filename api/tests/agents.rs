@@ -154,6 +154,7 @@ async fn create_and_run(
         envs: [].into(),
         metadata: [].into(),
         preview_access: Default::default(),
+        build: None,
     };
     let id = server.control_plane.sandbox_create(new).await.unwrap().id;
     let Ok(Some(server_frame::Frame::Command(command))) = next(&mut agent.frames).await else {

@@ -134,6 +134,7 @@ async fn no_sandbox_is_lost_with_the_server_or_with_all_hosts_at_once(pool: PgPo
         envs: [].into(),
         metadata: [].into(),
         preview_access: Default::default(),
+        build: None,
     };
     let requests = (0..SANDBOXES).map(|_| server.control_plane.sandbox_create(new_sandbox()));
     let rows: Vec<_> = stream::iter(requests).buffer_unordered(CLIENTS).collect().await;

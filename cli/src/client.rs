@@ -113,6 +113,14 @@ impl Client {
     pub async fn upload(&self, path: &str, file: &str, content: impl Into<Body>) -> anyhow::Result<Answer> {
         let content = Part::stream(content).file_name("file");
         let form = Form::new().text("path", file.to_owned()).part("file", content);
+        self.form(path, form).await
+    }
+
+    /// Sends a form.
+    ///
+    /// # Errors
+    /// If no whole answer came.
+    pub async fn form(&self, path: &str, form: Form) -> anyhow::Result<Answer> {
         let request = self.request(Method::POST, path).timeout(TRANSFER_TIMEOUT).multipart(form);
         let response = request.send().await.with_context(|| format!("POST {path}"))?;
         Answer::read(response).await.with_context(|| format!("POST {path}"))

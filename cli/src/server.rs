@@ -1,8 +1,8 @@
 //! `wrenn server`: the control plane.
 
-use std::time::Duration;
+use std::{path::PathBuf, time::Duration};
 
-use wrenn_api::{FaultInjection, PreviewUrl, ServerConfig};
+use wrenn_api::{FaultInjection, ObjectsLocation, PreviewUrl, ServerConfig};
 
 use crate::process::EndSignal;
 
@@ -28,6 +28,15 @@ pub struct ServerCommand {
     /// Connections to Postgres, at most.
     #[arg(long, env = "WRENN_DATABASE_CONNECTIONS", default_value_t = 10)]
     database_connections: u32,
+    /// Builds that are worked on at once.
+    #[arg(long, env = "BUILD_WORKERS", default_value_t = 2, value_parser = clap::value_parser!(u32).range(0..=64))]
+    build_workers: u32,
+    /// What the kept disks of builds' steps may occupy on the hosts, in MiB; the ones not used for longest go first.
+    #[arg(long, env = "WRENN_BUILD_CACHE_MB", default_value_t = 20_480)]
+    build_cache_mb: u64,
+    /// Folder for objects, such as the archives of builds; made if it is missing.
+    #[arg(long, env = "WRENN_OBJECTS", default_value = "/var/lib/wrenn/objects")]
+    objects: PathBuf,
     /// How often hosts are asked what they have, in milliseconds; for tests that want it all the time.
     #[arg(long, env = "WRENN_INVENTORY_INTERVAL_MS", hide = true, default_value_t = 60_000,
         value_parser = clap::value_parser!(u64).range(1..))]
@@ -50,6 +59,9 @@ impl ServerCommand {
             grpc_addr: self.grpc_addr,
             preview_url: self.preview_url,
             database_connections: self.database_connections,
+            build_workers: self.build_workers as usize,
+            build_cache_bytes: self.build_cache_mb.saturating_mul(1024 * 1024),
+            objects: ObjectsLocation::Folder(self.objects),
             inventory_interval: Duration::from_millis(self.inventory_interval_ms),
             fault_injection: if self.fault_injection { FaultInjection::On } else { FaultInjection::Off },
             ..ServerConfig::default()

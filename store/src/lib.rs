@@ -13,6 +13,9 @@
 //! The typed ids come from `wrenn-proto`, the one thing that this crate takes from another.
 
 pub mod api_keys;
+pub mod build_cache;
+pub mod build_log;
+pub mod builds;
 pub mod host_tokens;
 pub mod hosts;
 pub mod lifecycle;

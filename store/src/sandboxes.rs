@@ -12,6 +12,7 @@ use wrenn_proto::ids::{HostId, SandboxId, TeamId, TemplateId};
 
 use crate::{
     Store, StoreError,
+    builds::Claim,
     lifecycle::{End, Generation, Hold, Lifecycle},
     previews::PreviewAccess,
     templates::{self, TemplateChange, TemplateNameError, TemplateSource},
@@ -101,6 +102,8 @@ pub struct NewSandbox {
     pub metadata: BTreeMap<String, String>,
     /// Who may reach its ports.
     pub preview_access: PreviewAccess,
+    /// The attempt at a build that it is for; it is destroyed when that is over.
+    pub build: Option<Claim>,
 }
 
 /// What a sandbox takes from its host.
@@ -310,14 +313,21 @@ impl Store {
         rows.into_iter().map(reservation).collect()
     }
 
-    /// Writes a new sandbox on `host`, with [`Lifecycle::first`].
-    pub async fn sandbox_insert(&self, new: &NewSandbox, host: HostId) -> Result<Sandbox, StoreError> {
+    /// Writes a new sandbox on `host`, with [`Lifecycle::first`]. Returns none if it is for an attempt at a build that is
+    /// over.
+    pub async fn sandbox_insert(
+        &self,
+        new: &NewSandbox,
+        host: HostId,
+    ) -> Result<Option<Sandbox>, StoreError> {
         let first = Lifecycle::first();
         let row = rows!(
             "INSERT INTO sandboxes (id, team_id, template_id, template_name, host_id, vcpus, memory_mb,
                 disk_size_mb, timeout_sec, auto_resume, default_user, envs, metadata, status, operation,
-                generation, template_image, preview_access)
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18)
+                generation, template_image, preview_access, build_id, build_attempt)
+             SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20
+             WHERE $19::uuid IS NULL
+                OR EXISTS (SELECT FROM builds WHERE id = $19 AND attempt = $20 AND status = 'running' FOR SHARE)
              RETURNING",
             "",
             new.id.0,
@@ -339,8 +349,10 @@ impl Store {
             first.generation.0.cast_signed(),
             new.template_image,
             new.preview_access.as_str(),
+            new.build.map(|claim| claim.build.0),
+            new.build.map(|claim| claim.attempt.cast_signed()),
         );
-        row.fetch_one(&self.pool).await?.try_into()
+        row.fetch_optional(&self.pool).await?.map(TryInto::try_into).transpose()
     }
 
     /// Makes the row say `to`, if it still says what `from` says of generation and operation, and does to the template

@@ -2,8 +2,11 @@
 //!
 //! ```text
 //!   begin ──▶ making ── publish ──▶ ready ── delete begins ──▶ deleting ──▶ no row
+//!               │ └──── publish ──▶ testing ── the build succeeds ──▶ ready
 //!               └────── discard ──▶ no row
 //! ```
+//!
+//! A template of a build is tested before it is ready: until then only the build knows it.
 //!
 //! One that is made of a sandbox is begun and ended in the transactions that begin and end the sandbox's operation, so
 //! no operation leaves a template behind that nobody makes. Files on hosts that no row speaks of are removed by whoever
@@ -15,9 +18,9 @@ use chrono::{DateTime, Utc};
 use sqlx::PgConnection;
 use sqlx::types::Json;
 use uuid::Uuid;
-use wrenn_proto::ids::{HostId, TeamId, TemplateId};
+use wrenn_proto::ids::{HostId, SandboxId, TeamId, TemplateId};
 
-use crate::{Store, StoreError, sandboxes::TransitionError};
+use crate::{Store, StoreError, build_cache::StepKey, builds::Claim, sandboxes::TransitionError};
 
 /// What a template consists of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -180,6 +183,33 @@ pub struct NewTemplate {
     pub default_env: BTreeMap<String, String>,
     /// What becomes of a ready template that has its name.
     pub on_conflict: OnConflict,
+    /// Whose work it is, and what it is for.
+    pub origin: TemplateOrigin,
+}
+
+/// Whose work a template is, and what it is for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum TemplateOrigin {
+    /// A client's: it is ready when it is made.
+    Client,
+    /// What a step of a build left: for later builds only.
+    Step(Claim),
+    /// A build's: it is to be tested before it is ready.
+    Build {
+        /// Which attempt makes it.
+        claim: Claim,
+        /// What all that led to it comes to, if that decides what it is.
+        result_key: Option<StepKey>,
+    },
+}
+
+impl TemplateOrigin {
+    fn claim(&self) -> Option<Claim> {
+        match self {
+            Self::Client => None,
+            Self::Step(claim) | Self::Build { claim, .. } => Some(*claim),
+        }
+    }
 }
 
 /// What becomes of a template whose name another one gets.
@@ -237,7 +267,8 @@ impl Store {
     /// The template that a team means by a name: its own, else the platform's.
     pub async fn template_find(&self, team_id: TeamId, name: &str) -> Result<Option<Template>, StoreError> {
         rows!(
-            "WHERE name = $3 AND team_id IN ($1, $2) AND status = 'ready' ORDER BY team_id = $2 LIMIT 1",
+            "WHERE name = $3 AND team_id IN ($1, $2) AND status = 'ready' AND purpose = 'template'
+             ORDER BY team_id = $2 LIMIT 1",
             team_id.0,
             TeamId::PLATFORM.0,
             name,
@@ -248,9 +279,9 @@ impl Store {
         .transpose()
     }
 
-    /// Returns a template that is ready.
+    /// Returns a template that is ready, or is being tested.
     pub async fn template_fetch(&self, id: TemplateId) -> Result<Option<Template>, StoreError> {
-        rows!("WHERE id = $1 AND status = 'ready'", id.0)
+        rows!("WHERE id = $1 AND status IN ('ready', 'testing')", id.0)
             .fetch_optional(&self.pool)
             .await?
             .map(TryInto::try_into)
@@ -264,7 +295,7 @@ impl Store {
         kind: Option<TemplateKind>,
     ) -> Result<Vec<Template>, StoreError> {
         let rows = rows!(
-            "WHERE team_id IN ($1, $2) AND status = 'ready' AND ($3::text IS NULL OR type = $3)
+            "WHERE team_id IN ($1, $2) AND status = 'ready' AND purpose = 'template' AND ($3::text IS NULL OR type = $3)
              ORDER BY created_at DESC, id",
             team_id.0,
             TeamId::PLATFORM.0,
@@ -273,12 +304,15 @@ impl Store {
         rows.fetch_all(&self.pool).await?.into_iter().map(TryInto::try_into).collect()
     }
 
-    /// Begins to delete a template that is ready: from now on nobody finds it. Returns false if it is not.
+    /// Begins to delete a template that is ready, or was to be tested: from now on nobody finds it. Returns false if it is
+    /// neither.
     pub async fn template_delete_begin(&self, id: TemplateId) -> Result<bool, StoreError> {
-        let done =
-            sqlx::query!("UPDATE templates SET status = 'deleting' WHERE id = $1 AND status = 'ready'", id.0)
-                .execute(&self.pool)
-                .await?;
+        let done = sqlx::query!(
+            "UPDATE templates SET status = 'deleting' WHERE id = $1 AND status IN ('ready', 'testing')",
+            id.0
+        )
+        .execute(&self.pool)
+        .await?;
         Ok(done.rows_affected() == 1)
     }
 
@@ -326,13 +360,70 @@ impl Store {
         let unknown = sqlx::query_scalar!(
             r#"SELECT found AS "found!" FROM unnest($2::uuid[]) AS found
                WHERE NOT EXISTS (SELECT FROM template_hosts AS placed JOIN templates ON id = template_id
-                    WHERE template_id = found AND placed.host_id = $1 AND status = 'ready')
+                    WHERE template_id = found AND placed.host_id = $1 AND status IN ('ready', 'testing'))
                 AND NOT EXISTS (SELECT FROM sandboxes WHERE operation_template_id = found AND host_id = $1)
                ORDER BY found"#,
             host.0,
             &ids,
         );
         Ok(unknown.fetch_all(&self.pool).await?.into_iter().map(TemplateId).collect())
+    }
+
+    /// Returns the templates that attempts at builds have left untested.
+    pub async fn templates_untested_left(&self) -> Result<Vec<TemplateId>, StoreError> {
+        let ids = sqlx::query_scalar!(
+            "SELECT templates.id FROM templates LEFT JOIN builds ON builds.id = templates.build_id
+             WHERE templates.status = 'testing'
+                AND NOT COALESCE(builds.status = 'running' AND builds.attempt = templates.build_attempt, false)
+             ORDER BY templates.id"
+        );
+        Ok(ids.fetch_all(&self.pool).await?.into_iter().map(TemplateId).collect())
+    }
+
+    /// Returns every team's templates that are ready, with the names of their teams, newest first.
+    pub async fn template_list_all(&self) -> Result<Vec<(Template, String)>, StoreError> {
+        let rows = sqlx::query!(
+            r#"SELECT templates.id, teams.name AS team_name FROM templates JOIN teams ON teams.id = team_id
+               WHERE status = 'ready' AND purpose = 'template'"#
+        );
+        let mut teams: BTreeMap<TemplateId, String> = rows
+            .fetch_all(&self.pool)
+            .await?
+            .into_iter()
+            .map(|row| (TemplateId(row.id), row.team_name))
+            .collect();
+        let rows = rows!("WHERE status = 'ready' AND purpose = 'template' ORDER BY created_at DESC, id");
+        let all = rows.fetch_all(&self.pool).await?.into_iter().map(Template::try_from);
+        // One that was made between the two statements is there next time.
+        let with_team = |template: Template| teams.remove(&template.id).map(|team| (template, team));
+        Ok(all.collect::<Result<Vec<_>, _>>()?.into_iter().filter_map(with_team).collect())
+    }
+
+    /// Returns a team's own template of a name.
+    pub async fn template_find_own(
+        &self,
+        team_id: TeamId,
+        name: &str,
+    ) -> Result<Option<Template>, StoreError> {
+        rows!(
+            "WHERE name = $2 AND team_id = $1 AND status = 'ready' AND purpose = 'template'",
+            team_id.0,
+            name
+        )
+        .fetch_optional(&self.pool)
+        .await?
+        .map(TryInto::try_into)
+        .transpose()
+    }
+
+    /// Returns the sandboxes that are being started from a template.
+    pub async fn template_starting(&self, id: TemplateId) -> Result<Vec<SandboxId>, StoreError> {
+        let ids = sqlx::query_scalar!(
+            "SELECT id FROM sandboxes WHERE template_id = $1 AND operation = 'starting' AND destroyed_at IS NULL
+             ORDER BY id",
+            id.0
+        );
+        Ok(ids.fetch_all(&self.pool).await?.into_iter().map(SandboxId).collect())
     }
 
     /// Writes that a host does not have a template's files any more.
@@ -348,10 +439,15 @@ impl Store {
 pub(crate) async fn begin(connection: &mut PgConnection, new: &NewTemplate) -> Result<(), TransitionError> {
     // A base image fits any machine.
     let machine = (new.source == TemplateSource::Snapshot).then_some((new.vcpus, new.memory_mb));
+    let claim = new.origin.claim();
+    let result_key = match &new.origin {
+        TemplateOrigin::Build { result_key, .. } => result_key.as_ref().map(|key| key.as_slice()),
+        TemplateOrigin::Client | TemplateOrigin::Step(_) => None,
+    };
     let inserted = sqlx::query!(
         "INSERT INTO templates (id, team_id, name, type, vcpus, memory_mb, disk_size_mb, default_user,
-            default_env, status, replaces, as_it_is)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, 'making', $10, $11)",
+            default_env, status, replaces, purpose, build_id, build_attempt, result_key, as_it_is)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, 'making', $10, $11, $12, $13, $14, $15)",
         new.id.0,
         new.team_id.0,
         new.name,
@@ -362,6 +458,10 @@ pub(crate) async fn begin(connection: &mut PgConnection, new: &NewTemplate) -> R
         new.default_user,
         Json(&new.default_env) as _,
         new.on_conflict == OnConflict::Replace,
+        if matches!(new.origin, TemplateOrigin::Step(_)) { "step" } else { "template" },
+        claim.map(|claim| claim.build.0),
+        claim.map(|claim| claim.attempt.cast_signed()),
+        result_key,
         new.source == TemplateSource::AsItIs,
     )
     .execute(&mut *connection)
@@ -395,7 +495,7 @@ pub(crate) async fn begin(connection: &mut PgConnection, new: &NewTemplate) -> R
     Ok(())
 }
 
-/// Makes a template ready, in place of the one that it replaces.
+/// Makes a template ready, in place of the one that it replaces; one of a build is to be tested first.
 pub(crate) async fn publish(
     connection: &mut PgConnection,
     id: TemplateId,
@@ -403,26 +503,44 @@ pub(crate) async fn publish(
     size_bytes: u64,
     disk_size_mb: u32,
 ) -> Result<(), StoreError> {
+    let status = sqlx::query_scalar!(
+        "UPDATE templates SET size_bytes = $2, disk_size_mb = GREATEST($3, 1),
+            status = CASE WHEN build_id IS NOT NULL AND purpose = 'template' THEN 'testing' ELSE status END
+         WHERE id = $1 AND status = 'making' RETURNING status",
+        id.0,
+        i64::try_from(size_bytes).unwrap_or(i64::MAX),
+        i32::try_from(disk_size_mb).unwrap_or(i32::MAX),
+    );
+    if status.fetch_optional(&mut *connection).await?.as_deref() == Some("making") {
+        make_ready(connection, id).await?;
+    }
+    sqlx::query!("INSERT INTO template_hosts (template_id, host_id) VALUES ($1, $2)", id.0, host.0)
+        .execute(connection)
+        .await?;
+    Ok(())
+}
+
+/// Makes a template ready that has passed its test; one that is ready already stays so.
+pub(crate) async fn publish_tested(connection: &mut PgConnection, id: TemplateId) -> Result<(), StoreError> {
+    make_ready(connection, id).await
+}
+
+/// Makes a template ready that is complete, in place of the one that it replaces.
+async fn make_ready(connection: &mut PgConnection, id: TemplateId) -> Result<(), StoreError> {
     sqlx::query!(
         "DELETE FROM templates AS old USING templates AS new
-         WHERE new.id = $1 AND new.replaces AND old.team_id = new.team_id AND old.name = new.name
-            AND old.status = 'ready'",
+         WHERE new.id = $1 AND new.status <> 'ready' AND new.replaces AND old.team_id = new.team_id
+            AND old.name = new.name AND old.status = 'ready'",
         id.0
     )
     .execute(&mut *connection)
     .await?;
     sqlx::query!(
-        "UPDATE templates SET status = 'ready', size_bytes = $2, disk_size_mb = GREATEST($3, 1)
-         WHERE id = $1 AND status = 'making'",
-        id.0,
-        i64::try_from(size_bytes).unwrap_or(i64::MAX),
-        i32::try_from(disk_size_mb).unwrap_or(i32::MAX),
+        "UPDATE templates SET status = 'ready' WHERE id = $1 AND status IN ('making', 'testing')",
+        id.0
     )
-    .execute(&mut *connection)
+    .execute(connection)
     .await?;
-    sqlx::query!("INSERT INTO template_hosts (template_id, host_id) VALUES ($1, $2)", id.0, host.0)
-        .execute(connection)
-        .await?;
     Ok(())
 }
 

@@ -32,6 +32,7 @@ fn new_sandbox() -> NewSandbox {
         envs: [("A".to_owned(), "b".to_owned())].into(),
         metadata: [("owner".to_owned(), "me".to_owned())].into(),
         preview_access: Default::default(),
+        build: None,
     }
 }
 
@@ -41,7 +42,7 @@ async fn host(store: &Store) -> HostId {
 
 async fn inserted(store: &Store) -> Sandbox {
     let host = host(store).await;
-    store.sandbox_insert(&new_sandbox(), host).await.unwrap()
+    store.sandbox_insert(&new_sandbox(), host).await.unwrap().unwrap()
 }
 
 fn running(from: &Lifecycle) -> Lifecycle {

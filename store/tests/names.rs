@@ -12,7 +12,7 @@ use wrenn_store::{
     hosts::NewHost,
     lifecycle::{Lifecycle, Operation, SandboxStatus},
     sandboxes::{NewSandbox, Sandbox, TransitionError},
-    templates::{NewTemplate, OnConflict, TemplateChange, TemplateNameError, TemplateSource},
+    templates::{NewTemplate, OnConflict, TemplateChange, TemplateNameError, TemplateOrigin, TemplateSource},
 };
 
 /// A sandbox that runs.
@@ -34,8 +34,9 @@ async fn running(store: &Store) -> Sandbox {
         envs: BTreeMap::new(),
         metadata: BTreeMap::new(),
         preview_access: Default::default(),
+        build: None,
     };
-    let row = store.sandbox_insert(&new, host).await.unwrap();
+    let row = store.sandbox_insert(&new, host).await.unwrap().unwrap();
     let running = Lifecycle { status: SandboxStatus::Running, operation: None, ..row.lifecycle.clone() };
     store.sandbox_transition(row.id, &row.lifecycle, &running, None).await.unwrap().unwrap()
 }
@@ -54,6 +55,7 @@ async fn begin(store: &Store, row: &Sandbox, name: &str) -> Result<Option<Sandbo
         default_user: row.default_user.clone(),
         default_env: BTreeMap::new(),
         on_conflict: OnConflict::Refuse,
+        origin: TemplateOrigin::Client,
     };
     let to = Lifecycle {
         operation: Some(Operation::Snapshotting),

@@ -10,6 +10,7 @@
 //! name of the entry. Whoever unpacks it later relies on this check, and on nothing that the archive says.
 
 mod error;
+pub mod pack;
 mod read;
 mod rules;
 

@@ -159,7 +159,9 @@ impl Handler<Admit> for Placement {
         let store = self.shared.store.clone();
         let insert = async move { store.sandbox_insert(&new, host).await };
         AtomicResponse::new(Box::pin(insert.into_actor(self).map(
-            move |inserted: Result<Sandbox, StoreError>, actor: &mut Self, ctx: &mut Context<Self>| {
+            move |inserted: Result<Option<Sandbox>, StoreError>,
+                  actor: &mut Self,
+                  ctx: &mut Context<Self>| {
                 let row = inserted.map_err(|error| {
                     if !error.changed_nothing() {
                         // The row may be there all the same; the rows are read again.
@@ -167,6 +169,7 @@ impl Handler<Admit> for Placement {
                     }
                     CreateError::Store(error)
                 })?;
+                let row = row.ok_or(CreateError::BuildOver)?;
                 actor.ledger.reserve(row.id, host, demand);
                 // Its actor finds the start in flight and sends it.
                 actor.shared.sandbox(row.id);

@@ -45,6 +45,11 @@ pub const DEFAULT_RUN_TIMEOUT: Duration = Duration::from_secs(30 * 60);
 /// How long a `RUN` may be given.
 pub const MAX_RUN_TIMEOUT: Duration = Duration::from_secs(6 * 60 * 60);
 
+/// Whether a recipe may copy something; one that cannot be read may.
+pub fn mentions_copy(parts: &[String]) -> bool {
+    Recipe::parse(parts.iter().map(String::as_str)).map_or(true, |recipe| recipe.needs_archive())
+}
+
 /// One instruction, where it stands.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Step {

@@ -37,7 +37,7 @@ use super::{
     invariants,
     messages::{
         CaughtUp, InjectPanic, Observe, Operate, OperateFailure, PauseIfIdle, PrepareUse, RowRead,
-        TemplateOrder, Until, UseTarget, Wait, Wanted,
+        TemplateDefaults, TemplateOrder, Until, UseTarget, Wait, Wanted,
     },
     state::{Effect, Input, Refusal, State, Step, TemplateEffect},
     step,
@@ -103,6 +103,9 @@ fn ending(effect: TemplateEffect) -> Option<TemplateChange> {
 }
 
 fn new_template(row: &Sandbox, order: &TemplateOrder) -> NewTemplate {
+    let defaults = order.defaults.clone();
+    let TemplateDefaults { user, env } = defaults
+        .unwrap_or_else(|| TemplateDefaults { user: row.default_user.clone(), env: row.envs.clone() });
     NewTemplate {
         id: order.id,
         team_id: row.team_id,
@@ -111,9 +114,10 @@ fn new_template(row: &Sandbox, order: &TemplateOrder) -> NewTemplate {
         vcpus: row.vcpus,
         memory_mb: row.memory_mb,
         disk_size_mb: row.disk_size_mb,
-        default_user: row.default_user.clone(),
-        default_env: row.envs.clone(),
+        default_user: user,
+        default_env: env,
         on_conflict: order.on_conflict,
+        origin: order.origin.clone(),
     }
 }
 

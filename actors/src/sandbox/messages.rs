@@ -1,5 +1,7 @@
 //! What a sandbox's actor can be told and asked.
 
+use std::collections::BTreeMap;
+
 use actix::Message;
 use tokio::sync::oneshot;
 use wrenn_proto::ids::{HostId, TemplateId};
@@ -7,7 +9,7 @@ use wrenn_store::{
     StoreError,
     lifecycle::Lifecycle,
     sandboxes::Sandbox,
-    templates::{OnConflict, TemplateKind, TemplateNameError, TemplateSource},
+    templates::{OnConflict, TemplateKind, TemplateNameError, TemplateOrigin, TemplateSource},
 };
 
 use wrenn_supervision::CallError;
@@ -59,6 +61,26 @@ pub struct TemplateOrder {
     pub source: TemplateSource,
     /// What becomes of a template of that name.
     pub on_conflict: OnConflict,
+    /// Whose work it is, and what it is for.
+    pub origin: TemplateOrigin,
+    /// What its capsules have; those of the sandbox if none are said.
+    pub defaults: Option<TemplateDefaults>,
+}
+
+impl TemplateOrder {
+    /// The order of a client.
+    pub fn of_client(id: TemplateId, name: String, kind: TemplateKind, on_conflict: OnConflict) -> Self {
+        Self { id, name, source: kind.into(), on_conflict, origin: TemplateOrigin::Client, defaults: None }
+    }
+}
+
+/// What the capsules of a template have, as far as they say nothing else.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TemplateDefaults {
+    /// User of commands that name none.
+    pub user: String,
+    /// Environment of every command.
+    pub env: BTreeMap<String, String>,
 }
 
 /// Why an operation was not begun.

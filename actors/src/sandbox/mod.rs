@@ -8,7 +8,7 @@ mod messages;
 pub mod state;
 mod step;
 
-pub use messages::{TemplateOrder, Until};
+pub use messages::{TemplateDefaults, TemplateOrder, Until};
 pub use state::{Memory, Refusal};
 pub use step::step;
 

@@ -161,6 +161,7 @@ pub(crate) fn new_sandbox() -> NewSandbox {
         envs: [("A".to_owned(), "b".to_owned())].into(),
         metadata: [].into(),
         preview_access: Default::default(),
+        build: None,
     }
 }
 

@@ -3,7 +3,7 @@
 use actix_web::{FromRequest, HttpRequest, dev::Payload, http::header};
 use chrono::Utc;
 use futures_util::future::LocalBoxFuture;
-use wrenn_proto::ids::TeamId;
+use wrenn_proto::ids::{TeamId, UserId};
 use wrenn_store::{StoreError, users::User};
 
 use super::{
@@ -63,7 +63,9 @@ pub(crate) struct Session {
 
 /// That the caller is a signed-in administrator of the platform at this moment.
 #[derive(Debug)]
-pub(crate) struct Admin;
+pub(crate) struct Admin {
+    pub(crate) user_id: UserId,
+}
 
 /// Whoever may act for a team: a signed-in member or an API key.
 #[derive(Debug, Clone, Copy)]
@@ -140,7 +142,7 @@ async fn caller(request: &HttpRequest) -> Result<Option<Caller>, AuthError> {
 
 async fn admin(request: &HttpRequest) -> Result<Admin, AuthError> {
     let session = session(request).await?.ok_or(AuthError::MissingToken)?;
-    if session.user.is_admin { Ok(Admin) } else { Err(AuthError::NotAdmin) }
+    if session.user.is_admin { Ok(Admin { user_id: session.user.id }) } else { Err(AuthError::NotAdmin) }
 }
 
 impl FromRequest for Session {

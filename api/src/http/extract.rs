@@ -46,7 +46,7 @@ fn field_prefix(path: &str) -> String {
 }
 
 impl JsonError {
-    fn answer(&self) -> Answer {
+    pub(crate) fn answer(&self) -> Answer {
         let code = match self {
             Self::TooLarge => Code::TooLarge,
             _ => Code::InvalidRequest,
@@ -102,7 +102,8 @@ async fn read(mut payload: Payload) -> Result<BytesMut, JsonError> {
     Ok(body)
 }
 
-fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, JsonError> {
+/// Reads JSON; an error names the field.
+pub(crate) fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, JsonError> {
     if body.iter().all(u8::is_ascii_whitespace) {
         return Err(JsonError::Empty);
     }

@@ -98,7 +98,7 @@ async fn database(app: &App) -> HealthCheck {
 }
 
 async fn redis(app: &App) -> HealthCheck {
-    match app.redis.ping().await {
+    match app.control_plane.queue_ping().await {
         Ok(()) => HealthCheck::OK,
         Err(error) => {
             tracing::warn!(error = %Chain(&error), "redis does not answer");

@@ -1,5 +1,6 @@
 //! The table of routes. One file per operation: its error, its answer, its documentation, its handler.
 
+mod admin;
 mod api_keys;
 mod auth;
 mod capsules;
@@ -18,7 +19,7 @@ use actix_web::{
 };
 
 pub(crate) use self::{
-    capsules::{OutputBudget, open_answer},
+    capsules::{OutputBudget, limits::ECHO_CHARACTERS, open_answer},
     docs::openapi,
 };
 use crate::{
@@ -61,7 +62,8 @@ fn v1(v1: &mut ServiceConfig, fault_injection: FaultInjection) {
                 on(Method::POST, snapshots::create::create_snapshot),
             ],
         ))
-        .service(resource("/snapshots/{name}", [on(Method::DELETE, snapshots::delete::delete_snapshot)]));
+        .service(resource("/snapshots/{name}", [on(Method::DELETE, snapshots::delete::delete_snapshot)]))
+        .configure(admin);
     if fault_injection == FaultInjection::On {
         v1.service(resource("/admin/faults/panic", [on(Method::POST, faults::inject_panic)]))
             .service(resource("/admin/faults/cut", [on(Method::POST, faults::inject_cut)]));
@@ -71,6 +73,22 @@ fn v1(v1: &mut ServiceConfig, fault_injection: FaultInjection) {
         let capsules = web::scope(name).configure(capsules);
         v1.service(capsules.default_service(web::to(dashboard::serve)));
     }
+}
+
+fn admin(v1: &mut ServiceConfig) {
+    use self::admin::{builds, templates};
+    v1.service(resource(
+        "/admin/builds",
+        [on(Method::GET, builds::list::list_builds), on(Method::POST, builds::create::create_build)],
+    ))
+    .service(resource("/admin/builds/{id}", [on(Method::GET, builds::get::get_build)]))
+    .service(resource("/admin/builds/{id}/cancel", [on(Method::POST, builds::cancel::cancel_build)]))
+    .service(resource("/admin/builds/{id}/logs", [on(Method::GET, builds::logs::follow_build)]))
+    .service(resource("/admin/templates", [on(Method::GET, templates::list::list_all_templates)]))
+    .service(resource(
+        "/admin/templates/{name}",
+        [on(Method::DELETE, templates::delete::delete_any_template)],
+    ));
 }
 
 fn capsules(capsules: &mut ServiceConfig) {

@@ -149,6 +149,7 @@ impl UpCommand {
                 ("REDIS_URL", urls.redis.clone()),
                 ("WRENN_HTTP_ADDR", http_addr.to_owned()),
                 ("WRENN_GRPC_ADDR", self.grpc_addr(data)),
+                ("WRENN_OBJECTS", data.path("objects").display().to_string()),
             ],
             stop_signal: Signal::SIGTERM,
             stop_limit: Duration::from_secs(15),

@@ -10,6 +10,7 @@
 //! was waited for.
 
 mod bad_input;
+mod builds;
 mod capsules;
 mod crashes;
 mod databases;
@@ -72,6 +73,13 @@ fn tests() -> Vec<Trial> {
         shared("arguments, environment, folder and user are as asked", capsules::arguments_and_environment),
         shared("a deleted capsule leaves nothing on the host", capsules::delete_leaves_nothing),
         shared("a capsule reaches neither host nor guest daemon nor metadata", isolation::guest_is_fenced_in),
+        shared("a recipe with every instruction becomes templates", builds::recipes::every_instruction),
+        shared("a recipe installs a package", builds::recipes::a_package),
+        shared("steps that are known are not carried out again", builds::cache::steps_are_known),
+        shared("builds that fail say why", builds::outcomes::say_why),
+        shared("builds are taken up in order", builds::outcomes::in_order),
+        alone("a cancelled build leaves nothing", builds::cancel::at_any_moment),
+        alone("a build survives what is killed", builds::faults::every_build_ends),
         shared("bad input is a clear error and makes nothing", bad_input::is_refused),
         shared("callers without credentials are turned away", bad_input::credentials_are_needed),
         shared("another team's capsule does not exist", bad_input::foreign_capsules_are_hidden),

@@ -261,6 +261,7 @@ impl CreateCapsuleRequest {
             envs,
             metadata: self.metadata.unwrap_or_default(),
             preview_access: self.preview_access.map(Into::into).unwrap_or_default(),
+            build: None,
         })
     }
 }

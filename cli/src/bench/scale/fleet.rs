@@ -149,5 +149,6 @@ fn new_sandbox(template: &Template) -> NewSandbox {
         envs: [].into(),
         metadata: [].into(),
         preview_access: Default::default(),
+        build: None,
     }
 }

@@ -21,16 +21,13 @@ mod upload;
 pub(crate) mod watch;
 pub(crate) mod write;
 
-use std::time::Duration;
-
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use wrenn_proto::guest::{self, FileKind};
 
 pub(crate) use failure::FileError;
 
-/// How long a client, or a guest, may stand still with a transfer under way.
-const STALLED: Duration = Duration::from_secs(10 * 60);
+use crate::http::form::STALLED;
 
 /// A path in the capsule.
 #[derive(Debug, Deserialize, ToSchema)]

@@ -8,15 +8,10 @@
 //! The guest writes nothing without the end of the data, which is sent only when the form has ended well. So whatever
 //! goes wrong, on whichever side, leaves nothing behind: the session is dropped, and with it what was sent.
 
-use std::{cell::RefCell, future::poll_fn, rc::Rc, time::Duration};
-
-use actix_multipart::{Field, Multipart, MultipartError};
-use actix_web::{HttpRequest, HttpResponse, http::header::HeaderMap, web::Payload};
+use actix_multipart::Field;
+use actix_web::{HttpRequest, HttpResponse, web::Payload};
 use bytes::{Bytes, BytesMut};
-use futures_util::{
-    FutureExt as _, StreamExt as _,
-    stream::{self, Fuse},
-};
+use futures_util::{FutureExt as _, StreamExt as _, stream::Fuse};
 use tokio::time::timeout;
 use utoipa::ToSchema;
 use wrenn_actors::{FileSession, SessionEvents, SessionInput};
@@ -30,7 +25,7 @@ use crate::{
     app::App,
     auth::Caller,
     error::{Answer, Code, answers},
-    routes::capsules::limits::ECHO_CHARACTERS,
+    http::form::{Form, FormError, text},
 };
 
 /// Largest part of the form that is not the file.
@@ -38,12 +33,8 @@ const MAX_TEXT_BYTES: usize = 16 * 1024;
 /// Pieces are put together until they have this size, and so are at most twice as large: several fit into a stream's
 /// window, so that one is under way while another one is written.
 const PIECE_BYTES: usize = 64 * 1024;
-/// How much, and for how long, is still read of a form that was refused: a client that is still sending it would not
-/// see the answer otherwise.
-const REST_BYTES: u64 = 256 * 1024 * 1024;
-const REST_WITHIN: Duration = Duration::from_secs(30);
-/// A client that sends nothing for so long can read its answer.
-const REST_PAUSE: Duration = Duration::from_secs(1);
+/// What the form takes.
+const PARTS: &str = "`path`, `user` and `file`";
 
 /// A file and where it belongs. The parts must come in this order.
 #[derive(Debug, ToSchema)]
@@ -64,32 +55,19 @@ pub(crate) struct UploadForm {
 pub(crate) enum UploadError {
     #[error(transparent)]
     File(#[from] FileError),
-    #[error("the body must be a form (content-type: multipart/form-data; boundary=…)")]
-    NoForm,
-    #[error("the form is not valid: {0}")]
-    Form(#[source] MultipartError),
+    #[error(transparent)]
+    Form(#[from] FormError),
     #[error("{part}: must come before the part `file`")]
     Order { part: &'static str },
-    #[error("{part}: is missing in the form")]
-    Missing { part: &'static str },
-    #[error("{part}: must be in the form once only")]
-    Twice { part: &'static str },
-    #[error("the form takes the parts `path`, `user` and `file`, not `{0}`")]
-    Unknown(String),
-    #[error("{part}: must be UTF-8")]
-    NotText { part: &'static str },
-    #[error("{part}: must have at most {MAX_TEXT_BYTES} bytes")]
-    LongText { part: &'static str },
     #[error("file: is larger than {} MB; use files/stream/write", .limit / 1024 / 1024)]
     TooLarge { limit: u64 },
-    #[error("nothing more of the form came for {} minutes", STALLED.as_secs() / 60)]
-    Stalled,
 }
 
 impl UploadError {
     fn answer(&self) -> Answer {
         let code = match self {
             Self::File(error) => return error.answer(),
+            Self::Form(error) => return error.answer(),
             Self::TooLarge { .. } => Code::TooLarge,
             _ => Code::InvalidRequest,
         };
@@ -97,17 +75,6 @@ impl UploadError {
     }
 }
 answers!(UploadError);
-
-impl From<MultipartError> for UploadError {
-    fn from(error: MultipartError) -> Self {
-        match error {
-            MultipartError::ContentTypeMissing
-            | MultipartError::ContentTypeParse
-            | MultipartError::ContentTypeIncompatible => Self::NoForm,
-            error => Self::Form(error),
-        }
-    }
-}
 
 /// Takes a form and writes its file.
 pub(super) async fn run(
@@ -135,12 +102,12 @@ async fn upload(
 ) -> Result<(), UploadError> {
     let (mut path, mut user) = (None, None);
     let file = loop {
-        let mut part = form.next().await?.ok_or(UploadError::Missing { part: "file" })?;
+        let mut part = form.next().await?.ok_or(FormError::Missing { part: "file" })?;
         match part.name().unwrap_or_default() {
-            "path" => text(&mut part, "path", &mut path).await?,
-            "user" => text(&mut part, "user", &mut user).await?,
+            "path" => text(&mut part, "path", MAX_TEXT_BYTES, &mut path).await?,
+            "user" => text(&mut part, "user", MAX_TEXT_BYTES, &mut user).await?,
             "file" => break part,
-            other => return Err(unknown(other)),
+            other => return Err(FormError::unknown(PARTS, other).into()),
         }
     };
     let path = path.ok_or(UploadError::Order { part: "path" })?;
@@ -153,8 +120,8 @@ async fn upload(
         return Err(match part.name().unwrap_or_default() {
             "path" => UploadError::Order { part: "path" },
             "user" => UploadError::Order { part: "user" },
-            "file" => UploadError::Twice { part: "file" },
-            other => unknown(other),
+            "file" => FormError::Twice { part: "file" }.into(),
+            other => FormError::unknown(PARTS, other).into(),
         });
     }
     Ok(transfer.finish().await?)
@@ -175,57 +142,6 @@ async fn ready(
     }
 }
 
-/// Reads a part that is a text, and not the file.
-async fn text(part: &mut Field, name: &'static str, place: &mut Option<String>) -> Result<(), UploadError> {
-    if place.is_some() {
-        return Err(UploadError::Twice { part: name });
-    }
-    let read = timeout(STALLED, part.bytes(MAX_TEXT_BYTES)).await.map_err(|_| UploadError::Stalled)?;
-    let bytes = read.map_err(|_| UploadError::LongText { part: name })??;
-    let text = std::str::from_utf8(&bytes).map_err(|_| UploadError::NotText { part: name })?;
-    *place = Some(text.to_owned());
-    Ok(())
-}
-
-fn unknown(part: &str) -> UploadError {
-    UploadError::Unknown(part.chars().filter(|c| !c.is_control()).take(ECHO_CHARACTERS).collect())
-}
-
-/// The body of a request, part by part.
-struct Form {
-    parts: Multipart,
-    body: Rc<RefCell<Payload>>,
-}
-
-impl Form {
-    fn new(headers: &HeaderMap, payload: Payload) -> Self {
-        let body = Rc::new(RefCell::new(payload));
-        let shared = Rc::clone(&body);
-        let read = stream::poll_fn(move |context| shared.borrow_mut().poll_next_unpin(context));
-        Self { parts: Multipart::new(headers, read), body }
-    }
-
-    async fn next(&mut self) -> Result<Option<Field>, UploadError> {
-        let next = timeout(STALLED, self.parts.next()).await.map_err(|_| UploadError::Stalled)?;
-        Ok(next.transpose()?)
-    }
-
-    /// Reads on for a while without looking at it, so that the client comes to read the answer.
-    async fn discard(self) {
-        let Self { parts, body } = self;
-        drop(parts);
-        let rest = async {
-            let mut bytes = 0;
-            while bytes < REST_BYTES {
-                let piece = poll_fn(|context| body.borrow_mut().poll_next_unpin(context));
-                let Ok(Some(Ok(piece))) = timeout(REST_PAUSE, piece).await else { return };
-                bytes += piece.len() as u64;
-            }
-        };
-        let _ = timeout(REST_WITHIN, rest).await;
-    }
-}
-
 /// A file on its way to the guest.
 struct Transfer {
     input: SessionInput<FileInput>,
@@ -242,9 +158,9 @@ impl Transfer {
             let piece = tokio::select! {
                 // The guest says nothing before the end, unless it has failed.
                 failed = session::next(&mut self.events) => return Err(unasked(failed).into()),
-                piece = timeout(STALLED, file.next()) => piece.map_err(|_| UploadError::Stalled)?,
+                piece = timeout(STALLED, file.next()) => piece.map_err(|_| FormError::Stalled)?,
             };
-            let Some(piece) = piece.transpose()? else { return Ok(()) };
+            let Some(piece) = piece.transpose().map_err(FormError::from)? else { return Ok(()) };
             let piece = with_what_is_there(piece, &mut file)?;
             self.sent += piece.len() as u64;
             if let Some(limit) = self.limit.filter(|&limit| self.sent > limit) {
@@ -291,7 +207,7 @@ fn with_what_is_there(piece: Bytes, file: &mut Fuse<Field>) -> Result<Bytes, Upl
             all.reserve(2 * PIECE_BYTES);
             all.extend_from_slice(&first);
         }
-        all.extend_from_slice(&more?);
+        all.extend_from_slice(&more.map_err(FormError::from)?);
     }
     Ok(first.unwrap_or_else(|| all.freeze()))
 }

@@ -9,20 +9,9 @@
 //!
 //! A client that does not read slows the guest, which says so if changes were lost.
 
-use std::{convert::Infallible, pin::Pin, time::Duration};
-
-use actix_web::{
-    HttpResponse,
-    http::header::{self, HeaderValue},
-    web::Data,
-};
-use bytes::Bytes;
-use futures_util::{Stream, stream};
+use actix_web::{HttpResponse, web::Data};
 use serde::{Deserialize, Serialize};
-use tokio::{
-    sync::mpsc,
-    time::{Instant, sleep_until, timeout},
-};
+use tokio::time::sleep_until;
 use utoipa::{IntoParams, ToSchema};
 use wrenn_actors::FileSession;
 use wrenn_proto::{
@@ -30,16 +19,16 @@ use wrenn_proto::{
     ids::SandboxId,
 };
 
-use super::{FileError, STALLED, session};
+use super::{FileError, session};
 use crate::{
     app::App,
     auth::Caller,
     error::ErrorBody,
-    http::extract::{PathId, Query, Then},
+    http::{
+        extract::{PathId, Query, Then},
+        sse::{self, Events, Left},
+    },
 };
-
-/// How often something is sent to a client to which there is nothing to tell.
-const ALIVE_EVERY: Duration = Duration::from_secs(15);
 
 /// What is to be watched.
 #[derive(Debug, Deserialize, IntoParams)]
@@ -116,64 +105,27 @@ pub(crate) async fn watch_files(
     let Some(Event::Ready(_)) = session::next(&mut session.events).await? else {
         return Err(FileError::Unexpected);
     };
-    Ok(HttpResponse::Ok()
-        .insert_header((header::CONTENT_TYPE, HeaderValue::from_static("text/event-stream")))
-        // Whoever compressed it would hold events back.
-        .insert_header((header::CONTENT_ENCODING, "identity"))
-        .streaming(body(session)))
+    Ok(sse::answer(|events| pump(session, events)))
 }
 
-type Piece = Result<Bytes, Infallible>;
-
-fn body(session: FileSession) -> Pin<Box<dyn Stream<Item = Piece>>> {
-    let (pieces, received) = mpsc::channel(1);
-    actix_web::rt::spawn(async move {
-        tokio::select! {
-            () = pump(session, &pieces) => {}
-            () = pieces.closed() => {}
-        }
-    });
-    Box::pin(stream::unfold(received, |mut received| async move {
-        received.recv().await.map(|piece| (Ok(piece), received))
-    }))
-}
-
-/// Tells everything until the session ends, or the client does not read for long.
-async fn pump(mut session: FileSession, pieces: &mpsc::Sender<Bytes>) {
-    let tell = async |piece: Bytes| matches!(timeout(STALLED, pieces.send(piece)).await, Ok(Ok(())));
-    if !tell(sse("ready", &serde_json::Map::new())).await {
-        return;
-    }
-    let mut told_at = Instant::now();
+/// Tells everything until the session ends, or the client leaves.
+async fn pump(mut session: FileSession, mut events: Events) -> Result<(), Left> {
+    events.tell("ready", &serde_json::Map::new()).await?;
     loop {
-        let piece = tokio::select! {
+        tokio::select! {
             event = session::next(&mut session.events) => match event {
-                Ok(Some(Event::Changed(changed))) => sse("change", &FileChangeEvent::from(changed)),
+                Ok(Some(Event::Changed(changed))) => {
+                    events.tell("change", &FileChangeEvent::from(changed)).await?;
+                }
                 other => {
-                    let error = other.err().unwrap_or(FileError::Unexpected);
-                    tell(error_event(&error)).await;
-                    return;
+                    let answer = other.err().unwrap_or(FileError::Unexpected).answer();
+                    let error = ErrorEvent { code: answer.code.as_str(), message: answer.message };
+                    return events.tell("error", &error).await;
                 }
             },
-            () = sleep_until(told_at + ALIVE_EVERY) => Bytes::from_static(b": alive\n\n"),
-        };
-        if !tell(piece).await {
-            return;
+            () = sleep_until(events.alive_at()) => events.alive().await?,
         }
-        told_at = Instant::now();
     }
-}
-
-fn error_event(error: &FileError) -> Bytes {
-    let answer = error.answer();
-    sse("error", &ErrorEvent { code: answer.code.as_str(), message: answer.message })
-}
-
-/// One event. JSON has no line breaks, so its data is one line.
-fn sse(event: &str, data: &impl Serialize) -> Bytes {
-    // Texts always serialise; the fallback only avoids a panic.
-    let data = serde_json::to_string(data).unwrap_or_default();
-    format!("event: {event}\ndata: {data}\n\n").into()
 }
 
 impl From<FileChanged> for FileChangeEvent {
@@ -196,17 +148,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_event_is_one_line_whatever_the_path() {
-        let changed = FileChanged {
-            kind: FileChange::Renamed.into(),
-            path: "/a\nb".into(),
-            from: "/c\r\n\r\nevent: x".into(),
-        };
-        let text = sse("change", &FileChangeEvent::from(changed));
-        assert_eq!(
-            text,
-            "event: change\ndata: {\"type\":\"rename\",\"path\":\"/a\\nb\",\"from\":\"/c\\r\\n\\r\\nevent: x\"}\n\n"
-        );
+    fn where_it_was_is_told_of_what_was_moved_only() {
+        let changed = FileChanged { kind: FileChange::Renamed.into(), path: "/a".into(), from: "/c".into() };
+        let text = serde_json::to_string(&FileChangeEvent::from(changed)).unwrap();
+        assert_eq!(text, r#"{"type":"rename","path":"/a","from":"/c"}"#);
         let plain = FileChanged { kind: FileChange::Written.into(), path: "/a".into(), from: String::new() };
         assert!(!serde_json::to_string(&FileChangeEvent::from(plain)).unwrap().contains("from"));
     }

@@ -1,0 +1,105 @@
+//! Writes what the steps of one attempt print into the database, a moment after it was printed.
+//!
+//! Lines are gathered for [`GATHERED_FOR`], and written together. When many wait, whoever adds more waits until they are
+//! written: a step that prints faster than the database takes it is slowed down.
+
+use std::{sync::Arc, time::Duration};
+
+use tokio::time::Instant;
+use wrenn_store::{
+    build_log::{LoggedLine, StepEnd},
+    builds::{BuildStage, Claim},
+};
+
+use super::lines::{Line, StepLines};
+use crate::{retry::until_answered, shared::Shared};
+
+/// How long lines are gathered.
+const GATHERED_FOR: Duration = Duration::from_millis(100);
+/// So many are written at once.
+const MAX_WAITING: usize = 500;
+/// What is kept of one build, in bytes.
+const MAX_BUILD_BYTES: usize = 16 * 1024 * 1024;
+/// Numbers of lines that one attempt has.
+const SEQS_PER_ATTEMPT: u64 = 1 << 32;
+
+/// The log of one attempt.
+pub(super) struct BuildLog {
+    shared: Arc<Shared>,
+    claim: Claim,
+    seq: u64,
+    left_bytes: usize,
+    waiting: Vec<LoggedLine>,
+    write_at: Option<Instant>,
+}
+
+impl BuildLog {
+    pub(super) fn new(shared: Arc<Shared>, claim: Claim) -> Self {
+        let seq = u64::from(claim.attempt) * SEQS_PER_ATTEMPT;
+        Self { shared, claim, seq, left_bytes: MAX_BUILD_BYTES, waiting: Vec::new(), write_at: None }
+    }
+
+    /// What the next step may print.
+    pub(super) fn lines(&self) -> StepLines {
+        StepLines::new(self.left_bytes)
+    }
+
+    /// Notes what the attempt is doing.
+    pub(super) async fn stage(&self, stage: BuildStage) {
+        let Self { shared, claim, .. } = self;
+        // An attempt that has lost the build is ended by whoever renews its lease.
+        until_answered("build_stage", || shared.store.build_stage(*claim, stage)).await;
+        self.tell();
+    }
+
+    pub(super) async fn step_begin(&self, step: u32, phase: &str, text: &str, cached: bool) {
+        let Self { shared, claim, .. } = self;
+        until_answered("build_step_begin", || {
+            shared.store.build_step_begin(*claim, step, phase, text, cached)
+        })
+        .await;
+        self.tell();
+    }
+
+    pub(super) async fn step_end(&mut self, step: u32, end: StepEnd) {
+        self.write().await;
+        let Self { shared, claim, .. } = self;
+        until_answered("build_step_end", || shared.store.build_step_end(*claim, step, end)).await;
+        self.tell();
+    }
+
+    /// Adds lines; waits if many are waiting.
+    pub(super) async fn add(&mut self, step: u32, lines: Vec<Line>) {
+        for (stream, line) in lines {
+            self.seq += 1;
+            self.left_bytes = self.left_bytes.saturating_sub(line.len() + 1);
+            self.waiting.push(LoggedLine { seq: self.seq, step, stream, line });
+        }
+        if self.waiting.len() >= MAX_WAITING {
+            self.write().await;
+        } else if !self.waiting.is_empty() && self.write_at.is_none() {
+            self.write_at = Some(Instant::now() + GATHERED_FOR);
+        }
+    }
+
+    /// When [`write`](Self::write) is due.
+    pub(super) fn write_at(&self) -> Option<Instant> {
+        self.write_at
+    }
+
+    /// Writes what waits.
+    pub(super) async fn write(&mut self) {
+        self.write_at = None;
+        let lines = std::mem::take(&mut self.waiting);
+        if lines.is_empty() {
+            return;
+        }
+        let Self { shared, claim, .. } = self;
+        until_answered("build_lines_append", || shared.store.build_lines_append(*claim, &lines)).await;
+        self.tell();
+    }
+
+    fn tell(&self) {
+        self.shared.build_news.tell(self.claim.build);
+    }
+}

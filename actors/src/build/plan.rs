@@ -1,0 +1,513 @@
+//! The plan of a build: every step that it has, before any is carried out. No input or output.
+//!
+//! ```text
+//!   pre-build ─ recipe ─ post-build ─▶ steps with the user, the environment and the folder that each has,
+//!                                      and the key under which its outcome is known
+//! ```
+//!
+//! A key is a hash of everything that leads to the disk after a step: the base template, the size of the disk, every
+//! instruction until then with its user, environment and folder, and what is copied. Steps after `START` have none, as
+//! what runs changes the disk, too.
+
+use std::collections::BTreeMap;
+
+use sha2::{Digest as _, Sha256};
+use wrenn_proto::ids::TemplateId;
+use wrenn_store::build_cache::StepKey;
+
+use super::copy::{CopyError, Selection, Target, absolute, select};
+use crate::{
+    archive::{Entry, pack::EntryDigest},
+    recipe::{Healthcheck, HealthcheckError, Instruction, Recipe, RecipeError, Step},
+};
+
+/// Done before every recipe that does not leave it out.
+const PRE_BUILD: &str = "RUN apt-get update\nUSER wrenn-user\nWORKDIR /home/wrenn-user";
+/// Done after it.
+const POST_BUILD: &str = "RUN apt-get clean\nRUN rm -rf /var/lib/apt/lists/* /var/cache/apt/*.bin";
+const ROOT: &str = "root";
+/// Changed when the same steps lead to something else than before.
+const KEY_VERSION: &str = "wrenn build 1";
+
+/// To which part of a build a step belongs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Phase {
+    PreBuild,
+    Recipe,
+    PostBuild,
+    Healthcheck,
+}
+
+impl Phase {
+    /// The text in logs.
+    pub(super) fn as_str(self) -> &'static str {
+        match self {
+            Self::PreBuild => "pre-build",
+            Self::Recipe => "recipe",
+            Self::PostBuild => "post-build",
+            Self::Healthcheck => "healthcheck",
+        }
+    }
+}
+
+/// What a step is carried out with.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Context {
+    pub(super) user: String,
+    pub(super) env: BTreeMap<String, String>,
+    /// An absolute path; none is the user's home.
+    pub(super) workdir: Option<String>,
+}
+
+/// What is to be done for a step.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Action {
+    Run {
+        command: String,
+        timeout_sec: u32,
+    },
+    Start {
+        command: String,
+    },
+    /// The plan itself has done it.
+    Nothing,
+    Workdir {
+        path: String,
+    },
+    User {
+        name: String,
+    },
+    Copy {
+        selection: Selection,
+        target: Target,
+    },
+}
+
+/// A step, ready to be carried out.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct PlannedStep {
+    pub(super) phase: Phase,
+    /// As it was written.
+    pub(super) text: String,
+    pub(super) action: Action,
+    /// After the step, which matters for what changes it.
+    pub(super) context: Context,
+    pub(super) key: Option<StepKey>,
+}
+
+/// What a build begins with.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Base {
+    pub(super) id: TemplateId,
+    pub(super) default_user: String,
+    pub(super) default_env: BTreeMap<String, String>,
+    pub(super) disk_size_mb: u32,
+}
+
+/// What is in a build's archive.
+#[derive(Debug, Clone, Default)]
+pub(super) struct ArchiveIndex {
+    pub(super) entries: Vec<Entry>,
+    /// By path; empty where only the plan is checked.
+    pub(super) digests: std::collections::HashMap<String, EntryDigest>,
+}
+
+/// A whole build.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Plan {
+    pub(super) steps: Vec<PlannedStep>,
+    pub(super) healthcheck: Option<Healthcheck>,
+    /// What the capsules of the template have.
+    pub(super) default_user: String,
+    pub(super) default_env: BTreeMap<String, String>,
+    /// The key of a template without memory that this plan makes; none if something is started.
+    pub(super) result_key: Option<StepKey>,
+}
+
+/// Why a build cannot be carried out.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum PlanError {
+    /// The recipe is wrong.
+    #[error("recipe: {0}")]
+    Recipe(#[from] RecipeError),
+    /// The healthcheck is wrong.
+    #[error("healthcheck: {0}")]
+    Healthcheck(#[from] HealthcheckError),
+    /// One of the recipe's instructions cannot be carried out.
+    #[error("recipe: line {line}: {instruction}: {reason}")]
+    Step {
+        /// Its line.
+        line: usize,
+        /// What it is.
+        instruction: &'static str,
+        /// Why not.
+        reason: String,
+    },
+    /// Something is copied, and no archive came.
+    #[error("recipe: line {0}: COPY: the build has no archive; send one in the part `archive` of the form")]
+    NoArchive(usize),
+}
+
+/// What is asked for.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Order<'a> {
+    pub(super) recipe: &'a [String],
+    pub(super) healthcheck: Option<&'a str>,
+    pub(super) skip_pre_post: bool,
+}
+
+/// Makes the plan.
+pub(super) fn plan(order: Order<'_>, base: &Base, archive: Option<&ArchiveIndex>) -> Result<Plan, PlanError> {
+    let recipe = Recipe::parse(order.recipe.iter().map(String::as_str))?;
+    let healthcheck = order.healthcheck.map(Healthcheck::parse).transpose()?;
+    let mut planner = Planner::new(base, archive);
+    if !order.skip_pre_post {
+        planner.add_fixed(Phase::PreBuild, PRE_BUILD)?;
+    }
+    for step in &recipe.steps {
+        planner.add(Phase::Recipe, step)?;
+    }
+    let Context { user, env, .. } = planner.context.clone();
+    if !order.skip_pre_post {
+        planner.add_fixed(Phase::PostBuild, POST_BUILD)?;
+    }
+    let result_key = planner.key.map(|key| {
+        let mut hash = Sha256::new();
+        put(&mut hash, b"result");
+        put(&mut hash, &key);
+        put(&mut hash, user.as_bytes());
+        put_env(&mut hash, &env);
+        hash.finalize().into()
+    });
+    Ok(Plan { steps: planner.steps, healthcheck, default_user: user, default_env: env, result_key })
+}
+
+impl Plan {
+    /// How many steps are logged, the healthcheck included.
+    pub(super) fn total_steps(&self) -> u32 {
+        let steps = self.steps.len() + usize::from(self.healthcheck.is_some());
+        u32::try_from(steps).unwrap_or(u32::MAX)
+    }
+}
+
+struct Planner<'a> {
+    archive: Option<&'a ArchiveIndex>,
+    context: Context,
+    /// None from the first `START` on.
+    key: Option<StepKey>,
+    steps: Vec<PlannedStep>,
+}
+
+impl<'a> Planner<'a> {
+    fn new(base: &Base, archive: Option<&'a ArchiveIndex>) -> Self {
+        let mut hash = Sha256::new();
+        put(&mut hash, KEY_VERSION.as_bytes());
+        put(&mut hash, base.id.0.as_bytes());
+        put(&mut hash, &base.disk_size_mb.to_le_bytes());
+        let context =
+            Context { user: base.default_user.clone(), env: base.default_env.clone(), workdir: None };
+        Self { archive, context, key: Some(hash.finalize().into()), steps: Vec::new() }
+    }
+
+    /// Adds steps of our own, whose commands are root's whatever the user is.
+    fn add_fixed(&mut self, phase: Phase, text: &str) -> Result<(), PlanError> {
+        for step in &Recipe::parse([text])?.steps {
+            if matches!(step.instruction, Instruction::Run { .. }) {
+                let root =
+                    Context { user: ROOT.to_owned(), workdir: Some("/".to_owned()), ..self.context.clone() };
+                let before = std::mem::replace(&mut self.context, root);
+                let added = self.add(phase, step);
+                self.context = before;
+                added?;
+            } else {
+                self.add(phase, step)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn add(&mut self, phase: Phase, step: &Step) -> Result<(), PlanError> {
+        let (name, action) = self.action(step).map_err(|fault| match fault {
+            StepFault::NoArchive => PlanError::NoArchive(step.line),
+            StepFault::Other(instruction, reason) => PlanError::Step { line: step.line, instruction, reason },
+        })?;
+        if matches!(action, Action::Start { .. }) {
+            self.key = None;
+        }
+        self.key = self.key.map(|key| self.key_after(key, name, &action));
+        let (text, context) = (step.text.clone(), self.context.clone());
+        self.steps.push(PlannedStep { phase, text, action, context, key: self.key });
+        Ok(())
+    }
+
+    /// What a step does; the context becomes what it is after it.
+    fn action(&mut self, step: &Step) -> Result<(&'static str, Action), StepFault> {
+        Ok(match &step.instruction {
+            Instruction::Run { command, timeout } => {
+                let timeout_sec = u32::try_from(timeout.as_secs()).unwrap_or(u32::MAX);
+                ("RUN", Action::Run { command: command.clone(), timeout_sec })
+            }
+            Instruction::Start { command } => ("START", Action::Start { command: command.clone() }),
+            Instruction::Env { variables } => {
+                for (name, value) in variables {
+                    let value = value.expand(&self.context.env);
+                    self.context.env.insert(name.clone(), value);
+                }
+                check_env(&self.context.env).map_err(|reason| StepFault::Other("ENV", reason))?;
+                ("ENV", Action::Nothing)
+            }
+            Instruction::Workdir { path } => {
+                let path = self.resolve("WORKDIR", &path.expand(&self.context.env))?;
+                self.context.workdir = Some(path.clone());
+                ("WORKDIR", Action::Workdir { path })
+            }
+            Instruction::User { name } => {
+                self.context.user.clone_from(name);
+                ("USER", Action::User { name: name.clone() })
+            }
+            Instruction::Copy { sources, target } => {
+                let archive = self.archive.ok_or(StepFault::NoArchive)?;
+                let sources: Vec<String> =
+                    sources.iter().map(|source| source.expand(&self.context.env)).collect();
+                for source in &sources {
+                    check_source(source).map_err(|reason| StepFault::Other("COPY", reason))?;
+                }
+                let selection = select(&archive.entries, &sources)
+                    .map_err(|error: CopyError| StepFault::Other("COPY", error.to_string()))?;
+                let written = target.expand(&self.context.env);
+                let base = if written.starts_with('/') { "/" } else { self.workdir("COPY", &written)? };
+                let target = Target::of(base, &written, selection.single.is_none());
+                ("COPY", Action::Copy { selection, target })
+            }
+        })
+    }
+
+    fn resolve(&self, instruction: &'static str, path: &str) -> Result<String, StepFault> {
+        if path.is_empty() {
+            return Err(StepFault::Other(
+                instruction,
+                "the path is empty; is a variable not set?".to_owned(),
+            ));
+        }
+        let base = if path.starts_with('/') { "/" } else { self.workdir(instruction, path)? };
+        Ok(absolute(base, path))
+    }
+
+    /// The folder in which relative paths begin.
+    fn workdir(&self, instruction: &'static str, path: &str) -> Result<&str, StepFault> {
+        self.context.workdir.as_deref().ok_or_else(|| {
+            let reason =
+                format!("`{path}` is relative, and no WORKDIR comes before it; write an absolute path");
+            StepFault::Other(instruction, reason)
+        })
+    }
+
+    fn key_after(&self, before: StepKey, name: &str, action: &Action) -> StepKey {
+        let mut hash = Sha256::new();
+        put(&mut hash, &before);
+        put(&mut hash, name.as_bytes());
+        put(&mut hash, self.context.user.as_bytes());
+        put(&mut hash, self.context.workdir.as_deref().unwrap_or_default().as_bytes());
+        put_env(&mut hash, &self.context.env);
+        match action {
+            // How long it may take does not matter once it has succeeded.
+            Action::Run { command, .. } | Action::Start { command } => put(&mut hash, command.as_bytes()),
+            Action::Nothing => {}
+            Action::Workdir { path } => put(&mut hash, path.as_bytes()),
+            Action::User { name } => put(&mut hash, name.as_bytes()),
+            Action::Copy { selection, target } => {
+                put(&mut hash, target.path().as_bytes());
+                put(&mut hash, &[u8::from(target.name.is_some())]);
+                for (from, to) in &selection.names {
+                    put(&mut hash, to.as_bytes());
+                    let digest = self.archive.and_then(|archive| archive.digests.get(from));
+                    put(&mut hash, digest.map_or(&[], EntryDigest::as_slice));
+                }
+            }
+        }
+        hash.finalize().into()
+    }
+}
+
+enum StepFault {
+    NoArchive,
+    Other(&'static str, String),
+}
+
+/// Longest environment, in bytes; a capsule takes no more.
+const MAX_ENV_BYTES: usize = 64 * 1024;
+const MAX_VARIABLES: usize = 64;
+
+fn check_env(env: &BTreeMap<String, String>) -> Result<(), String> {
+    let bytes: usize = env.iter().map(|(name, value)| name.len() + value.len()).sum();
+    if bytes > MAX_ENV_BYTES {
+        return Err(format!("all variables together are longer than {MAX_ENV_BYTES} bytes"));
+    }
+    if env.len() > MAX_VARIABLES {
+        return Err(format!("there are more than {MAX_VARIABLES} variables"));
+    }
+    Ok(())
+}
+
+fn check_source(source: &str) -> Result<(), String> {
+    if source.is_empty() {
+        return Err("a source is empty; is a variable not set?".to_owned());
+    }
+    if source.starts_with('/') || source.split('/').any(|part| part == "..") {
+        return Err(format!("`{source}` leaves the archive; sources are paths within it"));
+    }
+    Ok(())
+}
+
+/// With its length, so that no two lists of texts make the same hash.
+fn put(hash: &mut Sha256, bytes: &[u8]) {
+    hash.update((bytes.len() as u64).to_le_bytes());
+    hash.update(bytes);
+}
+
+fn put_env(hash: &mut Sha256, env: &BTreeMap<String, String>) {
+    hash.update((env.len() as u64).to_le_bytes());
+    for (name, value) in env {
+        put(hash, name.as_bytes());
+        put(hash, value.as_bytes());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use uuid::Uuid;
+
+    use super::*;
+    use crate::archive::Kind;
+
+    fn base() -> Base {
+        Base {
+            id: TemplateId(Uuid::from_u128(1)),
+            default_user: "root".into(),
+            default_env: BTreeMap::from([("LANG".into(), "C.UTF-8".into())]),
+            disk_size_mb: 5120,
+        }
+    }
+
+    fn index(content: u8) -> ArchiveIndex {
+        let kind = Kind::File { size_bytes: 1, is_executable: false };
+        let entry = |path: &str| Entry { path: path.to_owned(), kind: kind.clone() };
+        ArchiveIndex {
+            entries: vec![entry("a"), entry("b")],
+            digests: [("a".to_owned(), [content; 32]), ("b".to_owned(), [7; 32])].into(),
+        }
+    }
+
+    fn planned(recipe: &str, archive: Option<&ArchiveIndex>) -> Result<Plan, PlanError> {
+        let recipe = [recipe.to_owned()];
+        plan(Order { recipe: &recipe, healthcheck: None, skip_pre_post: true }, &base(), archive)
+    }
+
+    fn keys(recipe: &str, archive: Option<&ArchiveIndex>) -> Vec<Option<StepKey>> {
+        planned(recipe, archive).unwrap().steps.into_iter().map(|step| step.key).collect()
+    }
+
+    #[test]
+    fn every_step_has_what_the_ones_before_it_have_set() {
+        let plan = planned(
+            "ENV A=1\nENV B=${A}2 C='$A'\nWORKDIR /srv/$B\nWORKDIR x\nUSER me\nRUN make\nCOPY a to",
+            Some(&index(0)),
+        )
+        .unwrap();
+        let last = plan.steps.last().unwrap();
+        assert_eq!((last.context.user.as_str(), last.context.workdir.as_deref()), ("me", Some("/srv/12/x")));
+        assert_eq!((last.context.env["B"].as_str(), last.context.env["C"].as_str()), ("12", "$A"));
+        assert_eq!((plan.default_user.as_str(), plan.default_env["LANG"].as_str()), ("me", "C.UTF-8"));
+        assert!(matches!(&last.action, Action::Copy { target, .. } if target.path() == "/srv/12/x/to"));
+        assert_eq!(plan.total_steps(), 7);
+    }
+
+    #[test]
+    fn what_comes_before_and_after_is_roots_and_changes_no_default() {
+        let recipe = ["RUN id".to_owned()];
+        let order = Order { recipe: &recipe, healthcheck: Some("true"), skip_pre_post: false };
+        let plan = plan(order, &Base { default_user: "somebody".into(), ..base() }, None).unwrap();
+        let steps: Vec<_> =
+            plan.steps.iter().map(|step| (step.phase.as_str(), step.context.user.as_str())).collect();
+        assert_eq!(
+            steps,
+            [
+                ("pre-build", "root"),
+                ("pre-build", "wrenn-user"),
+                ("pre-build", "wrenn-user"),
+                ("recipe", "wrenn-user"),
+                ("post-build", "root"),
+                ("post-build", "root")
+            ]
+        );
+        assert_eq!(plan.steps[3].context.workdir.as_deref(), Some("/home/wrenn-user"));
+        assert_eq!((plan.default_user.as_str(), plan.total_steps()), ("wrenn-user", 7));
+    }
+
+    #[test]
+    fn a_change_changes_its_own_key_and_all_that_follow() {
+        let same = |one: &str, two: &str, archives: [u8; 2]| -> Vec<bool> {
+            let (one, two) = (keys(one, Some(&index(archives[0]))), keys(two, Some(&index(archives[1]))));
+            one.iter().zip(&two).map(|(one, two)| one == two).collect()
+        };
+        let recipe = "RUN a\nENV X=1\nWORKDIR /w\nCOPY a .\nRUN b";
+        assert_eq!(same(recipe, recipe, [0, 0]), [true; 5]);
+        assert_eq!(same(recipe, recipe, [0, 1]), [true, true, true, false, false]);
+        assert_eq!(
+            same(recipe, "RUN a\nENV X=2\nWORKDIR /w\nCOPY a .\nRUN b", [0, 0]),
+            [true, false, false, false, false]
+        );
+        assert_eq!(
+            same(recipe, "RUN a\nENV X=1\nWORKDIR /w\nCOPY a .\nRUN c", [0, 0]),
+            [true, true, true, true, false]
+        );
+        assert_eq!(same("USER me\nRUN a", "USER you\nRUN a", [0, 0]), [false, false]);
+        assert_eq!(same("COPY b x\nRUN a", "COPY b x/\nRUN a", [0, 0]), [false, false]);
+        // What nothing is copied of does not matter; nor does how long a command may take, or a comment.
+        assert_eq!(same("COPY b /x", "COPY b /x", [0, 1]), [true]);
+        assert_eq!(same("RUN a", "# first\nRUN --timeout=5s a", [0, 0]), [true]);
+    }
+
+    #[test]
+    fn a_base_or_disk_of_another_size_is_another_beginning() {
+        let recipe = ["RUN a".to_owned()];
+        let key = |base: &Base| {
+            let order = Order { recipe: &recipe, healthcheck: None, skip_pre_post: true };
+            plan(order, base, None).unwrap().steps[0].key
+        };
+        assert_ne!(key(&base()), key(&Base { id: TemplateId(Uuid::from_u128(2)), ..base() }));
+        assert_ne!(key(&base()), key(&Base { disk_size_mb: 9000, ..base() }));
+    }
+
+    #[test]
+    fn nothing_is_known_of_what_follows_a_start() {
+        let plan = planned("RUN a\nSTART serve\nRUN b", None).unwrap();
+        assert_eq!(
+            plan.steps.iter().map(|step| step.key.is_some()).collect::<Vec<_>>(),
+            [true, false, false]
+        );
+        assert_eq!(plan.result_key, None);
+        assert!(planned("RUN a", None).unwrap().result_key.is_some());
+        assert_ne!(
+            planned("RUN a", None).unwrap().result_key,
+            planned("RUN a\nENV A=1", None).unwrap().result_key
+        );
+    }
+
+    #[test]
+    fn what_cannot_be_carried_out_is_said_with_its_line() {
+        let index = index(0);
+        for (recipe, archive, words) in [
+            ("\nWORKDIR app", None, ["line 2", "WORKDIR", "absolute"]),
+            ("COPY a b", Some(&index), ["line 1", "COPY", "absolute"]),
+            ("RUN x\nCOPY a /b", None, ["line 2", "COPY", "archive"]),
+            ("COPY c /b", Some(&index), ["line 1", "COPY", "`c`"]),
+            ("ENV E=\nWORKDIR $E", None, ["line 2", "WORKDIR", "empty"]),
+            ("ENV E=../x\nCOPY $E /b", Some(&index), ["line 2", "COPY", "leaves"]),
+            ("RUN x\nFLY", None, ["line 2", "FLY", "no instruction"]),
+        ] {
+            let error = planned(recipe, archive).unwrap_err().to_string();
+            assert!(words.iter().all(|word| error.contains(word)), "{recipe}: {error}");
+        }
+    }
+}

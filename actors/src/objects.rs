@@ -1,0 +1,193 @@
+//! Objects: files that outlive hosts and servers, such as the archives of builds.
+//!
+//! A folder by default; other stores of the library can take its place, as nothing here knows what is behind it. An
+//! object appears complete or not at all, and is written once.
+
+use std::{fmt, path::PathBuf, sync::Arc};
+
+use bytes::Bytes;
+use futures_util::{StreamExt as _, stream::BoxStream};
+use object_store::{
+    ObjectStore, ObjectStoreExt as _, WriteMultipart, local::LocalFileSystem, memory::InMemory, path::Path,
+};
+
+/// Where objects are kept.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum ObjectsLocation {
+    /// In memory, until the server ends; for tests.
+    #[default]
+    Memory,
+    /// In a folder, which is made if it is missing.
+    Folder(PathBuf),
+}
+
+/// Why an object could not be stored or read.
+#[derive(Debug, thiserror::Error)]
+pub enum ObjectError {
+    /// There is no such object.
+    #[error("there is no object `{0}`")]
+    NotFound(String),
+    /// The folder could not be made.
+    #[error("cannot make the folder for objects")]
+    Folder(#[source] std::io::Error),
+    /// The store failed.
+    #[error("object storage failed")]
+    Store(#[source] object_store::Error),
+}
+
+impl From<object_store::Error> for ObjectError {
+    fn from(error: object_store::Error) -> Self {
+        match error {
+            object_store::Error::NotFound { path, .. } => Self::NotFound(path),
+            error => Self::Store(error),
+        }
+    }
+}
+
+/// The way to the objects; clones share it.
+#[derive(Clone)]
+pub struct Objects {
+    store: Arc<dyn ObjectStore>,
+}
+
+/// An object that is being written. Dropped before it is finished, it was never there.
+#[derive(Debug)]
+pub struct ObjectWriter {
+    upload: Option<WriteMultipart>,
+}
+
+/// How many parts of an object may wait to be written.
+const PARTS_WAITING: usize = 4;
+
+impl Objects {
+    /// Opens the store.
+    ///
+    /// # Errors
+    /// See [`ObjectError`].
+    pub fn open(location: &ObjectsLocation) -> Result<Self, ObjectError> {
+        let store: Arc<dyn ObjectStore> = match location {
+            ObjectsLocation::Memory => Arc::new(InMemory::new()),
+            ObjectsLocation::Folder(folder) => {
+                std::fs::create_dir_all(folder).map_err(ObjectError::Folder)?;
+                Arc::new(LocalFileSystem::new_with_prefix(folder)?.with_fsync(true))
+            }
+        };
+        Ok(Self { store })
+    }
+
+    /// Begins an object; nobody sees it before it is finished.
+    ///
+    /// # Errors
+    /// See [`ObjectError`].
+    pub async fn create(&self, name: &str) -> Result<ObjectWriter, ObjectError> {
+        let upload = self.store.put_multipart(&Path::from(name)).await?;
+        Ok(ObjectWriter { upload: Some(WriteMultipart::new(upload)) })
+    }
+
+    /// Reads an object from its beginning, in pieces.
+    ///
+    /// # Errors
+    /// See [`ObjectError`].
+    pub async fn read(
+        &self,
+        name: &str,
+    ) -> Result<BoxStream<'static, Result<Bytes, ObjectError>>, ObjectError> {
+        let found = self.store.get(&Path::from(name)).await?;
+        Ok(found.into_stream().map(|piece| piece.map_err(Into::into)).boxed())
+    }
+
+    /// Returns how long an object is, in bytes; none if there is none.
+    ///
+    /// # Errors
+    /// See [`ObjectError`].
+    pub async fn size(&self, name: &str) -> Result<Option<u64>, ObjectError> {
+        match self.store.head(&Path::from(name)).await.map_err(ObjectError::from) {
+            Ok(found) => Ok(Some(found.size)),
+            Err(ObjectError::NotFound(_)) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Removes an object; succeeds if there is none.
+    ///
+    /// # Errors
+    /// See [`ObjectError`].
+    pub async fn delete(&self, name: &str) -> Result<(), ObjectError> {
+        match self.store.delete(&Path::from(name)).await.map_err(ObjectError::from) {
+            Err(ObjectError::NotFound(_)) => Ok(()),
+            done => done,
+        }
+    }
+}
+
+impl ObjectWriter {
+    /// Adds to the object; waits while the store has enough to do.
+    ///
+    /// # Errors
+    /// See [`ObjectError`].
+    pub async fn write(&mut self, piece: Bytes) -> Result<(), ObjectError> {
+        if let Some(upload) = &mut self.upload {
+            upload.wait_for_capacity(PARTS_WAITING).await?;
+            upload.put(piece);
+        }
+        Ok(())
+    }
+
+    /// Completes the object: from now on it is there, also after a crash.
+    ///
+    /// # Errors
+    /// See [`ObjectError`].
+    pub async fn finish(mut self) -> Result<(), ObjectError> {
+        if let Some(upload) = self.upload.take() {
+            upload.finish().await?;
+        }
+        Ok(())
+    }
+
+    /// Gives the object up.
+    ///
+    /// # Errors
+    /// See [`ObjectError`].
+    pub async fn abort(mut self) -> Result<(), ObjectError> {
+        if let Some(upload) = self.upload.take() {
+            upload.abort().await?;
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Debug for Objects {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Objects({})", self.store)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn an_object_appears_complete_or_not_at_all() {
+        let folder = tempfile::tempdir().unwrap();
+        for location in [ObjectsLocation::Memory, ObjectsLocation::Folder(folder.path().join("objects"))] {
+            let objects = Objects::open(&location).unwrap();
+            let mut writer = objects.create("archives/a").await.unwrap();
+            writer.write(Bytes::from_static(b"one")).await.unwrap();
+            assert_eq!(objects.size("archives/a").await.unwrap(), None, "{location:?}");
+            writer.write(Bytes::from_static(b"two")).await.unwrap();
+            writer.finish().await.unwrap();
+            assert_eq!(objects.size("archives/a").await.unwrap(), Some(6));
+            let pieces: Vec<_> = objects.read("archives/a").await.unwrap().collect().await;
+            let text: Vec<u8> = pieces.into_iter().flat_map(|piece| piece.unwrap().to_vec()).collect();
+            assert_eq!(text, b"onetwo");
+            objects.delete("archives/a").await.unwrap();
+            objects.delete("archives/a").await.unwrap();
+            assert!(matches!(objects.read("archives/a").await, Err(ObjectError::NotFound(_))));
+
+            let mut given_up = objects.create("archives/b").await.unwrap();
+            given_up.write(Bytes::from_static(b"x")).await.unwrap();
+            given_up.abort().await.unwrap();
+            assert_eq!(objects.size("archives/b").await.unwrap(), None);
+        }
+    }
+}

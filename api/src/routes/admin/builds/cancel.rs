@@ -1,0 +1,52 @@
+//! `POST /v1/admin/builds/{id}/cancel`
+
+use actix_web::web::{self, Data};
+use wrenn_actors::BuildCancelError;
+use wrenn_proto::ids::BuildId;
+
+use super::Build;
+use crate::{
+    app::App,
+    auth::Admin,
+    error::{Answer, Code, ErrorBody, answers},
+    http::extract::{PathId, Then},
+};
+
+/// Why the build was not cancelled.
+#[derive(Debug, thiserror::Error)]
+#[error(transparent)]
+pub(crate) struct CancelBuildError(#[from] BuildCancelError);
+
+impl CancelBuildError {
+    fn answer(&self) -> Answer {
+        let code = match &self.0 {
+            BuildCancelError::NotFound(_) => Code::NotFound,
+            BuildCancelError::Ended(_) => Code::InvalidState,
+            BuildCancelError::Store(_) => return Answer::internal(),
+        };
+        Answer::new(code, self.to_string())
+    }
+}
+answers!(CancelBuildError);
+
+/// Cancel a build
+///
+/// Answers when its capsule is gone.
+#[utoipa::path(
+    post, path = "/v1/admin/builds/{id}/cancel", tag = "administration", security(("bearerAuth" = [])),
+    params(("id" = String, Path, description = "The build")),
+    responses(
+        (status = 200, description = "It is cancelled", body = Build),
+        (status = 401, description = "Credentials are missing or wrong", body = ErrorBody),
+        (status = 403, description = "Only for administrators of the platform", body = ErrorBody),
+        (status = 404, description = "There is no such build", body = ErrorBody),
+        (status = 409, description = "It has ended already (`invalid_state`)", body = ErrorBody),
+    ),
+)]
+pub(crate) async fn cancel_build(
+    app: Data<App>,
+    Then(_admin, PathId(id)): Then<Admin, PathId<BuildId>>,
+) -> Result<web::Json<Build>, CancelBuildError> {
+    let build = app.control_plane.build_cancel(id).await?;
+    Ok(web::Json(build.into()))
+}

@@ -1,0 +1,221 @@
+//! `POST /v1/admin/builds`
+
+use std::ops::RangeInclusive;
+
+use actix_web::{
+    FromRequest as _, HttpRequest, HttpResponse,
+    http::header,
+    web::{Data, Payload},
+};
+use serde::Deserialize;
+use utoipa::ToSchema;
+use wrenn_actors::{BuildCreateError, BuildOrder, archive::Contents};
+use wrenn_proto::ids::UserId;
+
+use super::{
+    Build,
+    intake::{self, Archive, IntakeError},
+};
+use crate::{
+    app::App,
+    auth::Admin,
+    error::{Answer, Code, ErrorBody, answers},
+    http::extract::{Json, JsonError, Then},
+    routes::{ECHO_CHARACTERS, capsules::limits},
+};
+
+const VCPUS: RangeInclusive<i64> = 1..=32;
+const MEMORY_MB: RangeInclusive<i64> = 128..=65_536;
+const DISK_MB: RangeInclusive<i64> = 256..=1_048_576;
+
+/// What the build shall make, and how.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct CreateBuildRequest {
+    /// Of the platform's template that it makes; one of that name is replaced when the build succeeds.
+    #[schema(example = "python-app")]
+    name: String,
+    /// A template of the platform.
+    #[schema(nullable = false, required = false, default = "minimal")]
+    base_template: Option<String>,
+    /// Instructions: `RUN`, `START`, `ENV`, `WORKDIR`, `USER`, `COPY`.
+    recipe: RecipeText,
+    /// `[--interval=3s] [--timeout=10s] [--start-period=30s] [--retries=3] command`. With one the template has memory, and
+    /// what was started runs in its capsules; without one it is a disk.
+    #[schema(required = false)]
+    healthcheck: Option<String>,
+    #[schema(value_type = i32, required = false, default = 1, minimum = 1, maximum = 32)]
+    vcpus: Option<i64>,
+    #[schema(value_type = i32, required = false, default = 512, minimum = 128, maximum = 65536)]
+    memory_mb: Option<i64>,
+    #[schema(value_type = i32, required = false, default = 5120, minimum = 256, maximum = 1048576)]
+    disk_size_mb: Option<i64>,
+    /// Leaves out `RUN apt-get update`, `USER wrenn-user` and `WORKDIR /home/wrenn-user` before the recipe, and the
+    /// clean-up after it.
+    #[schema(nullable = false, required = false, default = false)]
+    skip_pre_post: Option<bool>,
+    /// Carries out every step, also those whose outcome is known from an earlier build.
+    #[schema(nullable = false, required = false, default = false)]
+    no_cache: Option<bool>,
+}
+
+/// A recipe: one text, or a list of instructions.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(untagged)]
+enum RecipeText {
+    Lines(Vec<String>),
+    Text(String),
+}
+
+/// The request as a form, for a recipe that copies something.
+#[derive(Debug, ToSchema)]
+#[expect(dead_code, reason = "describes the form, whose parts are read one by one")]
+pub(crate) struct CreateBuildForm {
+    /// The same as JSON.
+    config: CreateBuildRequest,
+    /// A tar, tar.gz or zip archive of up to 100 MB.
+    #[schema(value_type = Option<String>, format = Binary, required = false)]
+    archive: Option<Vec<u8>>,
+}
+
+/// Why there is no build.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum CreateBuildError {
+    #[error(transparent)]
+    Json(#[from] JsonError),
+    #[error(transparent)]
+    Intake(#[from] IntakeError),
+    #[error("{field}: must be from {} to {}, not {given}", .allowed.start(), .allowed.end())]
+    OutOfRange { field: &'static str, allowed: RangeInclusive<i64>, given: i64 },
+    #[error(
+        "name: `{0}` cannot be a template's name; it has 1 to 63 of a-z, 0-9, `.`, `_`, `-` and begins with a letter or digit"
+    )]
+    Name(String),
+    #[error("archive: the recipe copies nothing from it; add a COPY, or leave it out")]
+    UselessArchive,
+    #[error(transparent)]
+    Create(#[from] BuildCreateError),
+}
+
+impl CreateBuildError {
+    fn answer(&self) -> Answer {
+        let code = match self {
+            Self::Json(error) => return error.answer(),
+            Self::Intake(error) => return error.answer(),
+            Self::OutOfRange { .. } | Self::Name(_) | Self::UselessArchive => Code::InvalidRequest,
+            Self::Create(error) => match error {
+                BuildCreateError::Plan(_) | BuildCreateError::OtherSize { .. } => Code::InvalidRequest,
+                BuildCreateError::NoBase(_) => Code::NotFound,
+                BuildCreateError::Reserved(_) => Code::NameReserved,
+                BuildCreateError::InUse(_) => Code::TemplateNameTaken,
+                BuildCreateError::Store(_) => return Answer::internal(),
+            },
+        };
+        Answer::new(code, self.to_string())
+    }
+}
+answers!(CreateBuildError);
+
+/// Build a template
+///
+/// Answers at once; follow it with `GET /v1/admin/builds/{id}/logs`.
+#[utoipa::path(
+    post, path = "/v1/admin/builds", tag = "administration", security(("bearerAuth" = [])),
+    request_body(content(
+        (CreateBuildRequest = "application/json"),
+        (CreateBuildForm = "multipart/form-data"),
+    )),
+    responses(
+        (status = 201, description = "The build, which waits for a worker", body = Build),
+        (status = 400, description = "Request, recipe, healthcheck or archive are not valid", body = ErrorBody),
+        (status = 401, description = "Credentials are missing or wrong", body = ErrorBody),
+        (status = 403, description = "Only for administrators of the platform", body = ErrorBody),
+        (status = 404, description = "There is no such base template", body = ErrorBody),
+        (status = 409, description = "A build of that name has not ended (`template_name_taken`), or the name is an image's (`name_reserved`)", body = ErrorBody),
+        (status = 413, description = "The archive is larger than 100 MB (`too_large`)", body = ErrorBody),
+    ),
+)]
+pub(crate) async fn create_build(
+    app: Data<App>,
+    request: HttpRequest,
+    Then(admin, payload): Then<Admin, Payload>,
+) -> Result<HttpResponse, CreateBuildError> {
+    let (config, archive) = if is_form(&request) {
+        let (config, archive) = intake::form(&app, &request, payload).await?;
+        (config, archive)
+    } else {
+        let Json(config) = Json::from_request(&request, &mut payload.into_inner()).await?;
+        (config, None)
+    };
+    let object = archive.as_ref().map(|archive| archive.name.clone());
+    let created = create(&app, config, archive, admin.user_id).await;
+    if let (Err(_), Some(object)) = (&created, object) {
+        intake::remove(&app, &object).await;
+    }
+    created
+}
+
+async fn create(
+    app: &App,
+    config: CreateBuildRequest,
+    archive: Option<Archive>,
+    user: UserId,
+) -> Result<HttpResponse, CreateBuildError> {
+    let order = config.into_order(archive.map(|archive| (archive.name, archive.contents)), user)?;
+    let build = app.control_plane.build_create(order).await?;
+    tracing::info!(build = %build.order.id, name = build.order.name, "build created");
+    Ok(HttpResponse::Created().json(Build::from(build)))
+}
+
+fn is_form(request: &HttpRequest) -> bool {
+    let content_type = request.headers().get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
+    content_type.is_some_and(|value| value.trim_start().to_ascii_lowercase().starts_with("multipart/"))
+}
+
+impl CreateBuildRequest {
+    fn into_order(
+        self,
+        archive: Option<(String, Contents)>,
+        user: UserId,
+    ) -> Result<BuildOrder, CreateBuildError> {
+        let short = |name: &str| name.chars().take(ECHO_CHARACTERS).collect::<String>();
+        if !limits::is_template_name(&self.name) {
+            return Err(CreateBuildError::Name(short(&self.name)));
+        }
+        let base_template = self.base_template.unwrap_or_else(|| "minimal".to_owned());
+        if !limits::is_template_name(&base_template) {
+            return Err(BuildCreateError::NoBase(short(&base_template)).into());
+        }
+        let recipe = match self.recipe {
+            RecipeText::Lines(lines) => lines,
+            RecipeText::Text(text) => vec![text],
+        };
+        if archive.is_some() && !wrenn_actors::recipe::mentions_copy(&recipe) {
+            return Err(CreateBuildError::UselessArchive);
+        }
+        Ok(BuildOrder {
+            name: self.name,
+            base_template,
+            recipe,
+            healthcheck: self.healthcheck,
+            vcpus: in_range("vcpus", self.vcpus.unwrap_or(1), VCPUS)?,
+            memory_mb: in_range("memory_mb", self.memory_mb.unwrap_or(512), MEMORY_MB)?,
+            disk_size_mb: in_range(
+                "disk_size_mb",
+                self.disk_size_mb.unwrap_or(wrenn_proto::DEFAULT_DISK_MB.into()),
+                DISK_MB,
+            )?,
+            skip_pre_post: self.skip_pre_post.unwrap_or(false),
+            no_cache: self.no_cache.unwrap_or(false),
+            archive,
+            created_by: Some(user),
+        })
+    }
+}
+
+fn in_range(field: &'static str, given: i64, allowed: RangeInclusive<i64>) -> Result<u32, CreateBuildError> {
+    match u32::try_from(given) {
+        Ok(value) if allowed.contains(&given) => Ok(value),
+        _ => Err(CreateBuildError::OutOfRange { field, allowed, given }),
+    }
+}

@@ -1,0 +1,161 @@
+//! A build that comes as a form: its configuration, and its archive.
+//!
+//! ```text
+//!   part `archive` ─┬─▶ a file without a name ─▶ checked as a whole
+//!                   └─▶ object storage        ─▶ complete once the check has passed
+//! ```
+//!
+//! Nothing is kept of a request that is refused, or whose client leaves.
+
+use std::{fs::File, io::Write as _};
+
+use actix_multipart::Field;
+use actix_web::{HttpRequest, web::Payload};
+use futures_util::StreamExt as _;
+use tokio::time::timeout;
+use uuid::Uuid;
+use wrenn_actors::{
+    archive::{self, ArchiveError, Contents},
+    objects::{ObjectError, ObjectWriter},
+};
+
+use super::create::CreateBuildRequest;
+use crate::{
+    app::App,
+    error::{Answer, Chain, Code},
+    http::{
+        extract::{self, JsonError},
+        form::{Form, FormError, STALLED, text},
+    },
+};
+
+/// What the form takes.
+const PARTS: &str = "`config` and `archive`";
+/// Largest `config`.
+const MAX_CONFIG_BYTES: usize = 1024 * 1024;
+
+/// An archive that was accepted.
+pub(super) struct Archive {
+    /// Its name in object storage.
+    pub(super) name: String,
+    pub(super) contents: Contents,
+}
+
+/// Why a form was not accepted.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum IntakeError {
+    #[error(transparent)]
+    Form(#[from] FormError),
+    #[error("config: {0}")]
+    Config(#[source] JsonError),
+    #[error("archive: is larger than {} MB", archive::MAX_BYTES / 1024 / 1024)]
+    TooLarge,
+    #[error("archive: {0}")]
+    Archive(#[source] ArchiveError),
+    #[error("the archive could not be written")]
+    Spool(#[source] std::io::Error),
+    #[error("the archive could not be stored")]
+    Store(#[from] ObjectError),
+    #[error("the check of the archive was interrupted")]
+    Interrupted(#[source] tokio::task::JoinError),
+}
+
+impl IntakeError {
+    pub(super) fn answer(&self) -> Answer {
+        let code = match self {
+            Self::Form(error) => return error.answer(),
+            Self::Config(_) | Self::Archive(_) => Code::InvalidRequest,
+            Self::TooLarge => Code::TooLarge,
+            Self::Spool(_) | Self::Store(_) | Self::Interrupted(_) => return Answer::internal(),
+        };
+        Answer::new(code, self.to_string())
+    }
+}
+
+/// Takes a form.
+pub(super) async fn form(
+    app: &App,
+    request: &HttpRequest,
+    payload: Payload,
+) -> Result<(CreateBuildRequest, Option<Archive>), IntakeError> {
+    let mut form = Form::new(request.headers(), payload);
+    let mut archive = None;
+    let taken = parts(app, &mut form, &mut archive).await;
+    match taken {
+        Ok(config) => Ok((config, archive)),
+        Err(error) => {
+            if let Some(archive) = archive {
+                remove(app, &archive.name).await;
+            }
+            form.discard().await;
+            Err(error)
+        }
+    }
+}
+
+/// Removes an archive that is not needed; one that cannot be removed does no harm.
+pub(super) async fn remove(app: &App, name: &str) {
+    if let Err(error) = app.control_plane.objects().delete(name).await {
+        tracing::warn!(error = %Chain(&error), name, "an archive was not removed");
+    }
+}
+
+async fn parts(
+    app: &App,
+    form: &mut Form,
+    archive: &mut Option<Archive>,
+) -> Result<CreateBuildRequest, IntakeError> {
+    let mut config = None;
+    while let Some(mut part) = form.next().await? {
+        match part.name().unwrap_or_default() {
+            "config" => text(&mut part, "config", MAX_CONFIG_BYTES, &mut config).await?,
+            "archive" if archive.is_some() => return Err(FormError::Twice { part: "archive" }.into()),
+            "archive" => *archive = Some(take(app, part).await?),
+            other => return Err(FormError::unknown(PARTS, other).into()),
+        }
+    }
+    let config = config.ok_or(FormError::Missing { part: "config" })?;
+    extract::parse(config.as_bytes()).map_err(IntakeError::Config)
+}
+
+/// Takes an archive, and checks it.
+async fn take(app: &App, part: Field) -> Result<Archive, IntakeError> {
+    let name = format!("archives/{}", Uuid::new_v4());
+    let mut writer = app.control_plane.objects().create(&name).await?;
+    let checked = match spool(part, &mut writer).await {
+        Ok(file) => check(file).await,
+        Err(error) => Err(error),
+    };
+    match checked {
+        Ok(contents) => {
+            writer.finish().await?;
+            Ok(Archive { name, contents })
+        }
+        Err(error) => {
+            if let Err(error) = writer.abort().await {
+                tracing::warn!(error = %Chain(&error), "an unwanted archive was not given up");
+            }
+            Err(error)
+        }
+    }
+}
+
+async fn spool(mut part: Field, writer: &mut ObjectWriter) -> Result<File, IntakeError> {
+    let mut file = tempfile::tempfile().map_err(IntakeError::Spool)?;
+    let mut length = 0;
+    loop {
+        let piece = timeout(STALLED, part.next()).await.map_err(|_| FormError::Stalled)?;
+        let Some(piece) = piece.transpose().map_err(FormError::from)? else { return Ok(file) };
+        length += piece.len() as u64;
+        if length > archive::MAX_BYTES {
+            return Err(IntakeError::TooLarge);
+        }
+        file.write_all(&piece).map_err(IntakeError::Spool)?;
+        writer.write(piece).await?;
+    }
+}
+
+async fn check(file: File) -> Result<Contents, IntakeError> {
+    let checked = tokio::task::spawn_blocking(move || archive::check(&file));
+    checked.await.map_err(IntakeError::Interrupted)?.map_err(IntakeError::Archive)
+}

@@ -1,0 +1,190 @@
+//! Builds: recipes that become templates of the platform.
+
+pub(crate) mod cancel;
+pub(crate) mod create;
+pub(crate) mod get;
+mod intake;
+pub(crate) mod list;
+pub(crate) mod logs;
+
+use std::collections::BTreeMap;
+
+use chrono::{DateTime, Utc};
+use serde::Serialize;
+use utoipa::ToSchema;
+use wrenn_store::{
+    build_log::LoggedStep,
+    builds::{self, BuildStage},
+};
+
+/// Where a build stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum BuildStatus {
+    Pending,
+    Running,
+    Success,
+    Failed,
+    Cancelled,
+}
+
+impl From<builds::BuildStatus> for BuildStatus {
+    fn from(status: builds::BuildStatus) -> Self {
+        match status {
+            builds::BuildStatus::Pending => Self::Pending,
+            builds::BuildStatus::Running => Self::Running,
+            builds::BuildStatus::Success => Self::Success,
+            builds::BuildStatus::Failed => Self::Failed,
+            builds::BuildStatus::Cancelled => Self::Cancelled,
+        }
+    }
+}
+
+/// What a running build is doing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Stage {
+    /// It looks for what is known already, and gets its capsule.
+    Preparing,
+    Steps,
+    Healthcheck,
+    /// Its template is being made.
+    Template,
+    /// A capsule is made of its template, to see that it works.
+    Testing,
+}
+
+impl From<BuildStage> for Stage {
+    fn from(stage: BuildStage) -> Self {
+        match stage {
+            BuildStage::Preparing => Self::Preparing,
+            BuildStage::Steps => Self::Steps,
+            BuildStage::Healthcheck => Self::Healthcheck,
+            BuildStage::Template => Self::Template,
+            BuildStage::Testing => Self::Testing,
+        }
+    }
+}
+
+/// A recipe on its way to a template, or there.
+#[derive(Debug, PartialEq, Serialize, ToSchema)]
+pub(crate) struct Build {
+    #[schema(example = "bld-01jx3m8k2vdqg5z7c9h4f6t8r")]
+    id: String,
+    /// Of the template that it makes.
+    name: String,
+    base_template: String,
+    recipe: Vec<String>,
+    #[schema(required = true)]
+    healthcheck: Option<String>,
+    vcpus: u32,
+    memory_mb: u32,
+    disk_size_mb: u32,
+    skip_pre_post: bool,
+    no_cache: bool,
+    status: BuildStatus,
+    /// What it is doing, while it is running.
+    #[schema(required = true)]
+    stage: Option<Stage>,
+    /// The step that it is at, counted from 1 over all phases.
+    current_step: u32,
+    total_steps: u32,
+    /// What each step has printed; empty in lists and events.
+    logs: Vec<LogEntry>,
+    /// Why it failed, or had to begin anew.
+    #[schema(required = true)]
+    error: Option<String>,
+    /// The capsule in which it is built.
+    #[schema(required = true)]
+    sandbox_id: Option<String>,
+    #[schema(required = true)]
+    host_id: Option<String>,
+    /// What it has made.
+    #[schema(required = true)]
+    template_id: Option<String>,
+    /// User of commands in the template's capsules that name none.
+    default_user: String,
+    /// Environment of every command in the template's capsules.
+    default_env: BTreeMap<String, String>,
+    /// How often it was taken up; more than once if a host, capsule or server failed meanwhile.
+    attempt: u32,
+    created_at: DateTime<Utc>,
+    #[schema(required = true)]
+    started_at: Option<DateTime<Utc>>,
+    #[schema(required = true)]
+    completed_at: Option<DateTime<Utc>>,
+}
+
+impl From<builds::Build> for Build {
+    fn from(build: builds::Build) -> Self {
+        let order = build.order;
+        Self {
+            id: order.id.to_string(),
+            name: order.name,
+            base_template: order.base_template,
+            recipe: order.recipe,
+            healthcheck: order.healthcheck,
+            vcpus: order.vcpus,
+            memory_mb: order.memory_mb,
+            disk_size_mb: order.disk_size_mb,
+            skip_pre_post: order.skip_pre_post,
+            no_cache: order.no_cache,
+            status: build.status.into(),
+            stage: build.stage.map(Into::into),
+            current_step: build.current_step,
+            total_steps: order.total_steps,
+            logs: Vec::new(),
+            error: build.error,
+            sandbox_id: build.sandbox_id.map(|id| id.to_string()),
+            host_id: build.host_id.map(|id| id.to_string()),
+            template_id: build.template_id.map(|id| id.to_string()),
+            default_user: build.default_user,
+            default_env: build.default_env,
+            attempt: build.attempt,
+            created_at: build.created_at,
+            started_at: build.started_at,
+            completed_at: build.completed_at,
+        }
+    }
+}
+
+/// A step of a build, and what it has printed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+pub(crate) struct LogEntry {
+    /// Counted from 1 over all phases.
+    step: u32,
+    /// `pre-build`, `recipe`, `post-build` or `healthcheck`.
+    #[schema(example = "recipe")]
+    phase: String,
+    /// As it was written.
+    cmd: String,
+    stdout: String,
+    stderr: String,
+    /// Null while it runs, and for a step that is no command.
+    #[schema(required = true)]
+    exit: Option<i32>,
+    /// Null while it runs.
+    #[schema(required = true)]
+    ok: Option<bool>,
+    elapsed_ms: u64,
+    /// Its outcome was known from an earlier build.
+    cached: bool,
+    started_at: DateTime<Utc>,
+}
+
+impl From<LoggedStep> for LogEntry {
+    fn from(step: LoggedStep) -> Self {
+        Self {
+            step: step.step,
+            phase: step.phase,
+            cmd: step.cmd,
+            stdout: String::new(),
+            stderr: String::new(),
+            exit: step.exit,
+            ok: step.ok,
+            elapsed_ms: step.elapsed_ms,
+            cached: step.cached,
+            started_at: step.started_at,
+        }
+    }
+}

@@ -1,0 +1,4 @@
+//! Every team's templates.
+
+pub(crate) mod delete;
+pub(crate) mod list;

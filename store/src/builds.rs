@@ -1,0 +1,551 @@
+//! Builds: recipes that become templates.
+//!
+//! ```text
+//!   insert ─▶ pending ── claim ─▶ running ─┬─ finish ──▶ success, failed
+//!                ▲                    │    └─ cancel ──▶ cancelled
+//!                └──── give back ─────┘  (also when its lease has run out: claimed anew)
+//! ```
+//!
+//! A [`Claim`] is one attempt. Every write of an attempt repeats its number and that the build runs, so one that lost the
+//! build, or whose build was cancelled, changes nothing any more: those writes return false, or none.
+
+use std::{collections::BTreeMap, str::FromStr, time::Duration};
+
+use chrono::{DateTime, Utc};
+use sqlx::types::Json;
+use uuid::Uuid;
+use wrenn_proto::ids::{BuildId, HostId, SandboxId, TeamId, TemplateId, UserId};
+
+use crate::{Store, StoreError, templates};
+
+/// Where a build stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum BuildStatus {
+    /// It waits for a worker.
+    Pending,
+    /// A worker works on it.
+    Running,
+    /// Its template is ready.
+    Success,
+    /// It made no template.
+    Failed,
+    /// Somebody did not want it any more.
+    Cancelled,
+}
+
+impl BuildStatus {
+    /// The text in the database and on the wire.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Pending => "pending",
+            Self::Running => "running",
+            Self::Success => "success",
+            Self::Failed => "failed",
+            Self::Cancelled => "cancelled",
+        }
+    }
+
+    /// Whether nothing changes any more.
+    pub fn has_ended(self) -> bool {
+        matches!(self, Self::Success | Self::Failed | Self::Cancelled)
+    }
+}
+
+impl FromStr for BuildStatus {
+    type Err = StoreError;
+
+    fn from_str(text: &str) -> Result<Self, StoreError> {
+        match text {
+            "pending" => Ok(Self::Pending),
+            "running" => Ok(Self::Running),
+            "success" => Ok(Self::Success),
+            "failed" => Ok(Self::Failed),
+            "cancelled" => Ok(Self::Cancelled),
+            _ => Err(StoreError::UnknownValue { what: "build status", value: text.to_owned() }),
+        }
+    }
+}
+
+/// What a running build is doing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum BuildStage {
+    /// It looks for what is there already, and gets its capsule.
+    Preparing,
+    /// It carries out its steps.
+    Steps,
+    /// It waits until what was started is ready.
+    Healthcheck,
+    /// Its template is being made.
+    Template,
+    /// A capsule is made of its template, to see that it works.
+    Testing,
+}
+
+impl BuildStage {
+    /// The text in the database and on the wire.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Preparing => "preparing",
+            Self::Steps => "steps",
+            Self::Healthcheck => "healthcheck",
+            Self::Template => "template",
+            Self::Testing => "testing",
+        }
+    }
+}
+
+impl FromStr for BuildStage {
+    type Err = StoreError;
+
+    fn from_str(text: &str) -> Result<Self, StoreError> {
+        match text {
+            "preparing" => Ok(Self::Preparing),
+            "steps" => Ok(Self::Steps),
+            "healthcheck" => Ok(Self::Healthcheck),
+            "template" => Ok(Self::Template),
+            "testing" => Ok(Self::Testing),
+            _ => Err(StoreError::UnknownValue { what: "build stage", value: text.to_owned() }),
+        }
+    }
+}
+
+/// What a build is asked for. Sizes must be within the range of an `i32`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewBuild {
+    /// Its id.
+    pub id: BuildId,
+    /// Name of the platform's template that it makes; one that is there is replaced when it is ready.
+    pub name: String,
+    /// What it begins with: the name of a template of the platform.
+    pub base_template: String,
+    /// The recipe, as it was sent.
+    pub recipe: Vec<String>,
+    /// How it is known that what was started is ready; with one, the template has memory.
+    pub healthcheck: Option<String>,
+    /// Processors.
+    pub vcpus: u32,
+    /// Memory.
+    pub memory_mb: u32,
+    /// Size of the disk on which it is built.
+    pub disk_size_mb: u32,
+    /// Leaves out what is done before and after every recipe.
+    pub skip_pre_post: bool,
+    /// Carries out every step, also those whose outcome is known.
+    pub no_cache: bool,
+    /// Where its archive is in object storage.
+    pub archive: Option<String>,
+    /// How many steps it has, those before and after the recipe included.
+    pub total_steps: u32,
+    /// Who wants it.
+    pub created_by: Option<UserId>,
+}
+
+/// A build as it is stored.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Build {
+    /// What it was asked for.
+    pub order: NewBuild,
+    /// Where it stands.
+    pub status: BuildStatus,
+    /// What it is doing, if it runs.
+    pub stage: Option<BuildStage>,
+    /// The step that it is at, counted from 1; 0 before the first.
+    pub current_step: u32,
+    /// Why it failed, or why it had to begin anew.
+    pub error: Option<String>,
+    /// The capsule in which it is, or was, built.
+    pub sandbox_id: Option<SandboxId>,
+    /// Where that is.
+    pub host_id: Option<HostId>,
+    /// The template that it made.
+    pub template_id: Option<TemplateId>,
+    /// User of commands in capsules of its template that name none.
+    pub default_user: String,
+    /// Environment of every command in capsules of its template.
+    pub default_env: BTreeMap<String, String>,
+    /// How often it was taken up.
+    pub attempt: u32,
+    /// When it was asked for.
+    pub created_at: DateTime<Utc>,
+    /// When it was taken up first.
+    pub started_at: Option<DateTime<Utc>>,
+    /// When it ended.
+    pub completed_at: Option<DateTime<Utc>>,
+}
+
+/// One attempt at a build.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Claim {
+    /// Which build.
+    pub build: BuildId,
+    /// The number of the attempt, counted from 1.
+    pub attempt: u32,
+}
+
+/// How an attempt ends a build.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum BuildEnd {
+    /// Its template is ready: either this one, which has been tested, or one that was ready already.
+    Success(TemplateId),
+    /// For this reason.
+    Failed(String),
+}
+
+/// Why a build was not taken in.
+#[derive(Debug, thiserror::Error)]
+pub enum BuildInsertError {
+    /// One that makes the same template waits or runs.
+    #[error("a build of that name is pending or running")]
+    NameInUse,
+    /// The statement failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+struct Row {
+    id: Uuid,
+    name: String,
+    base_template: String,
+    recipe: Json<Vec<String>>,
+    healthcheck: Option<String>,
+    vcpus: i32,
+    memory_mb: i32,
+    disk_size_mb: i32,
+    skip_pre_post: bool,
+    no_cache: bool,
+    archive: Option<String>,
+    status: String,
+    stage: Option<String>,
+    current_step: i32,
+    total_steps: i32,
+    error: Option<String>,
+    sandbox_id: Option<Uuid>,
+    host_id: Option<Uuid>,
+    template_id: Option<Uuid>,
+    default_user: String,
+    default_env: Json<BTreeMap<String, String>>,
+    attempt: i32,
+    created_by: Option<Uuid>,
+    created_at: DateTime<Utc>,
+    started_at: Option<DateTime<Utc>>,
+    completed_at: Option<DateTime<Utc>>,
+}
+
+impl TryFrom<Row> for Build {
+    type Error = StoreError;
+
+    fn try_from(row: Row) -> Result<Self, StoreError> {
+        Ok(Self {
+            order: NewBuild {
+                id: BuildId(row.id),
+                name: row.name,
+                base_template: row.base_template,
+                recipe: row.recipe.0,
+                healthcheck: row.healthcheck,
+                // CHECK constraints keep the numbers from being negative.
+                vcpus: row.vcpus.unsigned_abs(),
+                memory_mb: row.memory_mb.unsigned_abs(),
+                disk_size_mb: row.disk_size_mb.unsigned_abs(),
+                skip_pre_post: row.skip_pre_post,
+                no_cache: row.no_cache,
+                archive: row.archive,
+                total_steps: row.total_steps.unsigned_abs(),
+                created_by: row.created_by.map(UserId),
+            },
+            status: row.status.parse()?,
+            stage: row.stage.as_deref().map(str::parse).transpose()?,
+            current_step: row.current_step.unsigned_abs(),
+            error: row.error,
+            sandbox_id: row.sandbox_id.map(SandboxId),
+            host_id: row.host_id.map(HostId),
+            template_id: row.template_id.map(TemplateId),
+            default_user: row.default_user,
+            default_env: row.default_env.0,
+            attempt: row.attempt.unsigned_abs(),
+            created_at: row.created_at,
+            started_at: row.started_at,
+            completed_at: row.completed_at,
+        })
+    }
+}
+
+/// `query_as!` for whole rows: `$head`, the columns, `$tail`.
+macro_rules! rows {
+    ($head:literal, $tail:literal $(, $argument:expr)* $(,)?) => {
+        sqlx::query_as!(
+            Row,
+            $head + r#" id, name, base_template, recipe AS "recipe: Json<Vec<String>>", healthcheck, vcpus, memory_mb,
+                disk_size_mb, skip_pre_post, no_cache, archive, status, stage, current_step, total_steps, error, sandbox_id,
+                host_id, template_id, default_user, default_env AS "default_env: Json<BTreeMap<String, String>>", attempt,
+                created_by, created_at, started_at, completed_at "# + $tail
+            $(, $argument)*
+        )
+    };
+}
+
+impl Store {
+    /// Takes a build in.
+    ///
+    /// # Errors
+    /// See [`BuildInsertError`].
+    pub async fn build_insert(&self, new: &NewBuild) -> Result<Build, BuildInsertError> {
+        let row = rows!(
+            "INSERT INTO builds (id, name, base_template, recipe, healthcheck, vcpus, memory_mb, disk_size_mb,
+                skip_pre_post, no_cache, archive, total_steps, created_by)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)
+             RETURNING",
+            "",
+            new.id.0,
+            new.name,
+            new.base_template,
+            Json(&new.recipe) as _,
+            new.healthcheck,
+            new.vcpus.cast_signed(),
+            new.memory_mb.cast_signed(),
+            new.disk_size_mb.cast_signed(),
+            new.skip_pre_post,
+            new.no_cache,
+            new.archive,
+            new.total_steps.cast_signed(),
+            new.created_by.map(|user| user.0),
+        );
+        match row.fetch_one(&self.pool).await {
+            Ok(row) => Ok(row.try_into()?),
+            Err(sqlx::Error::Database(error)) if error.constraint() == Some("builds_open_name") => {
+                Err(BuildInsertError::NameInUse)
+            }
+            Err(error) => Err(StoreError::from(error).into()),
+        }
+    }
+
+    /// Returns a build.
+    pub async fn build_fetch(&self, id: BuildId) -> Result<Option<Build>, StoreError> {
+        rows!("SELECT", "FROM builds WHERE id = $1", id.0)
+            .fetch_optional(&self.pool)
+            .await?
+            .map(TryInto::try_into)
+            .transpose()
+    }
+
+    /// Returns the newest builds, newest first.
+    pub async fn build_list(&self, at_most: u32) -> Result<Vec<Build>, StoreError> {
+        let rows =
+            rows!("SELECT", "FROM builds ORDER BY created_at DESC, id DESC LIMIT $1", i64::from(at_most));
+        rows.fetch_all(&self.pool).await?.into_iter().map(TryInto::try_into).collect()
+    }
+
+    /// Takes up the build that waits for the longest time, or one whose lease has run out; what an earlier attempt has
+    /// logged is forgotten. Returns none if there is nothing to do.
+    pub async fn build_claim(&self, lease: Duration) -> Result<Option<(Claim, Build)>, StoreError> {
+        let mut transaction = self.pool.begin().await?;
+        let row = rows!(
+            "UPDATE builds SET status = 'running', stage = 'preparing', attempt = attempt + 1, current_step = 0,
+                lease_until = now() + make_interval(secs => $1), started_at = COALESCE(started_at, now()),
+                sandbox_id = NULL, host_id = NULL, not_before = NULL
+             WHERE id = (
+                SELECT id FROM builds
+                WHERE (status = 'pending' AND COALESCE(not_before, '-infinity') <= now())
+                    OR (status = 'running' AND lease_until < now())
+                ORDER BY created_at, id LIMIT 1 FOR UPDATE SKIP LOCKED)
+             RETURNING",
+            "",
+            lease.as_secs_f64(),
+        );
+        let Some(row) = row.fetch_optional(&mut *transaction).await? else { return Ok(None) };
+        sqlx::query!("DELETE FROM build_steps WHERE build_id = $1", row.id)
+            .execute(&mut *transaction)
+            .await?;
+        sqlx::query!("DELETE FROM build_lines WHERE build_id = $1", row.id)
+            .execute(&mut *transaction)
+            .await?;
+        transaction.commit().await?;
+        let build = Build::try_from(row)?;
+        Ok(Some((Claim { build: build.order.id, attempt: build.attempt }, build)))
+    }
+
+    /// Whether a build could be taken up now.
+    pub async fn build_is_claimable(&self) -> Result<bool, StoreError> {
+        let found = sqlx::query_scalar!(
+            r#"SELECT EXISTS (SELECT FROM builds
+                WHERE (status = 'pending' AND COALESCE(not_before, '-infinity') <= now())
+                    OR (status = 'running' AND lease_until < now())) AS "found!""#
+        );
+        Ok(found.fetch_one(&self.pool).await?)
+    }
+
+    /// Keeps a build for a while longer; false if the attempt has lost it.
+    pub async fn build_renew(&self, claim: Claim, lease: Duration) -> Result<bool, StoreError> {
+        let done = sqlx::query!(
+            "UPDATE builds SET lease_until = now() + make_interval(secs => $3)
+             WHERE id = $1 AND attempt = $2 AND status = 'running'",
+            claim.build.0,
+            claim.attempt.cast_signed(),
+            lease.as_secs_f64(),
+        );
+        Ok(done.execute(&self.pool).await?.rows_affected() == 1)
+    }
+
+    /// Gives a build back to be taken up anew, after a while.
+    pub async fn build_give_back(
+        &self,
+        claim: Claim,
+        reason: &str,
+        after: Duration,
+    ) -> Result<bool, StoreError> {
+        let done = sqlx::query!(
+            "UPDATE builds SET status = 'pending', stage = NULL, lease_until = NULL, error = $3,
+                not_before = now() + make_interval(secs => $4)
+             WHERE id = $1 AND attempt = $2 AND status = 'running'",
+            claim.build.0,
+            claim.attempt.cast_signed(),
+            reason,
+            after.as_secs_f64(),
+        );
+        Ok(done.execute(&self.pool).await?.rows_affected() == 1)
+    }
+
+    /// Notes what an attempt is doing.
+    pub async fn build_stage(&self, claim: Claim, stage: BuildStage) -> Result<bool, StoreError> {
+        let done = sqlx::query!(
+            "UPDATE builds SET stage = $3 WHERE id = $1 AND attempt = $2 AND status = 'running'",
+            claim.build.0,
+            claim.attempt.cast_signed(),
+            stage.as_str(),
+        );
+        Ok(done.execute(&self.pool).await?.rows_affected() == 1)
+    }
+
+    /// Notes in which capsule an attempt works.
+    pub async fn build_sandbox(
+        &self,
+        claim: Claim,
+        sandbox: SandboxId,
+        host: HostId,
+    ) -> Result<bool, StoreError> {
+        let done = sqlx::query!(
+            "UPDATE builds SET sandbox_id = $3, host_id = $4
+             WHERE id = $1 AND attempt = $2 AND status = 'running'",
+            claim.build.0,
+            claim.attempt.cast_signed(),
+            sandbox.0,
+            host.0,
+        );
+        Ok(done.execute(&self.pool).await?.rows_affected() == 1)
+    }
+
+    /// Notes what capsules of the template will have.
+    pub async fn build_defaults(
+        &self,
+        claim: Claim,
+        user: &str,
+        env: &BTreeMap<String, String>,
+    ) -> Result<bool, StoreError> {
+        let done = sqlx::query!(
+            "UPDATE builds SET default_user = $3, default_env = $4
+             WHERE id = $1 AND attempt = $2 AND status = 'running'",
+            claim.build.0,
+            claim.attempt.cast_signed(),
+            user,
+            Json(env) as _,
+        );
+        Ok(done.execute(&self.pool).await?.rows_affected() == 1)
+    }
+
+    /// Ends a build, and makes its template ready, in place of the one that has its name; all or nothing. False if the
+    /// attempt has lost the build.
+    pub async fn build_finish(&self, claim: Claim, end: &BuildEnd) -> Result<bool, StoreError> {
+        let mut transaction = self.pool.begin().await?;
+        let (status, error, template) = match end {
+            BuildEnd::Success(template) => (BuildStatus::Success, None, Some(template.0)),
+            BuildEnd::Failed(reason) => (BuildStatus::Failed, Some(reason.as_str()), None),
+        };
+        let done = sqlx::query!(
+            "UPDATE builds SET status = $3, stage = NULL, lease_until = NULL, completed_at = now(), error = $4,
+                template_id = $5, current_step = CASE WHEN $3 = 'success' THEN total_steps ELSE current_step END
+             WHERE id = $1 AND attempt = $2 AND status = 'running'",
+            claim.build.0,
+            claim.attempt.cast_signed(),
+            status.as_str(),
+            error,
+            template,
+        );
+        if done.execute(&mut *transaction).await?.rows_affected() == 0 {
+            return Ok(false);
+        }
+        if let BuildEnd::Success(template) = end {
+            templates::publish_tested(&mut transaction, *template).await?;
+        }
+        transaction.commit().await?;
+        Ok(true)
+    }
+
+    /// Cancels a build that has not ended; none if there is none, or it has ended.
+    pub async fn build_cancel(&self, id: BuildId) -> Result<Option<Build>, StoreError> {
+        rows!(
+            "UPDATE builds SET status = 'cancelled', stage = NULL, lease_until = NULL, completed_at = now()
+             WHERE id = $1 AND status IN ('pending', 'running')
+             RETURNING",
+            "",
+            id.0
+        )
+        .fetch_optional(&self.pool)
+        .await?
+        .map(TryInto::try_into)
+        .transpose()
+    }
+
+    /// Returns the capsules of a build that are not gone.
+    pub async fn build_sandboxes(&self, id: BuildId) -> Result<Vec<SandboxId>, StoreError> {
+        let ids = sqlx::query_scalar!(
+            "SELECT id FROM sandboxes WHERE build_id = $1 AND destroyed_at IS NULL ORDER BY id",
+            id.0
+        );
+        Ok(ids.fetch_all(&self.pool).await?.into_iter().map(SandboxId).collect())
+    }
+
+    /// Returns the capsules of attempts that are over, as far as nobody has asked for their end.
+    pub async fn build_sandboxes_left(&self) -> Result<Vec<SandboxId>, StoreError> {
+        let ids = sqlx::query_scalar!(
+            "SELECT left_over.id FROM sandboxes AS left_over JOIN builds ON builds.id = left_over.build_id
+             WHERE left_over.destroyed_at IS NULL AND left_over.destroy_requested_at IS NULL
+                AND NOT (builds.status = 'running' AND builds.attempt = left_over.build_attempt)
+             ORDER BY left_over.id"
+        );
+        Ok(ids.fetch_all(&self.pool).await?.into_iter().map(SandboxId).collect())
+    }
+
+    /// Returns the archives of builds that have ended.
+    pub async fn build_archives_left(&self) -> Result<Vec<(BuildId, String)>, StoreError> {
+        let rows = sqlx::query!(
+            r#"SELECT id, archive AS "archive!" FROM builds
+               WHERE archive IS NOT NULL AND status NOT IN ('pending', 'running') ORDER BY id"#
+        );
+        Ok(rows.fetch_all(&self.pool).await?.into_iter().map(|row| (BuildId(row.id), row.archive)).collect())
+    }
+
+    /// Notes that a build's archive is gone.
+    pub async fn build_archive_forget(&self, id: BuildId) -> Result<(), StoreError> {
+        sqlx::query!("UPDATE builds SET archive = NULL WHERE id = $1", id.0).execute(&self.pool).await?;
+        Ok(())
+    }
+
+    /// Returns the names of builds that need a template of the platform and have not ended.
+    pub async fn builds_from(&self, base_template: &str) -> Result<Vec<BuildId>, StoreError> {
+        let ids = sqlx::query_scalar!(
+            "SELECT id FROM builds WHERE base_template = $1 AND status IN ('pending', 'running') ORDER BY id",
+            base_template
+        );
+        Ok(ids.fetch_all(&self.pool).await?.into_iter().map(BuildId).collect())
+    }
+
+    /// Returns the template of the platform that has a name, and is an image that every host is given; builds cannot
+    /// replace it.
+    pub async fn build_name_is_reserved(&self, name: &str) -> Result<bool, StoreError> {
+        let found = sqlx::query_scalar!(
+            r#"SELECT EXISTS (SELECT FROM templates WHERE team_id = $1 AND name = $2 AND image IS NOT NULL) AS "found!""#,
+            TeamId::PLATFORM.0,
+            name
+        );
+        Ok(found.fetch_one(&self.pool).await?)
+    }
+}
