@@ -27,7 +27,7 @@ use wrenn_store::{
     builds::{Build, BuildEnd, BuildStage, Claim},
     lifecycle::SandboxStatus,
     sandboxes::NewSandbox,
-    templates::{OnConflict, Template, TemplateKind, TemplateNameError, TemplateOrigin},
+    templates::{OnConflict, Template, TemplateNameError, TemplateOrigin, TemplateSource},
 };
 
 use super::{
@@ -191,14 +191,18 @@ impl Attempt {
         Ok((Archive { file, contents }, index))
     }
 
-    /// Finds the last step whose outcome is known.
+    /// Finds the last step whose outcome is known, and on a host that is there.
     async fn known(&self, plan: &Plan) -> Option<(usize, TemplateId)> {
         if self.build.order.no_cache {
             return None;
         }
         let keys: Vec<_> = plan.steps.iter().map_while(|step| step.key).collect();
         let store = &self.plane.shared.store;
-        until_answered("build_cache_find", || store.build_cache_find(&keys)).await
+        let known = until_answered("build_cache_find", || store.build_cache_find(&keys)).await?;
+        let hosts = until_answered("template_hosts", || store.template_hosts(known.1)).await;
+        // The base template may be an image, which every host has.
+        let is_there = hosts.is_empty() || hosts.iter().any(|host| self.plane.shared.board.is_online(*host));
+        is_there.then_some(known)
     }
 
     /// The template of this name, if it is what this build would make, and all steps are known.
@@ -265,13 +269,14 @@ impl Attempt {
 
     /// Makes the build's template; it is to be tested.
     async fn template(&self, plan: &Plan, sandbox: SandboxId) -> Result<Template, AttemptError> {
-        let kind = if plan.healthcheck.is_some() { TemplateKind::Snapshot } else { TemplateKind::Base };
+        let source =
+            if plan.healthcheck.is_some() { TemplateSource::Snapshot } else { TemplateSource::Flattened };
         // With memory, it is not only what led to it that decides what it is.
-        let result_key = plan.result_key.filter(|_| kind == TemplateKind::Base);
+        let result_key = plan.result_key.filter(|_| source == TemplateSource::Flattened);
         let order = TemplateOrder {
             id: TemplateId::new(),
             name: self.build.order.name.clone(),
-            source: kind.into(),
+            source,
             on_conflict: OnConflict::Replace,
             origin: TemplateOrigin::Build { claim: self.claim, result_key },
             defaults: Some(TemplateDefaults {

@@ -69,8 +69,8 @@ pub struct TemplateOrder {
 
 impl TemplateOrder {
     /// The order of a client.
-    pub fn of_client(id: TemplateId, name: String, kind: TemplateKind, on_conflict: OnConflict) -> Self {
-        Self { id, name, source: kind.into(), on_conflict, origin: TemplateOrigin::Client, defaults: None }
+    pub fn of_client(id: TemplateId, name: String, source: TemplateSource, on_conflict: OnConflict) -> Self {
+        Self { id, name, source, on_conflict, origin: TemplateOrigin::Client, defaults: None }
     }
 }
 

@@ -27,8 +27,8 @@ fn is_command(command: &Command, id: SandboxId, generation: u64) -> &command::Co
 }
 
 fn order(name: &str) -> TemplateOrder {
-    let (id, kind) = (TemplateId::new(), TemplateKind::Snapshot);
-    TemplateOrder::of_client(id, name.to_owned(), kind, OnConflict::Refuse)
+    let (id, source) = (TemplateId::new(), TemplateSource::Snapshot);
+    TemplateOrder::of_client(id, name.to_owned(), source, OnConflict::Refuse)
 }
 
 /// Something that goes on without the test.

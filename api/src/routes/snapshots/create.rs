@@ -7,7 +7,7 @@ use serde::Deserialize;
 use utoipa::{IntoParams, ToSchema};
 use wrenn_actors::TemplateOrder;
 use wrenn_proto::ids::{ParseIdError, SandboxId, TemplateId};
-use wrenn_store::templates::OnConflict;
+use wrenn_store::templates::{OnConflict, TemplateKind};
 
 use super::{Template, TemplateType};
 use crate::{
@@ -130,9 +130,9 @@ impl CreateSnapshotRequest {
         if !limits::is_template_name(&name) {
             return Err(CreateSnapshotError::Name);
         }
-        let kind = self.kind.unwrap_or(TemplateType::Snapshot).into();
+        let source = TemplateKind::from(self.kind.unwrap_or(TemplateType::Snapshot)).into();
         let on_conflict = if overwrite { OnConflict::Replace } else { OnConflict::Refuse };
-        Ok(TemplateOrder::of_client(id, name, kind, on_conflict))
+        Ok(TemplateOrder::of_client(id, name, source, on_conflict))
     }
 }
 

@@ -8,7 +8,7 @@ use std::{net::SocketAddr, thread::JoinHandle, time::Duration};
 use serde_json::{Value, json};
 use sqlx::{ConnectOptions as _, PgPool};
 use tokio::sync::oneshot;
-use wrenn_api::{FaultInjection, Server, ServerConfig};
+use wrenn_api::{FaultInjection, ObjectsLocation, Server, ServerConfig};
 
 /// What a request was answered with.
 #[derive(Debug)]
@@ -70,6 +70,9 @@ pub(crate) fn config(pool: &PgPool) -> ServerConfig {
     ServerConfig {
         preview_url: None,
         database_url: pool.connect_options().to_url_lossy().into(),
+        objects: ObjectsLocation::Memory,
+        build_workers: 2,
+        build_cache_bytes: 1 << 30,
         redis_url: std::env::var("REDIS_URL").expect("REDIS_URL is set for tests"),
         http_addr: "127.0.0.1:0".into(),
         grpc_addr: "127.0.0.1:0".into(),
