@@ -26,7 +26,7 @@ use crate::{
     config::{BuildConfig, Config, FaultInjection},
     host::{self, AgentLink, Attach, board::HostView},
     objects::Objects,
-    placement::Admit,
+    placement::{Admit, Others},
     sandbox::{self, SandboxActor, Until, Wait},
     shared::Shared,
     tunnel::TunnelAcceptor,
@@ -104,6 +104,7 @@ impl ControlPlane {
         }
         shared.start_placement(root);
         shared.start_idle_watch(root);
+        shared.start_object_sweep(root);
         for host in hosts {
             shared.host(host.id);
         }
@@ -129,7 +130,11 @@ impl ControlPlane {
     /// # Errors
     /// See [`CreateError`].
     pub async fn sandbox_create(&self, new: NewSandbox) -> Result<Sandbox, CreateError> {
-        call_within(&self.shared.placement(), Admit(new), ANSWER_WITHIN)
+        let others = match &new.template_hosts {
+            Some(_) if !self.template_can_be_fetched(new.template_id).await => Others::CannotFetch,
+            _ => Others::CanFetch,
+        };
+        call_within(&self.shared.placement(), Admit { new, others }, ANSWER_WITHIN)
             .await
             .map_err(CreateError::Unanswered)?
     }

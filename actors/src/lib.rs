@@ -12,6 +12,7 @@
 //! | [`host`] | what is known of each host, and the way to it |
 //! | [`placement`] | what is promised of each host |
 //! | [`tunnel`] | sessions between clients and machines |
+//! | [`transfer`] | templates on their way from host to host |
 //! | `build` | recipes that become templates |
 //! | [`recipe`], [`archive`] | what builds are asked to do, and with what |
 //!
@@ -42,6 +43,7 @@ mod retry;
 pub mod sandbox;
 mod sessions;
 mod shared;
+pub mod transfer;
 pub mod tunnel;
 
 pub use activity::ActivityGuard;

@@ -60,7 +60,7 @@ pub struct ObjectWriter {
 const PARTS_WAITING: usize = 4;
 
 impl Objects {
-    /// Opens the store.
+    /// Opens the store. What a server that was killed has left half-written in a folder is removed.
     ///
     /// # Errors
     /// See [`ObjectError`].
@@ -69,6 +69,7 @@ impl Objects {
             ObjectsLocation::Memory => Arc::new(InMemory::new()),
             ObjectsLocation::Folder(folder) => {
                 std::fs::create_dir_all(folder).map_err(ObjectError::Folder)?;
+                remove_half_written(folder).map_err(ObjectError::Folder)?;
                 Arc::new(LocalFileSystem::new_with_prefix(folder)?.with_fsync(true))
             }
         };
@@ -106,6 +107,19 @@ impl Objects {
             Err(ObjectError::NotFound(_)) => Ok(None),
             Err(error) => Err(error),
         }
+    }
+
+    /// Returns the names of the objects in a folder, without the folder's.
+    ///
+    /// # Errors
+    /// See [`ObjectError`].
+    pub async fn list(&self, folder: &str) -> Result<Vec<String>, ObjectError> {
+        let found = self.store.list(Some(&Path::from(folder)));
+        let name = |found: Result<object_store::ObjectMeta, object_store::Error>| {
+            found.map(|found| found.location.filename().unwrap_or_default().to_owned())
+        };
+        let names: Vec<_> = found.map(name).collect().await;
+        Ok(names.into_iter().collect::<Result<_, _>>()?)
     }
 
     /// Removes an object; succeeds if there is none.
@@ -156,6 +170,24 @@ impl ObjectWriter {
     }
 }
 
+/// Removes files whose names the library gives to what is being written: those of an object, a `#`, and a number.
+fn remove_half_written(folder: &std::path::Path) -> std::io::Result<()> {
+    for entry in std::fs::read_dir(folder)? {
+        let entry = entry?;
+        let name = entry.file_name();
+        let is_half = name.to_str().and_then(|name| name.rsplit_once('#')).is_some_and(|(_, number)| {
+            !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit())
+        });
+        if entry.file_type()?.is_dir() {
+            remove_half_written(&entry.path())?;
+        } else if is_half {
+            tracing::info!(path = %entry.path().display(), "removing an object that was never complete");
+            std::fs::remove_file(entry.path())?;
+        }
+    }
+    Ok(())
+}
+
 impl fmt::Debug for Objects {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Objects({})", self.store)
@@ -165,6 +197,22 @@ impl fmt::Debug for Objects {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[tokio::test]
+    async fn objects_are_listed_and_what_a_killed_server_has_left_is_removed() {
+        let folder = tempfile::tempdir().unwrap();
+        let location = ObjectsLocation::Folder(folder.path().to_owned());
+        let objects = Objects::open(&location).unwrap();
+        assert_eq!(objects.list("templates").await.unwrap(), Vec::<String>::new());
+        objects.create("templates/whole").await.unwrap().finish().await.unwrap();
+        let mut half = objects.create("templates/half").await.unwrap();
+        half.write(vec![0; 10 << 20].into()).await.unwrap();
+        std::mem::forget(half);
+        let files = || std::fs::read_dir(folder.path().join("templates")).unwrap().count();
+        assert_eq!((files(), objects.list("templates").await.unwrap()), (2, vec!["whole".to_owned()]));
+        let objects = Objects::open(&location).unwrap();
+        assert_eq!((files(), objects.list("templates").await.unwrap()), (1, vec!["whole".to_owned()]));
+    }
 
     #[tokio::test]
     async fn an_object_appears_complete_or_not_at_all() {

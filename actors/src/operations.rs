@@ -27,6 +27,7 @@ use crate::{
     retry::until_answered,
     sandbox::{Memory, Operate, OperateFailure, TemplateOrder, Until, Wanted},
     shared::Shared,
+    transfer,
 };
 
 /// How long a host may take to remove a template's files before the template is forgotten all the same.
@@ -80,8 +81,8 @@ impl ControlPlane {
         made.ok_or_else(|| failed(&row))
     }
 
-    /// Deletes a template: first nobody finds it any more, then its files go from every attached host, then it is
-    /// forgotten. Hosts that are away remove them when they are back. Returns false if it was not there (any more).
+    /// Deletes a template: first nobody finds it any more, then its files go from every attached host and from object
+    /// storage, then it is forgotten. Hosts that are away remove them when they are back. Returns false if it was not there (any more).
     ///
     /// # Errors
     /// See [`DeleteTemplateError`].
@@ -191,6 +192,10 @@ pub(crate) async fn delete_template(shared: Arc<Shared>, template: TemplateId) -
         }
     });
     join_all(drops).await;
+    if let Err(error) = shared.objects.delete(&transfer::object_name(template)).await {
+        // The sweep tries again.
+        tracing::warn!(%template, error = &error as &dyn std::error::Error, "a template's object stays for now");
+    }
     until_answered("template_delete_finish", || store.template_delete_finish(template)).await;
     Ok(true)
 }

@@ -22,6 +22,7 @@ use crate::{
     objects::Objects,
     placement::Placement,
     sandbox::SandboxActor,
+    transfer::{ObjectSweep, TransferDesk, Uploads},
     tunnel::TunnelDesk,
 };
 
@@ -30,6 +31,8 @@ pub(crate) struct Shared {
     pub(crate) config: Config,
     pub(crate) board: HostBoard,
     pub(crate) desk: TunnelDesk,
+    pub(crate) transfers: TransferDesk,
+    pub(crate) uploads: Uploads,
     pub(crate) activity: Activity,
     pub(crate) sandboxes: Registry<SandboxId, SandboxActor>,
     pub(crate) hosts: Registry<HostId, HostConnection>,
@@ -42,6 +45,7 @@ pub(crate) struct Shared {
     builders: OnceLock<(Child<BuildKeeper>, Vec<Child<BuildWorker>>)>,
     placement: OnceLock<Child<Placement>>,
     idle_watch: OnceLock<Child<IdleWatch>>,
+    object_sweep: OnceLock<Child<ObjectSweep>>,
     arbiters: ArbiterPool,
 }
 
@@ -69,6 +73,8 @@ impl Shared {
             config,
             board: HostBoard::default(),
             desk: TunnelDesk::default(),
+            transfers: TransferDesk::default(),
+            uploads: Uploads::default(),
             activity: Activity::default(),
             sandboxes: Registry::new(),
             hosts: Registry::new(),
@@ -80,6 +86,7 @@ impl Shared {
             builders: OnceLock::new(),
             placement: OnceLock::new(),
             idle_watch: OnceLock::new(),
+            object_sweep: OnceLock::new(),
             arbiters,
         }
     }
@@ -99,6 +106,15 @@ impl Shared {
             let shared = self.clone();
             let spec = root.adopt(spec("idle_watch", "idle_watch".to_owned()));
             self.arbiters.spawn(spec, move |_| IdleWatch::new(shared))
+        });
+    }
+
+    /// Starts removing objects that nobody needs; once.
+    pub(crate) fn start_object_sweep(self: &Arc<Self>, root: &Root) {
+        self.object_sweep.get_or_init(|| {
+            let shared = self.clone();
+            let spec = root.adopt(spec("object_sweep", "object_sweep".to_owned()));
+            self.arbiters.spawn(spec, move |_| ObjectSweep::new(shared))
         });
     }
 
@@ -172,6 +188,10 @@ impl Shared {
         if let Some(idle_watch) = self.idle_watch.get() {
             idle_watch.kill();
             idle_watch.wait_exit().await;
+        }
+        if let Some(sweep) = self.object_sweep.get() {
+            sweep.kill();
+            sweep.wait_exit().await;
         }
         if let Some(placement) = self.placement.get() {
             placement.kill();

@@ -27,6 +27,7 @@ use crate::{
         backend::Backend,
         fault_points::FaultPoints,
         record::{Durability, Record, RecordStore, StateError},
+        source::Upstream,
         tombstones::Tombstones,
     },
 };
@@ -123,6 +124,7 @@ impl Node {
             tombstones: Arc::new(state.tombstones),
             board: board.clone(),
             outbox: Outbox::default(),
+            upstream: Upstream::default(),
             boot_timeout,
             boot_id: boot_id.clone(),
             fault_points,

@@ -5,10 +5,12 @@
 //! ```
 //!
 //! [`agent`] and [`guest`] are generated from `proto/*.proto`, where each message is documented.
-//! [`ids`] are the typed ids that every other crate uses; [`session`] says where a session begins and ends.
+//! [`ids`] are the typed ids that every other crate uses; [`session`] says where a session begins and ends, and
+//! [`transfer`] whether a template arrived whole.
 
 pub mod ids;
 pub mod session;
+pub mod transfer;
 
 // The generated code refers to its neighbours by their package path, so the modules repeat it.
 #[allow(missing_docs, unreachable_pub, clippy::all)]

@@ -24,6 +24,7 @@ pub mod sandboxes;
 pub mod settings;
 pub mod statistics;
 pub mod teams;
+pub mod template_hosts;
 pub mod templates;
 pub mod users;
 

@@ -82,7 +82,7 @@ pub struct NewSandbox {
     pub template_name: String,
     /// File name of the template's image, if it has one.
     pub template_image: Option<String>,
-    /// The hosts that have the template; none if every host has it.
+    /// The hosts that have the template, which are preferred; none if every host has it.
     pub template_hosts: Option<Vec<HostId>>,
     /// Processors.
     pub vcpus: u32,

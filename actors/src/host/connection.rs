@@ -25,8 +25,7 @@
 //! | a second agent attaches | the first is told to go; the second takes over |
 //! | the agent does not read | the stream is cut; everything is sent again when it is back |
 //!
-//! An agent is not trusted: what it says counts for its own sandboxes only, its texts are cut, and its stream is read
-//! no faster than what it says is handled.
+//! An agent is not trusted, see [`frames`](super::frames), and its stream is read no faster than what it says is handled.
 
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
@@ -37,56 +36,50 @@ use actix::{
 use chrono::Utc;
 use tokio::{sync::oneshot, time::Instant};
 use wrenn_proto::{
-    agent::{self, AgentHello, agent_frame, server_frame},
+    agent::{self, AgentHello, server_frame},
     ids::{HostId, SandboxId, TemplateId},
 };
 use wrenn_store::{
     StoreError,
     hosts::{Host, HostCapacity, HostStatus},
-    lifecycle::{End, Generation, Lifecycle, SandboxStatus},
+    lifecycle::{End, Lifecycle, SandboxStatus},
     sandboxes::Sandbox,
 };
 use wrenn_supervision::call_within;
 
 use super::{
-    board::{AgentInfo, HostLoad, HostView},
+    board::{AgentInfo, HostView},
     inventory::{self, Baseline, Found, Unwanted, look_up},
     link::{AgentLink, Link, LinkNumber},
-    messages::{
-        Attach, CutLink, Detach, DropFailure, DropTemplate, FromAgent, HostAway, InjectPanic, LookAgain,
-        OpenTunnel, Retire, SendCommand,
-    },
+    messages::{Attach, Detach, DropFailure, HostAway},
     text::harmless,
 };
 use crate::{
     AttachError,
     retry::until_answered,
-    sandbox::{
-        CaughtUp, Observe, RowRead,
-        state::{Input, Machine, Outcome},
-    },
+    sandbox::{CaughtUp, Observe, RowRead, state::Input},
     shared::Shared,
 };
 
 pub(crate) struct HostConnection {
-    id: HostId,
-    shared: Arc<Shared>,
+    pub(super) id: HostId,
+    pub(super) shared: Arc<Shared>,
     /// Replaced as a whole, never changed.
-    link: Option<Link>,
+    pub(super) link: Option<Link>,
     next_link: LinkNumber,
     /// When the host was heard of last, or this actor began.
-    heard: Instant,
-    view: Option<HostView>,
+    pub(super) heard: Instant,
+    pub(super) view: Option<HostView>,
     /// The status that the database is known to hold.
     written: Option<HostStatus>,
     /// The inventory that was asked for.
-    asked: Option<Asked>,
+    pub(super) asked: Option<Asked>,
     next_request: u64,
     /// Templates that the host was told to remove, and who waits for that.
-    dropping: HashMap<TemplateId, Vec<oneshot::Sender<Result<(), DropFailure>>>>,
+    pub(super) dropping: HashMap<TemplateId, Vec<oneshot::Sender<Result<(), DropFailure>>>>,
     /// When the next inventory is to be asked for.
-    inventory_due: Instant,
-    noted: HeartbeatNote,
+    pub(super) inventory_due: Instant,
+    pub(super) noted: HeartbeatNote,
 }
 
 /// How long a frame waits for the sandbox's actor that it is for; then the next one is read all the same.
@@ -94,16 +87,16 @@ const HANDLED_WITHIN: Duration = Duration::from_secs(2);
 
 /// Whether the database knows of the last heartbeats.
 #[derive(Clone, Copy)]
-enum HeartbeatNote {
+pub(super) enum HeartbeatNote {
     Never,
     UnderWay,
     Done(Instant),
 }
 
 /// An inventory that was asked for, and what it can be compared with.
-struct Asked {
-    request_id: u64,
-    baseline: Baseline,
+pub(super) struct Asked {
+    pub(super) request_id: u64,
+    pub(super) baseline: Baseline,
 }
 
 impl HostConnection {
@@ -179,7 +172,7 @@ impl HostConnection {
     }
 
     /// Shows the view, and writes its status if the database does not hold it.
-    fn publish(&mut self, ctx: &mut Context<Self>) {
+    pub(super) fn publish(&mut self, ctx: &mut Context<Self>) {
         let Some(view) = &self.view else { return };
         self.shared.board.publish(view.clone());
         let status = view.status;
@@ -236,7 +229,7 @@ impl HostConnection {
     }
 
     /// Tells the actors of those of the host's sandboxes that it concerns, before any further message is handled.
-    fn tell_all(&self, input: Input, ctx: &mut Context<Self>, concerns: fn(&Lifecycle) -> bool) {
+    pub(super) fn tell_all(&self, input: Input, ctx: &mut Context<Self>, concerns: fn(&Lifecycle) -> bool) {
         let (store, id) = (self.shared.store.clone(), self.id);
         let read = async move { until_answered("sandboxes_of_host", || store.sandboxes_of_host(id)).await };
         ctx.wait(read.into_actor(self).map(move |rows: Vec<Sandbox>, actor: &mut Self, _| {
@@ -253,7 +246,7 @@ impl HostConnection {
 
     /// As [`tell`](Self::tell), for what an agent says by itself: the answer comes when it was handled, or after a
     /// while, so that its stream is slowed; and no actor is started for a sandbox that is not on this host.
-    fn tell_and_wait(&self, sandbox: SandboxId, input: Input) -> ResponseFuture<()> {
+    pub(super) fn tell_and_wait(&self, sandbox: SandboxId, input: Input) -> ResponseFuture<()> {
         let (shared, from) = (self.shared.clone(), self.id);
         Box::pin(async move {
             let actor = match shared.sandboxes.get(&sandbox) {
@@ -270,12 +263,13 @@ impl HostConnection {
         })
     }
 
-    fn end_link(&mut self, reason: &'static str, ctx: &mut Context<Self>) {
+    pub(super) fn end_link(&mut self, reason: &'static str, ctx: &mut Context<Self>) {
         let Some(link) = self.link.take() else { return };
         tracing::info!(host = %self.id, link = link.number.0, reason, "agent detached");
         drop(link);
         self.dropping.clear();
         self.shared.desk.link_ended(self.id);
+        self.shared.transfers.link_ended(self.id);
         if let Some(view) = &mut self.view {
             view.agent = None;
             view.load = None;
@@ -283,7 +277,11 @@ impl HostConnection {
         self.set_status(HostStatus::Offline, ctx);
     }
 
-    fn send(&mut self, frame: server_frame::Frame, ctx: &mut Context<Self>) -> Result<(), HostAway> {
+    pub(super) fn send(
+        &mut self,
+        frame: server_frame::Frame,
+        ctx: &mut Context<Self>,
+    ) -> Result<(), HostAway> {
         let link = self.link.as_ref().ok_or(HostAway)?;
         link.send(frame).map_err(|failure| {
             tracing::warn!(host = %self.id, ?failure, "a frame cannot be sent");
@@ -302,6 +300,7 @@ impl HostConnection {
             let _ = old.send(server_frame::Frame::Terminate(terminate));
             self.dropping.clear();
             self.shared.desk.link_ended(self.id);
+            self.shared.transfers.link_ended(self.id);
         }
         tracing::info!(host = %self.id, link = attach.number.0, version = hello.agent_version, "agent attached");
         self.link = Some(attach);
@@ -331,7 +330,7 @@ impl HostConnection {
     }
 
     /// Acts on an inventory and the rows that were read after it.
-    fn reconcile(&mut self, found: Found, ctx: &mut Context<Self>) {
+    pub(super) fn reconcile(&mut self, found: Found, ctx: &mut Context<Self>) {
         for (sandbox, lifecycle) in found.rows {
             // Who does not live reads its row anyway.
             if let Some(actor) = self.shared.sandboxes.get(&sandbox) {
@@ -449,223 +448,5 @@ impl Handler<Detach> for HostConnection {
         if self.link.as_ref().is_some_and(|current| current.number == link) {
             self.end_link("the stream ended", ctx);
         }
-    }
-}
-
-impl Handler<FromAgent> for HostConnection {
-    type Result = ResponseFuture<()>;
-
-    fn handle(&mut self, FromAgent { link, frame }: FromAgent, ctx: &mut Context<Self>) -> Self::Result {
-        if self.link.as_ref().is_none_or(|current| current.number != link) {
-            return Box::pin(ready(()));
-        }
-        self.heard = Instant::now();
-        match frame.frame {
-            Some(agent_frame::Frame::Heartbeat(heartbeat)) => self.heartbeat(heartbeat, ctx),
-            Some(agent_frame::Frame::Result(result)) => return self.command_result(result),
-            Some(agent_frame::Frame::Event(event)) => return self.machine_event(event),
-            Some(agent_frame::Frame::TunnelRefused(refused)) => {
-                if let Ok(tunnel) = refused.tunnel_id.parse() {
-                    self.shared.desk.refuse(self.id, tunnel, refused.error.unwrap_or_default());
-                }
-            }
-            Some(agent_frame::Frame::Inventory(inventory)) => self.inventory(inventory, ctx),
-            Some(agent_frame::Frame::TemplateDropped(dropped)) => self.template_dropped(&dropped),
-            Some(agent_frame::Frame::Hello(_)) | None => {
-                tracing::warn!(host = %self.id, "a frame makes no sense here");
-            }
-        }
-        Box::pin(ready(()))
-    }
-}
-
-impl HostConnection {
-    fn heartbeat(&mut self, heartbeat: agent::Heartbeat, ctx: &mut Context<Self>) {
-        if let Some(view) = &mut self.view {
-            view.load = Some(HostLoad {
-                memory_available_mb: heartbeat.memory_available_mb,
-                disk_available_mb: heartbeat.disk_available_mb,
-                load_1m: heartbeat.load_1m,
-                machines: heartbeat.machines,
-            });
-        }
-        self.publish(ctx);
-        let pause = self.shared.config.heartbeat_interval / 2;
-        match self.noted {
-            HeartbeatNote::UnderWay => return,
-            HeartbeatNote::Done(at) if at.elapsed() < pause => return,
-            HeartbeatNote::Done(_) | HeartbeatNote::Never => self.noted = HeartbeatNote::UnderWay,
-        }
-        let (store, id) = (self.shared.store.clone(), self.id);
-        let note = async move {
-            if let Err(error) = store.host_heartbeat(id).await {
-                tracing::warn!(host = %id, %error, "a heartbeat was not noted");
-            }
-        };
-        ctx.spawn(
-            note.into_actor(self).map(|(), actor, _| actor.noted = HeartbeatNote::Done(Instant::now())),
-        );
-    }
-
-    fn command_result(&self, result: agent::CommandResult) -> ResponseFuture<()> {
-        let Ok(sandbox) = result.sandbox_id.parse::<SandboxId>() else {
-            tracing::warn!(host = %self.id, id = harmless(&result.sandbox_id), "an outcome for a strange id");
-            return Box::pin(ready(()));
-        };
-        let outcome = match result.outcome {
-            Some(agent::command_result::Outcome::Started(started)) => Outcome::Started {
-                guest_ip: harmless(&started.guest_ip),
-                host_ip: harmless(&started.host_ip),
-            },
-            Some(agent::command_result::Outcome::Paused(_)) => Outcome::Paused,
-            Some(agent::command_result::Outcome::TemplateMade(made)) => match made.template_id.parse() {
-                Ok(template) => Outcome::TemplateMade {
-                    template,
-                    size_bytes: made.size_bytes,
-                    disk_size_mb: made.disk_size_mb,
-                    machine: Machine::from_wire(made.state()),
-                },
-                Err(_) => {
-                    let message = "the host made a template with a strange id".to_owned();
-                    Outcome::Failed { message, machine: Machine::from_wire(made.state()) }
-                }
-            },
-            Some(agent::command_result::Outcome::Destroyed(_)) => Outcome::Destroyed,
-            Some(agent::command_result::Outcome::Failed(failed)) => Outcome::Failed {
-                machine: Machine::from_wire(failed.state()),
-                message: harmless(&failed.message),
-            },
-            None => {
-                let message = "the host sent an outcome of another version".to_owned();
-                Outcome::Failed { message, machine: None }
-            }
-        };
-        let generation = Generation(result.generation);
-        self.tell_and_wait(sandbox, Input::Finished { generation, outcome })
-    }
-
-    fn machine_event(&self, event: agent::MachineEvent) -> ResponseFuture<()> {
-        let Ok(sandbox) = event.sandbox_id.parse::<SandboxId>() else {
-            tracing::warn!(host = %self.id, id = harmless(&event.sandbox_id), "an event of a strange id");
-            return Box::pin(ready(()));
-        };
-        let generation = Generation(event.generation);
-        match event.event {
-            Some(agent::machine_event::Event::Exited(exited)) => {
-                let machine = Machine::from_wire(exited.state()).filter(|machine| machine.has_ended());
-                let machine = machine.unwrap_or(Machine::Exited);
-                let reason = harmless(&exited.reason);
-                self.tell_and_wait(sandbox, Input::Exited { generation, machine, reason })
-            }
-            None => {
-                tracing::warn!(host = %self.id, %sandbox, "an event of another version");
-                Box::pin(ready(()))
-            }
-        }
-    }
-
-    fn inventory(&mut self, inventory: agent::Inventory, ctx: &mut Context<Self>) {
-        let Some(asked) = self.asked.take_if(|asked| asked.request_id == inventory.request_id) else {
-            tracing::warn!(host = %self.id, "an inventory that nobody asked for");
-            return;
-        };
-        let listed = inventory::read(inventory);
-        let (store, id) = (self.shared.store.clone(), self.id);
-        let look = async move { look_up(&store, id, listed, Some(asked.baseline)).await };
-        ctx.wait(look.into_actor(self).map(|found, actor, ctx| match found {
-            Ok(found) => actor.reconcile(found, ctx),
-            Err(error) => {
-                tracing::warn!(host = %actor.id, %error, "an inventory cannot be compared");
-                // The agent dials again and brings another one.
-                actor.end_link("the database does not answer", ctx);
-            }
-        }));
-    }
-}
-
-impl HostConnection {
-    fn template_dropped(&mut self, dropped: &agent::TemplateDropped) {
-        let Some(waiting) = dropped.template_id.parse().ok().and_then(|id| self.dropping.remove(&id)) else {
-            return;
-        };
-        let result = if dropped.error.is_empty() {
-            Ok(())
-        } else {
-            Err(DropFailure::Failed(harmless(&dropped.error)))
-        };
-        for reply in waiting {
-            // Whoever asked may have left.
-            let _ = reply.send(result.clone());
-        }
-    }
-}
-
-impl Handler<DropTemplate> for HostConnection {
-    type Result = ResponseFuture<Result<(), DropFailure>>;
-
-    fn handle(&mut self, DropTemplate(template): DropTemplate, ctx: &mut Context<Self>) -> Self::Result {
-        let frame = agent::DropTemplate { template_id: template.to_string() };
-        if self.send(server_frame::Frame::DropTemplate(frame), ctx).is_err() {
-            return Box::pin(ready(Err(DropFailure::HostAway)));
-        }
-        let (reply, dropped) = oneshot::channel();
-        self.dropping.entry(template).or_default().push(reply);
-        Box::pin(async move { dropped.await.unwrap_or(Err(DropFailure::HostAway)) })
-    }
-}
-
-impl Handler<SendCommand> for HostConnection {
-    type Result = ();
-
-    fn handle(&mut self, SendCommand(command): SendCommand, ctx: &mut Context<Self>) {
-        let sandbox = command.sandbox_id.clone();
-        if self.send(server_frame::Frame::Command(command), ctx).is_err() {
-            tracing::info!(host = %self.id, sandbox, "host is away; the command is sent when it is back");
-        }
-    }
-}
-
-impl Handler<OpenTunnel> for HostConnection {
-    type Result = Result<(), HostAway>;
-
-    fn handle(&mut self, open: OpenTunnel, ctx: &mut Context<Self>) -> Self::Result {
-        let frame =
-            agent::OpenTunnel { tunnel_id: open.tunnel.to_string(), sandbox_id: open.sandbox.to_string() };
-        self.send(server_frame::Frame::OpenTunnel(frame), ctx)
-    }
-}
-
-impl Handler<LookAgain> for HostConnection {
-    type Result = ();
-
-    fn handle(&mut self, _: LookAgain, _: &mut Context<Self>) {
-        // The next tick does, so that many failures at once lead to one look.
-        self.inventory_due = Instant::now();
-    }
-}
-
-impl Handler<Retire> for HostConnection {
-    type Result = ();
-
-    fn handle(&mut self, _: Retire, ctx: &mut Context<Self>) {
-        if self.link.is_none() {
-            self.tell_all(Input::HostRetired, ctx, |_| true);
-        }
-    }
-}
-
-impl Handler<CutLink> for HostConnection {
-    type Result = ();
-
-    fn handle(&mut self, _: CutLink, ctx: &mut Context<Self>) {
-        self.end_link("cut on purpose", ctx);
-    }
-}
-
-impl Handler<InjectPanic> for HostConnection {
-    type Result = ();
-
-    fn handle(&mut self, _: InjectPanic, _: &mut Context<Self>) {
-        panic!("injected into host {}", self.id);
     }
 }

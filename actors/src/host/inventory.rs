@@ -153,8 +153,13 @@ pub(crate) async fn look_up(
     let lost_templates =
         baseline.templates.iter().filter(|id| !listed.templates.contains(id)).copied().collect();
     let templates = Vec::from_iter(listed.templates);
-    let unwanted_templates =
-        if templates.is_empty() { Vec::new() } else { store.templates_unknown(host, &templates).await? };
+    let unwanted_templates = if templates.is_empty() {
+        Vec::new()
+    } else {
+        // One that was made elsewhere and fetched is known from now on.
+        store.template_hosts_note(host, &templates).await?;
+        store.templates_unknown(host, &templates).await?
+    };
     let Comparison { rows: read, tell, unknown } = compare(&rows, listed.machines, &baseline);
     let mut unwanted = Vec::new();
     for (sandbox, accepted) in unknown {

@@ -4,7 +4,7 @@ use actix::Message;
 use tokio::sync::mpsc;
 use wrenn_proto::{
     agent::{self, AgentFrame, AgentHello, ServerFrame},
-    ids::{SandboxId, TemplateId, TunnelId},
+    ids::{SandboxId, TemplateId, TransferId, TunnelId},
 };
 use wrenn_store::{sandboxes::Sandbox, templates::TemplateSource};
 
@@ -93,6 +93,14 @@ pub enum DropFailure {
     /// It tried.
     #[error("the host could not remove the template: {0}")]
     Failed(String),
+}
+
+/// A template's files are to be sent, by the stream that waits under this id.
+#[derive(Debug, Message)]
+#[rtype(result = "Result<(), HostAway>")]
+pub(crate) struct OrderTemplate {
+    pub(crate) transfer: TransferId,
+    pub(crate) template: TemplateId,
 }
 
 /// A tunnel is to be opened.

@@ -2,9 +2,11 @@
 
 pub mod board;
 mod connection;
+mod frames;
 mod inventory;
 mod link;
 mod messages;
+mod orders;
 pub(crate) mod text;
 
 pub use link::AgentLink;
@@ -12,5 +14,6 @@ pub use messages::DropFailure;
 
 pub(crate) use connection::HostConnection;
 pub(crate) use messages::{
-    Attach, CutLink, DropTemplate, HostAway, InjectPanic, LookAgain, OpenTunnel, Retire, SendCommand,
+    Attach, CutLink, DropTemplate, HostAway, InjectPanic, LookAgain, OpenTunnel, OrderTemplate, Retire,
+    SendCommand,
 };

@@ -21,14 +21,26 @@ use wrenn_supervision::SupervisedContext;
 
 use super::{
     ledger::Ledger,
-    score::{Candidate, Demand, NoRoom, Shortage, choose, fits},
+    score::{Candidate, Demand, NoRoom, Shortage, TemplateIs, choose, fits},
 };
 use crate::{CreateError, host::board::HostView, retry::until_answered, shared::Shared};
 
 /// Make a sandbox, if there is room for it.
 #[derive(Debug, Message)]
 #[rtype(result = "Result<Sandbox, CreateError>")]
-pub(crate) struct Admit(pub(crate) NewSandbox);
+pub(crate) struct Admit {
+    pub(crate) new: NewSandbox,
+    pub(crate) others: Others,
+}
+
+/// What about hosts that do not have the template?
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Others {
+    /// They can fetch it.
+    CanFetch,
+    /// They cannot: nobody is there from whom.
+    CannotFetch,
+}
 
 /// A sandbox that holds less than a machine is to run again: reserve the rest, if its host has room for it.
 #[derive(Debug, Message)]
@@ -83,20 +95,26 @@ impl Placement {
         Self { shared, ledger: Ledger::default() }
     }
 
-    /// The attached hosts that this team may use, and that have the template.
-    fn candidates(&self, new: &NewSandbox) -> Vec<Candidate> {
+    /// The attached hosts that this team may use, and that have the template or can get it.
+    fn candidates(&self, new: &NewSandbox, others: Others) -> Vec<Candidate> {
         let hosts = self.shared.board.snapshot();
         let usable = hosts.into_iter().filter(|host| {
-            host.status == HostStatus::Online
-                && host.team_id.is_none_or(|team| team == new.team_id)
-                && new.template_hosts.as_ref().is_none_or(|hosts| hosts.contains(&host.id))
+            host.status == HostStatus::Online && host.team_id.is_none_or(|team| team == new.team_id)
         });
-        usable.map(|host| self.candidate(&host)).collect()
+        let candidates = usable.map(|host| {
+            let is_here = new.template_hosts.as_ref().is_none_or(|hosts| hosts.contains(&host.id));
+            let template = if is_here { TemplateIs::Here } else { TemplateIs::Elsewhere };
+            self.candidate(&host, template)
+        });
+        candidates
+            .filter(|candidate| candidate.template == TemplateIs::Here || others == Others::CanFetch)
+            .collect()
     }
 
-    fn candidate(&self, host: &HostView) -> Candidate {
+    fn candidate(&self, host: &HostView, template: TemplateIs) -> Candidate {
         Candidate {
             host: host.id,
+            template,
             capacity: Demand {
                 vcpus: host.capacity.cpu_cores.into(),
                 memory_mb: host.capacity.memory_mb,
@@ -141,13 +159,13 @@ impl Supervised for Placement {
 impl Handler<Admit> for Placement {
     type Result = AtomicResponse<Self, Result<Sandbox, CreateError>>;
 
-    fn handle(&mut self, Admit(new): Admit, _: &mut Context<Self>) -> Self::Result {
+    fn handle(&mut self, Admit { new, others }: Admit, _: &mut Context<Self>) -> Self::Result {
         let demand = Demand {
             vcpus: new.vcpus.into(),
             memory_mb: new.memory_mb.into(),
             disk_mb: new.disk_size_mb.into(),
         };
-        let host = match choose(demand, &self.candidates(&new), &self.shared.config.overcommit) {
+        let host = match choose(demand, &self.candidates(&new, others), &self.shared.config.overcommit) {
             Ok(host) => host,
             Err(NoRoom::NoCandidate) => {
                 return AtomicResponse::new(Box::pin(ready(Err(CreateError::NoHost))));
@@ -188,7 +206,7 @@ impl Handler<Readmit> for Placement {
         let before = self.ledger.release(sandbox);
         let room = self.shared.board.view(host).map_or(Ok(()), |view| {
             // Its disk is there, however little is left.
-            let candidate = Candidate { disk_available_mb: None, ..self.candidate(&view) };
+            let candidate = Candidate { disk_available_mb: None, ..self.candidate(&view, TemplateIs::Here) };
             fits(demand, &candidate, &self.shared.config.overcommit)
         });
         match (&room, before) {

@@ -6,4 +6,4 @@ pub mod score;
 
 pub use score::Shortage;
 
-pub(crate) use actor::{Admit, Held, Placement, Readmit};
+pub(crate) use actor::{Admit, Held, Others, Placement, Readmit};

@@ -2,7 +2,8 @@
 //!
 //! For each host that could take the demand: what share of its processors, memory and disk would be
 //! promised afterwards? The largest of the three is the host's tightness; the least tight host wins, and
-//! among equals the one whose id sorts first.
+//! among equals the one whose id sorts first. But hosts that have the template come before all those that would have to
+//! fetch it.
 
 use std::{cmp::Ordering, fmt};
 
@@ -41,11 +42,22 @@ impl std::ops::AddAssign for Demand {
     }
 }
 
+/// Where the template is from a host's point of view. What is less comes first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum TemplateIs {
+    /// The host has it.
+    Here,
+    /// The host would have to fetch it.
+    Elsewhere,
+}
+
 /// A host that could take it, if it has room.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Candidate {
     /// Which host.
     pub host: HostId,
+    /// Where the template is.
+    pub template: TemplateIs,
     /// What it has.
     pub capacity: Demand,
     /// What is promised of it.
@@ -96,21 +108,22 @@ pub enum NoRoom {
     Shortage(Shortage),
 }
 
-/// Chooses the least loaded of the candidates that have room.
+/// Chooses the least loaded of the candidates that have room, and of those the ones that have the template.
 ///
 /// # Errors
 /// What is missing where least is missing, if nothing fits.
 pub fn choose(demand: Demand, candidates: &[Candidate], overcommit: &Overcommit) -> Result<HostId, NoRoom> {
-    let mut best: Option<(Share, HostId)> = None;
+    let mut best: Option<(TemplateIs, Share, HostId)> = None;
     let mut nearest: Option<Shortage> = None;
     for candidate in candidates {
         match tightness(demand, candidate, overcommit) {
             Ok(share) => {
-                let better = best.as_ref().is_none_or(|(least, host)| {
-                    share.compare(least).then_with(|| candidate.host.cmp(host)).is_lt()
+                let better = best.as_ref().is_none_or(|(template, least, host)| {
+                    let nearer = candidate.template.cmp(template);
+                    nearer.then_with(|| share.compare(least)).then_with(|| candidate.host.cmp(host)).is_lt()
                 });
                 if better {
-                    best = Some((share, candidate.host));
+                    best = Some((candidate.template, share, candidate.host));
                 }
             }
             Err(shortage) => {
@@ -122,7 +135,7 @@ pub fn choose(demand: Demand, candidates: &[Candidate], overcommit: &Overcommit)
         }
     }
     match (best, nearest) {
-        (Some((_, host)), _) => Ok(host),
+        (Some((.., host)), _) => Ok(host),
         (None, Some(shortage)) => Err(NoRoom::Shortage(shortage)),
         (None, None) => Err(NoRoom::NoCandidate),
     }
@@ -210,6 +223,7 @@ mod tests {
     fn candidate(n: u128, memory_mb: u64, reserved_mb: u64) -> Candidate {
         Candidate {
             host: host(n),
+            template: TemplateIs::Here,
             capacity: Demand { vcpus: 8, memory_mb, disk_mb: 100_000 },
             reserved: Demand { memory_mb: reserved_mb, ..Demand::default() },
             disk_available_mb: Some(50_000),
@@ -228,6 +242,16 @@ mod tests {
         assert_eq!(choose_default(&[busy, idle]), Ok(host(3)));
         assert_eq!(choose_default(&[idle, also_idle, busy]), Ok(host(2)));
         assert_eq!(choose_default(&[also_idle, busy, idle]), Ok(host(2)));
+    }
+
+    #[test]
+    fn a_host_that_has_the_template_wins_if_it_has_room_however_busy_it_is() {
+        let elsewhere = |candidate| Candidate { template: TemplateIs::Elsewhere, ..candidate };
+        let (busy, full) = (candidate(3, 8192, 7000), candidate(4, 8192, 8000));
+        let (idle, idler) = (elsewhere(candidate(2, 8192, 100)), elsewhere(candidate(1, 8192, 0)));
+        assert_eq!(choose_default(&[idle, busy, idler, full]), Ok(host(3)));
+        assert_eq!(choose_default(&[idle, full, idler]), Ok(host(1)));
+        assert_eq!(choose_default(&[full, idle]), Ok(host(2)));
     }
 
     #[test]
@@ -270,6 +294,7 @@ mod tests {
                 .zip(&sizes)
                 .map(|(n, &(vcpus, memory_mb, reserved_vcpus, reserved_memory_mb))| Candidate {
                     host: host(n),
+                    template: if n % 2 == 0 { TemplateIs::Here } else { TemplateIs::Elsewhere },
                     capacity: Demand { vcpus, memory_mb, disk_mb: 10_000 },
                     reserved: Demand { vcpus: reserved_vcpus, memory_mb: reserved_memory_mb, disk_mb: 0 },
                     disk_available_mb: None,
@@ -280,7 +305,13 @@ mod tests {
                 c.reserved.vcpus < c.capacity.vcpus * 2 && c.reserved.memory_mb + 512 <= c.capacity.memory_mb
             };
             match choose(SMALL, &candidates, &overcommit) {
-                Ok(chosen) => prop_assert!(fits(candidates.iter().find(|c| c.host == chosen).unwrap())),
+                Ok(chosen) => {
+                    let chosen = candidates.iter().find(|c| c.host == chosen).unwrap();
+                    prop_assert!(fits(chosen));
+                    let has_template = |c: &&Candidate| c.template == TemplateIs::Here;
+                    let could_have = candidates.iter().filter(has_template).any(fits);
+                    prop_assert_eq!(chosen.template == TemplateIs::Here, could_have);
+                }
                 Err(_) => prop_assert!(!candidates.iter().any(fits)),
             }
         }

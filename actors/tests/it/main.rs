@@ -8,3 +8,4 @@ mod hosts;
 mod lifecycle;
 mod operations;
 mod support;
+mod transfer;

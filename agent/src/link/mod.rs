@@ -4,7 +4,7 @@
 //!   Link (actor)
 //!     └─ loop: credentials ─▶ session (Attach) ─▶ lost? back off ─▶ again
 //!                               ├─ commands ──▶ Machines
-//!                               ├─ OpenTunnel ▶ tunnel tasks, on a connection of their own
+//!                               ├─ OpenTunnel ▶ tunnel tasks, on a connection of their own; templates, too
 //!                               └◀ Outbox      results, events, heartbeats
 //! ```
 //!
@@ -17,6 +17,7 @@ mod credentials;
 mod dial;
 mod outbox;
 mod session;
+mod transfer;
 mod tunnel;
 
 use std::{

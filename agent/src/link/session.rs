@@ -11,18 +11,24 @@
 //! The reader never waits: a command goes into the mailbox of its machine, a tunnel becomes a task of its own.
 //! Results that are lost with a session are not sent again; the hello of the next one says what is true.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use futures_util::{StreamExt as _, stream};
 use tokio::time::{MissedTickBehavior, interval, timeout};
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Status, Streaming, transport::Channel};
 use wrenn_proto::agent::{
-    AgentFrame, AgentHello, Inventory, OpenTunnel, ServerFrame, Terminate, TunnelError, TunnelErrorKind,
-    TunnelRefused, Welcome, agent_frame::Frame, control_plane_client::ControlPlaneClient, server_frame,
+    AgentFrame, AgentHello, Inventory, OpenTunnel, SendTemplate, ServerFrame, Terminate, TunnelError,
+    TunnelErrorKind, TunnelRefused, Welcome, agent_frame::Frame, control_plane_client::ControlPlaneClient,
+    server_frame,
 };
 
-use super::{LinkShared, LinkState, authorize, credentials::Credentials, tunnel};
+use super::{
+    LinkShared, LinkState, authorize,
+    credentials::Credentials,
+    transfer::{self, ControlPlaneSource},
+    tunnel,
+};
 use crate::machines::Dispatch;
 
 /// Frames that may wait for the control plane to read them.
@@ -68,6 +74,7 @@ pub(super) async fn run(
     let session = Session { shared, tunnels, credentials };
     let end = session.attach_and_serve(channel).await.unwrap_or_else(|end| end);
     shared.host.outbox.close_session();
+    shared.host.upstream.close();
     end
 }
 
@@ -93,6 +100,10 @@ impl Session<'_> {
         let welcome = timeout(WELCOME_TIMEOUT, Self::welcome(&mut inbound)).await.map_err(silent)??;
 
         tracing::info!(host_id = %self.credentials.host_id, server_version = welcome.server_version, "attached");
+        self.shared.host.upstream.open(Arc::new(ControlPlaneSource {
+            channel: self.tunnels.clone(),
+            host_token: self.credentials.host_token.clone(),
+        }));
         self.shared.state.send_replace(LinkState::Attached);
         let heartbeat_every = Duration::from_millis(welcome.heartbeat_interval_ms.into());
         let mut heartbeat = interval(heartbeat_every.clamp(HEARTBEAT_MIN, HEARTBEAT_MAX));
@@ -175,6 +186,7 @@ impl Session<'_> {
             }
             Some(server_frame::Frame::Terminate(terminate)) => return Some(terminate),
             Some(server_frame::Frame::DropTemplate(drop)) => self.drop_template(drop.template_id),
+            Some(server_frame::Frame::SendTemplate(order)) => self.send_template(order),
             Some(server_frame::Frame::Welcome(_)) => tracing::warn!("ignoring a second welcome"),
             None => tracing::warn!("ignoring a frame that this version does not know"),
         }
@@ -187,6 +199,16 @@ impl Session<'_> {
         let works = host.works.clone();
         works.spawn_local(async move {
             host.killed.run_until_cancelled(host.drop_template(template_id)).await;
+        });
+    }
+
+    /// Sends a template, which may take long.
+    fn send_template(&self, order: SendTemplate) {
+        let host = self.shared.host.clone();
+        let (channel, token) = (self.tunnels.clone(), self.credentials.host_token.clone());
+        let killed = host.killed.clone();
+        self.shared.tunnels.spawn_local(async move {
+            killed.run_until_cancelled(transfer::send(host, channel, token, order)).await;
         });
     }
 

@@ -138,6 +138,12 @@ pub enum StartError {
         /// Its id, or the file name of its image.
         name: String,
     },
+    /// The template was made on another host, and could not be fetched.
+    #[error("the template could not be fetched: {reason}")]
+    NotFetched {
+        /// Why.
+        reason: String,
+    },
     /// What was saved cannot be restored here.
     #[error(
         "the saved memory cannot be restored: {0}; with `drop_memory` the machine is booted from its disk"
@@ -192,7 +198,7 @@ impl StartError {
     /// Returns the kind that the control plane is told.
     pub fn kind(&self) -> FailureKind {
         match self {
-            Self::TemplateMissing { .. } => FailureKind::TemplateMissing,
+            Self::TemplateMissing { .. } | Self::NotFetched { .. } => FailureKind::TemplateMissing,
             Self::NoSpace { .. } => FailureKind::NoSpace,
             Self::Exited(_) | Self::GuestSilent { .. } | Self::GuestInit(_) => FailureKind::BootFailed,
             Self::Incompatible(_) | Self::IncompatibleTemplate(_) | Self::Unreadable(_) => {

@@ -2,17 +2,22 @@
 //!
 //! ```text
 //!   begin ─▶ Draft ─ suspend_into, clone_files, flatten ─▶ finish ─▶ there, under its final name
+//!              │   (one that is fetched: size_file, write_extent)
 //!              └──────── discard, also after a crash ───▶ nothing is left
 //! ```
 //!
 //! A draft has another name than what it becomes, so what has its final name is complete. Whatever is used is leased:
 //! see [`leases`](super::leases).
 
-use futures_util::future::BoxFuture;
-use wrenn_proto::ids::{SandboxId, TemplateId};
+use bytes::Bytes;
+use futures_util::{future::BoxFuture, stream::BoxStream};
+use wrenn_proto::{
+    agent::{TemplateExtent, TemplateFile, TemplateFileKind},
+    ids::{SandboxId, TemplateId},
+};
 
 use super::{
-    backend::{ReleaseError, SaveError},
+    backend::{BoxError, ReleaseError, SaveError},
     leases::{Artifact, Exclusive, Lease},
     manifest::{Kind, Manifest},
 };
@@ -127,6 +132,16 @@ pub struct TemplateFiles {
     pub size_bytes: u64,
 }
 
+/// A template that is read, to be sent to other hosts. It stays there while this exists.
+pub struct TemplateReader {
+    /// What it is.
+    pub manifest: Manifest,
+    /// Its files, in the order in which they are read.
+    pub files: Vec<TemplateFile>,
+    /// What is in them.
+    pub extents: BoxStream<'static, Result<TemplateExtent, BoxError>>,
+}
+
 /// The steps by which templates and boot snapshots are made and removed.
 pub trait Library: Send + Sync + 'static {
     /// Returns what saved state depends on here.
@@ -159,6 +174,26 @@ pub trait Library: Send + Sync + 'static {
 
     /// Makes the disk in the draft as small as what is in it; returns its size in MiB.
     fn flatten<'a>(&'a self, draft: &'a Draft) -> BoxFuture<'a, Result<u32, SaveError>>;
+
+    /// Makes an empty file of this size in the draft.
+    fn size_file<'a>(
+        &'a self,
+        draft: &'a Draft,
+        file: TemplateFileKind,
+        size_bytes: u64,
+    ) -> BoxFuture<'a, Result<(), SaveError>>;
+
+    /// Writes a piece of a file of the draft, which is large enough.
+    fn write_extent<'a>(
+        &'a self,
+        draft: &'a Draft,
+        file: TemplateFileKind,
+        offset: u64,
+        data: Bytes,
+    ) -> BoxFuture<'a, Result<(), SaveError>>;
+
+    /// Begins to read a template; none if it is not complete here.
+    fn read_template(&self, id: TemplateId) -> BoxFuture<'_, Result<Option<TemplateReader>, SaveError>>;
 
     /// Completes the draft: its files and its manifest are durable, then it gets its final name. Returns what its files
     /// occupy, in bytes.

@@ -5,7 +5,7 @@
 //! agent's own form of these files, and the protocol in which agent and guest talk.
 
 use serde::{Deserialize, Serialize};
-use wrenn_proto::ids::TemplateId;
+use wrenn_proto::{agent::TemplateFileKind, ids::TemplateId};
 
 use crate::vmm::Fingerprint;
 
@@ -23,6 +23,17 @@ pub enum Kind {
     Base,
     /// A disk, memory and device state, to be restored.
     Snapshot,
+}
+
+impl Kind {
+    /// The files there are.
+    pub fn files(self) -> &'static [TemplateFileKind] {
+        use TemplateFileKind::{Disk, Memory, State};
+        match self {
+            Self::Base => &[Disk],
+            Self::Snapshot => &[Disk, Memory, State],
+        }
+    }
 }
 
 /// Versions of what runs inside of a machine; empty where nobody asked.

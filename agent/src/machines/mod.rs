@@ -16,6 +16,7 @@
 //! | [`manifest`] | what saved memory is, and whether it can be restored here: pure |
 //! | [`backend`], [`library`] | the steps of which the work consists: machines, and what they are made from |
 //! | [`leases`] | who uses a template or a boot snapshot |
+//! | [`source`] | where templates come from that were made on other hosts |
 //! | [`board`] | what everybody else may know |
 //! | `work` | the order of the steps, and what happens when one fails |
 //! | `actor`, `registry` | one actor per machine, and their parent |
@@ -35,6 +36,7 @@ pub mod outcome;
 mod real;
 pub mod record;
 mod registry;
+pub mod source;
 pub mod store;
 pub mod tombstones;
 mod work;

@@ -2,22 +2,28 @@
 
 use std::sync::Arc;
 
-use futures_util::future::{BoxFuture, FutureExt as _};
+use bytes::Bytes;
+use futures_util::{
+    StreamExt as _,
+    future::{BoxFuture, FutureExt as _},
+    stream,
+};
 use wrenn_proto::{
     DEFAULT_DISK_MB,
-    agent::{Capacity, Heartbeat},
+    agent::{Capacity, Heartbeat, TemplateExtent, TemplateFile, TemplateFileKind},
     ids::{SandboxId, TemplateId},
 };
 
 use super::{
     BootSnapshots, SimGuest, SimStep, SimWorld,
-    world::{Inner, SimDisk, SimMade, SimSaved},
+    transfer::content,
+    world::{Inner, SimDisk, SimDraft, SimMade, SimSaved},
 };
 use crate::{
     machines::{
         backend::{AdoptError, Backend, Discard, Guest, ReleaseError, SaveError, StartError},
         leases::{Artifact, Leases},
-        library::{Admitted, BootPlan, Draft, Library, Made, Parts, Template, TemplateFiles},
+        library::{Admitted, BootPlan, Draft, Library, Made, Parts, Template, TemplateFiles, TemplateReader},
         manifest::{Kind, Manifest},
         record::{MachineSpec, Resources},
     },
@@ -30,6 +36,8 @@ const NOWHERE: &str = "/nonexistent/state";
 /// What is left of a disk that is made small, in MiB.
 const FLAT_MB: u32 = 256;
 const MIB: u64 = 1 << 20;
+/// Of what is sent of a template, so small that it is more than one extent.
+const EXTENT_BYTES: usize = 64;
 
 /// The steps of a simulated host.
 #[derive(Debug)]
@@ -375,6 +383,64 @@ impl Library for SimBackend {
         self.save(SimStep::Flatten, effect).boxed()
     }
 
+    fn size_file<'a>(
+        &'a self,
+        draft: &'a Draft,
+        file: TemplateFileKind,
+        size_bytes: u64,
+    ) -> BoxFuture<'a, Result<(), SaveError>> {
+        let effect = move || self.world.inner.lock().draft(draft.artifact()).size_file(file, size_bytes);
+        self.save(SimStep::SizeFile, effect).boxed()
+    }
+
+    fn write_extent<'a>(
+        &'a self,
+        draft: &'a Draft,
+        file: TemplateFileKind,
+        offset: u64,
+        data: Bytes,
+    ) -> BoxFuture<'a, Result<(), SaveError>> {
+        let effect =
+            move || self.world.inner.lock().draft(draft.artifact()).write_extent(file, offset, &data);
+        self.save(SimStep::WriteExtent, effect).boxed()
+    }
+
+    fn read_template(&self, id: TemplateId) -> BoxFuture<'_, Result<Option<TemplateReader>, SaveError>> {
+        async move {
+            self.save(SimStep::ReadTemplate, || ()).await?;
+            let artifact = Artifact::Template(id);
+            let Some(made) = self.made(&artifact) else { return Ok(None) };
+            let Some(files) = self.world.inner.lock().artifacts.get(&artifact).cloned() else {
+                return Ok(None);
+            };
+            let contents = made.manifest.kind.files().iter().map(|&kind| (kind, content(&files, kind)));
+            let contents: Vec<_> = contents.collect();
+            let file = |(kind, content): &(TemplateFileKind, Vec<u8>)| {
+                let bytes = content.len() as u64;
+                TemplateFile { kind: (*kind).into(), size_bytes: bytes, data_bytes: bytes }
+            };
+            let files = contents.iter().map(file).collect();
+            let manifest = made.manifest.clone();
+            let extents = contents.into_iter().flat_map(|(kind, content)| {
+                let content = Bytes::from(content);
+                let starts = (0..content.len()).step_by(EXTENT_BYTES);
+                let cut = move |start: usize| TemplateExtent {
+                    file: kind.into(),
+                    offset: start as u64,
+                    data: content.slice(start..content.len().min(start + EXTENT_BYTES)),
+                };
+                starts.map(cut)
+            });
+            let extents = stream::iter(extents.collect::<Vec<_>>()).map(move |extent| {
+                // It stays as long as it is read.
+                let _ = &made;
+                Ok(extent)
+            });
+            Ok(Some(TemplateReader { manifest, files, extents: extents.boxed() }))
+        }
+        .boxed()
+    }
+
     fn finish<'a>(
         &'a self,
         draft: &'a Draft,
@@ -383,7 +449,10 @@ impl Library for SimBackend {
         let effect = move || {
             let mut inner = self.world.inner.lock();
             let artifact = draft.artifact();
-            let Some(draft) = inner.drafts.remove(artifact) else { panic!("there is no draft to finish") };
+            let Some(mut draft) = inner.drafts.remove(artifact) else {
+                panic!("there is no draft to finish")
+            };
+            draft.unpack();
             let is_snapshot = manifest.kind == Kind::Snapshot;
             assert_eq!((draft.has_state, draft.memory.is_some()), (is_snapshot, is_snapshot));
             let disk = draft.disk.unwrap_or_default();
@@ -445,6 +514,11 @@ impl Library for SimBackend {
 }
 
 impl Inner {
+    fn draft(&mut self, artifact: &Artifact) -> &mut SimDraft {
+        let Some(draft) = self.drafts.get_mut(artifact) else { panic!("something is written into no draft") };
+        draft
+    }
+
     fn clone_files(&mut self, artifact: &Artifact, id: SandboxId, parts: Parts) {
         let (disk, memory) = (self.disks.get(&id).cloned(), self.memories.get(&id).cloned());
         let Some(draft) = self.drafts.get_mut(artifact) else { panic!("files are cloned into no draft") };

@@ -16,6 +16,7 @@ mod files;
 mod guest;
 mod ports;
 mod processes;
+mod transfer;
 mod vm;
 mod world;
 

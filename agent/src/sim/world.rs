@@ -56,6 +56,9 @@ pub enum SimStep {
     Thaw,
     CopyInto,
     Flatten,
+    SizeFile,
+    WriteExtent,
+    ReadTemplate,
     FinishDraft,
     DiscardDraft,
     DropTemplate,
@@ -151,6 +154,8 @@ pub(super) struct SimDraft {
     pub(super) disk: Option<SimDisk>,
     pub(super) memory: Option<SimMemory>,
     pub(super) has_state: bool,
+    /// Files that were fetched from another host, by kind.
+    pub(super) received: BTreeMap<i32, Vec<u8>>,
 }
 
 impl SimWorld {
@@ -339,6 +344,11 @@ impl SimWorld {
     /// Returns the templates and boot snapshots that are complete, in words.
     pub fn artifacts(&self) -> Vec<String> {
         self.inner.lock().artifacts.keys().map(ToString::to_string).collect()
+    }
+
+    /// Whether something is half-made.
+    pub fn has_drafts(&self) -> bool {
+        !self.inner.lock().drafts.is_empty()
     }
 
     pub(super) fn set_init(&self, id: SandboxId, mut init: InitRequest) {

@@ -4,6 +4,8 @@
 //!   agent ── Register, RefreshToken ──▶ store          one-time tokens → credentials
 //!         ══ Attach ══════════════════▶ HostConnection one stream per host
 //!         ══ Tunnel ══════════════════▶ TunnelDesk     one stream per session
+//!         ══ SendTemplate ════════════▶ TransferDesk   a template, on its way to object storage
+//!         ◀═ FetchTemplate ════════════ object storage
 //! ```
 //!
 //! It runs on a small multi-threaded runtime of its own: sessions with much output, and agents that do not

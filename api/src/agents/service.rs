@@ -10,13 +10,14 @@ use tokio::{
 use tokio_stream::wrappers::ReceiverStream;
 use tokio_util::sync::CancellationToken;
 use tonic::{Request, Response, Status, Streaming};
-use wrenn_actors::{AttachError, ControlPlane};
+use wrenn_actors::{AttachError, ControlPlane, transfer::FetchError};
 use wrenn_proto::{
     agent::{
-        AgentFrame, Capacity, RefreshTokenRequest, RegisterRequest, RegisterResponse, ServerFrame,
-        TunnelDown, TunnelUp, agent_frame, control_plane_server,
+        AgentFrame, Capacity, FetchTemplateRequest, RefreshTokenRequest, RegisterRequest, RegisterResponse,
+        SendTemplateResponse, ServerFrame, TemplatePart, TunnelDown, TunnelUp, agent_frame,
+        control_plane_server,
     },
-    ids::{HostId, TunnelId},
+    ids::{HostId, TemplateId, TransferId, TunnelId},
 };
 use wrenn_store::{
     StoreError,
@@ -186,6 +187,60 @@ impl control_plane_server::ControlPlane for AgentService {
         });
         Ok(Response::new(Box::pin(ReceiverStream::new(queue).map(Ok))))
     }
+
+    type FetchTemplateStream = Frames<TemplatePart>;
+
+    async fn fetch_template(
+        &self,
+        request: Request<FetchTemplateRequest>,
+    ) -> Result<Response<Self::FetchTemplateStream>, Status> {
+        let (host, _) = self.authenticate(&request).await?;
+        let template = request.into_inner().template_id.parse::<TemplateId>();
+        let template =
+            template.map_err(|_| Status::invalid_argument("`template_id` is not the id of a template"))?;
+        let fetch = self.control_plane.template_fetch(host, template);
+        let parts = self.stop.run_until_cancelled(fetch).await.ok_or_else(stopping)?.map_err(fetch_status)?;
+        let parts =
+            parts.map(|part| part.map_err(fetch_status)).take_until(self.stop.clone().cancelled_owned());
+        Ok(Response::new(Box::pin(parts)))
+    }
+
+    async fn send_template(
+        &self,
+        request: Request<Streaming<TemplatePart>>,
+    ) -> Result<Response<SendTemplateResponse>, Status> {
+        let (host, _) = self.authenticate(&request).await?;
+        let transfer = request
+            .metadata()
+            .get("x-wrenn-transfer")
+            .and_then(|value| value.to_str().ok())
+            .and_then(|value| value.parse::<TransferId>().ok())
+            .ok_or_else(|| Status::invalid_argument("`x-wrenn-transfer: <transfer id>` is missing"))?;
+        let acceptor = self
+            .control_plane
+            .template_accept(host, transfer)
+            .ok_or_else(|| Status::not_found("nobody waits for this template"))?;
+        let stored = self.stop.run_until_cancelled(acceptor.run(request.into_inner())).await;
+        stored.ok_or_else(stopping)?.map_err(Status::aborted)?;
+        Ok(Response::new(SendTemplateResponse {}))
+    }
+}
+
+fn fetch_status(error: FetchError) -> Status {
+    tracing::warn!(error = &error as &dyn std::error::Error, "a template cannot be fetched");
+    let message = error.to_string();
+    match error {
+        FetchError::NotFound => Status::not_found(message),
+        FetchError::NoSource | FetchError::Source(_) => Status::failed_precondition(message),
+        FetchError::Store(_) | FetchError::Objects(_) | FetchError::Interrupted => {
+            Status::unavailable(message)
+        }
+        FetchError::Stored(_) => Status::data_loss(message),
+    }
+}
+
+fn stopping() -> Status {
+    Status::unavailable("the control plane is being stopped")
 }
 
 /// Carries one host's stream until either side ends it.

@@ -157,6 +157,15 @@ impl Installation {
         self.port
     }
 
+    /// Where its server is dialled by agents.
+    pub(crate) fn agents_address(&self) -> anyhow::Result<String> {
+        let environment = fs::read(format!("/proc/{}/environ", self.pid("server")?))?;
+        let variables = environment.split(|&byte| byte == 0).map(String::from_utf8_lossy);
+        let mut address =
+            variables.filter_map(|variable| Some(variable.strip_prefix("WRENN_GRPC_ADDR=")?.to_owned()));
+        address.next().context("the server knows where agents dial")
+    }
+
     /// A `wrenn` command for this installation.
     pub(crate) fn wrenn(&self) -> Command {
         let mut command = wrenn(&self.data());

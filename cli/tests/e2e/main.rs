@@ -17,6 +17,7 @@ mod databases;
 mod endings;
 mod faults;
 mod files;
+mod hosts;
 mod installation;
 mod isolation;
 mod lifecycle;
@@ -139,6 +140,7 @@ fn tests() -> Vec<Trial> {
         shared("changes are told until the machine dies", files::changes_are_told),
         alone("in no window of an operation is a capsule mistaken", windows::nobody_is_mistaken),
         alone("destroying overtakes in every window", windows::destroying_overtakes_in_every_window),
+        alone("a template reaches a second host", hosts::a_template_reaches_a_second_host),
         alone("soak: whatever is killed, nothing is lost and nothing is left", soak::nothing_is_lost),
         shared("a panic costs one request", faults::panic_costs_one_request),
         shared("the readme's walk-through works", readme::walk_through),

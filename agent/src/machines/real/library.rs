@@ -1,11 +1,16 @@
 //! The steps of templates and boot snapshots on a real host.
 
+use bytes::Bytes;
 use futures_util::future::{BoxFuture, FutureExt as _};
-use wrenn_proto::ids::{SandboxId, TemplateId};
+use wrenn_proto::{
+    agent::TemplateFileKind,
+    ids::{SandboxId, TemplateId},
+};
 
 use super::{
     RealBackend, Shortage,
     files::{self, DISK, STATE},
+    transfer,
 };
 use crate::{
     host_load::MIB,
@@ -13,7 +18,7 @@ use crate::{
         backend::{ReleaseError, SaveError},
         causes,
         leases::Artifact,
-        library::{Draft, Library, Made, Parts, TemplateFiles},
+        library::{Draft, Library, Made, Parts, TemplateFiles, TemplateReader},
         manifest::Manifest,
     },
     vmm::{Fingerprint, MEMORY_FILE, VmProcess, Vmm as _},
@@ -82,6 +87,44 @@ impl Library for RealBackend {
             let flattened =
                 flattened.map_err(|error| SaveError::step("make the disk small")(error.into()))?;
             Ok(u32::try_from(flattened.size_bytes.div_ceil(MIB)).unwrap_or(u32::MAX))
+        }
+        .boxed()
+    }
+
+    fn size_file<'a>(
+        &'a self,
+        draft: &'a Draft,
+        file: TemplateFileKind,
+        size_bytes: u64,
+    ) -> BoxFuture<'a, Result<(), SaveError>> {
+        async move {
+            let sized = transfer::size_file(&self.shelf.draft_path(draft.artifact()), file, size_bytes).await;
+            sized.map_err(|error| SaveError::step("make a file of the template")(error.into()))
+        }
+        .boxed()
+    }
+
+    fn write_extent<'a>(
+        &'a self,
+        draft: &'a Draft,
+        file: TemplateFileKind,
+        offset: u64,
+        data: Bytes,
+    ) -> BoxFuture<'a, Result<(), SaveError>> {
+        async move {
+            let folder = self.shelf.draft_path(draft.artifact());
+            let written = transfer::write_extent(&folder, file, offset, data).await;
+            written.map_err(|error| SaveError::step("write the template")(error.into()))
+        }
+        .boxed()
+    }
+
+    fn read_template(&self, id: TemplateId) -> BoxFuture<'_, Result<Option<TemplateReader>, SaveError>> {
+        async move {
+            let artifact = Artifact::Template(id);
+            let Some(made) = self.shelf.take(&artifact) else { return Ok(None) };
+            let reader = transfer::read(self.shelf.path(&artifact), made).await;
+            reader.map(Some).map_err(|error| SaveError::step("read the template")(error.into()))
         }
         .boxed()
     }

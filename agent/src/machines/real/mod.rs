@@ -16,6 +16,7 @@
 //! | `library` | the steps of templates and boot snapshots |
 //! | `shelf` | where those are, and who uses them |
 //! | `collector` | what is removed of them when |
+//! | `transfer` | the files of templates on their way from and to other hosts |
 //! | `files` | small things with files |
 
 mod collector;
@@ -23,6 +24,7 @@ mod files;
 mod library;
 mod machine;
 mod shelf;
+mod transfer;
 
 use std::{
     collections::{BTreeSet, HashMap},

@@ -1,6 +1,7 @@
 //! Machine actors over a simulated host: fencing, failures at every step, crashes of the agent at every step.
 
 mod faults;
+mod fetch;
 mod lifecycle;
 mod pause;
 mod templates;
@@ -30,6 +31,7 @@ use super::{
     board::Board,
     fault_points::{FaultPoint, FaultPoints},
     record::{Durability, RecordStore, tests::spec},
+    source::Upstream,
     tombstones::Tombstones,
 };
 use crate::{
@@ -81,6 +83,7 @@ impl Agent {
             tombstones: Arc::new(tombstones),
             board: Board::default(),
             outbox: Outbox::default(),
+            upstream: Upstream::default(),
             boot_timeout: world.options().boot_timeout,
             boot_id: world.boot_id(),
             fault_points: FaultPoints::in_folder(dir.join("points")),

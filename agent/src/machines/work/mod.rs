@@ -16,6 +16,7 @@
 //! | file | what it is |
 //! |---|---|
 //! | `start`, `pause`, `resume`, `template` | what is ordered, up to what is true afterwards |
+//! | `fetch` | what a start needs that was made on another host |
 //! | `release` | destroying, and what is left of a machine that has ended |
 //! | `recover` | what a restarted agent does about each phase |
 //! | `guest` | the conversations with the guest |
@@ -31,6 +32,7 @@
 //! Work is never dropped half-way while the process lives: it runs as a task of its own, under the machine's lock,
 //! and outlives even a restart of its actor. It ends early where it is [`Overtaken`], at its next safe point.
 
+mod fetch;
 mod guest;
 mod pause;
 mod recover;
@@ -62,6 +64,7 @@ use super::{
     record::{
         CommandError, FailureKind, MachineState, Origin, Outcome, Phase, Record, RecordStore, StateError,
     },
+    source::Upstream,
     tombstones::Tombstones,
 };
 use crate::{
@@ -87,6 +90,8 @@ pub struct Host {
     pub board: Board,
     /// The way to the control plane.
     pub outbox: Outbox,
+    /// Where templates come from that were made on other hosts.
+    pub upstream: Upstream,
     /// How long a guest may take from the start of its virtual CPUs to its first answer.
     pub boot_timeout: Duration,
     /// This boot of the host's kernel.

@@ -36,7 +36,7 @@ struct Start<'a> {
 impl Start<'_> {
     async fn run(&mut self) -> Result<(VmProcess, Origin), StartError> {
         let id = self.record.id;
-        let Admitted { template, boot } = self.host.backend.admit(&self.record.spec).await?;
+        let Admitted { template, boot } = self.host.admit(self.record, self.overtaken).await?;
         if let Template::Made(made) = &template {
             // A disk does not shrink.
             let spec = &mut self.record.spec;

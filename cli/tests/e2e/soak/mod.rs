@@ -134,13 +134,17 @@ async fn nothing_is_left(installation: &Installation, before: &Traces) -> anyhow
     Ok(())
 }
 
-/// Asks the installation's own database, whose address only its server knows.
-fn ask_database(installation: &Installation, query: &str) -> anyhow::Result<String> {
+/// The installation's own database, whose address only its server knows.
+pub(crate) fn database_url(installation: &Installation) -> anyhow::Result<String> {
     let environment = std::fs::read(format!("/proc/{}/environ", installation.pid("server")?))?;
     let variables = environment.split(|&byte| byte == 0).map(String::from_utf8_lossy);
     let url =
         variables.filter_map(|variable| variable.strip_prefix("DATABASE_URL=").map(str::to_owned)).next();
-    let url = url.context("the server knows its database")?;
+    url.context("the server knows its database")
+}
+
+fn ask_database(installation: &Installation, query: &str) -> anyhow::Result<String> {
+    let url = database_url(installation)?;
     let output = Command::new("psql").args(["-XAt", &url, "-c", query]).output().context("psql")?;
     ensure!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     Ok(String::from_utf8(output.stdout)?.trim().to_owned())

@@ -1,0 +1,173 @@
+//! What an agent says, frame by frame.
+//!
+//! Nothing of it is trusted: it counts for the host's own sandboxes only, and its texts are cut.
+
+use actix::{ActorFutureExt, AsyncContext, Context, Handler, ResponseFuture, WrapFuture, fut::ready};
+use tokio::time::Instant;
+use wrenn_proto::{
+    agent::{self, agent_frame},
+    ids::SandboxId,
+};
+use wrenn_store::lifecycle::Generation;
+
+use super::{
+    board::HostLoad,
+    connection::{HeartbeatNote, HostConnection},
+    inventory::{self, look_up},
+    messages::{DropFailure, FromAgent},
+    text::harmless,
+};
+use crate::sandbox::state::{Input, Machine, Outcome};
+
+impl Handler<FromAgent> for HostConnection {
+    type Result = ResponseFuture<()>;
+
+    fn handle(&mut self, FromAgent { link, frame }: FromAgent, ctx: &mut Context<Self>) -> Self::Result {
+        if self.link.as_ref().is_none_or(|current| current.number != link) {
+            return Box::pin(ready(()));
+        }
+        self.heard = Instant::now();
+        match frame.frame {
+            Some(agent_frame::Frame::Heartbeat(heartbeat)) => self.heartbeat(heartbeat, ctx),
+            Some(agent_frame::Frame::Result(result)) => return self.command_result(result),
+            Some(agent_frame::Frame::Event(event)) => return self.machine_event(event),
+            Some(agent_frame::Frame::TunnelRefused(refused)) => {
+                if let Ok(tunnel) = refused.tunnel_id.parse() {
+                    self.shared.desk.refuse(self.id, tunnel, refused.error.unwrap_or_default());
+                }
+            }
+            Some(agent_frame::Frame::Inventory(inventory)) => self.inventory(inventory, ctx),
+            Some(agent_frame::Frame::TemplateDropped(dropped)) => self.template_dropped(&dropped),
+            Some(agent_frame::Frame::TemplateNotSent(refused)) => {
+                if let Ok(transfer) = refused.transfer_id.parse() {
+                    self.shared.transfers.refuse(self.id, transfer, &refused.error);
+                }
+            }
+            // Its inventory says so, too, and that counts.
+            Some(agent_frame::Frame::TemplateFetched(_)) => self.inventory_due = Instant::now(),
+            Some(agent_frame::Frame::Hello(_)) | None => {
+                tracing::warn!(host = %self.id, "a frame makes no sense here");
+            }
+        }
+        Box::pin(ready(()))
+    }
+}
+
+impl HostConnection {
+    fn heartbeat(&mut self, heartbeat: agent::Heartbeat, ctx: &mut Context<Self>) {
+        if let Some(view) = &mut self.view {
+            view.load = Some(HostLoad {
+                memory_available_mb: heartbeat.memory_available_mb,
+                disk_available_mb: heartbeat.disk_available_mb,
+                load_1m: heartbeat.load_1m,
+                machines: heartbeat.machines,
+            });
+        }
+        self.publish(ctx);
+        let pause = self.shared.config.heartbeat_interval / 2;
+        match self.noted {
+            HeartbeatNote::UnderWay => return,
+            HeartbeatNote::Done(at) if at.elapsed() < pause => return,
+            HeartbeatNote::Done(_) | HeartbeatNote::Never => self.noted = HeartbeatNote::UnderWay,
+        }
+        let (store, id) = (self.shared.store.clone(), self.id);
+        let note = async move {
+            if let Err(error) = store.host_heartbeat(id).await {
+                tracing::warn!(host = %id, %error, "a heartbeat was not noted");
+            }
+        };
+        ctx.spawn(
+            note.into_actor(self).map(|(), actor, _| actor.noted = HeartbeatNote::Done(Instant::now())),
+        );
+    }
+
+    fn command_result(&self, result: agent::CommandResult) -> ResponseFuture<()> {
+        let Ok(sandbox) = result.sandbox_id.parse::<SandboxId>() else {
+            tracing::warn!(host = %self.id, id = harmless(&result.sandbox_id), "an outcome for a strange id");
+            return Box::pin(ready(()));
+        };
+        let outcome = match result.outcome {
+            Some(agent::command_result::Outcome::Started(started)) => Outcome::Started {
+                guest_ip: harmless(&started.guest_ip),
+                host_ip: harmless(&started.host_ip),
+            },
+            Some(agent::command_result::Outcome::Paused(_)) => Outcome::Paused,
+            Some(agent::command_result::Outcome::TemplateMade(made)) => match made.template_id.parse() {
+                Ok(template) => Outcome::TemplateMade {
+                    template,
+                    size_bytes: made.size_bytes,
+                    disk_size_mb: made.disk_size_mb,
+                    machine: Machine::from_wire(made.state()),
+                },
+                Err(_) => {
+                    let message = "the host made a template with a strange id".to_owned();
+                    Outcome::Failed { message, machine: Machine::from_wire(made.state()) }
+                }
+            },
+            Some(agent::command_result::Outcome::Destroyed(_)) => Outcome::Destroyed,
+            Some(agent::command_result::Outcome::Failed(failed)) => Outcome::Failed {
+                machine: Machine::from_wire(failed.state()),
+                message: harmless(&failed.message),
+            },
+            None => {
+                let message = "the host sent an outcome of another version".to_owned();
+                Outcome::Failed { message, machine: None }
+            }
+        };
+        let generation = Generation(result.generation);
+        self.tell_and_wait(sandbox, Input::Finished { generation, outcome })
+    }
+
+    fn machine_event(&self, event: agent::MachineEvent) -> ResponseFuture<()> {
+        let Ok(sandbox) = event.sandbox_id.parse::<SandboxId>() else {
+            tracing::warn!(host = %self.id, id = harmless(&event.sandbox_id), "an event of a strange id");
+            return Box::pin(ready(()));
+        };
+        let generation = Generation(event.generation);
+        match event.event {
+            Some(agent::machine_event::Event::Exited(exited)) => {
+                let machine = Machine::from_wire(exited.state()).filter(|machine| machine.has_ended());
+                let machine = machine.unwrap_or(Machine::Exited);
+                let reason = harmless(&exited.reason);
+                self.tell_and_wait(sandbox, Input::Exited { generation, machine, reason })
+            }
+            None => {
+                tracing::warn!(host = %self.id, %sandbox, "an event of another version");
+                Box::pin(ready(()))
+            }
+        }
+    }
+
+    fn inventory(&mut self, inventory: agent::Inventory, ctx: &mut Context<Self>) {
+        let Some(asked) = self.asked.take_if(|asked| asked.request_id == inventory.request_id) else {
+            tracing::warn!(host = %self.id, "an inventory that nobody asked for");
+            return;
+        };
+        let listed = inventory::read(inventory);
+        let (store, id) = (self.shared.store.clone(), self.id);
+        let look = async move { look_up(&store, id, listed, Some(asked.baseline)).await };
+        ctx.wait(look.into_actor(self).map(|found, actor, ctx| match found {
+            Ok(found) => actor.reconcile(found, ctx),
+            Err(error) => {
+                tracing::warn!(host = %actor.id, %error, "an inventory cannot be compared");
+                // The agent dials again and brings another one.
+                actor.end_link("the database does not answer", ctx);
+            }
+        }));
+    }
+
+    fn template_dropped(&mut self, dropped: &agent::TemplateDropped) {
+        let Some(waiting) = dropped.template_id.parse().ok().and_then(|id| self.dropping.remove(&id)) else {
+            return;
+        };
+        let result = if dropped.error.is_empty() {
+            Ok(())
+        } else {
+            Err(DropFailure::Failed(harmless(&dropped.error)))
+        };
+        for reply in waiting {
+            // Whoever asked may have left.
+            let _ = reply.send(result.clone());
+        }
+    }
+}
