@@ -24,9 +24,9 @@ use tonic::{Request, Response, Status, Streaming, transport::Server};
 use wrenn_agent::config::ServerAddr;
 use wrenn_proto::{
     agent::{
-        AgentFrame, AgentHello, Command, CommandResult, DestroyMachine, DropTemplate, Inventory,
-        InventoryRequest, OpenTunnel, RefreshTokenRequest, RegisterRequest, RegisterResponse, ServerFrame,
-        StartMachine, TunnelDown, TunnelUp, Welcome,
+        AgentFrame, AgentHello, Command, CommandResult, DestroyMachine, DropTemplate, FetchTemplateRequest,
+        Inventory, InventoryRequest, OpenTunnel, RefreshTokenRequest, RegisterRequest, RegisterResponse,
+        SendTemplateResponse, ServerFrame, StartMachine, TemplatePart, TunnelDown, TunnelUp, Welcome,
         agent_frame::Frame,
         command,
         control_plane_server::{ControlPlane as ControlPlaneService, ControlPlaneServer},
@@ -354,6 +354,22 @@ impl ControlPlaneService for Service {
         session.send(server_frame::Frame::Welcome(welcome));
         let _ = self.0.sessions.send(session);
         Ok(Response::new(UnboundedReceiverStream::new(outgoing).boxed()))
+    }
+
+    type FetchTemplateStream = Frames<TemplatePart>;
+
+    async fn fetch_template(
+        &self,
+        _: Request<FetchTemplateRequest>,
+    ) -> Result<Response<Self::FetchTemplateStream>, Status> {
+        Err(Status::not_found("there is no such template"))
+    }
+
+    async fn send_template(
+        &self,
+        _: Request<Streaming<TemplatePart>>,
+    ) -> Result<Response<SendTemplateResponse>, Status> {
+        Err(Status::not_found("nobody waits for this template"))
     }
 
     async fn tunnel(

@@ -160,12 +160,17 @@ impl Making<'_> {
             Kind::Snapshot => Parts::DiskAndMemory,
             Kind::Base => Parts::Disk,
         };
+        let begun = Instant::now();
         let synced = self.unless_overtaken(host.backend.sync_files(id, parts));
         unless_dead(vm, SaveError::Exited, synced).await?;
+        let synced_ms = elapsed_ms(begun);
         let frozen = self.unless_overtaken(host.freeze(id));
         unless_dead(vm, SaveError::Exited, frozen).await?;
+        let frozen_ms = elapsed_ms(begun);
         // Should that fail, the machine is let go on and thawed like any other: see `go_on`.
         self.clone_frozen(vm, draft, kind).await?;
+        let cloned_ms = elapsed_ms(begun);
+        tracing::debug!(sandbox_id = %id, synced_ms, frozen_ms, cloned_ms, "the machine's files are cloned");
         let thawed = async {
             host.thaw(id).await;
             Ok::<_, SaveError>(())
