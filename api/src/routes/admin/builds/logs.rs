@@ -1,10 +1,10 @@
 //! `GET /v1/admin/builds/{id}/logs`: a build as it goes on, as server-sent events.
 //!
 //! ```text
+//!   event: build    data: the build without its logs: at first, whenever it changes, and when all of it was told
 //!   event: step     data: a log entry without its text, when the step begins and when it ends
 //!   id: 17
 //!   event: line     data: {"step": 3, "stream": "stdout", "text": "…"}
-//!   event: build    data: the build without its logs, whenever it changes
 //!   : alive         now and then
 //!   event: end      nothing follows
 //! ```
@@ -123,7 +123,8 @@ impl Follower {
         }
     }
 
-    /// Tells what is new. The build is read first and told last: when it has ended, everything else is there.
+    /// Tells what is new. The build is read first and told last: when it has ended, everything else is there. Whoever does
+    /// not know it, or not this attempt, is told before, too: lines can be many.
     async fn look(&mut self, events: &mut Events) -> Result<Result<Progress, wrenn_store::StoreError>, Left> {
         let store = &self.app.store;
         let build = match store.build_fetch(self.id).await {
@@ -133,8 +134,9 @@ impl Follower {
         };
         let has_ended = build.status.has_ended();
         let build = Build::from(build);
-        if self.build.as_ref().is_some_and(|told| told.attempt != build.attempt) {
+        if self.build.as_ref().is_none_or(|told| told.attempt != build.attempt) {
             self.steps.clear();
+            events.tell("build", &build).await?;
         }
         loop {
             // Lines before steps: that way the step of each line is known.
