@@ -82,7 +82,7 @@ async fn cancel_all(installation: &Installation) -> anyhow::Result<()> {
     Ok(())
 }
 
-async fn cancelled(builder: &Builder<'_>, id: &str) -> anyhow::Result<()> {
+async fn cancelled(builder: &Builder, id: &str) -> anyhow::Result<()> {
     let begun = Instant::now();
     let answer = builder.cancel(id).await?;
     let took = begun.elapsed();

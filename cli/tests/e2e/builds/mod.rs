@@ -19,19 +19,18 @@ use crate::{installation::Installation, wait::until};
 const BUILT: Duration = Duration::from_secs(300);
 
 /// An administrator who builds.
-pub(crate) struct Builder<'a> {
-    pub(crate) installation: &'a Installation,
+pub(crate) struct Builder {
     pub(crate) client: Client,
 }
 
-impl<'a> Builder<'a> {
-    pub(crate) async fn sign_in(installation: &'a Installation) -> anyhow::Result<Self> {
+impl Builder {
+    pub(crate) async fn sign_in(installation: &Installation) -> anyhow::Result<Self> {
         let env = installation.env()?;
         let client = installation.client()?.with(Credentials::None);
         let login = json!({ "email": env.admin_email, "password": env.admin_password });
         let login = client.post("/v1/auth/login", &login).await?;
         let client = client.with(Credentials::Bearer(login.text("/token").to_owned()));
-        Ok(Self { installation, client })
+        Ok(Self { client })
     }
 
     async fn send(&self, config: &Value, archive: Option<Vec<u8>>) -> anyhow::Result<Answer> {

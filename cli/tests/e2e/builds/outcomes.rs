@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use super::Builder;
 use crate::installation::Installation;
 
-async fn failed(builder: &Builder<'_>, config: Value, words: &[&str]) -> anyhow::Result<Value> {
+async fn failed(builder: &Builder, config: Value, words: &[&str]) -> anyhow::Result<Value> {
     let id = builder.begin(config, None).await?;
     let build = builder.ended(&id).await?;
     let error = build["error"].as_str().unwrap_or_default();

@@ -107,7 +107,7 @@ pub(crate) async fn every_instruction(installation: &Installation) -> anyhow::Re
     Ok(())
 }
 
-async fn template(builder: &Builder<'_>, name: &str) -> anyhow::Result<Value> {
+async fn template(builder: &Builder, name: &str) -> anyhow::Result<Value> {
     let all = builder.client.get("/v1/admin/templates").await?.success()?;
     let found = all.as_array().context("a list")?.iter().find(|template| template["name"] == name);
     found.cloned().with_context(|| format!("{name} is in {all:#}"))
