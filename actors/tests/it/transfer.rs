@@ -284,7 +284,7 @@ async fn a_host_that_lists_a_template_has_it_from_then_on_if_it_may(pool: Pool) 
     assert!(matches!(fetch(&server, other, unknown).await.unwrap(), Err(FetchError::NotFound)));
     // What a team's host says it has of the platform's is given to nobody.
     drop((agent, fetcher));
-    assert_eq!(server.store.template_sources(ours).await.unwrap().contains(&theirs), false);
+    assert!(!server.store.template_sources(ours).await.unwrap().contains(&theirs));
     server.stop().await;
 }
 
