@@ -1,5 +1,7 @@
 //! Builds: who has them, and what those can write who do not.
 
+#![expect(clippy::expect_used, clippy::unwrap_used, reason = "a test fails by panicking")]
+
 use std::{collections::BTreeMap, time::Duration};
 
 use sqlx::PgPool;
