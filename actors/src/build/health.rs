@@ -62,7 +62,11 @@ async fn try_once(
     plan: &Plan,
     output: &mut Output<'_>,
 ) -> Result<Exited, CapsuleError> {
-    let context = Context { user: plan.default_user.clone(), env: plan.default_env.clone(), workdir: None };
+    let context = Context {
+        user: plan.default_user.clone(),
+        env: plan.default_env.clone(),
+        workdir: plan.workdir.clone(),
+    };
     // The guest counts whole seconds; what is shorter is counted here, and the command ended by leaving it.
     let timeout_sec = u32::try_from(check.timeout.as_millis().div_ceil(1000)).unwrap_or(u32::MAX);
     let start = ExecStart { timeout_sec, ..shell(&check.command, &context) };

@@ -120,6 +120,8 @@ pub(super) struct Plan {
     /// What the capsules of the template have.
     pub(super) default_user: String,
     pub(super) default_env: BTreeMap<String, String>,
+    /// The folder in which the recipe ends, and the healthcheck is run.
+    pub(super) workdir: Option<String>,
     /// The key of a template without memory that this plan makes; none if something is started.
     pub(super) result_key: Option<StepKey>,
 }
@@ -167,7 +169,7 @@ pub(super) fn plan(order: Order<'_>, base: &Base, archive: Option<&ArchiveIndex>
     for step in &recipe.steps {
         planner.add(Phase::Recipe, step)?;
     }
-    let Context { user, env, .. } = planner.context.clone();
+    let Context { user, env, workdir } = planner.context.clone();
     if !order.skip_pre_post {
         planner.add_fixed(Phase::PostBuild, POST_BUILD)?;
     }
@@ -179,7 +181,7 @@ pub(super) fn plan(order: Order<'_>, base: &Base, archive: Option<&ArchiveIndex>
         put_env(&mut hash, &env);
         hash.finalize().into()
     });
-    Ok(Plan { steps: planner.steps, healthcheck, default_user: user, default_env: env, result_key })
+    Ok(Plan { steps: planner.steps, healthcheck, default_user: user, default_env: env, workdir, result_key })
 }
 
 impl Plan {
@@ -441,6 +443,7 @@ mod tests {
             ]
         );
         assert_eq!(plan.steps[3].context.workdir.as_deref(), Some("/home/wrenn-user"));
+        assert_eq!(plan.workdir.as_deref(), Some("/home/wrenn-user"));
         assert_eq!((plan.default_user.as_str(), plan.total_steps()), ("wrenn-user", 7));
     }
 

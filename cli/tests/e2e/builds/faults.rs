@@ -50,16 +50,13 @@ async fn one(installation: &Installation, victim: &str, stage: &str) -> anyhow::
     if stage == "template" {
         std::fs::write(&hold, "")?;
     }
-    // The first try of each waits to be killed; the file that says so is outside of what is kept of a step.
-    let healthcheck = if stage == "healthcheck" {
-        "--interval=200ms --timeout=5s --start-period=60s test $(($(cut -d. -f1 /proc/uptime) % 1000)) -ge 0 && sleep 2"
-    } else if stage == "testing" {
-        "sleep 1"
-    } else {
-        "true"
+    // Long enough to be hit.
+    let healthcheck = match stage {
+        "healthcheck" | "testing" => "--timeout=20s sleep 2",
+        _ => "true",
     };
-    let recipe = if stage == "steps" { "RUN echo first\nRUN echo at it; sleep 4" } else { "RUN echo first" };
-    let config = json!({ "name": name, "recipe": recipe, "healthcheck": healthcheck });
+    let recipe = if stage == "steps" { "RUN echo first\nRUN echo at it; sleep 6" } else { "RUN echo first" };
+    let config = json!({ "name": name, "recipe": recipe, "healthcheck": healthcheck, "no_cache": true });
     let id = builder.begin(config, None).await?;
     if stage == "steps" {
         builder.printed(&id, "at it").await?;

@@ -89,7 +89,8 @@ impl Builder {
     pub(crate) async fn printed(&self, id: &str, text: &str) -> anyhow::Result<Value> {
         until(&format!("{id} prints {text}"), BUILT, async || {
             let build = self.show(id).await?;
-            let log = build["logs"].to_string();
+            let printed = |entry: &Value| format!("{}{}", entry["stdout"], entry["stderr"]);
+            let log: String = build["logs"].as_array().context("logs")?.iter().map(printed).collect();
             ensure!(
                 !["failed", "success", "cancelled"].contains(&build["status"].as_str().unwrap_or_default())
                     || log.contains(text),

@@ -55,7 +55,8 @@ fn config(name: &str, healthcheck: Option<&str>) -> Value {
 
 pub(crate) async fn every_instruction(installation: &Installation) -> anyhow::Result<()> {
     let builder = Builder::sign_in(installation).await?;
-    let healthcheck = "--interval=200ms --timeout=5s --start-period=20s --retries=5 test -e /tmp/ready";
+    let healthcheck =
+        "--interval=200ms --timeout=5s --start-period=20s --retries=5 test -e one.txt -a -e /tmp/ready";
     let build = builder.build(config("every-snapshot", Some(healthcheck)), Some(tar_gz(FILES)?)).await?;
     ensure!(build["default_user"] == "builder" && build["default_env"]["NAME"] == "hello-there", "{build:#}");
     let logs = build["logs"].as_array().context("logs")?;
