@@ -465,7 +465,7 @@ mod tests {
             [true, true, true, true, false]
         );
         assert_eq!(same("USER me\nRUN a", "USER you\nRUN a", [0, 0]), [false, false]);
-        assert_eq!(same("COPY b x\nRUN a", "COPY b x/\nRUN a", [0, 0]), [false, false]);
+        assert_eq!(same("COPY b /x\nRUN a", "COPY b /x/\nRUN a", [0, 0]), [false, false]);
         // What nothing is copied of does not matter; nor does how long a command may take, or a comment.
         assert_eq!(same("COPY b /x", "COPY b /x", [0, 1]), [true]);
         assert_eq!(same("RUN a", "# first\nRUN --timeout=5s a", [0, 0]), [true]);

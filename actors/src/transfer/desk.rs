@@ -176,7 +176,8 @@ mod tests {
     async fn a_refusal_and_the_end_of_the_link_end_the_wait() {
         let (desk, host) = (TransferDesk::default(), HostId::new());
         let (mut refused, mut other) = (desk.expect(host), desk.expect(HostId::new()));
-        desk.refuse(other.desk.waiting.lock()[&other.id].host, TransferId::new(), "not asked for");
+        let theirs = other.desk.waiting.lock()[&other.id].host;
+        desk.refuse(theirs, TransferId::new(), "not asked for");
         desk.refuse(host, refused.id, "gone\0");
         assert!(matches!(refused.next().await, Some(Err(why)) if why.starts_with("gone")));
         assert!(refused.next().await.is_none());
