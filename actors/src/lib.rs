@@ -32,6 +32,7 @@ pub mod archive;
 mod build;
 pub mod config;
 mod control_plane;
+pub mod environment;
 mod errors;
 pub mod host;
 mod idle;

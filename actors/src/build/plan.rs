@@ -18,6 +18,7 @@ use wrenn_store::build_cache::StepKey;
 use super::copy::{CopyError, Selection, Target, absolute, select};
 use crate::{
     archive::{Entry, pack::EntryDigest},
+    environment,
     recipe::{Healthcheck, HealthcheckError, Instruction, Recipe, RecipeError, Step},
 };
 
@@ -255,7 +256,8 @@ impl<'a> Planner<'a> {
                     let value = value.expand(&self.context.env);
                     self.context.env.insert(name.clone(), value);
                 }
-                check_env(&self.context.env).map_err(|reason| StepFault::Other("ENV", reason))?;
+                environment::check(&self.context.env)
+                    .map_err(|error| StepFault::Other("ENV", format!("the variables {error}")))?;
                 ("ENV", Action::Nothing)
             }
             Instruction::Workdir { path } => {
@@ -334,21 +336,6 @@ impl<'a> Planner<'a> {
 enum StepFault {
     NoArchive,
     Other(&'static str, String),
-}
-
-/// Longest environment, in bytes; a capsule takes no more.
-const MAX_ENV_BYTES: usize = 64 * 1024;
-const MAX_VARIABLES: usize = 64;
-
-fn check_env(env: &BTreeMap<String, String>) -> Result<(), String> {
-    let bytes: usize = env.iter().map(|(name, value)| name.len() + value.len()).sum();
-    if bytes > MAX_ENV_BYTES {
-        return Err(format!("all variables together are longer than {MAX_ENV_BYTES} bytes"));
-    }
-    if env.len() > MAX_VARIABLES {
-        return Err(format!("there are more than {MAX_VARIABLES} variables"));
-    }
-    Ok(())
 }
 
 fn check_source(source: &str) -> Result<(), String> {
@@ -505,6 +492,7 @@ mod tests {
             ("COPY a b", Some(&index), ["line 1", "COPY", "absolute"]),
             ("RUN x\nCOPY a /b", None, ["line 2", "COPY", "archive"]),
             ("COPY c /b", Some(&index), ["line 1", "COPY", "`c`"]),
+            (&format!("ENV {}=1", "E".repeat(129)), None, ["line 1", "ENV", "128 bytes"]),
             ("ENV E=\nWORKDIR $E", None, ["line 2", "WORKDIR", "empty"]),
             ("ENV E=../x\nCOPY $E /b", Some(&index), ["line 2", "COPY", "leaves"]),
             ("RUN x\nFLY", None, ["line 2", "FLY", "no instruction"]),

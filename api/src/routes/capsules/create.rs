@@ -23,14 +23,8 @@ use crate::{
 };
 
 const DEFAULT_TEMPLATE: &str = "minimal";
-const DEFAULT_VCPUS: i64 = 1;
-const DEFAULT_MEMORY_MB: i64 = 512;
-const DEFAULT_DISK_MB: i64 = wrenn_proto::DEFAULT_DISK_MB as i64;
-
-const VCPUS: RangeInclusive<i64> = 1..=32;
-const MEMORY_MB: RangeInclusive<i64> = 128..=65_536;
 /// The template may ask for more than the lower bound.
-const DISK_MB: RangeInclusive<i64> = 1..=1_048_576;
+const DISK_MB: RangeInclusive<i64> = 1..=limits::MAX_DISK_MB;
 /// Up to a year.
 const TIMEOUT_SEC: RangeInclusive<i64> = 0..=31_536_000;
 
@@ -83,8 +77,6 @@ pub(crate) struct CreateCapsuleQuery {
 /// Why there is no running capsule.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum CreateCapsuleError {
-    #[error("{field}: must be from {} to {}, not {given}", .allowed.start(), .allowed.end())]
-    OutOfRange { field: &'static str, allowed: RangeInclusive<i64>, given: i64 },
     #[error("{field}: template `{template}` holds a machine with {holds}, so {given} is not possible")]
     NotTheSnapshot { field: &'static str, template: String, holds: i64, given: i64 },
     #[error(transparent)]
@@ -117,7 +109,7 @@ pub(crate) enum CreateCapsuleError {
 impl CreateCapsuleError {
     fn answer(&self) -> Answer {
         let code = match self {
-            Self::OutOfRange { .. } | Self::NotTheSnapshot { .. } | Self::Limit(_) => Code::InvalidRequest,
+            Self::NotTheSnapshot { .. } | Self::Limit(_) => Code::InvalidRequest,
             Self::NoTemplate(_) => Code::NotFound,
             Self::TemplateAway(_) | Self::Create(CreateError::NoHost | CreateError::NothingFits(_)) => {
                 Code::HostUnavailable
@@ -213,13 +205,13 @@ impl CreateCapsuleRequest {
     /// Checks what can be checked without the template.
     fn check_alone(&self) -> Result<(), CreateCapsuleError> {
         for (field, given, allowed) in [
-            ("vcpus", self.vcpus, VCPUS),
-            ("memory_mb", self.memory_mb, MEMORY_MB),
+            ("vcpus", self.vcpus, limits::VCPUS),
+            ("memory_mb", self.memory_mb, limits::MEMORY_MB),
             ("disk_size_mb", self.disk_size_mb, DISK_MB),
             ("timeout_sec", self.timeout_sec, TIMEOUT_SEC),
         ] {
             if let Some(given) = given {
-                in_range(field, given, allowed)?;
+                limits::in_range(field, given, allowed)?;
             }
         }
         limits::check_envs(self.envs.as_ref())?;
@@ -236,10 +228,10 @@ impl CreateCapsuleRequest {
             }
             (given, holds) => Ok(given.or(holds.map(i64::from)).unwrap_or(default)),
         };
-        let vcpus = held("vcpus", self.vcpus, template.vcpus, DEFAULT_VCPUS)?;
-        let memory_mb = held("memory_mb", self.memory_mb, template.memory_mb, DEFAULT_MEMORY_MB)?;
+        let vcpus = held("vcpus", self.vcpus, template.vcpus, limits::DEFAULT_VCPUS)?;
+        let memory_mb = held("memory_mb", self.memory_mb, template.memory_mb, limits::DEFAULT_MEMORY_MB)?;
         let least_disk_mb = i64::from(template.disk_size_mb);
-        let disk_size_mb = self.disk_size_mb.unwrap_or(DEFAULT_DISK_MB.max(least_disk_mb));
+        let disk_size_mb = self.disk_size_mb.unwrap_or(limits::DEFAULT_DISK_MB.max(least_disk_mb));
 
         let mut envs = template.default_env;
         envs.extend(self.envs.unwrap_or_default());
@@ -252,10 +244,10 @@ impl CreateCapsuleRequest {
             template_name: template.name,
             template_image: template.image,
             template_hosts: None,
-            vcpus: in_range("vcpus", vcpus, VCPUS)?,
-            memory_mb: in_range("memory_mb", memory_mb, MEMORY_MB)?,
-            disk_size_mb: in_range("disk_size_mb", disk_size_mb, least_disk_mb..=*DISK_MB.end())?,
-            timeout_sec: in_range("timeout_sec", self.timeout_sec.unwrap_or(0), TIMEOUT_SEC)?,
+            vcpus: limits::in_range("vcpus", vcpus, limits::VCPUS)?,
+            memory_mb: limits::in_range("memory_mb", memory_mb, limits::MEMORY_MB)?,
+            disk_size_mb: limits::in_range("disk_size_mb", disk_size_mb, least_disk_mb..=*DISK_MB.end())?,
+            timeout_sec: limits::in_range("timeout_sec", self.timeout_sec.unwrap_or(0), TIMEOUT_SEC)?,
             auto_resume: self.auto_resume.unwrap_or(false),
             default_user: template.default_user,
             envs,
@@ -263,17 +255,6 @@ impl CreateCapsuleRequest {
             preview_access: self.preview_access.map(Into::into).unwrap_or_default(),
             build: None,
         })
-    }
-}
-
-fn in_range(
-    field: &'static str,
-    given: i64,
-    allowed: RangeInclusive<i64>,
-) -> Result<u32, CreateCapsuleError> {
-    match u32::try_from(given) {
-        Ok(value) if allowed.contains(&given) => Ok(value),
-        _ => Err(CreateCapsuleError::OutOfRange { field, allowed, given }),
     }
 }
 

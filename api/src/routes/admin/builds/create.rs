@@ -21,12 +21,14 @@ use crate::{
     auth::Admin,
     error::{Answer, Code, ErrorBody, answers},
     http::extract::{Json, JsonError, Then},
-    routes::{ECHO_CHARACTERS, capsules::limits},
+    routes::{
+        ECHO_CHARACTERS,
+        capsules::limits::{self, LimitError},
+    },
 };
 
-const VCPUS: RangeInclusive<i64> = 1..=32;
-const MEMORY_MB: RangeInclusive<i64> = 128..=65_536;
-const DISK_MB: RangeInclusive<i64> = 256..=1_048_576;
+/// A file system needs some room to begin with.
+const DISK_MB: RangeInclusive<i64> = 256..=limits::MAX_DISK_MB;
 
 /// What the build shall make, and how.
 #[derive(Debug, Deserialize, ToSchema)]
@@ -85,8 +87,8 @@ pub(crate) enum CreateBuildError {
     Json(#[from] JsonError),
     #[error(transparent)]
     Intake(#[from] IntakeError),
-    #[error("{field}: must be from {} to {}, not {given}", .allowed.start(), .allowed.end())]
-    OutOfRange { field: &'static str, allowed: RangeInclusive<i64>, given: i64 },
+    #[error(transparent)]
+    Limit(#[from] LimitError),
     #[error(
         "name: `{0}` cannot be a template's name; it has 1 to 63 of a-z, 0-9, `.`, `_`, `-` and begins with a letter or digit"
     )]
@@ -102,7 +104,7 @@ impl CreateBuildError {
         let code = match self {
             Self::Json(error) => return error.answer(),
             Self::Intake(error) => return error.answer(),
-            Self::OutOfRange { .. } | Self::Name(_) | Self::UselessArchive => Code::InvalidRequest,
+            Self::Limit(_) | Self::Name(_) | Self::UselessArchive => Code::InvalidRequest,
             Self::Create(error) => match error {
                 BuildCreateError::Plan(_) | BuildCreateError::OtherSize { .. } => Code::InvalidRequest,
                 BuildCreateError::NoBase(_) => Code::NotFound,
@@ -198,11 +200,15 @@ impl CreateBuildRequest {
             base_template,
             recipe,
             healthcheck: self.healthcheck,
-            vcpus: in_range("vcpus", self.vcpus.unwrap_or(1), VCPUS)?,
-            memory_mb: in_range("memory_mb", self.memory_mb.unwrap_or(512), MEMORY_MB)?,
-            disk_size_mb: in_range(
+            vcpus: limits::in_range("vcpus", self.vcpus.unwrap_or(limits::DEFAULT_VCPUS), limits::VCPUS)?,
+            memory_mb: limits::in_range(
+                "memory_mb",
+                self.memory_mb.unwrap_or(limits::DEFAULT_MEMORY_MB),
+                limits::MEMORY_MB,
+            )?,
+            disk_size_mb: limits::in_range(
                 "disk_size_mb",
-                self.disk_size_mb.unwrap_or(wrenn_proto::DEFAULT_DISK_MB.into()),
+                self.disk_size_mb.unwrap_or(limits::DEFAULT_DISK_MB),
                 DISK_MB,
             )?,
             skip_pre_post: self.skip_pre_post.unwrap_or(false),
@@ -210,12 +216,5 @@ impl CreateBuildRequest {
             archive,
             created_by: Some(user),
         })
-    }
-}
-
-fn in_range(field: &'static str, given: i64, allowed: RangeInclusive<i64>) -> Result<u32, CreateBuildError> {
-    match u32::try_from(given) {
-        Ok(value) if allowed.contains(&given) => Ok(value),
-        _ => Err(CreateBuildError::OutOfRange { field, allowed, given }),
     }
 }
