@@ -48,7 +48,7 @@ pub mod transfer;
 pub mod tunnel;
 
 pub use activity::ActivityGuard;
-pub use build::{BuildCancelError, BuildCreateError, BuildOrder, PlanError, QueueError};
+pub use build::{BuildCancelError, BuildCreateError, PlanError, QueueError};
 pub use config::{BuildConfig, Config, FaultInjection};
 pub use control_plane::{ControlPlane, Health, Metrics, Victim};
 pub use errors::{

@@ -111,14 +111,12 @@ impl FromStr for BuildStage {
 
 /// What a build is asked for. Sizes must be within the range of an `i32`.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct NewBuild {
-    /// Its id.
-    pub id: BuildId,
+pub struct BuildOrder {
     /// Name of the platform's template that it makes; one that is there is replaced when it is ready.
     pub name: String,
     /// What it begins with: the name of a template of the platform.
     pub base_template: String,
-    /// The recipe, as it was sent.
+    /// The recipe as it was sent, in parts of one or more lines.
     pub recipe: Vec<String>,
     /// How it is known that what was started is ready; with one, the template has memory.
     pub healthcheck: Option<String>,
@@ -132,19 +130,34 @@ pub struct NewBuild {
     pub skip_pre_post: bool,
     /// Carries out every step, also those whose outcome is known.
     pub no_cache: bool,
+    /// Who wants it.
+    pub created_by: Option<UserId>,
+}
+
+/// A build that is taken in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewBuild {
+    /// Its id.
+    pub id: BuildId,
+    /// What is asked for.
+    pub order: BuildOrder,
     /// Where its archive is in object storage.
     pub archive: Option<String>,
     /// How many steps it has, those before and after the recipe included.
     pub total_steps: u32,
-    /// Who wants it.
-    pub created_by: Option<UserId>,
 }
 
 /// A build as it is stored.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Build {
+    /// Its id.
+    pub id: BuildId,
     /// What it was asked for.
-    pub order: NewBuild,
+    pub order: BuildOrder,
+    /// Where its archive is in object storage; none if it has none, or has ended.
+    pub archive: Option<String>,
+    /// How many steps it has, those before and after the recipe included.
+    pub total_steps: u32,
     /// Where it stands.
     pub status: BuildStatus,
     /// What it is doing, if it runs.
@@ -236,8 +249,8 @@ impl TryFrom<Row> for Build {
 
     fn try_from(row: Row) -> Result<Self, StoreError> {
         Ok(Self {
-            order: NewBuild {
-                id: BuildId(row.id),
+            id: BuildId(row.id),
+            order: BuildOrder {
                 name: row.name,
                 base_template: row.base_template,
                 recipe: row.recipe.0,
@@ -248,10 +261,10 @@ impl TryFrom<Row> for Build {
                 disk_size_mb: row.disk_size_mb.unsigned_abs(),
                 skip_pre_post: row.skip_pre_post,
                 no_cache: row.no_cache,
-                archive: row.archive,
-                total_steps: row.total_steps.unsigned_abs(),
                 created_by: row.created_by.map(UserId),
             },
+            archive: row.archive,
+            total_steps: row.total_steps.unsigned_abs(),
             status: row.status.parse()?,
             stage: row.stage.as_deref().map(str::parse).transpose()?,
             current_step: row.current_step.unsigned_abs(),
@@ -289,6 +302,7 @@ impl Store {
     /// # Errors
     /// See [`BuildInsertError`].
     pub async fn build_insert(&self, new: &NewBuild) -> Result<Build, BuildInsertError> {
+        let order = &new.order;
         let row = rows!(
             "INSERT INTO builds (id, name, base_template, recipe, healthcheck, vcpus, memory_mb, disk_size_mb,
                 skip_pre_post, no_cache, archive, total_steps, created_by)
@@ -296,18 +310,18 @@ impl Store {
              RETURNING",
             "",
             new.id.0,
-            new.name,
-            new.base_template,
-            Json(&new.recipe) as _,
-            new.healthcheck,
-            new.vcpus.cast_signed(),
-            new.memory_mb.cast_signed(),
-            new.disk_size_mb.cast_signed(),
-            new.skip_pre_post,
-            new.no_cache,
+            order.name,
+            order.base_template,
+            Json(&order.recipe) as _,
+            order.healthcheck,
+            order.vcpus.cast_signed(),
+            order.memory_mb.cast_signed(),
+            order.disk_size_mb.cast_signed(),
+            order.skip_pre_post,
+            order.no_cache,
             new.archive,
             new.total_steps.cast_signed(),
-            new.created_by.map(|user| user.0),
+            order.created_by.map(|user| user.0),
         );
         match row.fetch_one(&self.pool).await {
             Ok(row) => Ok(row.try_into()?),
@@ -360,7 +374,7 @@ impl Store {
             .await?;
         transaction.commit().await?;
         let build = Build::try_from(row)?;
-        Ok(Some((Claim { build: build.order.id, attempt: build.attempt }, build)))
+        Ok(Some((Claim { build: build.id, attempt: build.attempt }, build)))
     }
 
     /// Whether a build could be taken up now.

@@ -10,7 +10,7 @@ use wrenn_proto::ids::{BuildId, SandboxId, TeamId, TemplateId};
 use wrenn_store::{
     Store,
     build_log::{LogStream, LoggedLine, StepEnd},
-    builds::{BuildEnd, BuildInsertError, BuildStage, BuildStatus, Claim, NewBuild},
+    builds::{BuildEnd, BuildInsertError, BuildOrder, BuildStage, BuildStatus, Claim, NewBuild},
     hosts::NewHost,
     sandboxes::NewSandbox,
 };
@@ -19,8 +19,7 @@ const LEASE: Duration = Duration::from_secs(60);
 const OVER: Duration = Duration::ZERO;
 
 fn new_build(name: &str) -> NewBuild {
-    NewBuild {
-        id: BuildId::new(),
+    let order = BuildOrder {
         name: name.to_owned(),
         base_template: "minimal".to_owned(),
         recipe: vec!["RUN true".to_owned()],
@@ -30,10 +29,9 @@ fn new_build(name: &str) -> NewBuild {
         disk_size_mb: 5120,
         skip_pre_post: true,
         no_cache: false,
-        archive: None,
-        total_steps: 1,
         created_by: None,
-    }
+    };
+    NewBuild { id: BuildId::new(), order, archive: None, total_steps: 1 }
 }
 
 async fn claimed(store: &Store, lease: Duration) -> Claim {
@@ -50,7 +48,7 @@ async fn builds_are_taken_up_in_order_and_by_one_each(pool: PgPool) {
     let ids: Vec<BuildId> = {
         let mut ids = Vec::new();
         for name in ["a", "b", "c"] {
-            ids.push(store.build_insert(&new_build(name)).await.unwrap().order.id);
+            ids.push(store.build_insert(&new_build(name)).await.unwrap().id);
         }
         ids
     };
@@ -69,7 +67,7 @@ async fn builds_are_taken_up_in_order_and_by_one_each(pool: PgPool) {
 #[sqlx::test(migrator = "wrenn_store::MIGRATIONS")]
 async fn an_attempt_that_has_lost_its_build_writes_nothing(pool: PgPool) {
     let store = Store::from_pool(pool);
-    let id = store.build_insert(&new_build("a")).await.unwrap().order.id;
+    let id = store.build_insert(&new_build("a")).await.unwrap().id;
     let first = claimed(&store, OVER).await;
     assert!(store.build_step_begin(first, 1, "recipe", "RUN true", false).await.unwrap());
     assert!(store.build_lines_append(first, &[line(1), line(2)]).await.unwrap());
@@ -100,7 +98,7 @@ async fn an_attempt_that_has_lost_its_build_writes_nothing(pool: PgPool) {
 #[sqlx::test(migrator = "wrenn_store::MIGRATIONS")]
 async fn a_cancelled_build_stays_cancelled(pool: PgPool) {
     let store = Store::from_pool(pool);
-    let id = store.build_insert(&new_build("a")).await.unwrap().order.id;
+    let id = store.build_insert(&new_build("a")).await.unwrap().id;
     let claim = claimed(&store, LEASE).await;
     let cancelled = store.build_cancel(id).await.unwrap().unwrap();
     assert!(cancelled.status == BuildStatus::Cancelled && cancelled.completed_at.is_some());
@@ -113,7 +111,7 @@ async fn a_cancelled_build_stays_cancelled(pool: PgPool) {
 #[sqlx::test(migrator = "wrenn_store::MIGRATIONS")]
 async fn what_is_given_back_waits_for_its_time(pool: PgPool) {
     let store = Store::from_pool(pool);
-    let id = store.build_insert(&new_build("a")).await.unwrap().order.id;
+    let id = store.build_insert(&new_build("a")).await.unwrap().id;
     let claim = claimed(&store, LEASE).await;
     assert!(store.build_give_back(claim, "the host went away", Duration::from_secs(3600)).await.unwrap());
     assert_eq!(store.build_claim(LEASE).await.unwrap(), None);

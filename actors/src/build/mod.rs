@@ -40,10 +40,10 @@ mod worker;
 use std::time::Duration;
 
 use tokio::sync::watch;
-use wrenn_proto::ids::{BuildId, TeamId, UserId};
+use wrenn_proto::ids::{BuildId, TeamId};
 use wrenn_store::{
     StoreError,
-    builds::{Build, BuildInsertError, NewBuild},
+    builds::{Build, BuildInsertError, BuildOrder, NewBuild},
 };
 use wrenn_supervision::call_within;
 
@@ -63,39 +63,15 @@ use crate::{ControlPlane, archive::Contents, objects::Objects};
 /// How long an actor may take to let a build go.
 const ABANDONED_WITHIN: Duration = Duration::from_secs(5);
 
-/// What is asked for.
-#[derive(Debug, Clone)]
-pub struct BuildOrder {
-    /// Name of the platform's template that is to be made; one that is there is replaced.
-    pub name: String,
-    /// Name of the platform's template to begin with.
-    pub base_template: String,
-    /// The recipe, in parts of one or more lines.
-    pub recipe: Vec<String>,
-    /// A command that says when what was started is ready.
-    pub healthcheck: Option<String>,
-    /// Processors.
-    pub vcpus: u32,
-    /// Memory.
-    pub memory_mb: u32,
-    /// Size of the disk.
-    pub disk_size_mb: u32,
-    /// Leaves out what is done before and after every recipe.
-    pub skip_pre_post: bool,
-    /// Carries out every step.
-    pub no_cache: bool,
-    /// The name of the archive's object, and what is in it.
-    pub archive: Option<(String, Contents)>,
-    /// Who asks.
-    pub created_by: Option<UserId>,
-}
-
 /// Why a build was not taken in. Nothing is left of it.
 #[derive(Debug, thiserror::Error)]
 pub enum BuildCreateError {
     /// It cannot be carried out as it is.
     #[error(transparent)]
     Plan(#[from] PlanError),
+    /// An archive came, and nothing is copied from it.
+    #[error("archive: the recipe copies nothing from it; add a COPY, or leave it out")]
+    UselessArchive,
     /// There is nothing to begin with.
     #[error("base_template: the platform has no template `{0}`")]
     NoBase(String),
@@ -135,11 +111,15 @@ pub enum BuildCancelError {
 }
 
 impl ControlPlane {
-    /// Takes a build in; it is carried out when a worker is free.
+    /// Takes a build in, with the name of its archive's object and what is in it; it is carried out when a worker is free.
     ///
     /// # Errors
     /// See [`BuildCreateError`]; the archive, if there is one, is the caller's to remove then.
-    pub async fn build_create(&self, order: BuildOrder) -> Result<Build, BuildCreateError> {
+    pub async fn build_create(
+        &self,
+        order: BuildOrder,
+        archive: Option<(String, Contents)>,
+    ) -> Result<Build, BuildCreateError> {
         let store = &self.shared.store;
         let base = store.template_find(TeamId::PLATFORM, &order.base_template).await?;
         let base = base.ok_or_else(|| BuildCreateError::NoBase(order.base_template.clone()))?;
@@ -160,7 +140,7 @@ impl ControlPlane {
             default_env: base.default_env,
             disk_size_mb: order.disk_size_mb,
         };
-        let (archive, contents) = order.archive.unzip();
+        let (archive, contents) = archive.unzip();
         let index =
             contents.map(|Contents { entries, .. }| ArchiveIndex { entries, digests: Default::default() });
         let wanted = Order {
@@ -168,29 +148,19 @@ impl ControlPlane {
             healthcheck: order.healthcheck.as_deref(),
             skip_pre_post: order.skip_pre_post,
         };
-        let total_steps = plan(wanted, &planned, index.as_ref())?.total_steps();
-        let new = NewBuild {
-            id: BuildId::new(),
-            name: order.name,
-            base_template: order.base_template,
-            recipe: order.recipe,
-            healthcheck: order.healthcheck,
-            vcpus: order.vcpus,
-            memory_mb: order.memory_mb,
-            disk_size_mb: order.disk_size_mb,
-            skip_pre_post: order.skip_pre_post,
-            no_cache: order.no_cache,
-            archive,
-            total_steps,
-            created_by: order.created_by,
-        };
+        let plan = plan(wanted, &planned, index.as_ref())?;
+        if index.is_some() && !plan.copies_something() {
+            return Err(BuildCreateError::UselessArchive);
+        }
+        let total_steps = plan.total_steps();
+        let new = NewBuild { id: BuildId::new(), order, archive, total_steps };
         let build = store.build_insert(&new).await.map_err(|error| match error {
-            BuildInsertError::NameInUse => BuildCreateError::InUse(new.name),
+            BuildInsertError::NameInUse => BuildCreateError::InUse(new.order.name),
             BuildInsertError::Store(error) => BuildCreateError::Store(error),
         })?;
         self.shared.build_wake.notify_one();
         if let Some(queue) = &self.shared.queue
-            && let Err(error) = queue.push(build.order.id).await
+            && let Err(error) = queue.push(build.id).await
         {
             // Whoever looks finds it.
             tracing::warn!(error = &error as &dyn std::error::Error, "the queue was not told of a build");

@@ -186,6 +186,11 @@ pub(super) fn plan(order: Order<'_>, base: &Base, archive: Option<&ArchiveIndex>
 }
 
 impl Plan {
+    /// Whether anything is copied from an archive.
+    pub(super) fn copies_something(&self) -> bool {
+        self.steps.iter().any(|step| matches!(step.action, Action::Copy { .. }))
+    }
+
     /// How many steps are logged, the healthcheck included.
     pub(super) fn total_steps(&self) -> u32 {
         let steps = self.steps.len() + usize::from(self.healthcheck.is_some());

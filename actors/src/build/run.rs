@@ -95,7 +95,7 @@ impl Attempt {
                 })?;
         let disk_size_mb = order.disk_size_mb.max(base.disk_size_mb.unsigned_abs());
         let mut index = None;
-        let archive = match &order.archive {
+        let archive = match &self.build.archive {
             Some(name) => {
                 let (archive, found) = self.archive(name).await?;
                 index = Some(found);
@@ -238,7 +238,7 @@ impl Attempt {
             auto_resume: false,
             default_user: template.default_user.clone(),
             envs: template.default_env.clone(),
-            metadata: [("build".to_owned(), order.id.to_string())].into(),
+            metadata: [("build".to_owned(), self.build.id.to_string())].into(),
             preview_access: Default::default(),
             build: Some(self.claim),
         };

@@ -45,11 +45,6 @@ pub const DEFAULT_RUN_TIMEOUT: Duration = Duration::from_secs(30 * 60);
 /// How long a `RUN` may be given.
 pub const MAX_RUN_TIMEOUT: Duration = Duration::from_secs(6 * 60 * 60);
 
-/// Whether a recipe may copy something; one that cannot be read may.
-pub fn mentions_copy(parts: &[String]) -> bool {
-    Recipe::parse(parts.iter().map(String::as_str)).map_or(true, |recipe| recipe.needs_archive())
-}
-
 /// One instruction, where it stands.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Step {
@@ -105,16 +100,6 @@ impl Recipe {
             steps.push(Step { line: logical.number, text: logical.text, instruction });
         }
         Ok(Self { steps })
-    }
-
-    /// Whether anything is copied from an archive.
-    pub fn needs_archive(&self) -> bool {
-        self.steps.iter().any(|step| matches!(step.instruction, Instruction::Copy { .. }))
-    }
-
-    /// Whether anything is left running, which only a template with memory can keep.
-    pub fn starts_something(&self) -> bool {
-        self.steps.iter().any(|step| matches!(step.instruction, Instruction::Start { .. }))
     }
 }
 

@@ -49,7 +49,6 @@ fn every_instruction_is_read() {
     assert_eq!(instructions[4], copy);
     let start = Instruction::Start { command: "python3 -m http.server $PORT".into() };
     assert_eq!(instructions[5], start);
-    assert!(recipe.needs_archive() && recipe.starts_something());
     assert_eq!(Recipe::parse([]).unwrap(), Recipe::default());
     assert_eq!(parse("\n# nothing\n\n"), Ok(vec![]));
 }

@@ -83,6 +83,9 @@ async fn one(installation: &Installation, victim: &str, stage: &str) -> anyhow::
     }
     // A kill costs an attempt, and never the build.
     ensure!(build["status"] == "success", "{build:#}");
+    // Who is killed while a command runs costs the attempt; else nobody was hit.
+    let costs = stage == "steps" && ["server", "agent", "machine"].contains(&victim);
+    ensure!(!costs || build["attempt"].as_u64() > Some(1), "nobody was hit: {build:#}");
     eprintln!("  {victim} at {stage}: attempt {}", build["attempt"]);
     until("no machine is left", RECOVERY, async || {
         Ok(machines(&installation.data())?.is_empty().then_some(()))

@@ -9,8 +9,9 @@ use actix_web::{
 };
 use serde::Deserialize;
 use utoipa::ToSchema;
-use wrenn_actors::{BuildCreateError, BuildOrder, archive::Contents};
+use wrenn_actors::BuildCreateError;
 use wrenn_proto::ids::UserId;
+use wrenn_store::builds::BuildOrder;
 
 use super::{
     Build,
@@ -93,8 +94,6 @@ pub(crate) enum CreateBuildError {
         "name: `{0}` cannot be a template's name; it has 1 to 63 of a-z, 0-9, `.`, `_`, `-` and begins with a letter or digit"
     )]
     Name(String),
-    #[error("archive: the recipe copies nothing from it; add a COPY, or leave it out")]
-    UselessArchive,
     #[error(transparent)]
     Create(#[from] BuildCreateError),
 }
@@ -104,9 +103,11 @@ impl CreateBuildError {
         let code = match self {
             Self::Json(error) => return error.answer(),
             Self::Intake(error) => return error.answer(),
-            Self::Limit(_) | Self::Name(_) | Self::UselessArchive => Code::InvalidRequest,
+            Self::Limit(_) | Self::Name(_) => Code::InvalidRequest,
             Self::Create(error) => match error {
-                BuildCreateError::Plan(_) | BuildCreateError::OtherSize { .. } => Code::InvalidRequest,
+                BuildCreateError::Plan(_)
+                | BuildCreateError::UselessArchive
+                | BuildCreateError::OtherSize { .. } => Code::InvalidRequest,
                 BuildCreateError::NoBase(_) => Code::NotFound,
                 BuildCreateError::Reserved(_) => Code::NameReserved,
                 BuildCreateError::InUse(_) => Code::TemplateNameTaken,
@@ -163,9 +164,10 @@ async fn create(
     archive: Option<Archive>,
     user: UserId,
 ) -> Result<HttpResponse, CreateBuildError> {
-    let order = config.into_order(archive.map(|archive| (archive.name, archive.contents)), user)?;
-    let build = app.control_plane.build_create(order).await?;
-    tracing::info!(build = %build.order.id, name = build.order.name, "build created");
+    let order = config.into_order(user)?;
+    let archive = archive.map(|archive| (archive.name, archive.contents));
+    let build = app.control_plane.build_create(order, archive).await?;
+    tracing::info!(build = %build.id, name = build.order.name, "build created");
     Ok(HttpResponse::Created().json(Build::from(build)))
 }
 
@@ -175,11 +177,7 @@ fn is_form(request: &HttpRequest) -> bool {
 }
 
 impl CreateBuildRequest {
-    fn into_order(
-        self,
-        archive: Option<(String, Contents)>,
-        user: UserId,
-    ) -> Result<BuildOrder, CreateBuildError> {
+    fn into_order(self, user: UserId) -> Result<BuildOrder, CreateBuildError> {
         let short = |name: &str| name.chars().take(ECHO_CHARACTERS).collect::<String>();
         if !limits::is_template_name(&self.name) {
             return Err(CreateBuildError::Name(short(&self.name)));
@@ -192,9 +190,6 @@ impl CreateBuildRequest {
             RecipeText::Lines(lines) => lines,
             RecipeText::Text(text) => vec![text],
         };
-        if archive.is_some() && !wrenn_actors::recipe::mentions_copy(&recipe) {
-            return Err(CreateBuildError::UselessArchive);
-        }
         Ok(BuildOrder {
             name: self.name,
             base_template,
@@ -213,7 +208,6 @@ impl CreateBuildRequest {
             )?,
             skip_pre_post: self.skip_pre_post.unwrap_or(false),
             no_cache: self.no_cache.unwrap_or(false),
-            archive,
             created_by: Some(user),
         })
     }

@@ -119,7 +119,7 @@ impl From<builds::Build> for Build {
     fn from(build: builds::Build) -> Self {
         let order = build.order;
         Self {
-            id: order.id.to_string(),
+            id: build.id.to_string(),
             name: order.name,
             base_template: order.base_template,
             recipe: order.recipe,
@@ -132,7 +132,7 @@ impl From<builds::Build> for Build {
             status: build.status.into(),
             stage: build.stage.map(Into::into),
             current_step: build.current_step,
-            total_steps: order.total_steps,
+            total_steps: build.total_steps,
             logs: Vec::new(),
             error: build.error,
             sandbox_id: build.sandbox_id.map(|id| id.to_string()),
