@@ -157,6 +157,9 @@ async fn what_was_begun_before_the_host_went_away_goes_on_when_it_is_back(pool: 
     let waiting = tokio::spawn(request.send());
     let server = &installation.server;
     eventually("it is in flight", || async { show(server, &key, &id).await["operation"] == "pausing" }).await;
+    // Else the next agent would stand still, for ever.
+    let world = installation.host.world();
+    eventually("the host stands still", || async { world.faults_left(SimStep::Suspend) == 0 }).await;
     installation.lose_host().await;
     let lost = waiting.await.unwrap().unwrap();
     assert_eq!(lost.status(), 503);
