@@ -120,7 +120,7 @@ impl Attempt {
         .await;
 
         let mut log = BuildLog::new(self.plane.shared.clone(), claim);
-        let known = self.known(&plan).await;
+        let known = self.known(&plan, base.id).await;
         let done = known.map_or(0, |(last, _)| last + 1);
         for (number, step) in (1..).zip(&plan.steps[..done]) {
             log.step_begin(number, step.phase.as_str(), &step.text, true).await;
@@ -192,17 +192,18 @@ impl Attempt {
     }
 
     /// Finds the last step whose outcome is known, and on a host that is there.
-    async fn known(&self, plan: &Plan) -> Option<(usize, TemplateId)> {
+    async fn known(&self, plan: &Plan, base: TemplateId) -> Option<(usize, TemplateId)> {
         if self.build.order.no_cache {
             return None;
         }
         let keys: Vec<_> = plan.steps.iter().map_while(|step| step.key).collect();
         let store = &self.plane.shared.store;
         let known = until_answered("build_cache_find", || store.build_cache_find(&keys)).await?;
+        if known.1 == base {
+            return Some(known);
+        }
         let hosts = until_answered("template_hosts", || store.template_hosts(known.1)).await;
-        // The base template may be an image, which every host has.
-        let is_there = hosts.is_empty() || hosts.iter().any(|host| self.plane.shared.board.is_online(*host));
-        is_there.then_some(known)
+        hosts.iter().any(|host| self.plane.shared.board.is_online(*host)).then_some(known)
     }
 
     /// The template of this name, if it is what this build would make, and all steps are known.
