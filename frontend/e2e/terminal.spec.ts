@@ -59,7 +59,9 @@ test('terminals are typed into, resized, cut off, taken up again and ended', asy
 		});
 
 		await test.step('Ctrl-C interrupts', async () => {
-			await type(page, 'sleep 1000');
+			// It says itself that it is in the foreground; the quotes tell what it prints from what is typed.
+			await type(page, `sh -c 'echo be""gun; exec sleep 1000'`);
+			await expect(screen(page)).toContainText('begun', PATIENCE);
 			await page.keyboard.press('Control+c');
 			await type(page, 'echo code $?');
 			await expect(screen(page)).toContainText('code 130', PATIENCE);
