@@ -76,12 +76,13 @@ take_down() {
 suite_style() {
     check "formatting" cargo fmt --all --check
     check "scripts" bash_syntax
+    check "prose" scripts/prose
     SQLX_OFFLINE=true check "clippy" cargo clippy --locked --workspace --all-targets -- -D warnings
 }
 
 bash_syntax() {
     local script
-    for script in scripts/up scripts/test scripts/wrenn scripts/image scripts/sqlx .ci/run scripts/lib/*.sh; do
+    for script in scripts/{up,test,wrenn,image,sqlx,prose} .ci/run scripts/lib/*.sh; do
         bash -n "$script" || return
     done
 }
