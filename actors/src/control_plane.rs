@@ -7,14 +7,12 @@ use tokio::{
     sync::{mpsc, oneshot},
     time::{Instant, timeout, timeout_at},
 };
+use wrenn_domain::sandbox::{NewSandbox, Sandbox};
 use wrenn_proto::{
     agent::{AgentHello, ServerFrame},
     ids::{HostId, SandboxId, TunnelId},
 };
-use wrenn_store::{
-    Store,
-    sandboxes::{NewSandbox, Sandbox},
-};
+use wrenn_store::Store;
 use wrenn_supervision::{
     ArbiterPool, CallError, MetricsSnapshot, Root, Watchdog, WatchdogConfig, call, call_within,
     metrics_snapshot,

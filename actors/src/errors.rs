@@ -1,17 +1,19 @@
 //! Why an operation of the control plane failed: one type per operation.
 
+use wrenn_domain::{
+    lifecycle::{Operation, SandboxStatus},
+    placement::Shortage,
+    sandbox::Refusal,
+    template::TemplateNameError,
+};
 use wrenn_proto::{
     agent::TunnelErrorKind,
     ids::{HostId, SandboxId},
 };
-use wrenn_store::{
-    StoreError,
-    lifecycle::{Operation, SandboxStatus},
-    templates::TemplateNameError,
-};
+use wrenn_store::StoreError;
 use wrenn_supervision::CallError;
 
-use crate::{build::QueueError, objects::ObjectError, placement::Shortage, sandbox::Refusal};
+use crate::{build::QueueError, objects::ObjectError};
 
 /// Why the control plane could not start.
 #[derive(Debug, thiserror::Error)]

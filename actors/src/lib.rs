@@ -32,14 +32,12 @@ pub mod archive;
 mod build;
 pub mod config;
 mod control_plane;
-pub mod environment;
 mod errors;
 pub mod host;
 mod idle;
 pub mod objects;
 mod operations;
 pub mod placement;
-pub mod recipe;
 mod retry;
 pub mod sandbox;
 mod sessions;
@@ -48,14 +46,14 @@ pub mod transfer;
 pub mod tunnel;
 
 pub use activity::ActivityGuard;
-pub use build::{BuildCancelError, BuildCreateError, PlanError, QueueError};
+pub use build::{BuildCancelError, BuildCreateError, QueueError};
 pub use config::{BuildConfig, Config, FaultInjection};
 pub use control_plane::{ControlPlane, Health, Metrics, Victim};
 pub use errors::{
     AttachError, CreateError, DeleteTemplateError, DestroyError, InjectError, OperationError, SessionError,
     SessionOpenError, StartError, WaitError,
 };
-pub use sandbox::{Memory, TemplateDefaults, TemplateOrder, Until};
+pub use sandbox::{TemplateDefaults, TemplateOrder, Until};
 pub use tunnel::{
     ConnectSession, ExecSession, FileSession, Session, SessionEvents, SessionInput, TunnelAcceptor,
 };

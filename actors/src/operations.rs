@@ -12,20 +12,20 @@ use std::{sync::Arc, time::Duration};
 
 use futures_util::future::join_all;
 use tokio::time::Instant;
-use wrenn_proto::ids::{SandboxId, TemplateId};
-use wrenn_store::{
-    StoreError,
+use wrenn_domain::{
     lifecycle::{End, SandboxStatus},
-    sandboxes::Sandbox,
-    templates::Template,
+    sandbox::{Memory, Sandbox},
+    template::Template,
 };
+use wrenn_proto::ids::{SandboxId, TemplateId};
+use wrenn_store::StoreError;
 use wrenn_supervision::{CallError, call_within};
 
 use crate::{
     ControlPlane, DeleteTemplateError, DestroyError, OperationError, WaitError,
     host::{DropTemplate, Retire},
     retry::until_answered,
-    sandbox::{Memory, Operate, OperateFailure, TemplateOrder, Until, Wanted},
+    sandbox::{Operate, OperateFailure, TemplateOrder, Until, Wanted},
     shared::Shared,
     transfer,
 };

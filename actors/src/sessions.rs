@@ -12,18 +12,21 @@
 use std::time::Duration;
 
 use tokio::time::{Instant, timeout};
+use wrenn_domain::{
+    lifecycle::{Lifecycle, Operation, SandboxStatus},
+    sandbox::Memory,
+};
 use wrenn_proto::{
     ids::{HostId, SandboxId},
     session::Input,
 };
-use wrenn_store::lifecycle::{Lifecycle, Operation, SandboxStatus};
 use wrenn_supervision::call_within;
 
 use crate::{
     ControlPlane, OperationError, SessionOpenError, WaitError,
     activity::ActivityGuard,
     host::{self, OpenTunnel},
-    sandbox::{Memory, PrepareUse, Until, UseTarget},
+    sandbox::{PrepareUse, Until, UseTarget},
     tunnel::{Opened, Session},
 };
 

@@ -7,8 +7,9 @@ use std::{
 
 use actix::Addr;
 use tokio::sync::Notify;
+use wrenn_domain::build::Claim;
 use wrenn_proto::ids::{HostId, SandboxId};
-use wrenn_store::{Store, builds::Claim};
+use wrenn_store::Store;
 use wrenn_supervision::{
     ArbiterPool, Backoff, Child, ChildSpec, ChildState, Registry, RestartLimit, Restartable, Root,
 };

@@ -21,8 +21,9 @@ use std::{
 
 use flate2::{Compression, write::GzEncoder};
 use rand::{RngExt as _, SeedableRng as _, rngs::StdRng};
-use wrenn_actors::{
-    archive::{self, Kind},
+use wrenn_actors::archive;
+use wrenn_domain::{
+    archive::Kind,
     recipe::{Healthcheck, MAX_INSTRUCTIONS, Recipe},
 };
 use zip::{ZipWriter, write::SimpleFileOptions};

@@ -1,11 +1,9 @@
 //! Making an account; signup and the bootstrap of an installation do the same thing.
 
 use rand::distr::{Alphanumeric, SampleString as _};
+use wrenn_domain::user::{NewAccount, User};
 use wrenn_proto::ids::TeamId;
-use wrenn_store::{
-    Store, StoreError,
-    users::{CreateAccountError, NewAccount, User},
-};
+use wrenn_store::{Store, StoreError, users::CreateAccountError};
 
 use crate::{
     auth::password::{self, PasswordError, Passwords},

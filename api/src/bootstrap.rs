@@ -4,8 +4,9 @@
 
 use rand::distr::{Alphanumeric, SampleString as _};
 use sha2::{Digest as _, Sha256};
+use wrenn_domain::{api_key::NewApiKey, host::NewHost};
 use wrenn_proto::ids::{HostId, TeamId, UserId};
-use wrenn_store::{Store, StoreError, api_keys::NewApiKey, hosts::NewHost};
+use wrenn_store::{Store, StoreError};
 
 use crate::{
     account::{self, AccountError},

@@ -19,6 +19,7 @@ use tonic::{
 use uuid::Uuid;
 use wrenn_actors::{Config, ControlPlane, ExecSession, SessionError, SessionOpenError, Until};
 use wrenn_api::agents::AgentListener;
+use wrenn_domain::{host::NewHost, lifecycle::SandboxStatus, sandbox::NewSandbox};
 use wrenn_proto::{
     agent::{
         AgentFrame, AgentHello, Capacity, CommandResult, Heartbeat, Inventory, RefreshTokenRequest,
@@ -29,7 +30,7 @@ use wrenn_proto::{
     guest::{ConnectEvent, ExecEvent, ExecExited, ExecInput, ExecStart, exec_event, exec_input},
     ids::{HostId, SandboxId, TeamId, TemplateId},
 };
-use wrenn_store::{Store, hosts::NewHost, lifecycle::SandboxStatus, sandboxes::NewSandbox};
+use wrenn_store::Store;
 use wrenn_supervision::Root;
 
 const PATIENCE: Duration = Duration::from_secs(20);

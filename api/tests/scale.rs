@@ -17,8 +17,9 @@ use tokio::{
 use wrenn_actors::{Config, ControlPlane, Until};
 use wrenn_agent::sim::{SimHost, SimIdentity, SimOptions};
 use wrenn_api::{agents::AgentListener, bootstrap};
+use wrenn_domain::{host::NewHost, lifecycle::SandboxStatus, sandbox::NewSandbox};
 use wrenn_proto::ids::{SandboxId, TeamId};
-use wrenn_store::{Store, hosts::NewHost, lifecycle::SandboxStatus, sandboxes::NewSandbox};
+use wrenn_store::Store;
 use wrenn_supervision::Root;
 
 const HOSTS: usize = 10;

@@ -12,14 +12,14 @@ use tokio::{
 use wrenn_actors::{Config, ControlPlane, TemplateOrder, Until};
 use wrenn_agent::sim::{SimFault, SimHost, SimIdentity, SimOptions, SimStep};
 use wrenn_api::{agents::AgentListener, bootstrap};
-use wrenn_proto::ids::{HostId, SandboxId, TeamId, TemplateId};
-use wrenn_store::{
-    Store,
-    hosts::NewHost,
+use wrenn_domain::{
+    host::NewHost,
     lifecycle::SandboxStatus,
-    sandboxes::{NewSandbox, Sandbox},
-    templates::{OnConflict, Template, TemplateSource},
+    sandbox::{NewSandbox, Sandbox},
+    template::{OnConflict, Template, TemplateSource},
 };
+use wrenn_proto::ids::{HostId, SandboxId, TeamId, TemplateId};
+use wrenn_store::Store;
 use wrenn_supervision::Root;
 
 /// How long anything may take.

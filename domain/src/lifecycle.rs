@@ -1,54 +1,11 @@
 //! The part of a sandbox's row that changes as it lives, and the words for it.
 //!
-//! Which change is allowed when is decided by the state machine in `wrenn-actors`; here are only the
-//! words, and their spelling in the database and on the wire.
+//! [`step`](crate::sandbox::step()) decides which change is allowed when; this file holds the words and their spelling
+//! in the database and on the wire.
 
 use std::fmt;
 
-use wrenn_proto::ids::TemplateId;
-
-/// Declares an enum whose variants are spelled the same in the database and on the wire.
-macro_rules! words {
-    ($(#[$doc:meta])* $name:ident, $what:literal { $($(#[$vdoc:meta])* $variant:ident = $text:literal),+ $(,)? }) => {
-        $(#[$doc])*
-        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-        pub enum $name { $($(#[$vdoc])* $variant),+ }
-
-        impl $name {
-            /// Every value, in the order of declaration.
-            pub const ALL: &'static [Self] = &[$(Self::$variant),+];
-
-            /// Its spelling in the database and on the wire.
-            pub const fn as_str(self) -> &'static str {
-                match self { $(Self::$variant => $text),+ }
-            }
-        }
-
-        impl ::std::fmt::Display for $name {
-            fn fmt(&self, f: &mut ::std::fmt::Formatter<'_>) -> ::std::fmt::Result {
-                f.write_str(self.as_str())
-            }
-        }
-
-        impl ::std::str::FromStr for $name {
-            type Err = $crate::StoreError;
-
-            fn from_str(text: &str) -> Result<Self, $crate::StoreError> {
-                match text {
-                    $($text => Ok(Self::$variant),)+
-                    _ => Err($crate::StoreError::UnknownValue { what: $what, value: text.to_owned() }),
-                }
-            }
-        }
-
-        impl serde::Serialize for $name {
-            fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-                serializer.serialize_str(self.as_str())
-            }
-        }
-    };
-}
-pub(crate) use words;
+use crate::{ids::TemplateId, word::words};
 
 words! {
     /// The last settled state of a sandbox.

@@ -7,10 +7,28 @@
 
 use std::{cmp::Ordering, fmt};
 
-use wrenn_proto::ids::HostId;
-use wrenn_store::lifecycle::Hold;
+use crate::{ids::HostId, lifecycle::Hold};
 
-use crate::config::Overcommit;
+/// How many times over a host's resources may be promised.
+///
+/// Memory is never promised twice: a sandbox keeps what it touched. Processors are shared in time. Disks
+/// are sparse and share their template's blocks, so most of what is promised is never written; what is
+/// really free is watched by `disk_reserve_mb`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Overcommit {
+    /// vCPUs per processor.
+    pub cpu: u32,
+    /// Promised per existing megabyte of disk.
+    pub disk: u32,
+    /// A host that has less disk than this really free takes no new sandbox.
+    pub disk_reserve_mb: u64,
+}
+
+impl Default for Overcommit {
+    fn default() -> Self {
+        Self { cpu: 4, disk: 8, disk_reserve_mb: 1024 }
+    }
+}
 
 /// What a sandbox takes, or many do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

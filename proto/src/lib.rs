@@ -8,7 +8,8 @@
 //! [`ids`] are the typed ids that every other crate uses; [`session`] says where a session begins and ends, and
 //! [`transfer`] whether a template arrived whole.
 
-pub mod ids;
+pub use wrenn_domain::ids;
+
 pub mod session;
 pub mod transfer;
 

@@ -3,12 +3,12 @@
 //! Each disk is a template with the purpose `step`, which only builds use. Several keys may lead to one disk, as not every
 //! step changes it; a disk that no key leads to is of no use.
 
-use wrenn_proto::ids::{TeamId, TemplateId};
+use wrenn_domain::{
+    build::StepKey,
+    ids::{TeamId, TemplateId},
+};
 
 use crate::{Store, StoreError};
-
-/// A key of the step cache: a hash of everything that led to a step's outcome.
-pub type StepKey = [u8; 32];
 
 impl Store {
     /// Returns what the last of `keys` that is known leads to, with its place among them; it counts as used now.

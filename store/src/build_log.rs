@@ -3,73 +3,12 @@
 //! Steps and lines belong to one attempt, which must still have the build; see [`builds`](crate::builds).
 
 use chrono::{DateTime, Utc};
-use wrenn_proto::ids::BuildId;
+use wrenn_domain::{
+    build::{Claim, LoggedLine, LoggedStep, StepEnd},
+    ids::BuildId,
+};
 
-use crate::{Store, StoreError, builds::Claim};
-
-/// One step of a build, as it is logged.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct LoggedStep {
-    /// Its number, counted from 1 over all phases.
-    pub step: u32,
-    /// To which part of the build it belongs: `pre-build`, `recipe`, `post-build` or `healthcheck`.
-    pub phase: String,
-    /// As it was written.
-    pub cmd: String,
-    /// The exit code of its command; none while it runs, and for a step that is no command.
-    pub exit: Option<i32>,
-    /// Whether it succeeded; none while it runs.
-    pub ok: Option<bool>,
-    /// How long it took.
-    pub elapsed_ms: u64,
-    /// Whether its outcome was known already.
-    pub cached: bool,
-    /// When it began.
-    pub started_at: DateTime<Utc>,
-}
-
-/// How a step ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct StepEnd {
-    /// Exit code of its command.
-    pub exit: Option<i32>,
-    /// Whether it succeeded.
-    pub ok: bool,
-    /// How long it took.
-    pub elapsed_ms: u64,
-}
-
-/// Where a line was printed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum LogStream {
-    /// Standard output.
-    Stdout,
-    /// Standard error.
-    Stderr,
-}
-
-impl LogStream {
-    /// The text in the database and on the wire.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Stdout => "stdout",
-            Self::Stderr => "stderr",
-        }
-    }
-}
-
-/// One line, without its end.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct LoggedLine {
-    /// Grows by the line, over all attempts.
-    pub seq: u64,
-    /// The step that printed it.
-    pub step: u32,
-    /// Where.
-    pub stream: LogStream,
-    /// What. No zero byte is in it.
-    pub line: String,
-}
+use crate::{Store, StoreError};
 
 struct StepRow {
     step: i32,
@@ -108,11 +47,7 @@ impl TryFrom<LineRow> for LoggedLine {
     type Error = StoreError;
 
     fn try_from(row: LineRow) -> Result<Self, StoreError> {
-        let stream = match row.stream.as_str() {
-            "stdout" => LogStream::Stdout,
-            "stderr" => LogStream::Stderr,
-            _ => return Err(StoreError::UnknownValue { what: "log stream", value: row.stream }),
-        };
+        let stream = row.stream.parse()?;
         Ok(Self { seq: row.seq.unsigned_abs(), step: row.step.unsigned_abs(), stream, line: row.line })
     }
 }

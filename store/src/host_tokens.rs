@@ -9,9 +9,9 @@
 use std::time::Duration;
 
 use uuid::Uuid;
-use wrenn_proto::ids::HostId;
+use wrenn_domain::{host::HostCapacity, ids::HostId};
 
-use crate::{Store, StoreError, hosts::HostCapacity};
+use crate::{Store, StoreError};
 
 /// SHA-256 of a token; tokens have enough entropy to need no slow hash.
 pub type TokenHash = [u8; 32];

@@ -10,7 +10,7 @@
 //! state it expects in its `WHERE`. A lost connection is an error of the one call; the pool
 //! reconnects by itself.
 //!
-//! The typed ids come from `wrenn-proto`, the one thing that this crate takes from another.
+//! Rows are turned into the types of `wrenn-domain`; this crate owns none of its own but errors.
 
 pub mod api_keys;
 pub mod build_cache;
@@ -18,7 +18,6 @@ pub mod build_log;
 pub mod builds;
 pub mod host_tokens;
 pub mod hosts;
-pub mod lifecycle;
 pub mod previews;
 pub mod sandboxes;
 pub mod settings;
@@ -31,6 +30,7 @@ pub mod users;
 use std::time::Duration;
 
 use sqlx::postgres::{PgPool, PgPoolOptions};
+use wrenn_domain::word::UnknownWord;
 
 /// Why a statement did not do what it should.
 #[derive(Debug, thiserror::Error)]
@@ -38,14 +38,9 @@ pub enum StoreError {
     /// The database could not be asked, or answered with an error.
     #[error("the database did not answer as expected")]
     Database(#[from] sqlx::Error),
-    /// A row holds something that the program does not know, such as a status of a newer version.
-    #[error("unknown {what} `{value}` in the database")]
-    UnknownValue {
-        /// Column or type whose value it is.
-        what: &'static str,
-        /// The value found.
-        value: String,
-    },
+    /// A row holds a word that this version does not know, such as a status of a newer version.
+    #[error("the database holds an unknown word")]
+    UnknownWord(#[from] UnknownWord),
 }
 
 impl StoreError {

@@ -1,51 +1,8 @@
 //! Who may reach the ports of a sandbox.
 
-use std::str::FromStr;
-
-use wrenn_proto::ids::SandboxId;
+use wrenn_domain::{ids::SandboxId, preview::Preview};
 
 use crate::{Store, StoreError};
-
-/// Who may reach the ports of a sandbox.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum PreviewAccess {
-    /// Everybody who knows the address.
-    Public,
-    /// Those who know the token.
-    #[default]
-    Token,
-}
-
-impl PreviewAccess {
-    /// The text in the database and on the wire.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Public => "public",
-            Self::Token => "token",
-        }
-    }
-}
-
-impl FromStr for PreviewAccess {
-    type Err = StoreError;
-
-    fn from_str(text: &str) -> Result<Self, StoreError> {
-        match text {
-            "public" => Ok(Self::Public),
-            "token" => Ok(Self::Token),
-            _ => Err(StoreError::UnknownValue { what: "preview access", value: text.to_owned() }),
-        }
-    }
-}
-
-/// The ports of a sandbox, as whoever calls at them is let in or not.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Preview {
-    /// Whether the token is needed.
-    pub access: PreviewAccess,
-    /// The token.
-    pub token: String,
-}
 
 impl Store {
     /// Returns who may reach the ports of a sandbox; none if there is no such sandbox, or it is gone.

@@ -8,120 +8,15 @@ use std::collections::BTreeMap;
 use chrono::{DateTime, Utc};
 use sqlx::types::Json;
 use uuid::Uuid;
-use wrenn_proto::ids::{HostId, SandboxId, TeamId, TemplateId};
-
-use crate::{
-    Store, StoreError,
-    builds::Claim,
-    lifecycle::{End, Generation, Hold, Lifecycle},
-    previews::PreviewAccess,
-    templates::{self, TemplateChange, TemplateNameError, TemplateSource},
+use wrenn_domain::{
+    ids::{HostId, SandboxId, TeamId, TemplateId},
+    lifecycle::{End, Generation, Lifecycle},
+    preview::PreviewAccess,
+    sandbox::{NewSandbox, Sandbox, SandboxReservation},
+    template::{TemplateChange, TemplateNameError},
 };
 
-/// A sandbox as it is stored.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Sandbox {
-    /// Its id.
-    pub id: SandboxId,
-    /// Whose it is.
-    pub team_id: TeamId,
-    /// What it was made from; none when that template is gone.
-    pub template_id: Option<TemplateId>,
-    /// The template's name when it was made.
-    pub template_name: String,
-    /// File name of the image that it was started from; none if it came from files that were made on its host.
-    pub template_image: Option<String>,
-    /// Where it lives.
-    pub host_id: HostId,
-    /// Processors.
-    pub vcpus: u32,
-    /// Memory.
-    pub memory_mb: u32,
-    /// Size of its disk as the guest sees it.
-    pub disk_size_mb: u32,
-    /// Idle time after which it is paused; 0 means never.
-    pub timeout_sec: u32,
-    /// Whether traffic resumes it.
-    pub auto_resume: bool,
-    /// User of commands that name none.
-    pub default_user: String,
-    /// Environment of every command.
-    pub envs: BTreeMap<String, String>,
-    /// Whatever its owner noted.
-    pub metadata: BTreeMap<String, String>,
-    /// Who may reach its ports.
-    pub preview_access: PreviewAccess,
-    /// What those must know who may reach its ports.
-    pub preview_token: String,
-    /// What its actor writes.
-    pub lifecycle: Lifecycle,
-    /// What the template is made of that its operation makes; none if it makes none.
-    pub making: Option<TemplateSource>,
-    /// When it was made.
-    pub created_at: DateTime<Utc>,
-    /// When it ran first.
-    pub started_at: Option<DateTime<Utc>>,
-    /// When it was used last, to a few seconds.
-    pub last_active_at: Option<DateTime<Utc>>,
-    /// When the row changed last.
-    pub updated_at: DateTime<Utc>,
-    /// When its requested end was reached.
-    pub destroyed_at: Option<DateTime<Utc>>,
-}
-
-/// What a new sandbox is made of. Sizes must be within the range of an `i32`; the database refuses others.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct NewSandbox {
-    /// Its id.
-    pub id: SandboxId,
-    /// Whose it is.
-    pub team_id: TeamId,
-    /// What it is made from.
-    pub template_id: TemplateId,
-    /// The template's name.
-    pub template_name: String,
-    /// File name of the template's image, if it has one.
-    pub template_image: Option<String>,
-    /// The hosts that have the template, which are preferred; none if every host has it.
-    pub template_hosts: Option<Vec<HostId>>,
-    /// Processors.
-    pub vcpus: u32,
-    /// Memory.
-    pub memory_mb: u32,
-    /// Size of its disk as the guest sees it.
-    pub disk_size_mb: u32,
-    /// Idle time after which it is paused; 0 means never.
-    pub timeout_sec: u32,
-    /// Whether traffic resumes it.
-    pub auto_resume: bool,
-    /// User of commands that name none.
-    pub default_user: String,
-    /// Environment of every command.
-    pub envs: BTreeMap<String, String>,
-    /// Whatever its owner wants to note.
-    pub metadata: BTreeMap<String, String>,
-    /// Who may reach its ports.
-    pub preview_access: PreviewAccess,
-    /// The attempt at a build that it is for; it is destroyed when that is over.
-    pub build: Option<Claim>,
-}
-
-/// What a sandbox takes from its host.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct SandboxReservation {
-    /// Which sandbox.
-    pub id: SandboxId,
-    /// On which host.
-    pub host_id: HostId,
-    /// Processors.
-    pub vcpus: u32,
-    /// Memory.
-    pub memory_mb: u32,
-    /// Size of its disk as the guest sees it.
-    pub disk_size_mb: u32,
-    /// How much of that it has, or may have.
-    pub hold: Hold,
-}
+use crate::{Store, StoreError, templates};
 
 /// Why a sandbox's row was not written.
 #[derive(Debug, thiserror::Error)]

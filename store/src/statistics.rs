@@ -1,6 +1,8 @@
 //! Numbers over all teams, for operators.
 
-use crate::{Store, StoreError, lifecycle::SandboxStatus};
+use wrenn_domain::lifecycle::SandboxStatus;
+
+use crate::{Store, StoreError};
 
 impl Store {
     /// How many sandboxes that are not gone are in each state; states without any are included.

@@ -1,62 +1,13 @@
 //! Teams and who belongs to them.
 
-use std::str::FromStr;
-
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
-use wrenn_proto::ids::{TeamId, UserId};
+use wrenn_domain::{
+    ids::{TeamId, UserId},
+    team::{Role, Team},
+};
 
 use crate::{Store, StoreError};
-
-/// What a member may do in a team.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Role {
-    /// Made the team or was given it; exactly one.
-    Owner,
-    /// May change members.
-    Admin,
-    /// May use what the team has.
-    Member,
-}
-
-impl Role {
-    /// The text in the database and on the wire.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Owner => "owner",
-            Self::Admin => "admin",
-            Self::Member => "member",
-        }
-    }
-}
-
-impl FromStr for Role {
-    type Err = StoreError;
-
-    fn from_str(text: &str) -> Result<Self, StoreError> {
-        match text {
-            "owner" => Ok(Self::Owner),
-            "admin" => Ok(Self::Admin),
-            "member" => Ok(Self::Member),
-            _ => Err(StoreError::UnknownValue { what: "role", value: text.to_owned() }),
-        }
-    }
-}
-
-/// One team.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Team {
-    /// Its id.
-    pub id: TeamId,
-    /// Name for people, 1 to 100 characters.
-    pub name: String,
-    /// Name in addresses; unique.
-    pub slug: String,
-    /// Whether it may bring hosts of its own.
-    pub is_byoc: bool,
-    /// When it was made.
-    pub created_at: DateTime<Utc>,
-}
 
 struct TeamRow {
     id: Uuid,

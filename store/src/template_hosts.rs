@@ -4,7 +4,7 @@
 //! the platform. What a host of a team has reaches no other team: only templates of its own team are taken from it.
 
 use uuid::Uuid;
-use wrenn_proto::ids::{HostId, TeamId, TemplateId};
+use wrenn_domain::ids::{HostId, TeamId, TemplateId};
 
 use crate::{Store, StoreError};
 

@@ -12,117 +12,19 @@
 //! no operation leaves a template behind that nobody makes. Files on hosts that no row speaks of are removed by whoever
 //! compares a host's inventory with the rows.
 
-use std::{collections::BTreeMap, str::FromStr};
+use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
-use sqlx::PgConnection;
-use sqlx::types::Json;
+use sqlx::{PgConnection, types::Json};
 use uuid::Uuid;
-use wrenn_proto::ids::{HostId, SandboxId, TeamId, TemplateId};
+use wrenn_domain::{
+    ids::{HostId, SandboxId, TeamId, TemplateId},
+    template::{
+        NewTemplate, OnConflict, Template, TemplateKind, TemplateNameError, TemplateOrigin, TemplateSource,
+    },
+};
 
-use crate::{Store, StoreError, build_cache::StepKey, builds::Claim, sandboxes::TransitionError};
-
-/// What a template consists of.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum TemplateKind {
-    /// A disk image only; fits any machine.
-    Base,
-    /// Disk, memory and device state of one size of machine.
-    Snapshot,
-}
-
-impl TemplateKind {
-    /// The text in the database and on the wire.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Base => "base",
-            Self::Snapshot => "snapshot",
-        }
-    }
-}
-
-impl FromStr for TemplateKind {
-    type Err = StoreError;
-
-    fn from_str(text: &str) -> Result<Self, StoreError> {
-        match text {
-            "base" => Ok(Self::Base),
-            "snapshot" => Ok(Self::Snapshot),
-            _ => Err(StoreError::UnknownValue { what: "template type", value: text.to_owned() }),
-        }
-    }
-}
-
-/// What of a sandbox a template is made of.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum TemplateSource {
-    /// Its disk, memory and device state.
-    Snapshot,
-    /// Its disk, made as small as what is in it.
-    Flattened,
-    /// Its disk as it is, which takes no time.
-    AsItIs,
-}
-
-impl TemplateSource {
-    /// What the template consists of.
-    pub fn kind(self) -> TemplateKind {
-        match self {
-            Self::Snapshot => TemplateKind::Snapshot,
-            Self::Flattened | Self::AsItIs => TemplateKind::Base,
-        }
-    }
-}
-
-impl FromStr for TemplateSource {
-    type Err = StoreError;
-
-    fn from_str(text: &str) -> Result<Self, StoreError> {
-        match text {
-            "as_it_is" => Ok(Self::AsItIs),
-            kind => kind.parse().map(TemplateKind::into),
-        }
-    }
-}
-
-impl From<TemplateKind> for TemplateSource {
-    /// What a template of this kind is made of if nothing else is said.
-    fn from(kind: TemplateKind) -> Self {
-        match kind {
-            TemplateKind::Base => Self::Flattened,
-            TemplateKind::Snapshot => Self::Snapshot,
-        }
-    }
-}
-
-/// One template.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Template {
-    /// Its id.
-    pub id: TemplateId,
-    /// Its owner; the platform team's templates are everybody's to use.
-    pub team_id: TeamId,
-    /// Its name, unique in its team among those that are ready.
-    pub name: String,
-    /// File name of an image that every host is given; none if its files were made on a host.
-    pub image: Option<String>,
-    /// What it consists of.
-    pub kind: TemplateKind,
-    /// vCPUs of the machine in a snapshot.
-    pub vcpus: Option<i32>,
-    /// Memory of the machine in a snapshot.
-    pub memory_mb: Option<i32>,
-    /// Least disk that a capsule of it needs.
-    pub disk_size_mb: i32,
-    /// What it occupies.
-    pub size_bytes: i64,
-    /// User that commands run as when they name none.
-    pub default_user: String,
-    /// Environment of every command, below its own.
-    pub default_env: BTreeMap<String, String>,
-    /// When it was made.
-    pub created_at: DateTime<Utc>,
-}
+use crate::{Store, StoreError, sandboxes::TransitionError};
 
 struct TemplateRow {
     id: Uuid,
@@ -158,96 +60,6 @@ impl TryFrom<TemplateRow> for Template {
             created_at: row.created_at,
         })
     }
-}
-
-/// What a template is made as.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct NewTemplate {
-    /// Its id.
-    pub id: TemplateId,
-    /// Its owner.
-    pub team_id: TeamId,
-    /// Its name.
-    pub name: String,
-    /// What it is made of.
-    pub source: TemplateSource,
-    /// vCPUs of the machine that it is made of.
-    pub vcpus: u32,
-    /// Memory of that machine.
-    pub memory_mb: u32,
-    /// Disk of that machine.
-    pub disk_size_mb: u32,
-    /// User that commands run as when they name none.
-    pub default_user: String,
-    /// Environment of every command, below its own.
-    pub default_env: BTreeMap<String, String>,
-    /// What becomes of a ready template that has its name.
-    pub on_conflict: OnConflict,
-    /// Whose work it is, and what it is for.
-    pub origin: TemplateOrigin,
-}
-
-/// Whose work a template is, and what it is for.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum TemplateOrigin {
-    /// A client's: it is ready when it is made.
-    Client,
-    /// What a step of a build left: for later builds only.
-    Step(Claim),
-    /// A build's: it is to be tested before it is ready.
-    Build {
-        /// Which attempt makes it.
-        claim: Claim,
-        /// What all that led to it comes to, if that decides what it is.
-        result_key: Option<StepKey>,
-    },
-}
-
-impl TemplateOrigin {
-    fn claim(&self) -> Option<Claim> {
-        match self {
-            Self::Client => None,
-            Self::Step(claim) | Self::Build { claim, .. } => Some(*claim),
-        }
-    }
-}
-
-/// What becomes of a template whose name another one gets.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum OnConflict {
-    /// It stays, and the other one cannot have the name.
-    Refuse,
-    /// It goes when the other one is ready.
-    Replace,
-}
-
-/// What a sandbox's transition does to the template that its operation makes.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum TemplateChange {
-    /// It begins to be made.
-    Begin(NewTemplate),
-    /// It is ready, on the sandbox's host.
-    Publish {
-        /// Which.
-        id: TemplateId,
-        /// What it occupies.
-        size_bytes: u64,
-        /// Least disk that a sandbox of it needs.
-        disk_size_mb: u32,
-    },
-    /// It will never be ready.
-    Discard(TemplateId),
-}
-
-/// Why a template cannot have its name.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum TemplateNameError {
-    /// The team has one of that name, or is making one.
-    #[error("the team has a template of that name")]
-    Taken,
-    /// The platform has one of that name, which everybody sees.
-    #[error("the name belongs to a template of the platform")]
-    Reserved,
 }
 
 /// `query_as!` for whole templates: `$head`, the columns, `$tail`.

@@ -2,26 +2,13 @@
 
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
-use wrenn_proto::ids::{TeamId, UserId};
+use wrenn_domain::{
+    ids::{TeamId, UserId},
+    team::Role,
+    user::{NewAccount, User},
+};
 
-use crate::{Store, StoreError, teams::Role};
-
-/// One account.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct User {
-    /// Its id.
-    pub id: UserId,
-    /// Address, spelled as at signup; two accounts never differ in case only.
-    pub email: String,
-    /// Name for people, 1 to 100 characters.
-    pub name: String,
-    /// Whether it may administer the platform.
-    pub is_admin: bool,
-    /// False once an administrator switched the account off.
-    pub is_active: bool,
-    /// When it signed up.
-    pub created_at: DateTime<Utc>,
-}
+use crate::{Store, StoreError};
 
 struct UserRow {
     id: Uuid,
@@ -43,21 +30,6 @@ impl From<UserRow> for User {
             created_at: row.created_at,
         }
     }
-}
-
-/// What an account is made from.
-#[derive(Debug, Clone)]
-pub struct NewAccount {
-    /// Address to sign in with.
-    pub email: String,
-    /// Name for people, 1 to 100 characters.
-    pub name: String,
-    /// PHC string of the password's argon2id hash.
-    pub password_hash: String,
-    /// Name of the account's first team, 1 to 100 characters.
-    pub team_name: String,
-    /// Slug of that team; unique.
-    pub team_slug: String,
 }
 
 /// Why an account was not made; nothing of it is left then.

@@ -6,14 +6,13 @@ use std::{collections::BTreeMap, time::Duration};
 
 use sqlx::PgPool;
 use uuid::Uuid;
-use wrenn_proto::ids::{BuildId, SandboxId, TeamId, TemplateId};
-use wrenn_store::{
-    Store,
-    build_log::{LogStream, LoggedLine, StepEnd},
-    builds::{BuildEnd, BuildInsertError, BuildOrder, BuildStage, BuildStatus, Claim, NewBuild},
-    hosts::NewHost,
-    sandboxes::NewSandbox,
+use wrenn_domain::{
+    build::{BuildEnd, BuildOrder, BuildStage, BuildStatus, Claim, LogStream, LoggedLine, NewBuild, StepEnd},
+    host::NewHost,
+    ids::{BuildId, SandboxId, TeamId, TemplateId},
+    sandbox::NewSandbox,
 };
+use wrenn_store::{Store, builds::BuildInsertError};
 
 const LEASE: Duration = Duration::from_secs(60);
 const OVER: Duration = Duration::ZERO;

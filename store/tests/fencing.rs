@@ -6,13 +6,15 @@ use std::time::Duration;
 
 use sqlx::PgPool;
 use uuid::Uuid;
-use wrenn_proto::ids::{HostId, SandboxId, TeamId, TemplateId};
+use wrenn_domain::{
+    host::{HostCapacity, HostStatus, NewHost},
+    ids::{HostId, SandboxId, TeamId, TemplateId},
+    lifecycle::{End, Lifecycle, Operation, SandboxStatus},
+    sandbox::{NewSandbox, Sandbox},
+};
 use wrenn_store::{
     Store,
     host_tokens::{CredentialHashes, HOST_TTL, HostFacts, REFRESH_AGAIN, TokenHash},
-    hosts::{HostCapacity, HostStatus, NewHost},
-    lifecycle::{End, Lifecycle, Operation, SandboxStatus},
-    sandboxes::{NewSandbox, Sandbox},
 };
 
 fn new_sandbox() -> NewSandbox {

@@ -6,14 +6,14 @@ use std::{collections::BTreeMap, time::Duration};
 
 use sqlx::PgPool;
 use uuid::Uuid;
-use wrenn_proto::ids::{SandboxId, TeamId, TemplateId};
-use wrenn_store::{
-    Store,
-    hosts::NewHost,
+use wrenn_domain::{
+    host::NewHost,
+    ids::{SandboxId, TeamId, TemplateId},
     lifecycle::{Lifecycle, Operation, SandboxStatus},
-    sandboxes::{NewSandbox, Sandbox, TransitionError},
-    templates::{NewTemplate, OnConflict, TemplateChange, TemplateNameError, TemplateOrigin, TemplateSource},
+    sandbox::{NewSandbox, Sandbox},
+    template::{NewTemplate, OnConflict, TemplateChange, TemplateNameError, TemplateOrigin, TemplateSource},
 };
+use wrenn_store::{Store, sandboxes::TransitionError};
 
 /// A sandbox that runs.
 async fn running(store: &Store) -> Sandbox {

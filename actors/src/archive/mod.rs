@@ -16,6 +16,8 @@ mod rules;
 
 use std::io::{Read, Seek};
 
+use wrenn_domain::archive::Contents;
+
 pub use self::error::{ArchiveError, Fault};
 
 /// Largest archive, as it is uploaded.
@@ -32,61 +34,6 @@ pub const RATIO_FREE_BYTES: u64 = 16 * 1024 * 1024;
 pub const MAX_PATH_BYTES: usize = 1024;
 /// Longest part of a path, in bytes (`NAME_MAX` of Linux).
 pub const MAX_NAME_BYTES: usize = 255;
-
-/// How an archive is packed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Format {
-    /// Plain tar.
-    Tar,
-    /// Tar within gzip.
-    TarGz,
-    /// Zip.
-    Zip,
-}
-
-/// What an entry is.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Kind {
-    /// A regular file.
-    File {
-        /// How long it is, unpacked.
-        size_bytes: u64,
-        /// Whether its owner may execute it.
-        is_executable: bool,
-    },
-    /// A folder.
-    Directory,
-    /// A symbolic link.
-    Symlink {
-        /// Relative to its own folder, and within the archive.
-        target: String,
-    },
-    /// Another name of a regular file that came before.
-    Hardlink {
-        /// That file's path.
-        target: String,
-    },
-}
-
-/// One entry; its path is relative, without `.`, `..` or double slashes.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Entry {
-    /// Where it belongs.
-    pub path: String,
-    /// What it is.
-    pub kind: Kind,
-}
-
-/// What is in an archive that was accepted.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Contents {
-    /// How it is packed.
-    pub format: Format,
-    /// In the order of the archive.
-    pub entries: Vec<Entry>,
-    /// What its files take, unpacked.
-    pub unpacked_bytes: u64,
-}
 
 /// Checks an archive as a whole. Takes as long as unpacking it; not for a thread that serves others.
 ///

@@ -16,17 +16,15 @@ use std::{
 use flate2::read::MultiGzDecoder;
 use sha2::{Digest as _, Sha256};
 use tar::{EntryType, Header};
+use wrenn_domain::archive::{Contents, EntryDigest, Format, Kind};
 use zip::ZipArchive;
 
-use super::{Contents, Format, Kind, rules::normal};
+use super::rules::normal;
 
 /// Permission bits of owner, group and others.
 const PERMISSIONS: u32 = 0o777;
 const FILE_MODE: u32 = 0o644;
 const FOLDER_MODE: u32 = 0o755;
-
-/// What an entry holds, as a hash of its kind, its permissions and its content.
-pub type EntryDigest = [u8; 32];
 
 /// Why entries could not be taken out of an archive.
 #[derive(Debug, thiserror::Error)]

@@ -7,10 +7,11 @@ use std::{
 
 use flate2::read::MultiGzDecoder;
 use tar::EntryType;
+use wrenn_domain::archive::{Contents, Format, Kind};
 use zip::{CompressionMethod, ZipArchive, result::ZipError};
 
 use super::{
-    ArchiveError, Contents, Fault, Format, Kind, MAX_BYTES, MAX_ENTRIES,
+    ArchiveError, Fault, MAX_BYTES, MAX_ENTRIES,
     rules::{Judge, normal, text},
 };
 

@@ -2,9 +2,11 @@
 
 use std::collections::HashMap;
 
+use wrenn_domain::archive::{Entry, Kind};
+
 use super::{
-    ArchiveError, Entry, Fault, Kind, MAX_ENTRIES, MAX_NAME_BYTES, MAX_PATH_BYTES, MAX_RATIO,
-    MAX_UNPACKED_BYTES, RATIO_FREE_BYTES,
+    ArchiveError, Fault, MAX_ENTRIES, MAX_NAME_BYTES, MAX_PATH_BYTES, MAX_RATIO, MAX_UNPACKED_BYTES,
+    RATIO_FREE_BYTES,
 };
 
 /// What a path is taken by.

@@ -5,6 +5,7 @@ use std::io::{Cursor, Write as _};
 use flate2::{Compression, write::GzEncoder};
 use proptest::prelude::*;
 use tar::{EntryType, Header};
+use wrenn_domain::archive::{Entry, Format, Kind};
 use zip::{CompressionMethod, ZipWriter, write::SimpleFileOptions};
 
 use super::*;

@@ -16,7 +16,7 @@ use actix::{
     Actor, ActorContext, ActorFutureExt, AsyncContext, Context, Handler, Message, SpawnHandle, Supervised,
     WrapFuture,
 };
-use wrenn_store::builds::{Build, BuildEnd, Claim};
+use wrenn_domain::build::{Build, BuildEnd, Claim};
 use wrenn_supervision::SupervisedContext;
 
 use super::{

@@ -7,6 +7,10 @@ use tokio::{
     sync::mpsc,
     time::{Instant, sleep_until, timeout, timeout_at},
 };
+use wrenn_domain::{
+    archive::Contents,
+    build::{LogStream, copy::Selection, plan::Context},
+};
 use wrenn_proto::{
     guest::{
         CloseStdin, ExecStart, FileEnd, FileStart, FileUnpack, exec_event, exec_input, file_event,
@@ -14,12 +18,11 @@ use wrenn_proto::{
     },
     ids::SandboxId,
 };
-use wrenn_store::build_log::LogStream;
 
-use super::{copy::Selection, lines::StepLines, log::BuildLog, plan::Context};
+use super::{lines::StepLines, log::BuildLog};
 use crate::{
     ControlPlane, SessionError, SessionOpenError,
-    archive::{Contents, pack},
+    archive::pack,
     tunnel::{ExecSession, FileSession},
 };
 

@@ -3,16 +3,21 @@
 use std::{sync::Arc, time::Duration};
 
 use tokio::time::{Instant, sleep, timeout};
+use wrenn_domain::{
+    build::{
+        Claim,
+        plan::{Context, Plan},
+    },
+    recipe::Healthcheck,
+};
 use wrenn_proto::guest::ExecStart;
-use wrenn_store::builds::Claim;
 
 use super::{
     capsule::{Capsule, CapsuleError, Exited, Output, shell},
     lines::StepLines,
     log::BuildLog,
-    plan::{Context, Plan},
 };
-use crate::{recipe::Healthcheck, shared::Shared};
+use crate::shared::Shared;
 
 /// How long a command in a new capsule of the template may take.
 const TRIED_WITHIN_SEC: u32 = 60;

@@ -4,7 +4,7 @@
 
 use std::collections::VecDeque;
 
-use wrenn_store::build_log::LogStream;
+use wrenn_domain::build::LogStream;
 
 /// Longest line, in bytes; longer ones are broken.
 const MAX_LINE_BYTES: usize = 8 * 1024;

@@ -6,10 +6,7 @@
 use std::{sync::Arc, time::Duration};
 
 use tokio::time::Instant;
-use wrenn_store::{
-    build_log::{LoggedLine, StepEnd},
-    builds::{BuildStage, Claim},
-};
+use wrenn_domain::build::{BuildStage, Claim, LoggedLine, StepEnd};
 
 use super::lines::{Line, StepLines};
 use crate::{retry::until_answered, shared::Shared};

@@ -25,13 +25,11 @@
 
 mod actor;
 mod capsule;
-mod copy;
 mod health;
 mod keeper;
 mod lines;
 mod log;
 pub(crate) mod news;
-mod plan;
 mod queue;
 mod run;
 mod steps;
@@ -40,25 +38,22 @@ mod worker;
 use std::time::Duration;
 
 use tokio::sync::watch;
+use wrenn_domain::build::{Build, BuildOrder, NewBuild, plan::PlanError};
 use wrenn_proto::ids::{BuildId, TeamId};
-use wrenn_store::{
-    StoreError,
-    builds::{Build, BuildInsertError, BuildOrder, NewBuild},
-};
+use wrenn_store::{StoreError, builds::BuildInsertError};
 use wrenn_supervision::call_within;
 
+use self::keeper::clean_up;
+pub use self::queue::QueueError;
 pub(crate) use self::{
     actor::{Abandon, BuildActor},
     keeper::BuildKeeper,
     queue::BuildQueue,
     worker::BuildWorker,
 };
-use self::{
-    keeper::clean_up,
-    plan::{ArchiveIndex, Base, Order, plan},
-};
-pub use self::{plan::PlanError, queue::QueueError};
-use crate::{ControlPlane, archive::Contents, objects::Objects};
+use crate::{ControlPlane, objects::Objects};
+use wrenn_domain::archive::Contents;
+use wrenn_domain::build::plan::{ArchiveIndex, Base, Order, plan};
 
 /// How long an actor may take to let a build go.
 const ABANDONED_WITHIN: Duration = Duration::from_secs(5);
@@ -183,7 +178,7 @@ impl ControlPlane {
         tracing::info!(build = %id, "build is cancelled");
         // What follows is done also if nobody waits for it.
         let plane = self.clone();
-        let attempt = wrenn_store::builds::Claim { build: id, attempt: build.attempt };
+        let attempt = wrenn_domain::build::Claim { build: id, attempt: build.attempt };
         let rest = tokio::spawn(async move {
             if let Some(actor) = plane.shared.builds.get(&attempt) {
                 // One that has failed, or is on another server, learns it when it renews its lease.

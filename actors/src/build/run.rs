@@ -21,24 +21,26 @@ use std::{fs::File, io::Write as _, sync::Arc, time::Duration};
 
 use futures_util::StreamExt as _;
 use tokio::time::Instant;
-use wrenn_proto::ids::{SandboxId, TeamId, TemplateId};
-use wrenn_store::{
-    build_log::StepEnd,
-    builds::{Build, BuildEnd, BuildStage, Claim},
+use wrenn_domain::{
+    archive::Contents,
+    build::{
+        Build, BuildEnd, BuildStage, Claim, StepEnd,
+        plan::{ArchiveIndex, Base, Order, Plan, plan},
+    },
     lifecycle::SandboxStatus,
-    sandboxes::NewSandbox,
-    templates::{OnConflict, Template, TemplateNameError, TemplateOrigin, TemplateSource},
+    sandbox::NewSandbox,
+    template::{OnConflict, Template, TemplateNameError, TemplateOrigin, TemplateSource},
 };
+use wrenn_proto::ids::{SandboxId, TeamId, TemplateId};
 
 use super::{
     capsule::{Capsule, CapsuleError},
     log::BuildLog,
-    plan::{ArchiveIndex, Base, Order, Plan, plan},
     steps::Steps,
 };
 use crate::{
     ControlPlane, CreateError, OperationError, TemplateDefaults, TemplateOrder, Until, WaitError,
-    archive::{self, Contents, pack},
+    archive::{self, pack},
     retry::until_answered,
 };
 

@@ -3,22 +3,27 @@
 use std::time::Duration;
 
 use tokio::time::Instant;
+use wrenn_domain::{
+    build::{
+        copy::{Selection, Target},
+        plan::{Action, Phase, Plan, PlannedStep},
+    },
+    recipe::Healthcheck,
+    template::{OnConflict, TemplateOrigin, TemplateSource},
+};
 use wrenn_proto::{
     guest::{ExecStart, Lifetime},
     ids::TemplateId,
 };
-use wrenn_store::templates::{OnConflict, TemplateOrigin, TemplateSource};
 
 use super::{
     capsule::{Capsule, CapsuleError, Exited, Output, script, shell},
-    copy::{Selection, Target},
     health::{self, Verdict},
     lines::StepLines,
     log::BuildLog,
-    plan::{Action, Phase, Plan, PlannedStep},
     run::{Archive, Attempt, AttemptError, step_end},
 };
-use crate::{TemplateOrder, recipe::Healthcheck, retry::until_answered};
+use crate::{TemplateOrder, retry::until_answered};
 
 /// How long keeping a disk may take.
 const KEPT_WITHIN: Duration = Duration::from_secs(300);
@@ -97,7 +102,7 @@ impl Steps<'_> {
     }
 
     /// Keeps the disk as it is now, under a key. A build whose disk cannot be kept goes on.
-    async fn keep(&mut self, disk: Disk, key: &wrenn_store::build_cache::StepKey) {
+    async fn keep(&mut self, disk: Disk, key: &wrenn_domain::build::StepKey) {
         let plane = &self.attempt.plane;
         if disk == Disk::Changed {
             let id = TemplateId::new();

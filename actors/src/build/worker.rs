@@ -8,6 +8,7 @@ use std::{sync::Arc, time::Duration};
 
 use actix::{Actor, AsyncContext, Context, Supervised, WrapFuture};
 use tokio::time::{sleep, timeout};
+use wrenn_domain::build::{Build, BuildEnd, Claim};
 use wrenn_supervision::Child;
 
 use super::{
@@ -19,7 +20,6 @@ use crate::{
     retry::until_answered,
     shared::{Shared, spec},
 };
-use wrenn_store::builds::{Build, BuildEnd, Claim};
 
 /// How long news is waited for before somebody looks all the same.
 const LOOK_EVERY: Duration = Duration::from_secs(5);

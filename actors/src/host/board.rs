@@ -6,8 +6,8 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use chrono::{DateTime, Utc};
 use parking_lot::RwLock;
+use wrenn_domain::host::{HostCapacity, HostStatus};
 use wrenn_proto::ids::{HostId, TeamId};
-use wrenn_store::hosts::{HostCapacity, HostStatus};
 
 /// What a heartbeat says.
 #[derive(Debug, Clone, Copy, PartialEq)]

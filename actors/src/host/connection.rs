@@ -35,16 +35,16 @@ use actix::{
 };
 use chrono::Utc;
 use tokio::{sync::oneshot, time::Instant};
+use wrenn_domain::{
+    host::{Host, HostCapacity, HostStatus},
+    lifecycle::{End, Lifecycle, SandboxStatus},
+    sandbox::{Sandbox, state::Input},
+};
 use wrenn_proto::{
     agent::{self, AgentHello, server_frame},
     ids::{HostId, SandboxId, TemplateId},
 };
-use wrenn_store::{
-    StoreError,
-    hosts::{Host, HostCapacity, HostStatus},
-    lifecycle::{End, Lifecycle, SandboxStatus},
-    sandboxes::Sandbox,
-};
+use wrenn_store::StoreError;
 use wrenn_supervision::call_within;
 
 use super::{
@@ -57,7 +57,7 @@ use super::{
 use crate::{
     AttachError,
     retry::until_answered,
-    sandbox::{CaughtUp, Observe, RowRead, state::Input},
+    sandbox::{CaughtUp, Observe, RowRead},
     shared::Shared,
 };
 

@@ -4,11 +4,14 @@
 
 use actix::{ActorFutureExt, AsyncContext, Context, Handler, ResponseFuture, WrapFuture, fut::ready};
 use tokio::time::Instant;
+use wrenn_domain::{
+    lifecycle::Generation,
+    sandbox::state::{Input, Machine, Outcome},
+};
 use wrenn_proto::{
     agent::{self, agent_frame},
     ids::SandboxId,
 };
-use wrenn_store::lifecycle::Generation;
 
 use super::{
     board::HostLoad,
@@ -17,7 +20,18 @@ use super::{
     messages::{DropFailure, FromAgent},
     text::harmless,
 };
-use crate::sandbox::state::{Input, Machine, Outcome};
+
+/// Reads the state of a machine from the wire; `None` if it is unspecified.
+pub(super) fn machine_state(state: agent::MachineState) -> Option<Machine> {
+    match state {
+        agent::MachineState::Unspecified => None,
+        agent::MachineState::Starting => Some(Machine::Starting),
+        agent::MachineState::Running => Some(Machine::Running),
+        agent::MachineState::Paused => Some(Machine::Paused),
+        agent::MachineState::Stopped => Some(Machine::Stopped),
+        agent::MachineState::Exited => Some(Machine::Exited),
+    }
+}
 
 impl Handler<FromAgent> for HostConnection {
     type Result = ResponseFuture<()>;
@@ -97,18 +111,17 @@ impl HostConnection {
                     template,
                     size_bytes: made.size_bytes,
                     disk_size_mb: made.disk_size_mb,
-                    machine: Machine::from_wire(made.state()),
+                    machine: machine_state(made.state()),
                 },
                 Err(_) => {
                     let message = "the host made a template with a strange id".to_owned();
-                    Outcome::Failed { message, machine: Machine::from_wire(made.state()) }
+                    Outcome::Failed { message, machine: machine_state(made.state()) }
                 }
             },
             Some(agent::command_result::Outcome::Destroyed(_)) => Outcome::Destroyed,
-            Some(agent::command_result::Outcome::Failed(failed)) => Outcome::Failed {
-                machine: Machine::from_wire(failed.state()),
-                message: harmless(&failed.message),
-            },
+            Some(agent::command_result::Outcome::Failed(failed)) => {
+                Outcome::Failed { machine: machine_state(failed.state()), message: harmless(&failed.message) }
+            }
             None => {
                 let message = "the host sent an outcome of another version".to_owned();
                 Outcome::Failed { message, machine: None }
@@ -126,7 +139,7 @@ impl HostConnection {
         let generation = Generation(event.generation);
         match event.event {
             Some(agent::machine_event::Event::Exited(exited)) => {
-                let machine = Machine::from_wire(exited.state()).filter(|machine| machine.has_ended());
+                let machine = machine_state(exited.state()).filter(|machine| machine.has_ended());
                 let machine = machine.unwrap_or(Machine::Exited);
                 let reason = harmless(&exited.reason);
                 self.tell_and_wait(sandbox, Input::Exited { generation, machine, reason })

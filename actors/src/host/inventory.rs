@@ -2,18 +2,20 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use wrenn_domain::{
+    lifecycle::{End, Generation, Lifecycle},
+    sandbox::{
+        Sandbox,
+        state::{Activity, Input, Machine},
+    },
+};
 use wrenn_proto::{
     agent,
     ids::{HostId, SandboxId, TemplateId},
 };
-use wrenn_store::{
-    Store, StoreError,
-    lifecycle::{End, Generation, Lifecycle},
-    sandboxes::Sandbox,
-};
+use wrenn_store::{Store, StoreError};
 
-use super::text::harmless;
-use crate::sandbox::state::{Activity, Input, Machine};
+use super::{frames::machine_state, text::harmless};
 
 /// One entry of an inventory.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -63,7 +65,7 @@ pub(crate) fn read(inventory: agent::Inventory) -> Listed {
         };
         let entry = Entry {
             generation: Generation(report.generation),
-            machine: Machine::from_wire(report.state()),
+            machine: machine_state(report.state()),
             reason: harmless(&report.reason),
             activity: if report.busy { Activity::Busy } else { Activity::Idle },
         };

@@ -2,17 +2,17 @@
 
 use actix::Message;
 use tokio::sync::mpsc;
+use wrenn_domain::{
+    sandbox::{Memory, Sandbox, state},
+    template::TemplateSource,
+};
 use wrenn_proto::{
     agent::{self, AgentFrame, AgentHello, ServerFrame},
     ids::{SandboxId, TemplateId, TransferId, TunnelId},
 };
-use wrenn_store::{sandboxes::Sandbox, templates::TemplateSource};
 
 use super::link::{AgentLink, LinkNumber};
-use crate::{
-    AttachError,
-    sandbox::{Memory, state},
-};
+use crate::AttachError;
 
 /// An agent dialled and said hello; frames for it go to `outgoing`.
 #[derive(Debug, Message)]

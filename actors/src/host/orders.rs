@@ -2,6 +2,7 @@
 
 use actix::{Context, Handler, ResponseFuture, fut::ready};
 use tokio::{sync::oneshot, time::Instant};
+use wrenn_domain::sandbox::state::Input;
 use wrenn_proto::agent::{self, server_frame};
 
 use super::{
@@ -11,7 +12,6 @@ use super::{
         Retire, SendCommand,
     },
 };
-use crate::sandbox::state::Input;
 
 impl Handler<DropTemplate> for HostConnection {
     type Result = ResponseFuture<Result<(), DropFailure>>;

@@ -10,19 +10,17 @@ use actix::{
     Actor, ActorFutureExt, AsyncContext, AtomicResponse, Context, Handler, Message, Supervised, WrapFuture,
     fut::ready,
 };
-use wrenn_proto::ids::{HostId, SandboxId};
-use wrenn_store::{
-    StoreError,
-    hosts::HostStatus,
+use wrenn_domain::{
+    host::HostStatus,
     lifecycle::Hold,
-    sandboxes::{NewSandbox, Sandbox},
+    placement::{Candidate, Demand, NoRoom, Shortage, TemplateIs, choose, fits},
+    sandbox::{NewSandbox, Sandbox},
 };
+use wrenn_proto::ids::{HostId, SandboxId};
+use wrenn_store::StoreError;
 use wrenn_supervision::SupervisedContext;
 
-use super::{
-    ledger::Ledger,
-    score::{Candidate, Demand, NoRoom, Shortage, TemplateIs, choose, fits},
-};
+use super::ledger::Ledger;
 use crate::{CreateError, host::board::HostView, retry::until_answered, shared::Shared};
 
 /// Make a sandbox, if there is room for it.

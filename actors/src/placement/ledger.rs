@@ -2,10 +2,8 @@
 
 use std::collections::HashMap;
 
+use wrenn_domain::{placement::Demand, sandbox::SandboxReservation};
 use wrenn_proto::ids::{HostId, SandboxId};
-use wrenn_store::sandboxes::SandboxReservation;
-
-use super::score::Demand;
 
 /// What is promised of which host; sums are kept beside the entries and always agree with them.
 #[derive(Debug, Default)]

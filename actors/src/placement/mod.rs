@@ -2,8 +2,5 @@
 
 mod actor;
 mod ledger;
-pub mod score;
-
-pub use score::Shortage;
 
 pub(crate) use actor::{Admit, Held, Others, Placement, Readmit};

@@ -25,22 +25,22 @@ use actix::{
 };
 use chrono::Utc;
 use tokio::time::Instant;
-use wrenn_proto::ids::SandboxId;
-use wrenn_store::{
+use wrenn_domain::{
     lifecycle::{End, Lifecycle, Operation, SandboxStatus},
-    sandboxes::{Sandbox, TransitionError},
-    templates::{NewTemplate, TemplateChange},
+    sandbox::{
+        Sandbox, invariants,
+        state::{Effect, Input, Refusal, State, Step, TemplateEffect},
+        step,
+    },
+    template::{NewTemplate, TemplateChange},
 };
+use wrenn_proto::ids::SandboxId;
+use wrenn_store::sandboxes::TransitionError;
 use wrenn_supervision::{SupervisedContext, call_within};
 
-use super::{
-    invariants,
-    messages::{
-        CaughtUp, InjectPanic, Observe, Operate, OperateFailure, PauseIfIdle, PrepareUse, RowRead,
-        TemplateDefaults, TemplateOrder, Until, UseTarget, Wait, Wanted,
-    },
-    state::{Effect, Input, Refusal, State, Step, TemplateEffect},
-    step,
+use super::messages::{
+    CaughtUp, InjectPanic, Observe, Operate, OperateFailure, PauseIfIdle, PrepareUse, RowRead,
+    TemplateDefaults, TemplateOrder, Until, UseTarget, Wait, Wanted,
 };
 use crate::{
     host::{LookAgain, SendCommand},

@@ -4,18 +4,18 @@ use std::collections::BTreeMap;
 
 use actix::Message;
 use tokio::sync::oneshot;
-use wrenn_proto::ids::{HostId, TemplateId};
-use wrenn_store::{
-    StoreError,
+use wrenn_domain::{
     lifecycle::Lifecycle,
-    sandboxes::Sandbox,
-    templates::{OnConflict, TemplateKind, TemplateNameError, TemplateOrigin, TemplateSource},
+    placement::Shortage,
+    sandbox::{
+        Sandbox,
+        state::{Input, Memory, Refusal, Request},
+    },
+    template::{OnConflict, TemplateKind, TemplateNameError, TemplateOrigin, TemplateSource},
 };
-
+use wrenn_proto::ids::{HostId, TemplateId};
+use wrenn_store::StoreError;
 use wrenn_supervision::CallError;
-
-use super::state::{Input, Memory, Refusal, Request};
-use crate::placement::Shortage;
 
 /// A client wants an operation. Answered when it is begun (or was already), not when it is done.
 #[derive(Debug, Message)]

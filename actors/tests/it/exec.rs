@@ -2,10 +2,10 @@
 
 use std::{convert::Infallible, time::Duration};
 
-use crate::support::{FakeAgent, PATIENCE, Server, config};
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use wrenn_actors::{SessionError, SessionOpenError, Victim};
+use wrenn_domain::lifecycle::{Operation, SandboxStatus};
 use wrenn_proto::{
     agent::{
         TunnelDown, TunnelError, TunnelErrorKind, TunnelReady, TunnelRefused, TunnelUp, agent_frame,
@@ -14,7 +14,8 @@ use wrenn_proto::{
     guest::{ExecEvent, ExecExited, ExecInput, ExecStart, exec_event, exec_input},
     ids::SandboxId,
 };
-use wrenn_store::lifecycle::{Operation, SandboxStatus};
+
+use crate::support::{FakeAgent, PATIENCE, Server, config};
 
 type Pool = sqlx::PgPool;
 

@@ -3,14 +3,14 @@
 use std::time::Duration;
 
 use tokio::time::timeout;
-
-use crate::support::{FakeAgent, PATIENCE, Server, config, report};
 use wrenn_actors::{Config, FaultInjection, InjectError, Until, Victim};
+use wrenn_domain::lifecycle::{End, Generation, Lifecycle, Operation, SandboxStatus};
 use wrenn_proto::{
     agent::{Inventory, MachineState, agent_frame, command, server_frame},
     ids::SandboxId,
 };
-use wrenn_store::lifecycle::{End, Generation, Lifecycle, Operation, SandboxStatus};
+
+use crate::support::{FakeAgent, PATIENCE, Server, config, report};
 
 type Pool = sqlx::PgPool;
 

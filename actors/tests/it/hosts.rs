@@ -2,16 +2,17 @@
 
 use std::time::Duration;
 
-use crate::support::{FakeAgent, PATIENCE, Server, config, eventually, report};
 use wrenn_actors::{AttachError, DestroyError, Until, Victim};
+use wrenn_domain::{
+    host::HostStatus,
+    lifecycle::{End, Operation, SandboxStatus},
+};
 use wrenn_proto::{
     agent::{MachineState, server_frame},
     ids::{HostId, SandboxId},
 };
-use wrenn_store::{
-    hosts::HostStatus,
-    lifecycle::{End, Operation, SandboxStatus},
-};
+
+use crate::support::{FakeAgent, PATIENCE, Server, config, eventually, report};
 
 type Pool = sqlx::PgPool;
 

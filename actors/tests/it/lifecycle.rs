@@ -2,13 +2,17 @@
 
 use std::time::Duration;
 
-use crate::support::{FakeAgent, PATIENCE, Server, config, eventually, new_sandbox};
-use wrenn_actors::{CreateError, DestroyError, OperationError, Until, WaitError, sandbox::Refusal};
+use wrenn_actors::{CreateError, DestroyError, OperationError, Until, WaitError};
+use wrenn_domain::{
+    lifecycle::{End, Generation, Operation, SandboxStatus},
+    sandbox::Refusal,
+};
 use wrenn_proto::{
     agent::{MachineState, command},
     ids::SandboxId,
 };
-use wrenn_store::lifecycle::{End, Generation, Operation, SandboxStatus};
+
+use crate::support::{FakeAgent, PATIENCE, Server, config, eventually, new_sandbox};
 
 type Pool = sqlx::PgPool;
 

@@ -3,18 +3,15 @@
 use std::time::Duration;
 
 use sqlx::PgPool as Pool;
-use wrenn_actors::{
-    Config, ControlPlane, CreateError, Memory, OperationError, SessionOpenError, TemplateOrder,
-    sandbox::Refusal,
+use wrenn_actors::{Config, ControlPlane, CreateError, OperationError, SessionOpenError, TemplateOrder};
+use wrenn_domain::{
+    lifecycle::{Operation, SandboxStatus},
+    sandbox::{Memory, NewSandbox, Refusal, Sandbox},
+    template::{OnConflict, Template, TemplateKind, TemplateNameError, TemplateSource},
 };
 use wrenn_proto::{
     agent::{Command, MachineState, TemplateDropped, agent_frame, command, server_frame},
     ids::{SandboxId, TeamId, TemplateId},
-};
-use wrenn_store::{
-    lifecycle::{Operation, SandboxStatus},
-    sandboxes::{NewSandbox, Sandbox},
-    templates::{OnConflict, Template, TemplateKind, TemplateNameError, TemplateSource},
 };
 
 use crate::support::{FakeAgent, PATIENCE, Server, config, eventually, hello, new_sandbox, report};

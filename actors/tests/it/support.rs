@@ -9,6 +9,11 @@ use tokio::{
 };
 use uuid::Uuid;
 use wrenn_actors::{Config, ControlPlane, FaultInjection, Until, host::AgentLink};
+use wrenn_domain::{
+    host::NewHost,
+    lifecycle::{Operation, SandboxStatus},
+    sandbox::{NewSandbox, Sandbox},
+};
 use wrenn_proto::{
     agent::{
         AgentFrame, AgentHello, Capacity, Command, CommandFailed, CommandResult, Destroyed, FailureKind,
@@ -18,12 +23,7 @@ use wrenn_proto::{
     },
     ids::{HostId, SandboxId, TeamId, TemplateId},
 };
-use wrenn_store::{
-    Store,
-    hosts::NewHost,
-    lifecycle::{Operation, SandboxStatus},
-    sandboxes::{NewSandbox, Sandbox},
-};
+use wrenn_store::Store;
 use wrenn_supervision::Root;
 
 /// How long anything may take before a test gives up.

@@ -3,6 +3,10 @@
 use futures_util::{StreamExt as _, stream};
 use sqlx::PgPool as Pool;
 use wrenn_actors::{CreateError, TemplateOrder, transfer::FetchError};
+use wrenn_domain::{
+    sandbox::NewSandbox,
+    template::{OnConflict, Template, TemplateSource},
+};
 use wrenn_proto::{
     agent::{
         SendTemplate, TemplateExtent, TemplateFile, TemplateFileKind, TemplateHead, TemplateNotSent,
@@ -10,10 +14,6 @@ use wrenn_proto::{
     },
     ids::{HostId, SandboxId, TeamId, TemplateId},
     transfer::Follow,
-};
-use wrenn_store::{
-    sandboxes::NewSandbox,
-    templates::{OnConflict, Template, TemplateSource},
 };
 
 use crate::support::{FakeAgent, PATIENCE, Server, config, eventually, hello, new_sandbox};

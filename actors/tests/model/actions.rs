@@ -3,7 +3,7 @@
 //! *Inner* actions are what the system does by itself. *Outer* ones are done to it, and cost something of the world's
 //! budget.
 
-use wrenn_store::lifecycle::End;
+use wrenn_domain::lifecycle::End;
 
 use crate::{
     client::Wish,

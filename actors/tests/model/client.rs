@@ -1,6 +1,6 @@
 //! Clients: what they ask for, in any order, and again.
 
-use wrenn_actors::sandbox::state::{Input, Memory, Request};
+use wrenn_domain::sandbox::state::{Input, Memory, Request};
 use wrenn_proto::ids::TemplateId;
 
 use crate::{

@@ -4,12 +4,14 @@
 //! flight, let an input have its effect, write, and only then adopt and send. Between these anything may die, see
 //! [`Fate`].
 
-use wrenn_actors::sandbox::{
-    invariants::check_step,
-    state::{Command, Effect, Input, State, Step, TemplateEffect},
-    step,
+use wrenn_domain::{
+    lifecycle::{End, Lifecycle},
+    sandbox::{
+        invariants::check_step,
+        state::{Command, Effect, Input, State, Step, TemplateEffect},
+        step,
+    },
 };
-use wrenn_store::lifecycle::{End, Lifecycle};
 
 use crate::{
     bugs::Bug,

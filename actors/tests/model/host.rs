@@ -8,8 +8,8 @@
 //! What `MachineActor` does around the fence is written here once more, without time. A crash of the agent takes
 //! what only it knows, and the next one goes by the record ([`crate::recover`]).
 
-use wrenn_actors::sandbox::state::{Activity, Command, Machine as State, Memory, Outcome};
 use wrenn_agent::machines::fence::{self, CommandKind, Fit, Known, Presence, Verdict, Work as Fenced};
+use wrenn_domain::sandbox::state::{Activity, Command, Machine as State, Memory, Outcome};
 use wrenn_proto::ids::TemplateId;
 
 use crate::{

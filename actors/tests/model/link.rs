@@ -3,8 +3,10 @@
 //! Frames and orders of a sandbox overtake each other, and any of them may come twice. What the end of a link loses
 //! is lost; orders that the agent had read already are carried out all the same, perhaps much later.
 
-use wrenn_actors::sandbox::state::{Input, Outcome};
-use wrenn_store::lifecycle::{End, Generation};
+use wrenn_domain::{
+    lifecycle::{End, Generation},
+    sandbox::state::{Input, Outcome},
+};
 
 use crate::{
     control::Fate,

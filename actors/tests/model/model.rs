@@ -7,8 +7,10 @@ use std::{
 };
 
 use stateright::{Model, Property};
-use wrenn_actors::sandbox::state::Outcome;
-use wrenn_store::lifecycle::{Generation, Lifecycle, SandboxStatus};
+use wrenn_domain::{
+    lifecycle::{Generation, Lifecycle, SandboxStatus},
+    sandbox::state::Outcome,
+};
 
 use crate::{
     actions::Action,

@@ -12,8 +12,10 @@
 //! | – | the rules of the state machine | [`rules_are_kept`] |
 
 use stateright::Property;
-use wrenn_actors::sandbox::invariants::check_lifecycle;
-use wrenn_store::lifecycle::{End, SandboxStatus};
+use wrenn_domain::{
+    lifecycle::{End, SandboxStatus},
+    sandbox::invariants::check_lifecycle,
+};
 
 use crate::{
     host::{Content, Cpus, Files, Fitting, Machine, Phase, Rest, Saved, Vcpus},

@@ -8,8 +8,10 @@
 //! Every arrow takes time. The comparison is that of `host/inventory.rs`: only what was settled before the inventory
 //! was taken can be said to be absent, and what has no row is removed after the database was asked again.
 
-use wrenn_actors::sandbox::state::{Command, Input};
-use wrenn_store::lifecycle::{End, Generation};
+use wrenn_domain::{
+    lifecycle::{End, Generation},
+    sandbox::state::{Command, Input},
+};
 
 use crate::{
     bugs::Bug,

@@ -14,7 +14,7 @@
 //! written, done and told within one of them, too. Each of them goes well, or fails where a backend can, or finds that
 //! the virtual machine has died, or that a later command has overtaken it.
 
-use wrenn_actors::sandbox::state::{Command, Machine as State, Outcome};
+use wrenn_domain::sandbox::state::{Command, Machine as State, Outcome};
 use wrenn_proto::ids::TemplateId;
 
 use crate::{

@@ -1,7 +1,7 @@
 //! The work on a machine: what goes on, in whose name, and what is done next. [`crate::steps`] does it.
 
-use wrenn_actors::sandbox::state::Command;
 use wrenn_agent::machines::fence::CommandKind;
+use wrenn_domain::sandbox::state::Command;
 use wrenn_proto::ids::TemplateId;
 
 use crate::host::{Keeps, Rest};

@@ -13,12 +13,14 @@
 //! Everything about one sandbox stands in [`Sandbox`], also its side of the host; a [`Host`] is only the link and
 //! the look that is under way. Sandboxes never move, so this is a matter of order and not of content.
 
-use wrenn_actors::sandbox::{
-    invariants::Broken,
-    state::{Input, Outcome, State},
+use wrenn_domain::{
+    lifecycle::{Generation, Lifecycle},
+    sandbox::{
+        invariants::Broken,
+        state::{Input, Outcome, State},
+    },
 };
 use wrenn_proto::ids::TemplateId;
-use wrenn_store::lifecycle::{Generation, Lifecycle};
 
 use crate::host::{Machine, Order, Report};
 
@@ -118,7 +120,7 @@ pub(crate) enum Frame {
     /// A command ended.
     Result { generation: u64, outcome: Outcome },
     /// A machine ended by itself.
-    Exited { generation: u64, machine: wrenn_actors::sandbox::state::Machine, sent: Sent },
+    Exited { generation: u64, machine: wrenn_domain::sandbox::state::Machine, sent: Sent },
 }
 
 /// Whether a frame left before or after the inventory that is on its way. Of two that say something of the same

@@ -11,6 +11,7 @@ use tokio_stream::wrappers::ReceiverStream;
 use tokio_util::sync::CancellationToken;
 use tonic::{Request, Response, Status, Streaming};
 use wrenn_actors::{AttachError, ControlPlane, transfer::FetchError};
+use wrenn_domain::host::HostCapacity;
 use wrenn_proto::{
     agent::{
         AgentFrame, Capacity, FetchTemplateRequest, RefreshTokenRequest, RegisterRequest, RegisterResponse,
@@ -22,7 +23,6 @@ use wrenn_proto::{
 use wrenn_store::{
     StoreError,
     host_tokens::{HOST_TTL, HostFacts},
-    hosts::HostCapacity,
 };
 
 use super::credentials::{Credentials, bearer, hash};

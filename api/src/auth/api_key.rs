@@ -2,7 +2,7 @@
 
 use rand::distr::{Alphanumeric, SampleString as _};
 use sha2::{Digest as _, Sha256};
-use wrenn_store::api_keys::KeyHash;
+use wrenn_domain::api_key::KeyHash;
 
 /// What every key starts with.
 pub(crate) const PREFIX: &str = "wrn_";

@@ -3,8 +3,9 @@
 use actix_web::{FromRequest, HttpRequest, dev::Payload, http::header};
 use chrono::Utc;
 use futures_util::future::LocalBoxFuture;
+use wrenn_domain::user::User;
 use wrenn_proto::ids::{TeamId, UserId};
-use wrenn_store::{StoreError, users::User};
+use wrenn_store::StoreError;
 
 use super::{
     api_key,

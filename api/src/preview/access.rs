@@ -15,7 +15,7 @@ use actix_web::{
 };
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use sha2::Sha256;
-use wrenn_store::previews::{Preview, PreviewAccess};
+use wrenn_domain::preview::{Preview, PreviewAccess};
 
 /// The header that carries the token.
 pub(super) const HEADER: &str = "x-wrenn-token";

@@ -6,7 +6,7 @@ use actix_web::{HttpResponse, http::StatusCode, web::Data};
 use serde::Serialize;
 use tokio::time::timeout;
 use utoipa::ToSchema;
-use wrenn_store::hosts::HostStatus;
+use wrenn_domain::host::HostStatus;
 
 use crate::{app::App, error::Chain};
 

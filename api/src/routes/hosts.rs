@@ -4,10 +4,8 @@ use actix_web::{HttpResponse, web::Data};
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 use utoipa::ToSchema;
-use wrenn_store::{
-    StoreError,
-    hosts::{self, HostStatus},
-};
+use wrenn_domain::host::{self, HostStatus};
+use wrenn_store::StoreError;
 
 use crate::{
     app::App,
@@ -82,8 +80,8 @@ pub(crate) struct Host {
     updated_at: DateTime<Utc>,
 }
 
-impl From<hosts::Host> for Host {
-    fn from(host: hosts::Host) -> Self {
+impl From<host::Host> for Host {
+    fn from(host: host::Host) -> Self {
         Self {
             id: host.id.to_string(),
             kind: if host.team_id.is_some() { HostType::Byoc } else { HostType::Regular },

@@ -1,7 +1,7 @@
 //! `GET /metrics`, for Prometheus; not part of the API that clients use.
 
 use actix_web::{HttpResponse, web::Data};
-use wrenn_store::hosts::HostStatus;
+use wrenn_domain::host::HostStatus;
 
 use crate::{
     app::App,

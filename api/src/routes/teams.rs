@@ -4,10 +4,8 @@ use actix_web::{HttpResponse, web::Data};
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 use utoipa::ToSchema;
-use wrenn_store::{
-    StoreError,
-    teams::{Role, Team},
-};
+use wrenn_domain::team::{Role, Team};
+use wrenn_store::StoreError;
 
 use crate::{
     app::App,

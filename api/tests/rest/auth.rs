@@ -3,7 +3,8 @@
 use serde_json::json;
 use sqlx::PgPool;
 use wrenn_api::bootstrap::{self, AdminOutcome};
-use wrenn_store::{Store, hosts::NewHost};
+use wrenn_domain::host::NewHost;
+use wrenn_store::Store;
 
 use crate::support::{As, TestServer};
 

@@ -10,7 +10,8 @@ use nix::{
 use serde_json::json;
 use tokio::{process::Child, time::timeout};
 use wrenn_api::bootstrap;
-use wrenn_store::{Store, hosts::NewHost};
+use wrenn_domain::host::NewHost;
+use wrenn_store::Store;
 
 use crate::{
     installation::{Installation, temporary_folder, wrenn},

@@ -18,16 +18,16 @@ use crate::archive::{Entry, Kind};
 
 /// Where entries go.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Target {
+pub struct Target {
     /// An absolute folder.
-    pub(super) folder: String,
+    pub folder: String,
     /// The name of a single file in it, unless it turns out that a folder of this name is there.
-    pub(super) name: Option<String>,
+    pub name: Option<String>,
 }
 
 impl Target {
     /// Reads what was written as the target, `base` being where relative paths begin.
-    pub(super) fn of(base: &str, written: &str, is_several: bool) -> Self {
+    pub fn of(base: &str, written: &str, is_several: bool) -> Self {
         let path = absolute(base, written);
         let is_folder = is_several || written.ends_with('/') || written.ends_with("/.") || written == ".";
         match path.rsplit_once('/') {
@@ -40,7 +40,7 @@ impl Target {
     }
 
     /// The path as which a single file was meant.
-    pub(super) fn path(&self) -> String {
+    pub fn path(&self) -> String {
         match &self.name {
             Some(name) => format!("{}/{name}", self.folder.trim_end_matches('/')),
             None => self.folder.clone(),
@@ -49,7 +49,7 @@ impl Target {
 }
 
 /// Makes a path absolute, and takes out of it what means nothing; `..` at the root stays there.
-pub(super) fn absolute(base: &str, path: &str) -> String {
+pub fn absolute(base: &str, path: &str) -> String {
     let whole = if path.starts_with('/') { path.to_owned() } else { format!("{base}/{path}") };
     let mut parts: Vec<&str> = Vec::new();
     for part in whole.split('/') {
@@ -64,15 +64,31 @@ pub(super) fn absolute(base: &str, path: &str) -> String {
 
 /// Why nothing can be copied.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub(super) enum CopyError {
+pub enum CopyError {
+    /// A source names no entry.
     #[error("the archive has no `{0}`")]
     NoEntry(String),
+    /// A pattern matches no entry.
     #[error("nothing in the archive matches `{0}`")]
     NoMatch(String),
+    /// A source with `*` or `?` is no valid pattern.
     #[error("`{pattern}` is no pattern: {reason}")]
-    Pattern { pattern: String, reason: &'static str },
+    Pattern {
+        /// The source.
+        pattern: String,
+        /// From the parser.
+        reason: &'static str,
+    },
+    /// Two entries would get the same name.
     #[error("both `{first}` and `{second}` would become `{name}`")]
-    Clash { first: String, second: String, name: String },
+    Clash {
+        /// Path of the one entry.
+        first: String,
+        /// Path of the other entry.
+        second: String,
+        /// Name below the target.
+        name: String,
+    },
 }
 
 /// A source: a file, or what is in a folder.
@@ -84,14 +100,18 @@ enum Source<'a> {
 
 /// What is copied: the names in the archive, and those below the target's folder.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Selection {
-    pub(super) names: BTreeMap<String, String>,
+pub struct Selection {
+    /// Path in the archive to name below the target.
+    pub names: BTreeMap<String, String>,
     /// The one file, if it is one, which takes the name of the target.
-    pub(super) single: Option<String>,
+    pub single: Option<String>,
 }
 
-/// Finds out what is copied.
-pub(super) fn select(entries: &[Entry], sources: &[String]) -> Result<Selection, CopyError> {
+/// Selects the entries that `sources` name.
+///
+/// # Errors
+/// See [`CopyError`].
+pub fn select(entries: &[Entry], sources: &[String]) -> Result<Selection, CopyError> {
     let mut found = Vec::new();
     for source in sources {
         find(entries, source, &mut found)?;

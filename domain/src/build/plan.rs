@@ -12,13 +12,13 @@
 use std::collections::BTreeMap;
 
 use sha2::{Digest as _, Sha256};
-use wrenn_proto::ids::TemplateId;
-use wrenn_store::build_cache::StepKey;
 
 use super::copy::{CopyError, Selection, Target, absolute, select};
 use crate::{
-    archive::{Entry, pack::EntryDigest},
+    archive::{Entry, EntryDigest},
+    build::StepKey,
     environment,
+    ids::TemplateId,
     recipe::{Healthcheck, HealthcheckError, Instruction, Recipe, RecipeError, Step},
 };
 
@@ -30,18 +30,22 @@ const ROOT: &str = "root";
 /// Changed when the same steps lead to something else than before.
 const KEY_VERSION: &str = "wrenn build 1";
 
-/// To which part of a build a step belongs.
+/// Part of a build to which a step belongs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Phase {
+pub enum Phase {
+    /// Fixed steps before the recipe.
     PreBuild,
+    /// Steps of the recipe.
     Recipe,
+    /// Fixed steps after the recipe.
     PostBuild,
+    /// The healthcheck.
     Healthcheck,
 }
 
 impl Phase {
     /// The text in logs.
-    pub(super) fn as_str(self) -> &'static str {
+    pub fn as_str(self) -> &'static str {
         match self {
             Self::PreBuild => "pre-build",
             Self::Recipe => "recipe",
@@ -51,80 +55,105 @@ impl Phase {
     }
 }
 
-/// What a step is carried out with.
+/// User, environment and folder of a step.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Context {
-    pub(super) user: String,
-    pub(super) env: BTreeMap<String, String>,
-    /// An absolute path; none is the user's home.
-    pub(super) workdir: Option<String>,
+pub struct Context {
+    /// Name of the user.
+    pub user: String,
+    /// Every variable that the command sees.
+    pub env: BTreeMap<String, String>,
+    /// An absolute path; `None` is the user's home.
+    pub workdir: Option<String>,
 }
 
-/// What is to be done for a step.
+/// Work of a step.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Action {
+pub enum Action {
+    /// Run a command and wait for it.
     Run {
+        /// For a shell.
         command: String,
+        /// Time limit in seconds.
         timeout_sec: u32,
     },
+    /// Start a command that goes on running.
     Start {
+        /// For a shell.
         command: String,
     },
     /// The plan itself has done it.
     Nothing,
+    /// Make a folder.
     Workdir {
+        /// An absolute path.
         path: String,
     },
+    /// Make a user.
     User {
+        /// Name of the user.
         name: String,
     },
+    /// Copy entries of the archive.
     Copy {
+        /// The entries.
         selection: Selection,
+        /// Destination in the capsule.
         target: Target,
     },
 }
 
 /// A step, ready to be carried out.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct PlannedStep {
-    pub(super) phase: Phase,
-    /// As it was written.
-    pub(super) text: String,
-    pub(super) action: Action,
-    /// After the step, which matters for what changes it.
-    pub(super) context: Context,
-    pub(super) key: Option<StepKey>,
+pub struct PlannedStep {
+    /// Part of the build.
+    pub phase: Phase,
+    /// The instruction as it was written.
+    pub text: String,
+    /// Work of the step.
+    pub action: Action,
+    /// Context after the step, for the instructions that change it.
+    pub context: Context,
+    /// Key of the step cache; `None` if the outcome depends on what runs.
+    pub key: Option<StepKey>,
 }
 
-/// What a build begins with.
+/// The base template, as far as the plan depends on it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Base {
-    pub(super) id: TemplateId,
-    pub(super) default_user: String,
-    pub(super) default_env: BTreeMap<String, String>,
-    pub(super) disk_size_mb: u32,
+pub struct Base {
+    /// Its id.
+    pub id: TemplateId,
+    /// User of its commands.
+    pub default_user: String,
+    /// Environment of its commands.
+    pub default_env: BTreeMap<String, String>,
+    /// Size of the disk on which the build works.
+    pub disk_size_mb: u32,
 }
 
-/// What is in a build's archive.
+/// Content of a build's archive.
 #[derive(Debug, Clone, Default)]
-pub(super) struct ArchiveIndex {
-    pub(super) entries: Vec<Entry>,
+pub struct ArchiveIndex {
+    /// In the order of the archive.
+    pub entries: Vec<Entry>,
     /// By path; empty where only the plan is checked.
-    pub(super) digests: std::collections::HashMap<String, EntryDigest>,
+    pub digests: std::collections::HashMap<String, EntryDigest>,
 }
 
 /// A whole build.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Plan {
-    pub(super) steps: Vec<PlannedStep>,
-    pub(super) healthcheck: Option<Healthcheck>,
-    /// What the capsules of the template have.
-    pub(super) default_user: String,
-    pub(super) default_env: BTreeMap<String, String>,
+pub struct Plan {
+    /// In their order, without the healthcheck.
+    pub steps: Vec<PlannedStep>,
+    /// The healthcheck, if the template has memory.
+    pub healthcheck: Option<Healthcheck>,
+    /// User of commands in capsules of the template.
+    pub default_user: String,
+    /// Environment of commands in capsules of the template.
+    pub default_env: BTreeMap<String, String>,
     /// The folder in which the recipe ends, and the healthcheck is run.
-    pub(super) workdir: Option<String>,
+    pub workdir: Option<String>,
     /// The key of a template without memory that this plan makes; none if something is started.
-    pub(super) result_key: Option<StepKey>,
+    pub result_key: Option<StepKey>,
 }
 
 /// Why a build cannot be carried out.
@@ -151,16 +180,22 @@ pub enum PlanError {
     NoArchive(usize),
 }
 
-/// What is asked for.
+/// The part of a build request that the plan depends on.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Order<'a> {
-    pub(super) recipe: &'a [String],
-    pub(super) healthcheck: Option<&'a str>,
-    pub(super) skip_pre_post: bool,
+pub struct Order<'a> {
+    /// The recipe as it was sent.
+    pub recipe: &'a [String],
+    /// The healthcheck as it was sent.
+    pub healthcheck: Option<&'a str>,
+    /// Leaves out the fixed steps.
+    pub skip_pre_post: bool,
 }
 
 /// Makes the plan.
-pub(super) fn plan(order: Order<'_>, base: &Base, archive: Option<&ArchiveIndex>) -> Result<Plan, PlanError> {
+///
+/// # Errors
+/// See [`PlanError`]; it names the line.
+pub fn plan(order: Order<'_>, base: &Base, archive: Option<&ArchiveIndex>) -> Result<Plan, PlanError> {
     let recipe = Recipe::parse(order.recipe.iter().map(String::as_str))?;
     let healthcheck = order.healthcheck.map(Healthcheck::parse).transpose()?;
     let mut planner = Planner::new(base, archive);
@@ -187,12 +222,12 @@ pub(super) fn plan(order: Order<'_>, base: &Base, archive: Option<&ArchiveIndex>
 
 impl Plan {
     /// Whether anything is copied from an archive.
-    pub(super) fn copies_something(&self) -> bool {
+    pub fn copies_something(&self) -> bool {
         self.steps.iter().any(|step| matches!(step.action, Action::Copy { .. }))
     }
 
     /// How many steps are logged, the healthcheck included.
-    pub(super) fn total_steps(&self) -> u32 {
+    pub fn total_steps(&self) -> u32 {
         let steps = self.steps.len() + usize::from(self.healthcheck.is_some());
         u32::try_from(steps).unwrap_or(u32::MAX)
     }

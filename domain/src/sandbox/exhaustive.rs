@@ -3,8 +3,6 @@
 use std::collections::{HashSet, VecDeque};
 
 use uuid::Uuid;
-use wrenn_proto::ids::TemplateId;
-use wrenn_store::lifecycle::{End, Generation, Hold, Lifecycle, Operation, SandboxStatus};
 
 use super::{
     invariants::{check_lifecycle, check_step},
@@ -13,6 +11,10 @@ use super::{
         State, Step, TemplateEffect,
     },
     step,
+};
+use crate::{
+    ids::TemplateId,
+    lifecycle::{End, Generation, Hold, Lifecycle, Operation, SandboxStatus},
 };
 
 /// Generations beyond this one are not explored: nothing depends on how large they are.

@@ -3,10 +3,11 @@
 //! Used by the exhaustive test of the state machine, by model checks, and by the actor's debug assertions
 //! before anything is written.
 
-use wrenn_proto::ids::TemplateId;
-use wrenn_store::lifecycle::{End, Lifecycle, Operation, SandboxStatus};
-
 use super::state::{Command, Effect, Observed, State, Step, TemplateEffect};
+use crate::{
+    ids::TemplateId,
+    lifecycle::{End, Lifecycle, Operation, SandboxStatus},
+};
 
 /// A rule that was broken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -1,7 +1,9 @@
 //! What the state of a sandbox is made of, what can happen to it, and what follows. [`step`](super::step()) decides.
 
-use wrenn_proto::{agent, ids::TemplateId};
-use wrenn_store::lifecycle::{Generation, Hold, Lifecycle, Operation, SandboxStatus};
+use crate::{
+    ids::TemplateId,
+    lifecycle::{Generation, Hold, Lifecycle, Operation, SandboxStatus},
+};
 
 /// What a host says about a machine.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -19,18 +21,6 @@ pub enum Machine {
 }
 
 impl Machine {
-    /// Reads the wire's value; none if it is not one of ours.
-    pub fn from_wire(state: agent::MachineState) -> Option<Self> {
-        match state {
-            agent::MachineState::Unspecified => None,
-            agent::MachineState::Starting => Some(Self::Starting),
-            agent::MachineState::Running => Some(Self::Running),
-            agent::MachineState::Paused => Some(Self::Paused),
-            agent::MachineState::Stopped => Some(Self::Stopped),
-            agent::MachineState::Exited => Some(Self::Exited),
-        }
-    }
-
     /// Returns true if it ended by itself, or was never made.
     pub fn has_ended(self) -> bool {
         matches!(self, Self::Stopped | Self::Exited)

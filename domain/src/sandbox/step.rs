@@ -28,12 +28,11 @@
 //! - A refused request changes nothing. `destroying` is never refused: it overtakes.
 //! - A template is begun with the operation that makes it, and ends with it: ready, or discarded.
 
-use wrenn_store::lifecycle::{End, Generation, Lifecycle, Operation, SandboxStatus};
-
 use super::state::{
     Activity, Command, Effect, Ignored, Input, Machine, Memory, Observed, Outcome, Refusal, Request, State,
     Step, TemplateEffect,
 };
+use crate::lifecycle::{End, Generation, Lifecycle, Operation, SandboxStatus};
 
 impl State {
     fn ignore(&self, reason: Ignored) -> Step {

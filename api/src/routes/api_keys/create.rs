@@ -3,7 +3,8 @@
 use actix_web::{HttpResponse, web::Data};
 use serde::Deserialize;
 use utoipa::ToSchema;
-use wrenn_store::{StoreError, api_keys::NewApiKey};
+use wrenn_domain::api_key::NewApiKey;
+use wrenn_store::StoreError;
 
 use super::ApiKeyResponse;
 use crate::{

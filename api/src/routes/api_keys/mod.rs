@@ -7,7 +7,7 @@ pub(crate) mod list;
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 use utoipa::ToSchema;
-use wrenn_store::api_keys::ApiKey;
+use wrenn_domain::api_key::ApiKey;
 
 /// An API key's record.
 #[derive(Debug, Serialize, ToSchema)]

@@ -6,8 +6,8 @@ pub(crate) mod signup;
 use chrono::Utc;
 use serde::Serialize;
 use utoipa::ToSchema;
+use wrenn_domain::user::User;
 use wrenn_proto::ids::TeamId;
-use wrenn_store::users::User;
 
 use crate::auth::token::{Claims, TTL_SEC, TokenSigner};
 

@@ -6,13 +6,13 @@ use actix_web::{HttpResponse, web::Data};
 use serde::Deserialize;
 use utoipa::{IntoParams, ToSchema};
 use wrenn_actors::{CreateError, Until, WaitError};
-use wrenn_proto::ids::{SandboxId, TeamId};
-use wrenn_store::{
-    StoreError,
+use wrenn_domain::{
     lifecycle::{Operation, SandboxStatus},
-    sandboxes::{NewSandbox, Sandbox},
-    templates::Template,
+    sandbox::{NewSandbox, Sandbox},
+    template::Template,
 };
+use wrenn_proto::ids::{SandboxId, TeamId};
+use wrenn_store::StoreError;
 
 use super::{Capsule, limits, preview::CapsulePreviewAccess};
 use crate::{
@@ -260,8 +260,8 @@ impl CreateCapsuleRequest {
 
 #[cfg(test)]
 mod tests {
+    use wrenn_domain::{lifecycle::Lifecycle, template::TemplateKind};
     use wrenn_proto::ids::TemplateId;
-    use wrenn_store::{lifecycle::Lifecycle, templates::TemplateKind};
 
     use super::*;
 

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, ops::RangeInclusive};
 
-use wrenn_actors::environment;
+use wrenn_domain::environment;
 
 /// Processors of a machine.
 pub(crate) const VCPUS: RangeInclusive<i64> = 1..=32;

@@ -26,9 +26,9 @@ use std::collections::BTreeMap;
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 use utoipa::ToSchema;
-use wrenn_store::{
+use wrenn_domain::{
     lifecycle::{Operation, SandboxStatus},
-    sandboxes::Sandbox,
+    sandbox::Sandbox,
 };
 
 pub(crate) use output::OutputBudget;

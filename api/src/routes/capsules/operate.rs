@@ -8,14 +8,14 @@
 //!
 //! A message says what is the matter, and what can be done about it.
 
-use wrenn_actors::{OperationError, sandbox::Refusal};
-use wrenn_proto::ids::SandboxId;
-use wrenn_store::{
-    StoreError,
+use wrenn_actors::OperationError;
+use wrenn_domain::{
     lifecycle::{Operation, SandboxStatus},
-    sandboxes::Sandbox,
-    templates::TemplateNameError,
+    sandbox::{Refusal, Sandbox},
+    template::TemplateNameError,
 };
+use wrenn_proto::ids::SandboxId;
+use wrenn_store::StoreError;
 
 use crate::{
     app::App,

@@ -4,8 +4,9 @@ use actix_web::{HttpResponse, web::Data};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use uuid::Uuid;
+use wrenn_domain::preview::PreviewAccess;
 use wrenn_proto::ids::SandboxId;
-use wrenn_store::{StoreError, previews::PreviewAccess};
+use wrenn_store::StoreError;
 
 use super::{Capsule, operate::OperateError};
 use crate::{

@@ -5,9 +5,9 @@ use std::time::Duration;
 use actix_web::{HttpResponse, web::Data};
 use serde::Deserialize;
 use utoipa::ToSchema;
-use wrenn_actors::{Memory, OperationError};
+use wrenn_actors::OperationError;
+use wrenn_domain::{lifecycle::SandboxStatus, sandbox::Memory};
 use wrenn_proto::ids::SandboxId;
-use wrenn_store::lifecycle::SandboxStatus;
 
 use super::{
     Capsule,

@@ -6,8 +6,8 @@ use actix_web::{HttpResponse, web::Data};
 use serde::Deserialize;
 use utoipa::{IntoParams, ToSchema};
 use wrenn_actors::TemplateOrder;
+use wrenn_domain::template::{OnConflict, TemplateKind};
 use wrenn_proto::ids::{ParseIdError, SandboxId, TemplateId};
-use wrenn_store::templates::{OnConflict, TemplateKind};
 
 use super::{Template, TemplateType};
 use crate::{
@@ -145,7 +145,7 @@ fn default_name(id: TemplateId) -> String {
 
 #[cfg(test)]
 mod tests {
-    use wrenn_store::templates::TemplateSource;
+    use wrenn_domain::template::TemplateSource;
 
     use super::*;
 

@@ -9,8 +9,8 @@ pub(crate) mod list;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
+use wrenn_domain::template::{self, TemplateKind};
 use wrenn_proto::ids::TeamId;
-use wrenn_store::templates::{self, TemplateKind};
 
 /// What a template consists of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -67,8 +67,8 @@ pub(crate) struct Template {
     created_at: DateTime<Utc>,
 }
 
-impl From<templates::Template> for Template {
-    fn from(template: templates::Template) -> Self {
+impl From<template::Template> for Template {
+    fn from(template: template::Template) -> Self {
         Self {
             id: template.id.to_string(),
             name: template.name,

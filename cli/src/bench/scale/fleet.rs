@@ -1,22 +1,22 @@
 //! The simulated hosts, and the sandboxes on them.
 
+use std::time::{Duration, Instant};
+
 use anyhow::{Context, ensure};
 use futures_util::{
     future::{join_all, try_join_all},
     stream::{self, StreamExt as _, TryStreamExt as _},
 };
-use std::time::{Duration, Instant};
 use tokio::time::{sleep, timeout};
 use wrenn_actors::{ControlPlane, Until};
 use wrenn_agent::sim::{SimHost, SimIdentity, SimOptions};
 use wrenn_api::bootstrap;
+use wrenn_domain::{host::NewHost, lifecycle::SandboxStatus, sandbox::NewSandbox, template::Template};
 use wrenn_proto::{
     agent::Capacity,
     ids::{SandboxId, TeamId},
 };
-use wrenn_store::{
-    Store, hosts::NewHost, lifecycle::SandboxStatus, sandboxes::NewSandbox, templates::Template,
-};
+use wrenn_store::Store;
 
 use crate::bench::capsule::ms_since;
 

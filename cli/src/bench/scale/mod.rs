@@ -19,8 +19,9 @@ use std::{fs, io, time::Instant};
 use anyhow::{Context, ensure};
 use tokio::time::sleep;
 use tracing_subscriber::EnvFilter;
+use wrenn_domain::lifecycle::SandboxStatus;
 use wrenn_proto::ids::TeamId;
-use wrenn_store::{Store, lifecycle::SandboxStatus};
+use wrenn_store::Store;
 
 use self::{
     database::Database,

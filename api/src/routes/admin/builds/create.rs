@@ -10,8 +10,8 @@ use actix_web::{
 use serde::Deserialize;
 use utoipa::ToSchema;
 use wrenn_actors::BuildCreateError;
+use wrenn_domain::build::BuildOrder;
 use wrenn_proto::ids::UserId;
-use wrenn_store::builds::BuildOrder;
 
 use super::{
     Build,

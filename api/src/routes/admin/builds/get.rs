@@ -1,8 +1,9 @@
 //! `GET /v1/admin/builds/{id}`
 
 use actix_web::web::{self, Data};
+use wrenn_domain::build::LogStream;
 use wrenn_proto::ids::BuildId;
-use wrenn_store::{StoreError, build_log::LogStream};
+use wrenn_store::StoreError;
 
 use super::{Build, LogEntry};
 use crate::{

@@ -15,9 +15,10 @@ use futures_util::StreamExt as _;
 use tokio::time::timeout;
 use uuid::Uuid;
 use wrenn_actors::{
-    archive::{self, ArchiveError, Contents},
+    archive::{self, ArchiveError},
     objects::{ObjectError, ObjectWriter},
 };
+use wrenn_domain::archive::Contents;
 
 use super::create::CreateBuildRequest;
 use crate::{

@@ -12,10 +12,7 @@ use std::collections::BTreeMap;
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 use utoipa::ToSchema;
-use wrenn_store::{
-    build_log::LoggedStep,
-    builds::{self, BuildStage},
-};
+use wrenn_domain::build::{self, BuildStage, LoggedStep};
 
 /// Where a build stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
@@ -28,14 +25,14 @@ pub(crate) enum BuildStatus {
     Cancelled,
 }
 
-impl From<builds::BuildStatus> for BuildStatus {
-    fn from(status: builds::BuildStatus) -> Self {
+impl From<build::BuildStatus> for BuildStatus {
+    fn from(status: build::BuildStatus) -> Self {
         match status {
-            builds::BuildStatus::Pending => Self::Pending,
-            builds::BuildStatus::Running => Self::Running,
-            builds::BuildStatus::Success => Self::Success,
-            builds::BuildStatus::Failed => Self::Failed,
-            builds::BuildStatus::Cancelled => Self::Cancelled,
+            build::BuildStatus::Pending => Self::Pending,
+            build::BuildStatus::Running => Self::Running,
+            build::BuildStatus::Success => Self::Success,
+            build::BuildStatus::Failed => Self::Failed,
+            build::BuildStatus::Cancelled => Self::Cancelled,
         }
     }
 }
@@ -115,8 +112,8 @@ pub(crate) struct Build {
     completed_at: Option<DateTime<Utc>>,
 }
 
-impl From<builds::Build> for Build {
-    fn from(build: builds::Build) -> Self {
+impl From<build::Build> for Build {
+    fn from(build: build::Build) -> Self {
         let order = build.order;
         Self {
             id: build.id.to_string(),

@@ -1,0 +1,33 @@
+//! The rules of Wrenn: types, and pure functions over them.
+//!
+//! ```text
+//!   api ─▶ control ─▶ actors ─▶ store ─▶ domain ◀─ proto ◀─ agent, guest
+//! ```
+//!
+//! | module | rules |
+//! |---|---|
+//! | [`lifecycle`], [`sandbox`] | the states of a sandbox, [`sandbox::step()`], its invariants |
+//! | [`placement`] | the choice of a host |
+//! | [`recipe`], [`build`], [`archive`] | the grammar of recipes, the plan of a build |
+//! | [`environment`] | names and limits |
+//! | [`ids`], [`word`] | typed ids, and the spelling of enums |
+//! | the other modules | the nouns, as every layer above sees them |
+//!
+//! No I/O, no clock and no randomness but that of new ids: each function here is a function of its arguments, and its
+//! tests run in seconds and without a database. Every other crate may depend on this one; it depends on none of them.
+
+pub mod api_key;
+pub mod archive;
+pub mod build;
+pub mod environment;
+pub mod host;
+pub mod ids;
+pub mod lifecycle;
+pub mod placement;
+pub mod preview;
+pub mod recipe;
+pub mod sandbox;
+pub mod team;
+pub mod template;
+pub mod user;
+pub mod word;

@@ -1,0 +1,37 @@
+//! Users: the accounts that can sign in.
+
+use chrono::{DateTime, Utc};
+
+use crate::ids::UserId;
+
+/// One account.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct User {
+    /// Its id.
+    pub id: UserId,
+    /// Address, spelled as at signup; two accounts never differ in case only.
+    pub email: String,
+    /// Name for people, 1 to 100 characters.
+    pub name: String,
+    /// Whether it may administer the platform.
+    pub is_admin: bool,
+    /// False once an administrator switched the account off.
+    pub is_active: bool,
+    /// When it signed up.
+    pub created_at: DateTime<Utc>,
+}
+
+/// What an account is made from.
+#[derive(Debug, Clone)]
+pub struct NewAccount {
+    /// Address to sign in with.
+    pub email: String,
+    /// Name for people, 1 to 100 characters.
+    pub name: String,
+    /// PHC string of the password's argon2id hash.
+    pub password_hash: String,
+    /// Name of the account's first team, 1 to 100 characters.
+    pub team_name: String,
+    /// Slug of that team; unique.
+    pub team_slug: String,
+}
