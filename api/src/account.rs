@@ -7,7 +7,7 @@ use wrenn_store::{Store, StoreError, users::CreateAccountError};
 
 use crate::{
     auth::password::{self, PasswordError, Passwords},
-    error::{Answer, Code},
+    error::{ApiError, Code},
 };
 
 /// Longest name of a user or a team, in characters.
@@ -19,7 +19,7 @@ pub(crate) const MAX_EMAIL: usize = 254;
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum AccountError {
     #[error("{}", .0.message)]
-    Invalid(Answer),
+    Invalid(ApiError),
     #[error("an account with this email address exists already")]
     EmailTaken,
     #[error("the password could not be hashed")]
@@ -84,7 +84,7 @@ fn check_name(name: &str) -> Result<(), AccountError> {
 }
 
 fn invalid(message: &str) -> AccountError {
-    AccountError::Invalid(Answer::new(Code::InvalidRequest, message))
+    AccountError::Invalid(ApiError::new(Code::InvalidRequest, message))
 }
 
 /// `Ada's team`, cut so that it fits.

@@ -17,7 +17,7 @@ use base64::{Engine as _, prelude::BASE64_STANDARD};
 use rust_embed::{EmbeddedFile, RustEmbed};
 use sha2::{Digest as _, Sha256};
 
-use crate::error::{Answer, Code, answers};
+use crate::error::{ApiError, Code, impl_response_error};
 
 #[derive(RustEmbed)]
 #[folder = "../frontend/build"]
@@ -33,11 +33,11 @@ const IMMUTABLE: &str = "_app/immutable/";
 pub(crate) struct NothingHere;
 
 impl NothingHere {
-    fn answer(&self) -> Answer {
-        Answer::new(Code::NotFound, self.to_string())
+    fn api_error(&self) -> ApiError {
+        ApiError::new(Code::NotFound, self.to_string())
     }
 }
-answers!(NothingHere);
+impl_response_error!(NothingHere);
 
 /// Answers every request that no route took.
 pub(crate) async fn serve(

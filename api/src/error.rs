@@ -1,6 +1,6 @@
 //! What a client sees when something goes wrong: `{"error": {"code", "message"}}`, always.
 //!
-//! Every operation has an error type of its own beside its handler; each says through [`Answer`] what
+//! Every operation has an error type of its own beside its handler; each says through [`ApiError`] what
 //! the client is told. The rest of the error, its sources, goes to the log only: a message never leaks
 //! a query, a path of the server or a token.
 
@@ -95,12 +95,12 @@ impl Code {
 
 /// What the client is told.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Answer {
+pub(crate) struct ApiError {
     pub(crate) code: Code,
     pub(crate) message: String,
 }
 
-impl Answer {
+impl ApiError {
     pub(crate) fn new(code: Code, message: impl Into<String>) -> Self {
         Self { code, message: message.into() }
     }
@@ -141,7 +141,7 @@ impl Answer {
 }
 
 /// Answers for an error, and logs it with its sources if it is the server's fault.
-pub(crate) fn respond(error: &(dyn StdError + 'static), answer: Answer) -> HttpResponse {
+pub(crate) fn respond(error: &(dyn StdError + 'static), answer: ApiError) -> HttpResponse {
     if answer.code.status().is_server_error() {
         tracing::error!(error = %Chain(error), code = answer.code.as_str(), "request failed");
     }
@@ -165,20 +165,20 @@ impl fmt::Display for Chain<'_> {
 }
 
 /// Makes an error type, which has a method `answer`, what a handler may return.
-macro_rules! answers {
+macro_rules! impl_response_error {
     ($error:ty) => {
         impl actix_web::ResponseError for $error {
             fn status_code(&self) -> actix_web::http::StatusCode {
-                self.answer().code.status()
+                self.api_error().code.status()
             }
 
             fn error_response(&self) -> actix_web::HttpResponse {
-                $crate::error::respond(self, self.answer())
+                $crate::error::respond(self, self.api_error())
             }
         }
     };
 }
-pub(crate) use answers;
+pub(crate) use impl_response_error;
 
 /// Body of every answer that is not a success.
 #[derive(Debug, Serialize, ToSchema)]
@@ -204,10 +204,10 @@ mod tests {
     #[test]
     fn whether_a_request_may_have_been_executed_is_told() {
         for error in [CallError::Full, CallError::NotDelivered] {
-            assert_eq!(Answer::unanswered(error).code, Code::HostUnavailable);
+            assert_eq!(ApiError::unanswered(error).code, Code::HostUnavailable);
         }
         for error in [CallError::MayHaveExecuted, CallError::TimedOut] {
-            let answer = Answer::unanswered(error);
+            let answer = ApiError::unanswered(error);
             assert_eq!(answer.code, Code::InternalError);
             assert!(answer.message.contains("may have been executed"));
         }

@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     app::App,
-    error::{Answer, Code, answers},
+    error::{ApiError, Code, impl_response_error},
 };
 
 /// Why a caller was not let in.
@@ -40,7 +40,7 @@ pub(crate) enum AuthError {
 }
 
 impl AuthError {
-    pub(crate) fn answer(&self) -> Answer {
+    pub(crate) fn api_error(&self) -> ApiError {
         let code = match self {
             Self::Missing | Self::MissingToken | Self::Scheme | Self::Token(_) | Self::ApiKey => {
                 Code::Unauthorized
@@ -48,12 +48,12 @@ impl AuthError {
             Self::AccountDisabled => Code::AccountDisabled,
             Self::NoTeam => Code::NoTeam,
             Self::NotAdmin => Code::Forbidden,
-            Self::Store(_) => return Answer::internal(),
+            Self::Store(_) => return ApiError::internal(),
         };
-        Answer::new(code, self.to_string())
+        ApiError::new(code, self.to_string())
     }
 }
-answers!(AuthError);
+impl_response_error!(AuthError);
 
 /// A signed-in user, active and a member of the team at this moment.
 #[derive(Debug)]
@@ -168,9 +168,9 @@ impl FromRequest for Caller {
 
 /// The caller, unless the request has no credentials: then it will say later who it is.
 #[derive(Debug)]
-pub(crate) struct PerhapsCaller(pub(crate) Option<Caller>);
+pub(crate) struct OptionalCaller(pub(crate) Option<Caller>);
 
-impl FromRequest for PerhapsCaller {
+impl FromRequest for OptionalCaller {
     type Error = AuthError;
     type Future = LocalBoxFuture<'static, Result<Self, AuthError>>;
 

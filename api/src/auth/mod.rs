@@ -15,4 +15,4 @@ pub(crate) mod password;
 pub(crate) mod throttle;
 pub(crate) mod token;
 
-pub(crate) use extract::{Admin, AuthError, Caller, PerhapsCaller, Session};
+pub(crate) use extract::{Admin, AuthError, Caller, OptionalCaller, Session};

@@ -8,7 +8,7 @@ use argon2::{
 };
 use tokio::{sync::Semaphore, time::timeout};
 
-use crate::error::Answer;
+use crate::error::ApiError;
 
 /// Hashes at the same time. Each takes 19 MiB and a whole core.
 const CONCURRENT_HASHES: usize = 2;
@@ -33,7 +33,7 @@ pub(crate) enum PasswordError {
 }
 
 /// Says what is wrong with a new password, if anything.
-pub(crate) fn check(password: &str) -> Result<(), Answer> {
+pub(crate) fn check(password: &str) -> Result<(), ApiError> {
     let wrong = if password.chars().count() < MIN_CHARACTERS {
         format!("password: must have at least {MIN_CHARACTERS} characters")
     } else if password.len() > MAX_BYTES {
@@ -41,7 +41,7 @@ pub(crate) fn check(password: &str) -> Result<(), Answer> {
     } else {
         return Ok(());
     };
-    Err(Answer::new(crate::error::Code::InvalidRequest, wrong))
+    Err(ApiError::new(crate::error::Code::InvalidRequest, wrong))
 }
 
 /// Hashes and compares passwords.

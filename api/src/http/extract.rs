@@ -6,7 +6,7 @@ use actix_web::{FromRequest, HttpRequest, dev::Payload, http::header, web::Bytes
 use futures_util::{StreamExt as _, future::LocalBoxFuture};
 use serde::de::DeserializeOwned;
 
-use crate::error::{Answer, Code, answers};
+use crate::error::{ApiError, Code, impl_response_error};
 
 /// Largest JSON body that is read.
 const MAX_BODY_BYTES: usize = 1024 * 1024;
@@ -46,15 +46,15 @@ fn field_prefix(path: &str) -> String {
 }
 
 impl JsonError {
-    pub(crate) fn answer(&self) -> Answer {
+    pub(crate) fn api_error(&self) -> ApiError {
         let code = match self {
             Self::TooLarge => Code::TooLarge,
             _ => Code::InvalidRequest,
         };
-        Answer::new(code, self.to_string())
+        ApiError::new(code, self.to_string())
     }
 }
-answers!(JsonError);
+impl_response_error!(JsonError);
 
 impl<T: DeserializeOwned + 'static> FromRequest for Json<T> {
     type Error = JsonError;
@@ -153,11 +153,11 @@ pub(crate) struct PathId<T>(pub(crate) T);
 pub(crate) struct PathIdError(wrenn_proto::ids::ParseIdError);
 
 impl PathIdError {
-    fn answer(&self) -> Answer {
-        Answer::new(Code::InvalidRequest, self.to_string())
+    fn api_error(&self) -> ApiError {
+        ApiError::new(Code::InvalidRequest, self.to_string())
     }
 }
-answers!(PathIdError);
+impl_response_error!(PathIdError);
 
 impl<T: FromStr<Err = wrenn_proto::ids::ParseIdError>> FromRequest for PathId<T> {
     type Error = PathIdError;
@@ -172,9 +172,9 @@ impl<T: FromStr<Err = wrenn_proto::ids::ParseIdError>> FromRequest for PathId<T>
 /// The first, and only if that was accepted the second: a caller without credentials learns nothing
 /// about the rest of the request, and its body is not read.
 #[derive(Debug)]
-pub(crate) struct Then<A, B>(pub(crate) A, pub(crate) B);
+pub(crate) struct AuthThen<A, B>(pub(crate) A, pub(crate) B);
 
-impl<A: FromRequest + 'static, B: FromRequest + 'static> FromRequest for Then<A, B> {
+impl<A: FromRequest + 'static, B: FromRequest + 'static> FromRequest for AuthThen<A, B> {
     type Error = actix_web::Error;
     type Future = LocalBoxFuture<'static, Result<Self, actix_web::Error>>;
 
@@ -208,11 +208,11 @@ fn query_prefix(parameter: &str) -> String {
 }
 
 impl QueryError {
-    fn answer(&self) -> Answer {
-        Answer::new(Code::InvalidRequest, self.to_string())
+    fn api_error(&self) -> ApiError {
+        ApiError::new(Code::InvalidRequest, self.to_string())
     }
 }
-answers!(QueryError);
+impl_response_error!(QueryError);
 
 impl<T: DeserializeOwned> FromRequest for Query<T> {
     type Error = QueryError;

@@ -8,7 +8,7 @@ use futures_util::{StreamExt as _, stream};
 use tokio::time::timeout;
 
 use crate::{
-    error::{Answer, Code},
+    error::{ApiError, Code},
     routes::ECHO_CHARACTERS,
 };
 
@@ -49,8 +49,8 @@ impl FormError {
         Self::Unknown { parts, given }
     }
 
-    pub(crate) fn answer(&self) -> Answer {
-        Answer::new(Code::InvalidRequest, self.to_string())
+    pub(crate) fn api_error(&self) -> ApiError {
+        ApiError::new(Code::InvalidRequest, self.to_string())
     }
 }
 

@@ -23,7 +23,7 @@ use tracing::Instrument as _;
 use uuid::Uuid;
 
 use crate::{
-    error::{Answer, Code, answers},
+    error::{ApiError, Code, impl_response_error},
     metrics::Metrics,
 };
 
@@ -37,11 +37,11 @@ const MAX_REQUEST_ID: usize = 64;
 struct Panicked(String);
 
 impl Panicked {
-    fn answer(&self) -> Answer {
-        Answer::internal()
+    fn api_error(&self) -> ApiError {
+        ApiError::internal()
     }
 }
-answers!(Panicked);
+impl_response_error!(Panicked);
 
 /// Wraps every request; see the module.
 pub(crate) async fn observe(
@@ -121,10 +121,10 @@ fn in_contract_shape(response: ServiceResponse<impl MessageBody + 'static>) -> S
         return response.map_into_boxed_body();
     }
     let answer = if status.is_server_error() {
-        Answer::internal()
+        ApiError::internal()
     } else {
         let reason = status.canonical_reason().unwrap_or("not accepted").to_lowercase();
-        Answer::new(Code::of_status(status), reason)
+        ApiError::new(Code::of_status(status), reason)
     };
     response.map_body(|head, _| {
         head.headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));

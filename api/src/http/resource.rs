@@ -6,7 +6,7 @@ use actix_web::{
     web,
 };
 
-use crate::error::{Answer, Code};
+use crate::error::{ApiError, Code};
 
 /// One method of a resource and its handler. `GET` takes `HEAD` along.
 pub(crate) fn on<F, Args>(method: Method, handler: F) -> (Method, Route)
@@ -28,7 +28,7 @@ pub(crate) fn resource<const N: usize>(path: &str, methods: [(Method, Route); N]
     let allow = methods.iter().map(|(method, _)| method.as_str()).collect::<Vec<_>>().join(", ");
     let refuse = move || {
         let message = format!("this address takes {allow} only");
-        let mut response = Answer::new(Code::MethodNotAllowed, message).into_response();
+        let mut response = ApiError::new(Code::MethodNotAllowed, message).into_response();
         if let Ok(allow) = header::HeaderValue::from_str(&allow) {
             response.headers_mut().insert(header::ALLOW, allow);
         }

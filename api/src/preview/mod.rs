@@ -43,7 +43,7 @@ use self::{
 };
 use crate::{
     app::App,
-    error::{Answer, Chain, Code},
+    error::{ApiError, Chain, Code},
     routes::open_answer,
 };
 
@@ -100,28 +100,28 @@ enum PreviewError {
 
 impl PreviewError {
     /// What the page says.
-    fn answer(&self) -> (&'static str, Answer) {
-        let broken = |message| ("The program did not answer", Answer::new(Code::AgentError, message));
+    fn api_error(&self) -> (&'static str, ApiError) {
+        let broken = |message| ("The program did not answer", ApiError::new(Code::AgentError, message));
         match self {
-            Self::NoCapsule => ("No such capsule", Answer::new(Code::NotFound, self.to_string())),
+            Self::NoCapsule => ("No such capsule", ApiError::new(Code::NotFound, self.to_string())),
             Self::NoToken | Self::WrongToken => {
-                ("This preview is not public", Answer::new(Code::Unauthorized, self.to_string()))
+                ("This preview is not public", ApiError::new(Code::Unauthorized, self.to_string()))
             }
             Self::Open(error) => not_open(error),
             Self::Forward(error) => match connect_error(error) {
                 Some(ConnectError::Open(error)) => not_open(error),
                 Some(ConnectError::Failed { kind: ConnectFailure::Refused, message }) => {
-                    ("Nothing listens here", Answer::new(Code::AgentError, message.clone()))
+                    ("Nothing listens here", ApiError::new(Code::AgentError, message.clone()))
                 }
                 Some(error) => broken(error.to_string()),
                 None => broken(format!("the connection to the program broke: {}", Chain(error))),
             },
-            Self::Store(_) | Self::Panicked => ("Something went wrong", Answer::internal()),
+            Self::Store(_) | Self::Panicked => ("Something went wrong", ApiError::internal()),
         }
     }
 }
 
-fn not_open(error: &SessionOpenError) -> (&'static str, Answer) {
+fn not_open(error: &SessionOpenError) -> (&'static str, ApiError) {
     let title = match error {
         SessionOpenError::NotFound(_) => "No such capsule",
         SessionOpenError::InvalidState { .. } => "The capsule is not running",
@@ -167,7 +167,7 @@ async fn serve(request: HttpRequest, payload: Payload, app: Data<App>) -> HttpRe
     let served = async {
         let answered = AssertUnwindSafe(answer(&request, payload, &app)).catch_unwind().await;
         answered.unwrap_or(Err(PreviewError::Panicked)).unwrap_or_else(|error| {
-            let (title, answer) = error.answer();
+            let (title, answer) = error.api_error();
             if answer.code == Code::InternalError {
                 tracing::error!(error = %Chain(&error), "preview failed");
             } else {

@@ -5,10 +5,10 @@ use actix_web::{
     http::header::{self, Accept, Header as _},
 };
 
-use crate::error::Answer;
+use crate::error::ApiError;
 
 /// The error as the client likes to read it.
-pub(super) fn respond(request: &HttpRequest, title: &str, answer: Answer) -> HttpResponse {
+pub(super) fn respond(request: &HttpRequest, title: &str, answer: ApiError) -> HttpResponse {
     let mut response = HttpResponse::build(answer.code.status());
     response.insert_header((header::CACHE_CONTROL, "no-store"));
     if wants_page(request) {

@@ -10,8 +10,8 @@ use wrenn_proto::ids::{HostId, ParseIdError, SandboxId};
 use crate::{
     app::App,
     auth::Admin,
-    error::{Answer, Code, answers},
-    http::extract::{Json, Then},
+    error::{ApiError, Code, impl_response_error},
+    http::extract::{AuthThen, Json},
 };
 
 /// Whose handler shall panic.
@@ -39,21 +39,21 @@ pub(crate) enum InjectFaultError {
 }
 
 impl InjectFaultError {
-    fn answer(&self) -> Answer {
+    fn api_error(&self) -> ApiError {
         let code = match self {
             Self::Id(_) => Code::InvalidRequest,
             Self::Inject(InjectError::Off) => Code::Forbidden,
             Self::Inject(InjectError::NotFound) => Code::NotFound,
         };
-        Answer::new(code, self.to_string())
+        ApiError::new(code, self.to_string())
     }
 }
-answers!(InjectFaultError);
+impl_response_error!(InjectFaultError);
 
 /// Answers when the actor has panicked.
 pub(crate) async fn inject_panic(
     app: Data<App>,
-    Then(_admin, Json(request)): Then<Admin, Json<InjectPanicRequest>>,
+    AuthThen(_admin, Json(request)): AuthThen<Admin, Json<InjectPanicRequest>>,
 ) -> Result<HttpResponse, InjectFaultError> {
     let victim = match request.actor {
         ActorKind::Sandbox => Victim::Sandbox(request.id.parse::<SandboxId>()?),
@@ -73,7 +73,7 @@ pub(crate) struct InjectCutRequest {
 /// Answers when the link is cut; the agent dials again.
 pub(crate) async fn inject_cut(
     app: Data<App>,
-    Then(_admin, Json(request)): Then<Admin, Json<InjectCutRequest>>,
+    AuthThen(_admin, Json(request)): AuthThen<Admin, Json<InjectCutRequest>>,
 ) -> Result<HttpResponse, InjectFaultError> {
     app.control_plane.inject_cut(request.host_id.parse::<HostId>()?).await?;
     Ok(HttpResponse::NoContent().finish())

@@ -10,7 +10,7 @@ use wrenn_store::StoreError;
 use crate::{
     app::App,
     auth::Session,
-    error::{Answer, ErrorBody, answers},
+    error::{ApiError, ErrorBody, impl_response_error},
 };
 
 /// Whose a host is.
@@ -108,11 +108,11 @@ impl From<host::Host> for Host {
 pub(crate) struct ListHostsError(#[from] StoreError);
 
 impl ListHostsError {
-    fn answer(&self) -> Answer {
-        Answer::internal()
+    fn api_error(&self) -> ApiError {
+        ApiError::internal()
     }
 }
-answers!(ListHostsError);
+impl_response_error!(ListHostsError);
 
 /// List hosts
 ///

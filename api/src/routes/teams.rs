@@ -10,7 +10,7 @@ use wrenn_store::StoreError;
 use crate::{
     app::App,
     auth::Session,
-    error::{Answer, ErrorBody, answers},
+    error::{ApiError, ErrorBody, impl_response_error},
 };
 
 /// What a member may do.
@@ -64,11 +64,11 @@ impl From<(Team, Role)> for TeamWithRole {
 pub(crate) struct ListTeamsError(#[from] StoreError);
 
 impl ListTeamsError {
-    fn answer(&self) -> Answer {
-        Answer::internal()
+    fn api_error(&self) -> ApiError {
+        ApiError::internal()
     }
 }
-answers!(ListTeamsError);
+impl_response_error!(ListTeamsError);
 
 /// List the teams that you belong to
 #[utoipa::path(

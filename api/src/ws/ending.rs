@@ -2,7 +2,7 @@
 
 use actix_ws::{CloseCode, CloseReason};
 
-use crate::error::{Answer, Code};
+use crate::error::{ApiError, Code};
 
 /// Why a conversation is over.
 #[derive(Debug, PartialEq, Eq)]
@@ -24,7 +24,7 @@ pub(crate) enum Ending {
     /// Bytes that are no WebSocket frames.
     Protocol(String),
     /// What the route would have answered to a request.
-    Answer(Answer),
+    ApiError(ApiError),
 }
 
 impl Ending {
@@ -41,7 +41,7 @@ impl Ending {
             Self::Binary => Some("frames must be text"),
             Self::TooLarge => Some("a frame must have at most 1 MiB"),
             Self::Garbled(message) | Self::Refused(message) | Self::Protocol(message) => Some(message),
-            Self::Answer(answer) => Some(&answer.message),
+            Self::ApiError(answer) => Some(&answer.message),
         }
     }
 
@@ -56,12 +56,12 @@ impl Ending {
             Self::TooLarge => CloseCode::Size,
             Self::Protocol(_) => CloseCode::Protocol,
             Self::Refused(_) => CloseCode::Policy,
-            Self::Answer(answer) if answer.code.status().is_client_error() => CloseCode::Policy,
-            Self::Answer(_) => CloseCode::Error,
+            Self::ApiError(answer) if answer.code.status().is_client_error() => CloseCode::Policy,
+            Self::ApiError(_) => CloseCode::Error,
         };
         let description = match self {
             // A browser shows programs nothing but this.
-            Self::Answer(answer) => Some(answer.code.as_str().to_owned()),
+            Self::ApiError(answer) => Some(answer.code.as_str().to_owned()),
             _ => self.message().map(str::to_owned),
         };
         Some(CloseReason { code, description })
@@ -70,7 +70,7 @@ impl Ending {
     /// The code of the error, for programs.
     pub(super) fn code(&self) -> Code {
         match self {
-            Self::Answer(answer) => answer.code,
+            Self::ApiError(answer) => answer.code,
             Self::ServerStops => Code::HostUnavailable,
             Self::TooLarge => Code::TooLarge,
             _ => Code::InvalidRequest,
@@ -78,8 +78,8 @@ impl Ending {
     }
 }
 
-impl From<Answer> for Ending {
-    fn from(answer: Answer) -> Self {
-        Self::Answer(answer)
+impl From<ApiError> for Ending {
+    fn from(answer: ApiError) -> Self {
+        Self::ApiError(answer)
     }
 }

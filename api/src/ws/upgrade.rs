@@ -11,7 +11,7 @@ use super::{Ending, Incoming, Outgoing, Socket};
 use crate::{
     app::App,
     auth::{AuthError, Caller},
-    error::{Answer, Chain, Code},
+    error::{ApiError, Chain, Code},
 };
 
 /// How long a client without credentials may take to send them.
@@ -66,12 +66,12 @@ impl Incoming {
     /// # Errors
     /// When it does not in time, or is nobody.
     pub(crate) async fn authenticate(&mut self, app: &App) -> Result<Caller, Ending> {
-        let late = Answer::new(Code::Unauthorized, "no `auth` frame came in time");
+        let late = ApiError::new(Code::Unauthorized, "no `auth` frame came in time");
         let first = timeout(AUTH_WITHIN, self.next()).await.map_err(|_| late)?;
         let AuthFrame::Auth(credentials) = first.map_err(|ending| match ending {
             Ending::Refused(_) => {
                 let message = r#"the first frame must be {"type": "auth", "token": "…"}"#;
-                Answer::new(Code::Unauthorized, message).into()
+                ApiError::new(Code::Unauthorized, message).into()
             }
             ending => ending,
         })?;
@@ -80,15 +80,15 @@ impl Incoming {
             Credentials { token: None, api_key: Some(key) } => Caller::of_api_key(app, &key).await,
             Credentials { .. } => {
                 let message = "an `auth` frame has either a `token` or an `api_key`";
-                return Err(Answer::new(Code::Unauthorized, message).into());
+                return Err(ApiError::new(Code::Unauthorized, message).into());
             }
         };
         caller.map_err(|error| refusal(&error).into())
     }
 }
 
-fn refusal(error: &AuthError) -> Answer {
-    let answer = error.answer();
+fn refusal(error: &AuthError) -> ApiError {
+    let answer = error.api_error();
     if answer.code.status().is_server_error() {
         tracing::error!(error = %Chain(error), "a socket could not be authenticated");
     }

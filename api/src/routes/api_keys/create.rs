@@ -10,8 +10,8 @@ use super::ApiKeyResponse;
 use crate::{
     app::App,
     auth::{Session, api_key::ApiKeyText},
-    error::{Answer, Code, ErrorBody, answers},
-    http::extract::{Json, Then},
+    error::{ApiError, Code, ErrorBody, impl_response_error},
+    http::extract::{AuthThen, Json},
 };
 
 const DEFAULT_NAME: &str = "Unnamed API Key";
@@ -35,14 +35,14 @@ pub(crate) enum CreateApiKeyError {
 }
 
 impl CreateApiKeyError {
-    fn answer(&self) -> Answer {
+    fn api_error(&self) -> ApiError {
         match self {
-            Self::Name => Answer::new(Code::InvalidRequest, self.to_string()),
-            Self::Store(_) => Answer::internal(),
+            Self::Name => ApiError::new(Code::InvalidRequest, self.to_string()),
+            Self::Store(_) => ApiError::internal(),
         }
     }
 }
-answers!(CreateApiKeyError);
+impl_response_error!(CreateApiKeyError);
 
 /// Create an API key
 ///
@@ -59,7 +59,7 @@ answers!(CreateApiKeyError);
 )]
 pub(crate) async fn create_api_key(
     app: Data<App>,
-    Then(session, Json(request)): Then<Session, Json<CreateApiKeyRequest>>,
+    AuthThen(session, Json(request)): AuthThen<Session, Json<CreateApiKeyRequest>>,
 ) -> Result<HttpResponse, CreateApiKeyError> {
     let name = request.name.as_deref().unwrap_or(DEFAULT_NAME).trim();
     if !(1..=MAX_NAME).contains(&name.chars().count()) || name.chars().any(char::is_control) {

@@ -7,8 +7,8 @@ use wrenn_store::StoreError;
 use crate::{
     app::App,
     auth::Session,
-    error::{Answer, Code, ErrorBody, answers},
-    http::extract::{PathId, Then},
+    error::{ApiError, Code, ErrorBody, impl_response_error},
+    http::extract::{AuthThen, PathId},
 };
 
 /// Why the key is still there, or never was.
@@ -21,14 +21,14 @@ pub(crate) enum DeleteApiKeyError {
 }
 
 impl DeleteApiKeyError {
-    fn answer(&self) -> Answer {
+    fn api_error(&self) -> ApiError {
         match self {
-            Self::NotFound(_) => Answer::new(Code::NotFound, self.to_string()),
-            Self::Store(_) => Answer::internal(),
+            Self::NotFound(_) => ApiError::new(Code::NotFound, self.to_string()),
+            Self::Store(_) => ApiError::internal(),
         }
     }
 }
-answers!(DeleteApiKeyError);
+impl_response_error!(DeleteApiKeyError);
 
 /// Delete an API key
 ///
@@ -46,7 +46,7 @@ answers!(DeleteApiKeyError);
 )]
 pub(crate) async fn delete_api_key(
     app: Data<App>,
-    Then(session, PathId(id)): Then<Session, PathId<ApiKeyId>>,
+    AuthThen(session, PathId(id)): AuthThen<Session, PathId<ApiKeyId>>,
 ) -> Result<HttpResponse, DeleteApiKeyError> {
     if app.store.api_key_delete(session.team_id, id).await? {
         tracing::info!(api_key_id = %id, team_id = %session.team_id, "api key deleted");

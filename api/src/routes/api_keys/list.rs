@@ -7,7 +7,7 @@ use super::ApiKeyResponse;
 use crate::{
     app::App,
     auth::Session,
-    error::{Answer, ErrorBody, answers},
+    error::{ApiError, ErrorBody, impl_response_error},
 };
 
 /// Why there is no list.
@@ -16,11 +16,11 @@ use crate::{
 pub(crate) struct ListApiKeysError(#[from] StoreError);
 
 impl ListApiKeysError {
-    fn answer(&self) -> Answer {
-        Answer::internal()
+    fn api_error(&self) -> ApiError {
+        ApiError::internal()
     }
 }
-answers!(ListApiKeysError);
+impl_response_error!(ListApiKeysError);
 
 /// List the team's API keys
 #[utoipa::path(

@@ -12,7 +12,7 @@ use crate::{
     account,
     app::App,
     auth::password::PasswordError,
-    error::{Answer, Code, ErrorBody, answers},
+    error::{ApiError, Code, ErrorBody, impl_response_error},
     http::extract::Json,
 };
 
@@ -46,18 +46,18 @@ pub(crate) enum LoginError {
 }
 
 impl LoginError {
-    fn answer(&self) -> Answer {
+    fn api_error(&self) -> ApiError {
         let code = match self {
             Self::Wrong => Code::Unauthorized,
             Self::TooMany { .. } | Self::Password(PasswordError::Busy) => Code::RateLimited,
             Self::AccountDisabled => Code::AccountDisabled,
             Self::NoTeam => Code::NoTeam,
-            Self::Password(_) | Self::Token(_) | Self::Store(_) => return Answer::internal(),
+            Self::Password(_) | Self::Token(_) | Self::Store(_) => return ApiError::internal(),
         };
-        Answer::new(code, self.to_string())
+        ApiError::new(code, self.to_string())
     }
 }
-answers!(LoginError);
+impl_response_error!(LoginError);
 
 /// Sign in with email and password
 #[utoipa::path(

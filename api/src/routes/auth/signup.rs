@@ -11,7 +11,7 @@ use crate::{
     account::{self, AccountError},
     app::App,
     auth::password::PasswordError,
-    error::{Answer, Code, ErrorBody, answers},
+    error::{ApiError, Code, ErrorBody, impl_response_error},
     http::extract::Json,
 };
 
@@ -39,21 +39,21 @@ pub(crate) enum SignupError {
 }
 
 impl SignupError {
-    fn answer(&self) -> Answer {
+    fn api_error(&self) -> ApiError {
         match self {
             Self::Account(AccountError::Invalid(answer)) => answer.clone(),
             Self::Account(error @ AccountError::EmailTaken) => {
-                Answer::new(Code::EmailTaken, error.to_string())
+                ApiError::new(Code::EmailTaken, error.to_string())
             }
-            Self::TooMany { .. } => Answer::new(Code::RateLimited, self.to_string()),
+            Self::TooMany { .. } => ApiError::new(Code::RateLimited, self.to_string()),
             Self::Account(AccountError::Password(error @ PasswordError::Busy)) => {
-                Answer::new(Code::RateLimited, error.to_string())
+                ApiError::new(Code::RateLimited, error.to_string())
             }
-            Self::Account(_) | Self::Token(_) => Answer::internal(),
+            Self::Account(_) | Self::Token(_) => ApiError::internal(),
         }
     }
 }
-answers!(SignupError);
+impl_response_error!(SignupError);
 
 /// Create an account and its first team
 ///

@@ -10,7 +10,7 @@ use super::{
     processes::{TagError, check_tag},
     session,
 };
-use crate::error::{Answer, Code};
+use crate::error::{ApiError, Code};
 
 /// Up to a day; 0 means no limit.
 const TIMEOUT_SEC: RangeInclusive<i64> = 0..=86_400;
@@ -59,7 +59,7 @@ pub(crate) enum CommandError {
 }
 
 impl CommandError {
-    pub(crate) fn answer(&self) -> Answer {
+    pub(crate) fn api_error(&self) -> ApiError {
         let code = match self {
             Self::Empty
             | Self::TooManyArgs
@@ -72,7 +72,7 @@ impl CommandError {
             Self::NoTerminal(_) | Self::TooManyProcesses(_) => Code::InvalidState,
             Self::GuestFailed(_) => Code::AgentError,
         };
-        Answer::new(code, self.to_string())
+        ApiError::new(code, self.to_string())
     }
 }
 
@@ -160,7 +160,7 @@ mod tests {
             r#"{"cmd": "a", "tag": "12"}"#,
         ] {
             let refused = command(bad).into_start(30).unwrap_err();
-            assert_eq!(refused.answer().code, Code::InvalidRequest, "{bad}");
+            assert_eq!(refused.api_error().code, Code::InvalidRequest, "{bad}");
         }
     }
 
@@ -169,10 +169,10 @@ mod tests {
         let failed = |kind: ExecFailure| {
             CommandError::from(ExecFailed { kind: kind.into(), message: "m".repeat(1000) })
         };
-        assert_eq!(failed(ExecFailure::UserUnknown).answer().code, Code::InvalidRequest);
-        assert_eq!(failed(ExecFailure::NoProcess).answer().code, Code::NotFound);
-        assert_eq!(failed(ExecFailure::TagTaken).answer().code, Code::Conflict);
-        assert_eq!(failed(ExecFailure::Internal).answer().code, Code::AgentError);
+        assert_eq!(failed(ExecFailure::UserUnknown).api_error().code, Code::InvalidRequest);
+        assert_eq!(failed(ExecFailure::NoProcess).api_error().code, Code::NotFound);
+        assert_eq!(failed(ExecFailure::TagTaken).api_error().code, Code::Conflict);
+        assert_eq!(failed(ExecFailure::Internal).api_error().code, Code::AgentError);
         assert!(failed(ExecFailure::Internal).to_string().len() < 400);
     }
 }

@@ -18,8 +18,8 @@ use super::{Capsule, limits, preview::CapsulePreviewAccess};
 use crate::{
     app::App,
     auth::Caller,
-    error::{Answer, Code, ErrorBody, answers},
-    http::extract::{Json, Query, Then},
+    error::{ApiError, Code, ErrorBody, impl_response_error},
+    http::extract::{AuthThen, Json, Query},
 };
 
 const DEFAULT_TEMPLATE: &str = "minimal";
@@ -60,7 +60,7 @@ pub(crate) struct CreateCapsuleRequest {
     /// Who may reach its ports through its preview addresses.
     #[schema(nullable = false, required = false)]
     preview_access: Option<CapsulePreviewAccess>,
-    /// Answer when it is running or has failed, not at once.
+    /// ApiError when it is running or has failed, not at once.
     #[schema(nullable = false, required = false, default = false)]
     wait: Option<bool>,
 }
@@ -107,7 +107,7 @@ pub(crate) enum CreateCapsuleError {
 }
 
 impl CreateCapsuleError {
-    fn answer(&self) -> Answer {
+    fn api_error(&self) -> ApiError {
         let code = match self {
             Self::NotTheSnapshot { .. } | Self::Limit(_) => Code::InvalidRequest,
             Self::NoTemplate(_) => Code::NotFound,
@@ -115,17 +115,17 @@ impl CreateCapsuleError {
                 Code::HostUnavailable
             }
             Self::Failed { .. } => Code::AgentError,
-            Self::Create(CreateError::Unanswered(error)) => return Answer::unanswered(*error),
+            Self::Create(CreateError::Unanswered(error)) => return ApiError::unanswered(*error),
             Self::Wait { id, .. } | Self::Reread { id, .. } => {
                 let message = format!("capsule {id} was created, but how it starts is not known; look at it");
-                return Answer::new(Code::InternalError, message);
+                return ApiError::new(Code::InternalError, message);
             }
-            Self::Create(_) | Self::Store(_) => return Answer::internal(),
+            Self::Create(_) | Self::Store(_) => return ApiError::internal(),
         };
-        Answer::new(code, self.to_string())
+        ApiError::new(code, self.to_string())
     }
 }
-answers!(CreateCapsuleError);
+impl_response_error!(CreateCapsuleError);
 
 /// Create a capsule
 ///
@@ -147,7 +147,7 @@ answers!(CreateCapsuleError);
 )]
 pub(crate) async fn create_capsule(
     app: Data<App>,
-    Then(caller, (Query(query), Json(request))): Then<
+    AuthThen(caller, (Query(query), Json(request))): AuthThen<
         Caller,
         (Query<CreateCapsuleQuery>, Json<CreateCapsuleRequest>),
     >,
@@ -297,7 +297,7 @@ mod tests {
         assert_eq!((new.vcpus, new.memory_mb), (2, 1024));
         let other = CreateCapsuleRequest { vcpus: Some(1), ..Default::default() };
         let refused = other.with_template(TeamId::new(), snapshot()).unwrap_err();
-        assert_eq!(refused.answer().code, Code::InvalidRequest);
+        assert_eq!(refused.api_error().code, Code::InvalidRequest);
     }
 
     #[test]
@@ -341,7 +341,7 @@ mod tests {
             (SandboxStatus::Error, Some(Operation::Destroying)),
             (SandboxStatus::Starting, Some(Operation::Destroying)),
         ] {
-            assert_eq!(started(row(status, operation)).unwrap_err().answer().code, Code::AgentError);
+            assert_eq!(started(row(status, operation)).unwrap_err().api_error().code, Code::AgentError);
         }
     }
 
@@ -362,6 +362,6 @@ mod tests {
             CreateCapsuleRequest { envs, ..Default::default() }.with_template(TeamId::new(), template.clone())
         };
         assert_eq!(with("V0").unwrap().envs.len(), 64);
-        assert_eq!(with("more").unwrap_err().answer().code, Code::InvalidRequest);
+        assert_eq!(with("more").unwrap_err().api_error().code, Code::InvalidRequest);
     }
 }

@@ -11,8 +11,8 @@ use wrenn_supervision::CallError;
 use crate::{
     app::App,
     auth::Caller,
-    error::{Answer, Code, ErrorBody, answers},
-    http::extract::{PathId, Then},
+    error::{ApiError, Code, ErrorBody, impl_response_error},
+    http::extract::{AuthThen, PathId},
 };
 
 /// How long the removal may take before the client hears that it goes on.
@@ -48,18 +48,18 @@ impl From<DestroyError> for DestroyCapsuleError {
 }
 
 impl DestroyCapsuleError {
-    fn answer(&self) -> Answer {
+    fn api_error(&self) -> ApiError {
         let code = match self {
             Self::NotFound(_) => Code::NotFound,
             Self::HostAway(_) => Code::HostUnavailable,
             Self::Host(_) => Code::AgentError,
-            Self::Unanswered(error) => return Answer::unanswered(*error),
-            Self::Internal(_) | Self::Store(_) => return Answer::internal(),
+            Self::Unanswered(error) => return ApiError::unanswered(*error),
+            Self::Internal(_) | Self::Store(_) => return ApiError::internal(),
         };
-        Answer::new(code, self.to_string())
+        ApiError::new(code, self.to_string())
     }
 }
-answers!(DestroyCapsuleError);
+impl_response_error!(DestroyCapsuleError);
 
 /// Destroy a capsule
 ///
@@ -80,7 +80,7 @@ answers!(DestroyCapsuleError);
 )]
 pub(crate) async fn destroy_capsule(
     app: Data<App>,
-    Then(caller, PathId(id)): Then<Caller, PathId<SandboxId>>,
+    AuthThen(caller, PathId(id)): AuthThen<Caller, PathId<SandboxId>>,
 ) -> Result<HttpResponse, DestroyCapsuleError> {
     let sandbox = app.store.sandbox_fetch(caller.team_id, id).await?;
     let sandbox = sandbox.ok_or(DestroyCapsuleError::NotFound(id))?;

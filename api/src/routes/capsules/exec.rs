@@ -30,8 +30,8 @@ use super::{
 use crate::{
     app::App,
     auth::Caller,
-    error::{Answer, Code, ErrorBody, answers},
-    http::extract::{Json, PathId, Then},
+    error::{ApiError, Code, ErrorBody, impl_response_error},
+    http::extract::{AuthThen, Json, PathId},
 };
 
 const DEFAULT_TIMEOUT_SEC: i64 = 30;
@@ -147,18 +147,18 @@ pub(crate) enum ExecError {
 }
 
 impl ExecError {
-    fn answer(&self) -> Answer {
+    fn api_error(&self) -> ApiError {
         match self {
-            Self::Find(error) => error.answer(),
-            Self::Command(error) => error.answer(),
+            Self::Find(error) => error.api_error(),
+            Self::Command(error) => error.api_error(),
             Self::Open(error) => session::open_answer(error),
             Self::Session(error) => session::broken_answer(error),
-            Self::NoEnd | Self::Late | Self::NotStarted => Answer::new(Code::AgentError, self.to_string()),
-            Self::Json(_) | Self::Lost(_) => Answer::internal(),
+            Self::NoEnd | Self::Late | Self::NotStarted => ApiError::new(Code::AgentError, self.to_string()),
+            Self::Json(_) | Self::Lost(_) => ApiError::internal(),
         }
     }
 }
-answers!(ExecError);
+impl_response_error!(ExecError);
 
 /// Run a command and wait for its end, or start one in the background
 #[utoipa::path(
@@ -184,7 +184,7 @@ answers!(ExecError);
 )]
 pub(crate) async fn exec(
     app: Data<App>,
-    Then(caller, (PathId(id), Json(request))): Then<Caller, (PathId<SandboxId>, Json<ExecRequest>)>,
+    AuthThen(caller, (PathId(id), Json(request))): AuthThen<Caller, (PathId<SandboxId>, Json<ExecRequest>)>,
 ) -> Result<HttpResponse, ExecError> {
     let cmd = request.cmd.clone();
     let in_background = request.background == Some(true);

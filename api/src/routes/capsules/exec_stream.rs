@@ -12,8 +12,8 @@ use wrenn_proto::guest::{CloseStdin, ExecStart, Lifetime, Signal, exec_event::Ev
 
 use super::{
     command::Command,
+    process_socket::{self, Capsule, Dialect, Heard, drive, out_of_order},
     processes::SignalName,
-    talk::{self, Capsule, Dialect, Heard, out_of_order, talk},
     text::{PIECE_BYTES, Utf8Stream, pieces},
 };
 use crate::{
@@ -190,7 +190,7 @@ impl Dialect for OutputDialect {
     ),
 )]
 pub(crate) async fn exec_stream(request: HttpRequest, payload: Payload) -> actix_web::Result<HttpResponse> {
-    talk::open(&request, payload, converse).await
+    process_socket::open(&request, payload, converse).await
 }
 
 async fn converse(
@@ -202,10 +202,10 @@ async fn converse(
     let ClientFrame::Start(StartFrame { command, encoding }) = incoming.next().await? else {
         return Err(out_of_order("`start`"));
     };
-    let start = command.into_start(0).map_err(|error| error.answer())?;
+    let start = command.into_start(0).map_err(|error| error.api_error())?;
     let start = ExecStart { lifetime: Lifetime::Kept.into(), ..start };
     let session = capsule.session(Input::Start(start)).await?;
-    talk(session, incoming, outgoing, OutputDialect::new(encoding)).await
+    drive(session, incoming, outgoing, OutputDialect::new(encoding)).await
 }
 
 #[cfg(test)]

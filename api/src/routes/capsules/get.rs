@@ -8,8 +8,8 @@ use super::Capsule;
 use crate::{
     app::App,
     auth::Caller,
-    error::{Answer, Code, ErrorBody, answers},
-    http::extract::{PathId, Then},
+    error::{ApiError, Code, ErrorBody, impl_response_error},
+    http::extract::{AuthThen, PathId},
 };
 
 /// Why the capsule is not shown.
@@ -23,14 +23,14 @@ pub(crate) enum GetCapsuleError {
 }
 
 impl GetCapsuleError {
-    fn answer(&self) -> Answer {
+    fn api_error(&self) -> ApiError {
         match self {
-            Self::NotFound(_) => Answer::new(Code::NotFound, self.to_string()),
-            Self::Store(_) => Answer::internal(),
+            Self::NotFound(_) => ApiError::new(Code::NotFound, self.to_string()),
+            Self::Store(_) => ApiError::internal(),
         }
     }
 }
-answers!(GetCapsuleError);
+impl_response_error!(GetCapsuleError);
 
 /// Show a capsule
 ///
@@ -48,7 +48,7 @@ answers!(GetCapsuleError);
 )]
 pub(crate) async fn get_capsule(
     app: Data<App>,
-    Then(caller, PathId(id)): Then<Caller, PathId<SandboxId>>,
+    AuthThen(caller, PathId(id)): AuthThen<Caller, PathId<SandboxId>>,
 ) -> Result<HttpResponse, GetCapsuleError> {
     let sandbox = app.store.sandbox_fetch(caller.team_id, id).await?.ok_or(GetCapsuleError::NotFound(id))?;
     Ok(HttpResponse::Ok().json(Capsule::of(&app, sandbox)))

@@ -7,7 +7,7 @@ use super::Capsule;
 use crate::{
     app::App,
     auth::Caller,
-    error::{Answer, ErrorBody, answers},
+    error::{ApiError, ErrorBody, impl_response_error},
 };
 
 /// Why there is no list.
@@ -16,11 +16,11 @@ use crate::{
 pub(crate) struct ListCapsulesError(#[from] StoreError);
 
 impl ListCapsulesError {
-    fn answer(&self) -> Answer {
-        Answer::internal()
+    fn api_error(&self) -> ApiError {
+        ApiError::internal()
     }
 }
-answers!(ListCapsulesError);
+impl_response_error!(ListCapsulesError);
 
 /// List the team's capsules
 ///

@@ -14,11 +14,11 @@ mod output;
 pub(crate) mod pause;
 pub(crate) mod ping;
 pub(crate) mod preview;
+mod process_socket;
 pub(crate) mod processes;
 pub(crate) mod pty;
 pub(crate) mod resume;
 mod session;
-mod talk;
 mod text;
 
 use std::collections::BTreeMap;

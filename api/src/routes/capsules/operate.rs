@@ -20,7 +20,7 @@ use wrenn_store::StoreError;
 use crate::{
     app::App,
     auth::Caller,
-    error::{Answer, Code},
+    error::{ApiError, Code},
 };
 
 /// The message of everything that needs a host that is not there.
@@ -42,22 +42,22 @@ pub(crate) enum OperateError {
 }
 
 impl OperateError {
-    pub(crate) fn answer(&self) -> Answer {
+    pub(crate) fn api_error(&self) -> ApiError {
         match self {
-            Self::NotFound(_) => Answer::new(Code::NotFound, self.to_string()),
-            Self::Destroyed(_) => Answer::new(Code::InvalidState, self.to_string()),
+            Self::NotFound(_) => ApiError::new(Code::NotFound, self.to_string()),
+            Self::Destroyed(_) => ApiError::new(Code::InvalidState, self.to_string()),
             Self::Operation(error) => operation_answer(error),
-            Self::Store(_) => Answer::internal(),
+            Self::Store(_) => ApiError::internal(),
         }
     }
 }
 
 /// The answer to whoever wanted an operation that was not begun, or did not lead to what was wanted.
-pub(super) fn operation_answer(error: &OperationError) -> Answer {
+pub(super) fn operation_answer(error: &OperationError) -> ApiError {
     let (code, message) = match error {
-        OperationError::NotFound(id) => return OperateError::NotFound(*id).answer(),
-        OperationError::Store(_) => return Answer::internal(),
-        OperationError::Unanswered(_, error) => return Answer::unanswered(*error),
+        OperationError::NotFound(id) => return OperateError::NotFound(*id).api_error(),
+        OperationError::Store(_) => return ApiError::internal(),
+        OperationError::Unanswered(_, error) => return ApiError::unanswered(*error),
         OperationError::Refused(refusal) => (Code::InvalidState, refused(refusal)),
         OperationError::HostAway { .. } => (Code::HostUnavailable, HOST_AWAY.to_owned()),
         OperationError::HostLost { .. } => {
@@ -91,7 +91,7 @@ pub(super) fn operation_answer(error: &OperationError) -> Answer {
             (Code::AgentError, message.to_owned())
         }
     };
-    Answer::new(code, message)
+    ApiError::new(code, message)
 }
 
 /// The caller's capsule, unless it was destroyed.
@@ -101,7 +101,7 @@ pub(crate) async fn find(app: &App, caller: Caller, id: SandboxId) -> Result<San
 }
 
 /// The answer to whoever wants to use the machine of a capsule that does not run.
-pub(super) fn not_running(status: SandboxStatus, operation: Option<Operation>) -> Answer {
+pub(super) fn not_running(status: SandboxStatus, operation: Option<Operation>) -> ApiError {
     let message = match (operation, status) {
         (Some(operation), _) => in_flight(operation),
         (None, SandboxStatus::Paused | SandboxStatus::Hibernated) => {
@@ -112,7 +112,7 @@ pub(super) fn not_running(status: SandboxStatus, operation: Option<Operation>) -
         }
         (None, status) => state(status),
     };
-    Answer::new(Code::InvalidState, message)
+    ApiError::new(Code::InvalidState, message)
 }
 
 /// Why the state machine does not begin an operation, and what to do.
@@ -173,7 +173,7 @@ mod tests {
     use super::*;
 
     fn answer(error: OperationError) -> (Code, String) {
-        let answer = OperateError::from(error).answer();
+        let answer = OperateError::from(error).api_error();
         (answer.code, answer.message)
     }
 

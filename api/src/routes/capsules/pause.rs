@@ -12,8 +12,8 @@ use super::{
 use crate::{
     app::App,
     auth::Caller,
-    error::{Answer, ErrorBody, answers},
-    http::extract::{PathId, Then},
+    error::{ApiError, ErrorBody, impl_response_error},
+    http::extract::{AuthThen, PathId},
 };
 
 /// How long the client waits. A pause takes milliseconds, but a host may be busy.
@@ -31,11 +31,11 @@ impl<E: Into<OperateError>> From<E> for PauseCapsuleError {
 }
 
 impl PauseCapsuleError {
-    fn answer(&self) -> Answer {
-        self.0.answer()
+    fn api_error(&self) -> ApiError {
+        self.0.api_error()
     }
 }
-answers!(PauseCapsuleError);
+impl_response_error!(PauseCapsuleError);
 
 /// Pause a capsule
 ///
@@ -66,7 +66,7 @@ answers!(PauseCapsuleError);
 )]
 pub(crate) async fn pause_capsule(
     app: Data<App>,
-    Then(caller, PathId(id)): Then<Caller, PathId<SandboxId>>,
+    AuthThen(caller, PathId(id)): AuthThen<Caller, PathId<SandboxId>>,
 ) -> Result<HttpResponse, PauseCapsuleError> {
     operate::find(&app, caller, id).await?;
     let paused = app.control_plane.sandbox_pause(id, WITHIN).await?;

@@ -11,8 +11,8 @@ use super::{
 use crate::{
     app::App,
     auth::Caller,
-    error::{Answer, ErrorBody, answers},
-    http::extract::{PathId, Then},
+    error::{ApiError, ErrorBody, impl_response_error},
+    http::extract::{AuthThen, PathId},
 };
 
 /// Why nothing was noted.
@@ -25,14 +25,14 @@ pub(crate) enum PingCapsuleError {
 }
 
 impl PingCapsuleError {
-    fn answer(&self) -> Answer {
+    fn api_error(&self) -> ApiError {
         match self {
-            Self::Find(error) => error.answer(),
+            Self::Find(error) => error.api_error(),
             Self::Use(error) => session::open_answer(error),
         }
     }
 }
-answers!(PingCapsuleError);
+impl_response_error!(PingCapsuleError);
 
 /// Say that a capsule is still wanted
 ///
@@ -52,7 +52,7 @@ answers!(PingCapsuleError);
 )]
 pub(crate) async fn ping_capsule(
     app: Data<App>,
-    Then(caller, PathId(id)): Then<Caller, PathId<SandboxId>>,
+    AuthThen(caller, PathId(id)): AuthThen<Caller, PathId<SandboxId>>,
 ) -> Result<HttpResponse, PingCapsuleError> {
     operate::find(&app, caller, id).await?;
     app.control_plane.sandbox_use(id).await?;

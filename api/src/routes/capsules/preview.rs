@@ -12,8 +12,8 @@ use super::{Capsule, operate::OperateError};
 use crate::{
     app::App,
     auth::Caller,
-    error::{Answer, ErrorBody, answers},
-    http::extract::{Json, PathId, Then},
+    error::{ApiError, ErrorBody, impl_response_error},
+    http::extract::{AuthThen, Json, PathId},
 };
 
 /// Who may reach the ports of a capsule through its preview addresses.
@@ -66,14 +66,14 @@ pub(crate) enum SetPreviewError {
 }
 
 impl SetPreviewError {
-    fn answer(&self) -> Answer {
+    fn api_error(&self) -> ApiError {
         match self {
-            Self::Find(error) => error.answer(),
-            Self::Store(_) => Answer::internal(),
+            Self::Find(error) => error.api_error(),
+            Self::Store(_) => ApiError::internal(),
         }
     }
 }
-answers!(SetPreviewError);
+impl_response_error!(SetPreviewError);
 
 /// Say who may reach the ports of a capsule
 ///
@@ -95,7 +95,10 @@ answers!(SetPreviewError);
 )]
 pub(crate) async fn set_capsule_preview(
     app: Data<App>,
-    Then(caller, (PathId(id), Json(request))): Then<Caller, (PathId<SandboxId>, Json<SetPreviewRequest>)>,
+    AuthThen(caller, (PathId(id), Json(request))): AuthThen<
+        Caller,
+        (PathId<SandboxId>, Json<SetPreviewRequest>),
+    >,
 ) -> Result<HttpResponse, SetPreviewError> {
     let token = (request.rotate_token == Some(true)).then(|| Uuid::new_v4().simple().to_string());
     let access = request.access.map(Into::into);

@@ -15,8 +15,8 @@ use wrenn_proto::guest::{
 use super::{
     command::Command,
     exec_stream::decode,
+    process_socket::{self, Capsule, Dialect, Heard, drive, out_of_order},
     processes::{Selector, SignalName},
-    talk::{self, Capsule, Dialect, Heard, out_of_order, talk},
     text::PIECE_BYTES,
 };
 use crate::{
@@ -134,7 +134,7 @@ impl StartFrame {
         };
         let (envs, cwd, user, tag) = (self.envs, self.cwd, self.user, self.tag);
         let command = Command { cmd, args, timeout_sec: None, tag, envs, cwd, user };
-        let start = command.into_start(0).map_err(|error| error.answer())?;
+        let start = command.into_start(0).map_err(|error| error.api_error())?;
         Ok(ExecStart { terminal: Some(terminal), lifetime: Lifetime::Kept.into(), ..start })
     }
 }
@@ -162,7 +162,7 @@ impl StartFrame {
     ),
 )]
 pub(crate) async fn pty(request: HttpRequest, payload: Payload) -> actix_web::Result<HttpResponse> {
-    talk::open(&request, payload, converse).await
+    process_socket::open(&request, payload, converse).await
 }
 
 async fn converse(
@@ -180,7 +180,7 @@ async fn converse(
         _ => return Err(out_of_order("`start` or `connect`")),
     };
     let session = capsule.session(opening).await?;
-    talk(session, incoming, outgoing, TerminalDialect).await
+    drive(session, incoming, outgoing, TerminalDialect).await
 }
 
 #[cfg(test)]

@@ -16,8 +16,8 @@ use super::{
 use crate::{
     app::App,
     auth::Caller,
-    error::{Answer, ErrorBody, answers},
-    http::extract::{OptionalJson, PathId, Then},
+    error::{ApiError, ErrorBody, impl_response_error},
+    http::extract::{AuthThen, OptionalJson, PathId},
 };
 
 /// How long the client waits. A restore takes a moment, but a boot on a busy machine without acceleration takes most
@@ -50,19 +50,19 @@ impl<E: Into<OperateError>> From<E> for ResumeCapsuleError {
 }
 
 impl ResumeCapsuleError {
-    fn answer(&self) -> Answer {
+    fn api_error(&self) -> ApiError {
         match self {
-            Self::Operate(error) => error.answer(),
+            Self::Operate(error) => error.api_error(),
             Self::NotRestored(error) => {
-                let Answer { code, message } = error.answer();
+                let ApiError { code, message } = error.api_error();
                 let remedy = "if it keeps failing, resume it with `{\"drop_memory\": true}`, which gives up its \
                               memory and boots it from its disk";
-                Answer::new(code, format!("{message}; {remedy}"))
+                ApiError::new(code, format!("{message}; {remedy}"))
             }
         }
     }
 }
-answers!(ResumeCapsuleError);
+impl_response_error!(ResumeCapsuleError);
 
 /// Resume a capsule
 ///
@@ -94,7 +94,7 @@ answers!(ResumeCapsuleError);
 )]
 pub(crate) async fn resume_capsule(
     app: Data<App>,
-    Then(caller, (PathId(id), OptionalJson(request))): Then<
+    AuthThen(caller, (PathId(id), OptionalJson(request))): AuthThen<
         Caller,
         (PathId<SandboxId>, OptionalJson<ResumeCapsuleRequest>),
     >,
@@ -119,9 +119,9 @@ mod tests {
     #[test]
     fn whoever_has_memory_that_cannot_be_restored_is_told_how_to_do_without() {
         let failed = || OperateError::from(OperationError::Failed("another processor".into()));
-        let kept = ResumeCapsuleError::NotRestored(failed()).answer().message;
+        let kept = ResumeCapsuleError::NotRestored(failed()).api_error().message;
         assert!(kept.contains("another processor") && kept.contains("drop_memory"), "{kept}");
-        let booted = ResumeCapsuleError::Operate(failed()).answer().message;
+        let booted = ResumeCapsuleError::Operate(failed()).api_error().message;
         assert!(!booted.contains("drop_memory"), "{booted}");
     }
 }

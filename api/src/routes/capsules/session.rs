@@ -3,29 +3,29 @@
 use wrenn_actors::{SessionError, SessionOpenError};
 
 use super::operate::{self, OperateError};
-use crate::error::{Answer, Chain, Code};
+use crate::error::{ApiError, Chain, Code};
 
 /// How much of a guest's message is believed, in characters.
 const MESSAGE_CHARACTERS: usize = 300;
 
 /// The answer to whoever could not get into a capsule.
-pub(crate) fn open_answer(error: &SessionOpenError) -> Answer {
+pub(crate) fn open_answer(error: &SessionOpenError) -> ApiError {
     match error {
-        SessionOpenError::NotFound(id) => OperateError::NotFound(*id).answer(),
+        SessionOpenError::NotFound(id) => OperateError::NotFound(*id).api_error(),
         SessionOpenError::InvalidState { status, operation } => operate::not_running(*status, *operation),
-        SessionOpenError::HostUnavailable(_) => Answer::new(Code::HostUnavailable, operate::HOST_AWAY),
+        SessionOpenError::HostUnavailable(_) => ApiError::new(Code::HostUnavailable, operate::HOST_AWAY),
         SessionOpenError::Refused { .. } | SessionOpenError::TimedOut(_) => {
-            Answer::new(Code::AgentError, error.to_string())
+            ApiError::new(Code::AgentError, error.to_string())
         }
-        SessionOpenError::Unanswered(error) => Answer::unanswered(*error),
-        SessionOpenError::Store(_) => Answer::internal(),
+        SessionOpenError::Unanswered(error) => ApiError::unanswered(*error),
+        SessionOpenError::Store(_) => ApiError::internal(),
         SessionOpenError::Wake(error) => operate::operation_answer(error),
     }
 }
 
 /// The answer to whoever was in a capsule when something broke.
-pub(crate) fn broken_answer(error: &SessionError) -> Answer {
-    Answer::new(Code::AgentError, Chain(error).to_string())
+pub(crate) fn broken_answer(error: &SessionError) -> ApiError {
+    ApiError::new(Code::AgentError, Chain(error).to_string())
 }
 
 /// What a guest says, cut to a size at which it can be passed on: out of its middle, where the long path stands whose

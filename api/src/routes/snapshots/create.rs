@@ -13,8 +13,8 @@ use super::{Template, TemplateType};
 use crate::{
     app::App,
     auth::Caller,
-    error::{Answer, Code, ErrorBody, answers},
-    http::extract::{Json, Query, Then},
+    error::{ApiError, Code, ErrorBody, impl_response_error},
+    http::extract::{AuthThen, Json, Query},
     routes::capsules::{
         limits,
         operate::{self, OperateError},
@@ -70,14 +70,14 @@ impl From<OperateError> for CreateSnapshotError {
 }
 
 impl CreateSnapshotError {
-    fn answer(&self) -> Answer {
+    fn api_error(&self) -> ApiError {
         match self {
-            Self::Id(_) | Self::Name => Answer::new(Code::InvalidRequest, self.to_string()),
-            Self::Operate(error) => error.answer(),
+            Self::Id(_) | Self::Name => ApiError::new(Code::InvalidRequest, self.to_string()),
+            Self::Operate(error) => error.api_error(),
         }
     }
 }
-answers!(CreateSnapshotError);
+impl_response_error!(CreateSnapshotError);
 
 /// Make a template of a capsule
 ///
@@ -108,7 +108,7 @@ answers!(CreateSnapshotError);
 )]
 pub(crate) async fn create_snapshot(
     app: Data<App>,
-    Then(caller, (Query(query), Json(request))): Then<
+    AuthThen(caller, (Query(query), Json(request))): AuthThen<
         Caller,
         (Query<CreateSnapshotQuery>, Json<CreateSnapshotRequest>),
     >,
@@ -170,7 +170,11 @@ mod tests {
                 name: Some(name.to_owned()),
                 kind: Some(TemplateType::Base),
             };
-            assert_eq!(request.into_order(true).unwrap_err().answer().code, Code::InvalidRequest, "{name}");
+            assert_eq!(
+                request.into_order(true).unwrap_err().api_error().code,
+                Code::InvalidRequest,
+                "{name}"
+            );
         }
     }
 }

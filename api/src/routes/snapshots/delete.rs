@@ -11,8 +11,8 @@ use wrenn_store::StoreError;
 use crate::{
     app::App,
     auth::Caller,
-    error::{Answer, Code, ErrorBody, answers},
-    http::extract::Then,
+    error::{ApiError, Code, ErrorBody, impl_response_error},
+    http::extract::AuthThen,
     routes::capsules::limits,
 };
 
@@ -30,16 +30,16 @@ pub(crate) enum DeleteSnapshotError {
 }
 
 impl DeleteSnapshotError {
-    fn answer(&self) -> Answer {
+    fn api_error(&self) -> ApiError {
         let code = match self {
             Self::NotFound(_) => Code::NotFound,
             Self::Platform(_) => Code::Forbidden,
-            Self::Store(_) | Self::Delete(_) => return Answer::internal(),
+            Self::Store(_) | Self::Delete(_) => return ApiError::internal(),
         };
-        Answer::new(code, self.to_string())
+        ApiError::new(code, self.to_string())
     }
 }
-answers!(DeleteSnapshotError);
+impl_response_error!(DeleteSnapshotError);
 
 /// Delete a template
 ///
@@ -61,7 +61,7 @@ answers!(DeleteSnapshotError);
 )]
 pub(crate) async fn delete_snapshot(
     app: Data<App>,
-    Then(caller, name): Then<Caller, Path<String>>,
+    AuthThen(caller, name): AuthThen<Caller, Path<String>>,
 ) -> Result<HttpResponse, DeleteSnapshotError> {
     let name = name.into_inner();
     let not_found = || DeleteSnapshotError::NotFound(name.chars().take(limits::ECHO_CHARACTERS).collect());

@@ -9,8 +9,8 @@ use super::{Template, TemplateType};
 use crate::{
     app::App,
     auth::Caller,
-    error::{Answer, ErrorBody, answers},
-    http::extract::{Query, Then},
+    error::{ApiError, ErrorBody, impl_response_error},
+    http::extract::{AuthThen, Query},
 };
 
 /// The query of the request.
@@ -29,11 +29,11 @@ pub(crate) struct ListSnapshotsQuery {
 pub(crate) struct ListSnapshotsError(#[from] StoreError);
 
 impl ListSnapshotsError {
-    fn answer(&self) -> Answer {
-        Answer::internal()
+    fn api_error(&self) -> ApiError {
+        ApiError::internal()
     }
 }
-answers!(ListSnapshotsError);
+impl_response_error!(ListSnapshotsError);
 
 /// List the templates that capsules can be made from
 ///
@@ -50,7 +50,7 @@ answers!(ListSnapshotsError);
 )]
 pub(crate) async fn list_snapshots(
     app: Data<App>,
-    Then(caller, Query(query)): Then<Caller, Query<ListSnapshotsQuery>>,
+    AuthThen(caller, Query(query)): AuthThen<Caller, Query<ListSnapshotsQuery>>,
 ) -> Result<HttpResponse, ListSnapshotsError> {
     let templates = app.store.template_list(caller.team_id, query.kind.map(Into::into)).await?;
     Ok(HttpResponse::Ok().json(templates.into_iter().map(Template::from).collect::<Vec<_>>()))

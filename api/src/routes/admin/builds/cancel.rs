@@ -8,8 +8,8 @@ use super::Build;
 use crate::{
     app::App,
     auth::Admin,
-    error::{Answer, Code, ErrorBody, answers},
-    http::extract::{PathId, Then},
+    error::{ApiError, Code, ErrorBody, impl_response_error},
+    http::extract::{AuthThen, PathId},
 };
 
 /// Why the build was not cancelled.
@@ -18,16 +18,16 @@ use crate::{
 pub(crate) struct CancelBuildError(#[from] BuildCancelError);
 
 impl CancelBuildError {
-    fn answer(&self) -> Answer {
+    fn api_error(&self) -> ApiError {
         let code = match &self.0 {
             BuildCancelError::NotFound(_) => Code::NotFound,
             BuildCancelError::Ended(_) => Code::InvalidState,
-            BuildCancelError::Store(_) => return Answer::internal(),
+            BuildCancelError::Store(_) => return ApiError::internal(),
         };
-        Answer::new(code, self.to_string())
+        ApiError::new(code, self.to_string())
     }
 }
-answers!(CancelBuildError);
+impl_response_error!(CancelBuildError);
 
 /// Cancel a build
 ///
@@ -45,7 +45,7 @@ answers!(CancelBuildError);
 )]
 pub(crate) async fn cancel_build(
     app: Data<App>,
-    Then(_admin, PathId(id)): Then<Admin, PathId<BuildId>>,
+    AuthThen(_admin, PathId(id)): AuthThen<Admin, PathId<BuildId>>,
 ) -> Result<web::Json<Build>, CancelBuildError> {
     let build = app.control_plane.build_cancel(id).await?;
     Ok(web::Json(build.into()))

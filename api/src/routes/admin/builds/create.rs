@@ -20,8 +20,8 @@ use super::{
 use crate::{
     app::App,
     auth::Admin,
-    error::{Answer, Code, ErrorBody, answers},
-    http::extract::{Json, JsonError, Then},
+    error::{ApiError, Code, ErrorBody, impl_response_error},
+    http::extract::{AuthThen, Json, JsonError},
     routes::{
         ECHO_CHARACTERS,
         capsules::limits::{self, LimitError},
@@ -99,10 +99,10 @@ pub(crate) enum CreateBuildError {
 }
 
 impl CreateBuildError {
-    fn answer(&self) -> Answer {
+    fn api_error(&self) -> ApiError {
         let code = match self {
-            Self::Json(error) => return error.answer(),
-            Self::Intake(error) => return error.answer(),
+            Self::Json(error) => return error.api_error(),
+            Self::Intake(error) => return error.api_error(),
             Self::Limit(_) | Self::Name(_) => Code::InvalidRequest,
             Self::Create(error) => match error {
                 BuildCreateError::Plan(_)
@@ -111,13 +111,13 @@ impl CreateBuildError {
                 BuildCreateError::NoBase(_) => Code::NotFound,
                 BuildCreateError::Reserved(_) => Code::NameReserved,
                 BuildCreateError::InUse(_) => Code::TemplateNameTaken,
-                BuildCreateError::Store(_) => return Answer::internal(),
+                BuildCreateError::Store(_) => return ApiError::internal(),
             },
         };
-        Answer::new(code, self.to_string())
+        ApiError::new(code, self.to_string())
     }
 }
-answers!(CreateBuildError);
+impl_response_error!(CreateBuildError);
 
 /// Build a template
 ///
@@ -141,7 +141,7 @@ answers!(CreateBuildError);
 pub(crate) async fn create_build(
     app: Data<App>,
     request: HttpRequest,
-    Then(admin, payload): Then<Admin, Payload>,
+    AuthThen(admin, payload): AuthThen<Admin, Payload>,
 ) -> Result<HttpResponse, CreateBuildError> {
     let (config, archive) = if is_form(&request) {
         let (config, archive) = intake::form(&app, &request, payload).await?;

@@ -9,8 +9,8 @@ use super::{Build, LogEntry};
 use crate::{
     app::App,
     auth::Admin,
-    error::{Answer, Code, ErrorBody, answers},
-    http::extract::{PathId, Then},
+    error::{ApiError, Code, ErrorBody, impl_response_error},
+    http::extract::{AuthThen, PathId},
 };
 
 /// So many lines are read at once.
@@ -26,14 +26,14 @@ pub(crate) enum GetBuildError {
 }
 
 impl GetBuildError {
-    fn answer(&self) -> Answer {
+    fn api_error(&self) -> ApiError {
         match self {
-            Self::NotFound(_) => Answer::new(Code::NotFound, self.to_string()),
-            Self::Store(_) => Answer::internal(),
+            Self::NotFound(_) => ApiError::new(Code::NotFound, self.to_string()),
+            Self::Store(_) => ApiError::internal(),
         }
     }
 }
-answers!(GetBuildError);
+impl_response_error!(GetBuildError);
 
 /// Get a build with its logs
 #[utoipa::path(
@@ -48,7 +48,7 @@ answers!(GetBuildError);
 )]
 pub(crate) async fn get_build(
     app: Data<App>,
-    Then(_admin, PathId(id)): Then<Admin, PathId<BuildId>>,
+    AuthThen(_admin, PathId(id)): AuthThen<Admin, PathId<BuildId>>,
 ) -> Result<web::Json<Build>, GetBuildError> {
     let build = app.store.build_fetch(id).await?.ok_or(GetBuildError::NotFound(id))?;
     let logs = logs(&app, id).await?;

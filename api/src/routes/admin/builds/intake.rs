@@ -23,7 +23,7 @@ use wrenn_domain::archive::Contents;
 use super::create::CreateBuildRequest;
 use crate::{
     app::App,
-    error::{Answer, Chain, Code},
+    error::{ApiError, Chain, Code},
     http::{
         extract::{self, JsonError},
         form::{Form, FormError, STALLED, text},
@@ -62,14 +62,14 @@ pub(crate) enum IntakeError {
 }
 
 impl IntakeError {
-    pub(super) fn answer(&self) -> Answer {
+    pub(super) fn api_error(&self) -> ApiError {
         let code = match self {
-            Self::Form(error) => return error.answer(),
+            Self::Form(error) => return error.api_error(),
             Self::Config(_) | Self::Archive(_) => Code::InvalidRequest,
             Self::TooLarge => Code::TooLarge,
-            Self::Spool(_) | Self::Store(_) | Self::Interrupted(_) => return Answer::internal(),
+            Self::Spool(_) | Self::Store(_) | Self::Interrupted(_) => return ApiError::internal(),
         };
-        Answer::new(code, self.to_string())
+        ApiError::new(code, self.to_string())
     }
 }
 

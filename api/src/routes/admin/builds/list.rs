@@ -7,7 +7,7 @@ use super::Build;
 use crate::{
     app::App,
     auth::Admin,
-    error::{Answer, ErrorBody, answers},
+    error::{ApiError, ErrorBody, impl_response_error},
 };
 
 /// So many are listed.
@@ -21,12 +21,12 @@ pub(crate) enum ListBuildsError {
 }
 
 impl ListBuildsError {
-    fn answer(&self) -> Answer {
+    fn api_error(&self) -> ApiError {
         let Self::Store(_) = self;
-        Answer::internal()
+        ApiError::internal()
     }
 }
-answers!(ListBuildsError);
+impl_response_error!(ListBuildsError);
 
 /// List the newest builds
 ///

@@ -29,7 +29,7 @@ use crate::{
     auth::Admin,
     error::{Chain, ErrorBody},
     http::{
-        extract::{PathId, Then},
+        extract::{AuthThen, PathId},
         sse::{self, Events, Left},
     },
 };
@@ -70,7 +70,7 @@ pub(crate) struct LogLine {
 pub(crate) async fn follow_build(
     app: Data<App>,
     request: HttpRequest,
-    Then(_admin, PathId(id)): Then<Admin, PathId<BuildId>>,
+    AuthThen(_admin, PathId(id)): AuthThen<Admin, PathId<BuildId>>,
 ) -> Result<HttpResponse, GetBuildError> {
     let changed = app.control_plane.build_follow(id);
     app.store.build_fetch(id).await?.ok_or(GetBuildError::NotFound(id))?;

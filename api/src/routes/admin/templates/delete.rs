@@ -10,8 +10,8 @@ use wrenn_store::StoreError;
 use crate::{
     app::App,
     auth::Admin,
-    error::{Answer, Code, ErrorBody, answers},
-    http::extract::{Query, Then},
+    error::{ApiError, Code, ErrorBody, impl_response_error},
+    http::extract::{AuthThen, Query},
     routes::{ECHO_CHARACTERS, capsules::limits},
 };
 
@@ -42,17 +42,17 @@ pub(crate) enum DeleteAnyTemplateError {
 }
 
 impl DeleteAnyTemplateError {
-    fn answer(&self) -> Answer {
+    fn api_error(&self) -> ApiError {
         let code = match self {
             Self::Team(_) => Code::InvalidRequest,
             Self::NotFound(_) => Code::NotFound,
             Self::Image(_) | Self::Needed { .. } => Code::Conflict,
-            Self::Store(_) | Self::Delete(_) => return Answer::internal(),
+            Self::Store(_) | Self::Delete(_) => return ApiError::internal(),
         };
-        Answer::new(code, self.to_string())
+        ApiError::new(code, self.to_string())
     }
 }
-answers!(DeleteAnyTemplateError);
+impl_response_error!(DeleteAnyTemplateError);
 
 /// Delete any team's template
 ///
@@ -73,7 +73,7 @@ answers!(DeleteAnyTemplateError);
 pub(crate) async fn delete_any_template(
     app: Data<App>,
     request: HttpRequest,
-    Then(_admin, Query(query)): Then<Admin, Query<DeleteTemplateQuery>>,
+    AuthThen(_admin, Query(query)): AuthThen<Admin, Query<DeleteTemplateQuery>>,
 ) -> Result<HttpResponse, DeleteAnyTemplateError> {
     let name = request.match_info().query("name").to_owned();
     let not_found = || DeleteAnyTemplateError::NotFound(name.chars().take(ECHO_CHARACTERS).collect());

@@ -8,7 +8,7 @@ use wrenn_store::StoreError;
 use crate::{
     app::App,
     auth::Admin,
-    error::{Answer, ErrorBody, answers},
+    error::{ApiError, ErrorBody, impl_response_error},
     routes::snapshots::Template,
 };
 
@@ -29,12 +29,12 @@ pub(crate) enum ListAllTemplatesError {
 }
 
 impl ListAllTemplatesError {
-    fn answer(&self) -> Answer {
+    fn api_error(&self) -> ApiError {
         let Self::Store(_) = self;
-        Answer::internal()
+        ApiError::internal()
     }
 }
-answers!(ListAllTemplatesError);
+impl_response_error!(ListAllTemplatesError);
 
 /// List every team's templates
 ///

@@ -13,7 +13,7 @@ use crate::{
     app::App,
     auth::Caller,
     error::ErrorBody,
-    http::extract::{Json, PathId, Then},
+    http::extract::{AuthThen, Json, PathId},
 };
 
 /// Whether something is there.
@@ -46,7 +46,7 @@ pub(crate) struct ExistsResponse {
 )]
 pub(crate) async fn file_exists(
     app: Data<App>,
-    Then(caller, (PathId(id), Json(request))): Then<Caller, (PathId<SandboxId>, Json<PathRequest>)>,
+    AuthThen(caller, (PathId(id), Json(request))): AuthThen<Caller, (PathId<SandboxId>, Json<PathRequest>)>,
 ) -> Result<JsonBody<ExistsResponse>, FileError> {
     let stat = Request::Stat(FileStat { path: request.path });
     let r#type = match session::entry(&app, caller, id, request.user, stat).await {

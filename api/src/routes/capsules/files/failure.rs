@@ -4,7 +4,7 @@ use wrenn_actors::{SessionError, SessionOpenError};
 use wrenn_proto::guest::{FileFailed, FileFailure};
 
 use crate::{
-    error::{Answer, Code, answers},
+    error::{ApiError, Code, impl_response_error},
     routes::capsules::{limits, operate::OperateError, session},
 };
 
@@ -31,20 +31,20 @@ pub(crate) enum FileError {
 }
 
 impl FileError {
-    pub(crate) fn answer(&self) -> Answer {
+    pub(crate) fn api_error(&self) -> ApiError {
         match self {
-            Self::Find(error) => error.answer(),
+            Self::Find(error) => error.api_error(),
             Self::Open(error) => session::open_answer(error),
             Self::Session(error) => session::broken_answer(error),
-            Self::Limit(_) => Answer::new(Code::InvalidRequest, self.to_string()),
+            Self::Limit(_) => ApiError::new(Code::InvalidRequest, self.to_string()),
             Self::Failed { kind, message } => failed_answer(*kind, message),
             Self::NoEnd | Self::Unexpected | Self::GuestStalled => {
-                Answer::new(Code::AgentError, self.to_string())
+                ApiError::new(Code::AgentError, self.to_string())
             }
         }
     }
 }
-answers!(FileError);
+impl_response_error!(FileError);
 
 impl From<FileFailed> for FileError {
     fn from(failed: FileFailed) -> Self {
@@ -52,13 +52,13 @@ impl From<FileFailed> for FileError {
     }
 }
 
-fn failed_answer(kind: FileFailure, message: &str) -> Answer {
+fn failed_answer(kind: FileFailure, message: &str) -> ApiError {
     let code = match kind {
         FileFailure::NotFound => Code::NotFound,
         FileFailure::NotPermitted => Code::Forbidden,
         FileFailure::Exists => Code::Conflict,
         FileFailure::NoSpace => {
-            return Answer::new(Code::InvalidState, format!("the capsule's disk is full: {message}"));
+            return ApiError::new(Code::InvalidState, format!("the capsule's disk is full: {message}"));
         }
         FileFailure::Internal | FileFailure::Unspecified => Code::AgentError,
         FileFailure::Invalid
@@ -71,7 +71,7 @@ fn failed_answer(kind: FileFailure, message: &str) -> Answer {
         | FileFailure::CrossDevice
         | FileFailure::ReadOnly => Code::InvalidRequest,
     };
-    Answer::new(code, message)
+    ApiError::new(code, message)
 }
 
 #[cfg(test)]
@@ -82,7 +82,7 @@ mod tests {
     fn each_failure_has_the_code_that_tells_a_client_what_to_do() {
         let code = |kind: FileFailure| {
             let failed = FileFailed { kind: kind.into(), message: "m".repeat(1000) };
-            let answer = FileError::from(failed).answer();
+            let answer = FileError::from(failed).api_error();
             assert!(answer.message.len() < 400);
             answer.code
         };

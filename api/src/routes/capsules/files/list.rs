@@ -16,8 +16,8 @@ use super::{FileEntry, FileError, session};
 use crate::{
     app::App,
     auth::Caller,
-    error::{Answer, Code, ErrorBody, answers},
-    http::extract::{Json, PathId, Then},
+    error::{ApiError, Code, ErrorBody, impl_response_error},
+    http::extract::{AuthThen, Json, PathId},
 };
 
 /// As deep as a guest goes.
@@ -59,14 +59,14 @@ pub(crate) enum ListError {
 }
 
 impl ListError {
-    fn answer(&self) -> Answer {
+    fn api_error(&self) -> ApiError {
         match self {
-            Self::Depth { .. } => Answer::new(Code::InvalidRequest, self.to_string()),
-            Self::File(error) => error.answer(),
+            Self::Depth { .. } => ApiError::new(Code::InvalidRequest, self.to_string()),
+            Self::File(error) => error.api_error(),
         }
     }
 }
-answers!(ListError);
+impl_response_error!(ListError);
 
 /// List a folder, and its subfolders as deep as wanted
 #[utoipa::path(
@@ -87,7 +87,10 @@ answers!(ListError);
 )]
 pub(crate) async fn list_dir(
     app: Data<App>,
-    Then(caller, (PathId(id), Json(request))): Then<Caller, (PathId<SandboxId>, Json<ListDirRequest>)>,
+    AuthThen(caller, (PathId(id), Json(request))): AuthThen<
+        Caller,
+        (PathId<SandboxId>, Json<ListDirRequest>),
+    >,
 ) -> Result<JsonBody<ListDirResponse>, ListError> {
     let given = request.depth.unwrap_or(1);
     let depth = u32::try_from(given).ok().filter(|_| DEPTH.contains(&given));

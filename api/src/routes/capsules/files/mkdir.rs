@@ -11,7 +11,7 @@ use crate::{
     app::App,
     auth::Caller,
     error::ErrorBody,
-    http::extract::{Json, PathId, Then},
+    http::extract::{AuthThen, Json, PathId},
 };
 
 /// Make a folder and its parents
@@ -35,7 +35,7 @@ use crate::{
 )]
 pub(crate) async fn make_dir(
     app: Data<App>,
-    Then(caller, (PathId(id), Json(request))): Then<Caller, (PathId<SandboxId>, Json<PathRequest>)>,
+    AuthThen(caller, (PathId(id), Json(request))): AuthThen<Caller, (PathId<SandboxId>, Json<PathRequest>)>,
 ) -> Result<JsonBody<EntryResponse>, FileError> {
     let make = Request::MakeDir(FileMakeDir { path: request.path });
     let entry = session::entry(&app, caller, id, request.user, make).await?;

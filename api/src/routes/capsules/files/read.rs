@@ -29,7 +29,7 @@ use crate::{
     app::App,
     auth::Caller,
     error::ErrorBody,
-    http::extract::{Json, PathId, Then},
+    http::extract::{AuthThen, Json, PathId},
 };
 
 /// Read a file
@@ -54,7 +54,7 @@ use crate::{
 )]
 pub(crate) async fn read_file(
     app: Data<App>,
-    Then(caller, (PathId(id), Json(request))): Then<Caller, (PathId<SandboxId>, Json<PathRequest>)>,
+    AuthThen(caller, (PathId(id), Json(request))): AuthThen<Caller, (PathId<SandboxId>, Json<PathRequest>)>,
 ) -> Result<HttpResponse, FileError> {
     read(&app, caller, id, request).await
 }
@@ -80,7 +80,7 @@ pub(crate) async fn read_file(
 )]
 pub(crate) async fn stream_read_file(
     app: Data<App>,
-    Then(caller, (PathId(id), Json(request))): Then<Caller, (PathId<SandboxId>, Json<PathRequest>)>,
+    AuthThen(caller, (PathId(id), Json(request))): AuthThen<Caller, (PathId<SandboxId>, Json<PathRequest>)>,
 ) -> Result<HttpResponse, FileError> {
     read(&app, caller, id, request).await
 }

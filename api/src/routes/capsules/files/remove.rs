@@ -11,7 +11,7 @@ use crate::{
     app::App,
     auth::Caller,
     error::ErrorBody,
-    http::extract::{Json, PathId, Then},
+    http::extract::{AuthThen, Json, PathId},
 };
 
 /// Remove a file, a link, or a folder with everything in it
@@ -35,7 +35,7 @@ use crate::{
 )]
 pub(crate) async fn remove_file(
     app: Data<App>,
-    Then(caller, (PathId(id), Json(request))): Then<Caller, (PathId<SandboxId>, Json<PathRequest>)>,
+    AuthThen(caller, (PathId(id), Json(request))): AuthThen<Caller, (PathId<SandboxId>, Json<PathRequest>)>,
 ) -> Result<HttpResponse, FileError> {
     let remove = Request::Remove(FileRemove { path: request.path });
     let mut session = session::open(&app, caller, id, request.user, remove).await?;

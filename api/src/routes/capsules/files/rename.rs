@@ -13,7 +13,7 @@ use crate::{
     app::App,
     auth::Caller,
     error::ErrorBody,
-    http::extract::{Json, PathId, Then},
+    http::extract::{AuthThen, Json, PathId},
 };
 
 /// What is to be moved, and where to.
@@ -53,7 +53,7 @@ pub(crate) struct RenameRequest {
 )]
 pub(crate) async fn rename_file(
     app: Data<App>,
-    Then(caller, (PathId(id), Json(request))): Then<Caller, (PathId<SandboxId>, Json<RenameRequest>)>,
+    AuthThen(caller, (PathId(id), Json(request))): AuthThen<Caller, (PathId<SandboxId>, Json<RenameRequest>)>,
 ) -> Result<JsonBody<EntryResponse>, FileError> {
     let RenameRequest { from, to, overwrite, user } = request;
     let rename = Request::Rename(FileRename { from, to, overwrite });

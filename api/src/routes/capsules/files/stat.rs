@@ -11,7 +11,7 @@ use crate::{
     app::App,
     auth::Caller,
     error::ErrorBody,
-    http::extract::{Json, PathId, Then},
+    http::extract::{AuthThen, Json, PathId},
 };
 
 /// Look at a file, folder or link
@@ -33,7 +33,7 @@ use crate::{
 )]
 pub(crate) async fn stat_file(
     app: Data<App>,
-    Then(caller, (PathId(id), Json(request))): Then<Caller, (PathId<SandboxId>, Json<PathRequest>)>,
+    AuthThen(caller, (PathId(id), Json(request))): AuthThen<Caller, (PathId<SandboxId>, Json<PathRequest>)>,
 ) -> Result<JsonBody<EntryResponse>, FileError> {
     let stat = Request::Stat(FileStat { path: request.path });
     let entry = session::entry(&app, caller, id, request.user, stat).await?;

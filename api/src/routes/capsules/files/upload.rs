@@ -24,7 +24,7 @@ use super::{FileError, STALLED, session};
 use crate::{
     app::App,
     auth::Caller,
-    error::{Answer, Code, answers},
+    error::{ApiError, Code, impl_response_error},
     http::form::{Form, FormError, text},
 };
 
@@ -64,17 +64,17 @@ pub(crate) enum UploadError {
 }
 
 impl UploadError {
-    fn answer(&self) -> Answer {
+    fn api_error(&self) -> ApiError {
         let code = match self {
-            Self::File(error) => return error.answer(),
-            Self::Form(error) => return error.answer(),
+            Self::File(error) => return error.api_error(),
+            Self::Form(error) => return error.api_error(),
             Self::TooLarge { .. } => Code::TooLarge,
             _ => Code::InvalidRequest,
         };
-        Answer::new(code, self.to_string())
+        ApiError::new(code, self.to_string())
     }
 }
-answers!(UploadError);
+impl_response_error!(UploadError);
 
 /// Takes a form and writes its file.
 pub(super) async fn run(

@@ -25,7 +25,7 @@ use crate::{
     auth::Caller,
     error::ErrorBody,
     http::{
-        extract::{PathId, Query, Then},
+        extract::{AuthThen, PathId, Query},
         sse::{self, Events, Left},
     },
 };
@@ -98,7 +98,7 @@ struct ErrorEvent {
 )]
 pub(crate) async fn watch_files(
     app: Data<App>,
-    Then(caller, (PathId(id), Query(query))): Then<Caller, (PathId<SandboxId>, Query<WatchQuery>)>,
+    AuthThen(caller, (PathId(id), Query(query))): AuthThen<Caller, (PathId<SandboxId>, Query<WatchQuery>)>,
 ) -> Result<HttpResponse, FileError> {
     let watch = Request::Watch(FileWatch { path: query.path, recursive: query.recursive });
     let mut session = session::open(&app, caller, id, query.user, watch).await?;
@@ -118,7 +118,7 @@ async fn pump(mut session: FileSession, mut events: Events) -> Result<(), Left> 
                     events.tell("change", &FileChangeEvent::from(changed)).await?;
                 }
                 other => {
-                    let answer = other.err().unwrap_or(FileError::Unexpected).answer();
+                    let answer = other.err().unwrap_or(FileError::Unexpected).api_error();
                     let error = ErrorEvent { code: answer.code.as_str(), message: answer.message };
                     return events.tell("error", &error).await;
                 }

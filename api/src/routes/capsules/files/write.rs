@@ -11,7 +11,7 @@ use crate::{
     app::App,
     auth::Caller,
     error::ErrorBody,
-    http::extract::{PathId, Then},
+    http::extract::{AuthThen, PathId},
 };
 
 /// Most that `files/write` takes.
@@ -40,7 +40,7 @@ const MAX_BYTES: u64 = 100 * 1024 * 1024;
 pub(crate) async fn write_file(
     app: Data<App>,
     request: HttpRequest,
-    Then(caller, (PathId(id), payload)): Then<Caller, (PathId<SandboxId>, Payload)>,
+    AuthThen(caller, (PathId(id), payload)): AuthThen<Caller, (PathId<SandboxId>, Payload)>,
 ) -> Result<HttpResponse, UploadError> {
     upload::run(&app, caller, id, &request, payload, Some(MAX_BYTES)).await
 }
@@ -67,7 +67,7 @@ pub(crate) async fn write_file(
 pub(crate) async fn stream_write_file(
     app: Data<App>,
     request: HttpRequest,
-    Then(caller, (PathId(id), payload)): Then<Caller, (PathId<SandboxId>, Payload)>,
+    AuthThen(caller, (PathId(id), payload)): AuthThen<Caller, (PathId<SandboxId>, Payload)>,
 ) -> Result<HttpResponse, UploadError> {
     upload::run(&app, caller, id, &request, payload, None).await
 }

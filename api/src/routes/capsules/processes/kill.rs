@@ -12,7 +12,7 @@ use crate::{
     app::App,
     auth::Caller,
     error::ErrorBody,
-    http::extract::{PathId, Query, Then},
+    http::extract::{AuthThen, PathId, Query},
     routes::capsules::operate,
 };
 
@@ -47,7 +47,7 @@ pub(crate) struct KillQuery {
 )]
 pub(crate) async fn kill_process(
     app: Data<App>,
-    Then(caller, (PathId(id), PathSelector(selector), Query(query))): Then<
+    AuthThen(caller, (PathId(id), PathSelector(selector), Query(query))): AuthThen<
         Caller,
         (PathId<SandboxId>, PathSelector, Query<KillQuery>),
     >,

@@ -14,7 +14,7 @@ use crate::{
     app::App,
     auth::Caller,
     error::ErrorBody,
-    http::extract::{PathId, Then},
+    http::extract::{AuthThen, PathId},
     routes::capsules::{operate, session},
 };
 
@@ -73,7 +73,7 @@ pub(crate) struct Processes {
 )]
 pub(crate) async fn list_processes(
     app: Data<App>,
-    Then(caller, PathId(id)): Then<Caller, PathId<SandboxId>>,
+    AuthThen(caller, PathId(id)): AuthThen<Caller, PathId<SandboxId>>,
 ) -> Result<web::Json<Processes>, ProcessError> {
     operate::find(&app, caller, id).await?;
     match ask(&app, id, Input::List(ProcessList {})).await? {

@@ -22,7 +22,7 @@ pub(super) use self::{
 use super::{command::CommandError, operate::OperateError, session};
 use crate::{
     app::App,
-    error::{Answer, Code, answers},
+    error::{ApiError, Code, impl_response_error},
 };
 
 /// How long a guest may take to answer.
@@ -46,18 +46,18 @@ pub(crate) enum ProcessError {
 }
 
 impl ProcessError {
-    fn answer(&self) -> Answer {
+    fn api_error(&self) -> ApiError {
         match self {
-            Self::Find(error) => error.answer(),
-            Self::Selector(_) => Answer::new(Code::InvalidRequest, self.to_string()),
+            Self::Find(error) => error.api_error(),
+            Self::Selector(_) => ApiError::new(Code::InvalidRequest, self.to_string()),
             Self::Open(error) => session::open_answer(error),
             Self::Session(error) => session::broken_answer(error),
-            Self::Refused(error) => error.answer(),
-            Self::NoAnswer => Answer::new(Code::AgentError, self.to_string()),
+            Self::Refused(error) => error.api_error(),
+            Self::NoAnswer => ApiError::new(Code::AgentError, self.to_string()),
         }
     }
 }
-answers!(ProcessError);
+impl_response_error!(ProcessError);
 
 /// Asks a capsule something that it answers with one event.
 async fn ask(app: &App, id: SandboxId, question: Input) -> Result<Event, ProcessError> {

@@ -12,7 +12,7 @@ use crate::{
     http::extract::Query,
     routes::capsules::{
         exec_stream::{Encoding, OutputDialect},
-        talk::{self, Capsule, talk},
+        process_socket::{self, Capsule, drive},
     },
     ws::{Ending, Incoming, Outgoing},
 };
@@ -50,7 +50,7 @@ pub(crate) async fn follow_process(
     request: HttpRequest,
     payload: Payload,
 ) -> actix_web::Result<HttpResponse> {
-    talk::open(&request, payload, converse).await
+    process_socket::open(&request, payload, converse).await
 }
 
 async fn converse(
@@ -61,5 +61,5 @@ async fn converse(
 ) -> Result<Infallible, Ending> {
     let attach = ProcessAttach { process: Some(selector.into()), terminal: false };
     let session = capsule.session(Input::Attach(attach)).await?;
-    talk(session, incoming, outgoing, OutputDialect::new(query.encoding)).await
+    drive(session, incoming, outgoing, OutputDialect::new(query.encoding)).await
 }

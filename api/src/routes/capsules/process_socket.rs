@@ -28,8 +28,8 @@ use super::{
 };
 use crate::{
     app::App,
-    auth::{AuthError, Caller, PerhapsCaller},
-    error::{Answer, answers},
+    auth::{AuthError, Caller, OptionalCaller},
+    error::{ApiError, impl_response_error},
     http::extract::PathId,
     ws::{Ending, Incoming, Outgoing, Upgrade},
 };
@@ -46,15 +46,15 @@ pub(crate) enum SocketError {
 }
 
 impl SocketError {
-    fn answer(&self) -> Answer {
+    fn api_error(&self) -> ApiError {
         match self {
-            Self::Auth(error) => error.answer(),
-            Self::Find(error) => error.answer(),
+            Self::Auth(error) => error.api_error(),
+            Self::Find(error) => error.api_error(),
             Self::Open(error) => session::open_answer(error),
         }
     }
 }
-answers!(SocketError);
+impl_response_error!(SocketError);
 
 /// What a conversation needs to know.
 #[derive(Clone)]
@@ -72,7 +72,7 @@ pub(super) async fn open<P: FromRequest + 'static>(
     payload: Payload,
     conversation: impl AsyncFnOnce(Capsule, P, &mut Incoming, &Outgoing) -> Result<Infallible, Ending> + 'static,
 ) -> actix_web::Result<HttpResponse> {
-    let PerhapsCaller(caller) = PerhapsCaller::extract(request).await?;
+    let OptionalCaller(caller) = OptionalCaller::extract(request).await?;
     let app = Data::<App>::extract(request).await?;
     let upgrade = match (Upgrade::of(request, payload), &caller) {
         (Ok(upgrade), _) => upgrade,
@@ -86,14 +86,14 @@ pub(super) async fn open<P: FromRequest + 'static>(
         capsule.enter(caller).await?;
     }
     Ok(upgrade.serve(async move |incoming: &mut Incoming, outgoing: &Outgoing| {
-        let talk = async {
+        let conversation = async {
             if caller.is_none() {
                 let caller = incoming.authenticate(&capsule.app).await?;
-                capsule.enter(caller).await.map_err(|error| error.answer())?;
+                capsule.enter(caller).await.map_err(|error| error.api_error())?;
             }
             conversation(capsule, parts, incoming, outgoing).await
         };
-        match talk.await {
+        match conversation.await {
             Err(ending) => ending,
             Ok(never) => match never {},
         }
@@ -141,7 +141,7 @@ pub(super) trait Dialect {
 }
 
 /// Talks until either end has nothing more to say.
-pub(super) async fn talk<D: Dialect>(
+pub(super) async fn drive<D: Dialect>(
     session: ExecSession,
     incoming: &mut Incoming,
     outgoing: &Outgoing,
@@ -161,7 +161,7 @@ pub(super) async fn talk<D: Dialect>(
         while let Some(event) = events.recv().await {
             let event = event.map_err(|error| session::broken_answer(&error))?;
             match event.event {
-                Some(Event::Failed(failed)) => return Err(CommandError::from(failed).answer().into()),
+                Some(Event::Failed(failed)) => return Err(CommandError::from(failed).api_error().into()),
                 Some(event) => {
                     for frame in dialect.tell(event) {
                         outgoing.send(&frame).await?;
