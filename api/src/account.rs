@@ -1,13 +1,16 @@
 //! Making an account; signup and the bootstrap of an installation do the same thing.
 
 use rand::distr::{Alphanumeric, SampleString as _};
-use wrenn_domain::user::{NewAccount, User};
+use wrenn_domain::{
+    error_code::ErrorCode,
+    user::{NewAccount, User},
+};
 use wrenn_proto::ids::TeamId;
 use wrenn_store::{Store, StoreError, users::CreateAccountError};
 
 use crate::{
     auth::password::{self, PasswordError, Passwords},
-    error::{ApiError, Code},
+    error::ApiError,
 };
 
 /// Longest name of a user or a team, in characters.
@@ -84,7 +87,7 @@ fn check_name(name: &str) -> Result<(), AccountError> {
 }
 
 fn invalid(message: &str) -> AccountError {
-    AccountError::Invalid(ApiError::new(Code::InvalidRequest, message))
+    AccountError::Invalid(ApiError::new(ErrorCode::InvalidRequest, message))
 }
 
 /// `Ada's team`, cut so that it fits.

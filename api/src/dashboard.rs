@@ -16,8 +16,9 @@ use actix_web::{
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use rust_embed::{EmbeddedFile, RustEmbed};
 use sha2::{Digest as _, Sha256};
+use wrenn_domain::error_code::ErrorCode;
 
-use crate::error::{ApiError, Code, impl_response_error};
+use crate::error::{ApiError, impl_response_error};
 
 #[derive(RustEmbed)]
 #[folder = "../frontend/build"]
@@ -34,7 +35,7 @@ pub(crate) struct NothingHere;
 
 impl NothingHere {
     fn api_error(&self) -> ApiError {
-        ApiError::new(Code::NotFound, self.to_string())
+        ApiError::new(ErrorCode::NotFound, self.to_string())
     }
 }
 impl_response_error!(NothingHere);

@@ -12,113 +12,61 @@ use actix_web::{
 };
 use serde::Serialize;
 use utoipa::ToSchema;
+use wrenn_domain::error_code::ErrorCode;
 use wrenn_supervision::CallError;
 
-/// The codes of the contract; each has exactly one HTTP status.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Code {
-    InvalidRequest,
-    Unauthorized,
-    Forbidden,
-    NoTeam,
-    AccountDisabled,
-    NotFound,
-    MethodNotAllowed,
-    InvalidState,
-    Conflict,
-    EmailTaken,
-    TemplateNameTaken,
-    NameReserved,
-    TooLarge,
-    RateLimited,
-    AgentError,
-    HostUnavailable,
-    InternalError,
+/// Returns the HTTP status of a code.
+pub(crate) fn status_of(code: ErrorCode) -> StatusCode {
+    #[expect(clippy::expect_used, reason = "every code has a status of HTTP, which a test checks")]
+    StatusCode::from_u16(code.http_status()).expect("a status of HTTP")
 }
 
-impl Code {
-    pub(crate) fn as_str(self) -> &'static str {
-        match self {
-            Self::InvalidRequest => "invalid_request",
-            Self::Unauthorized => "unauthorized",
-            Self::Forbidden => "forbidden",
-            Self::NoTeam => "no_team",
-            Self::AccountDisabled => "account_disabled",
-            Self::NotFound => "not_found",
-            Self::MethodNotAllowed => "method_not_allowed",
-            Self::InvalidState => "invalid_state",
-            Self::Conflict => "conflict",
-            Self::EmailTaken => "email_taken",
-            Self::TemplateNameTaken => "template_name_taken",
-            Self::NameReserved => "name_reserved",
-            Self::TooLarge => "too_large",
-            Self::RateLimited => "rate_limited",
-            Self::AgentError => "agent_error",
-            Self::HostUnavailable => "host_unavailable",
-            Self::InternalError => "internal_error",
-        }
-    }
-
-    pub(crate) fn status(self) -> StatusCode {
-        match self {
-            Self::InvalidRequest => StatusCode::BAD_REQUEST,
-            Self::Unauthorized => StatusCode::UNAUTHORIZED,
-            Self::Forbidden | Self::NoTeam | Self::AccountDisabled => StatusCode::FORBIDDEN,
-            Self::NotFound => StatusCode::NOT_FOUND,
-            Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
-            Self::InvalidState
-            | Self::Conflict
-            | Self::EmailTaken
-            | Self::TemplateNameTaken
-            | Self::NameReserved => StatusCode::CONFLICT,
-            Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
-            Self::RateLimited => StatusCode::TOO_MANY_REQUESTS,
-            Self::AgentError => StatusCode::BAD_GATEWAY,
-            Self::HostUnavailable => StatusCode::SERVICE_UNAVAILABLE,
-            Self::InternalError => StatusCode::INTERNAL_SERVER_ERROR,
-        }
-    }
-
-    /// The code for an answer that something below made with nothing but a status.
-    pub(crate) fn of_status(status: StatusCode) -> Self {
-        match status {
-            StatusCode::UNAUTHORIZED => Self::Unauthorized,
-            StatusCode::FORBIDDEN => Self::Forbidden,
-            StatusCode::NOT_FOUND => Self::NotFound,
-            StatusCode::METHOD_NOT_ALLOWED => Self::MethodNotAllowed,
-            StatusCode::PAYLOAD_TOO_LARGE => Self::TooLarge,
-            status if status.is_client_error() => Self::InvalidRequest,
-            _ => Self::InternalError,
-        }
+/// Returns the code of an answer that something below made with nothing but a status.
+pub(crate) fn code_of(status: StatusCode) -> ErrorCode {
+    match status {
+        StatusCode::UNAUTHORIZED => ErrorCode::Unauthorized,
+        StatusCode::FORBIDDEN => ErrorCode::Forbidden,
+        StatusCode::NOT_FOUND => ErrorCode::NotFound,
+        StatusCode::METHOD_NOT_ALLOWED => ErrorCode::MethodNotAllowed,
+        StatusCode::PAYLOAD_TOO_LARGE => ErrorCode::TooLarge,
+        status if status.is_client_error() => ErrorCode::InvalidRequest,
+        _ => ErrorCode::InternalError,
     }
 }
 
-/// What the client is told.
+/// An answer that is not a success.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct ApiError {
-    pub(crate) code: Code,
+    pub(crate) code: ErrorCode,
     pub(crate) message: String,
+    /// Header `Retry-After`, in seconds.
+    pub(crate) retry_after_sec: Option<u64>,
 }
 
 impl ApiError {
-    pub(crate) fn new(code: Code, message: impl Into<String>) -> Self {
-        Self { code, message: message.into() }
+    pub(crate) fn new(code: ErrorCode, message: impl Into<String>) -> Self {
+        Self { code, message: message.into(), retry_after_sec: None }
+    }
+
+    /// Returns the HTTP status.
+    pub(crate) fn status(&self) -> StatusCode {
+        status_of(self.code)
     }
 
     /// For everything that is the server's fault; the cause stands in the log.
     pub(crate) fn internal() -> Self {
-        Self::new(Code::InternalError, "something went wrong on the server; it has been logged")
+        Self::new(ErrorCode::InternalError, "something went wrong on the server; it has been logged")
     }
 
     /// For a question that an actor did not answer. Whoever gets it knows whether asking again is safe.
     pub(crate) fn unanswered(error: CallError) -> Self {
         if error.certainly_not_executed() {
             let message = "the server has too much to do; nothing was done, so try again in a moment";
-            Self::new(Code::HostUnavailable, message)
+            Self::new(ErrorCode::HostUnavailable, message)
         } else {
             let message = "something went wrong on the server; the request may have been executed all the same, \
                            so look before you repeat it";
-            Self::new(Code::InternalError, message)
+            Self::new(ErrorCode::InternalError, message)
         }
     }
 
@@ -132,8 +80,11 @@ impl ApiError {
 
     /// The answer as a response.
     pub(crate) fn into_response(self) -> HttpResponse {
-        let mut response = HttpResponse::build(self.code.status());
-        if self.code == Code::Unauthorized {
+        let mut response = HttpResponse::build(self.status());
+        if let Some(seconds) = self.retry_after_sec {
+            response.insert_header((header::RETRY_AFTER, seconds));
+        }
+        if self.code == ErrorCode::Unauthorized {
             response.insert_header((header::WWW_AUTHENTICATE, "Bearer"));
         }
         response.content_type("application/json").body(self.body())
@@ -142,7 +93,7 @@ impl ApiError {
 
 /// Answers for an error, and logs it with its sources if it is the server's fault.
 pub(crate) fn respond(error: &(dyn StdError + 'static), answer: ApiError) -> HttpResponse {
-    if answer.code.status().is_server_error() {
+    if answer.status().is_server_error() {
         tracing::error!(error = %Chain(error), code = answer.code.as_str(), "request failed");
     }
     answer.into_response()
@@ -164,12 +115,48 @@ impl fmt::Display for Chain<'_> {
     }
 }
 
+/// An error of a use case, as far as clients are told about it.
+///
+/// Implemented for the errors of `wrenn-control`, each beside the handler of its operation. Handlers return [`ApiError`],
+/// and `?` makes it of any such error.
+pub(crate) trait ClientError: StdError {
+    /// Returns what the client is told.
+    fn api_error(&self) -> ApiError;
+}
+
+impl<E: ClientError + 'static> From<E> for ApiError {
+    /// Logs the error with its sources if it is the server's fault: nobody below this point sees it.
+    fn from(error: E) -> Self {
+        let answer = error.api_error();
+        if answer.status().is_server_error() {
+            tracing::error!(error = %Chain(&error), code = answer.code.as_str(), "request failed");
+        }
+        answer
+    }
+}
+
+impl fmt::Display for ApiError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+impl actix_web::ResponseError for ApiError {
+    fn status_code(&self) -> StatusCode {
+        self.status()
+    }
+
+    fn error_response(&self) -> HttpResponse {
+        self.clone().into_response()
+    }
+}
+
 /// Makes an error type, which has a method `answer`, what a handler may return.
 macro_rules! impl_response_error {
     ($error:ty) => {
         impl actix_web::ResponseError for $error {
             fn status_code(&self) -> actix_web::http::StatusCode {
-                self.api_error().code.status()
+                self.api_error().status()
             }
 
             fn error_response(&self) -> actix_web::HttpResponse {
@@ -204,11 +191,11 @@ mod tests {
     #[test]
     fn whether_a_request_may_have_been_executed_is_told() {
         for error in [CallError::Full, CallError::NotDelivered] {
-            assert_eq!(ApiError::unanswered(error).code, Code::HostUnavailable);
+            assert_eq!(ApiError::unanswered(error).code, ErrorCode::HostUnavailable);
         }
         for error in [CallError::MayHaveExecuted, CallError::TimedOut] {
             let answer = ApiError::unanswered(error);
-            assert_eq!(answer.code, Code::InternalError);
+            assert_eq!(answer.code, ErrorCode::InternalError);
             assert!(answer.message.contains("may have been executed"));
         }
     }

@@ -111,6 +111,7 @@ id!(/** An API key's record; not the key itself. */ ApiKeyId, "key");
 id!(/** A template build. */ BuildId, "bld");
 id!(/** A template. */ TemplateId, "tpl");
 id!(/** One tunnel between control plane and agent. */ TunnelId, "tun");
+id!(/** An entry of the audit log. */ AuditId, "aud");
 id!(/** A template on its way from a host to the control plane. */ TransferId, "trf");
 
 impl TeamId {

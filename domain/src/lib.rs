@@ -9,22 +9,31 @@
 //! | [`lifecycle`], [`sandbox`] | the states of a sandbox, [`sandbox::step()`], its invariants |
 //! | [`placement`] | the choice of a host |
 //! | [`recipe`], [`build`], [`archive`] | the grammar of recipes, the plan of a build |
-//! | [`environment`] | names and limits |
+//! | [`environment`], [`limits`] | names, limits and defaults |
+//! | [`principal`], [`action`], [`permission`] | who may do what |
+//! | [`audit`] | what is written of a change, and how it ended |
+//! | [`error_code`] | the codes that clients see |
 //! | [`ids`], [`word`] | typed ids, and the spelling of enums |
 //! | the other modules | the nouns, as every layer above sees them |
 //!
 //! No I/O, no clock and no randomness but that of new ids: each function here is a function of its arguments, and its
 //! tests run in seconds and without a database. Every other crate may depend on this one; it depends on none of them.
 
+pub mod action;
 pub mod api_key;
 pub mod archive;
+pub mod audit;
 pub mod build;
 pub mod environment;
+pub mod error_code;
 pub mod host;
 pub mod ids;
 pub mod lifecycle;
+pub mod limits;
+pub mod permission;
 pub mod placement;
 pub mod preview;
+pub mod principal;
 pub mod recipe;
 pub mod sandbox;
 pub mod team;

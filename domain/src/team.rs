@@ -16,6 +16,13 @@ words! {
     }
 }
 
+impl Role {
+    /// Returns true if this role may do everything that `other` may.
+    pub const fn includes(self, other: Self) -> bool {
+        self as u8 <= other as u8
+    }
+}
+
 /// One team.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Team {

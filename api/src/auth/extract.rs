@@ -3,7 +3,7 @@
 use actix_web::{FromRequest, HttpRequest, dev::Payload, http::header};
 use chrono::Utc;
 use futures_util::future::LocalBoxFuture;
-use wrenn_domain::user::User;
+use wrenn_domain::{error_code::ErrorCode, user::User};
 use wrenn_proto::ids::{TeamId, UserId};
 use wrenn_store::StoreError;
 
@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     app::App,
-    error::{ApiError, Code, impl_response_error},
+    error::{ApiError, impl_response_error},
 };
 
 /// Why a caller was not let in.
@@ -43,11 +43,11 @@ impl AuthError {
     pub(crate) fn api_error(&self) -> ApiError {
         let code = match self {
             Self::Missing | Self::MissingToken | Self::Scheme | Self::Token(_) | Self::ApiKey => {
-                Code::Unauthorized
+                ErrorCode::Unauthorized
             }
-            Self::AccountDisabled => Code::AccountDisabled,
-            Self::NoTeam => Code::NoTeam,
-            Self::NotAdmin => Code::Forbidden,
+            Self::AccountDisabled => ErrorCode::AccountDisabled,
+            Self::NoTeam => ErrorCode::NoTeam,
+            Self::NotAdmin => ErrorCode::Forbidden,
             Self::Store(_) => return ApiError::internal(),
         };
         ApiError::new(code, self.to_string())

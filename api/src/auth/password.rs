@@ -41,7 +41,7 @@ pub(crate) fn check(password: &str) -> Result<(), ApiError> {
     } else {
         return Ok(());
     };
-    Err(ApiError::new(crate::error::Code::InvalidRequest, wrong))
+    Err(ApiError::new(wrenn_domain::error_code::ErrorCode::InvalidRequest, wrong))
 }
 
 /// Hashes and compares passwords.

@@ -5,8 +5,9 @@ use std::{str::FromStr, time::Duration};
 use actix_web::{FromRequest, HttpRequest, dev::Payload, http::header, web::BytesMut};
 use futures_util::{StreamExt as _, future::LocalBoxFuture};
 use serde::de::DeserializeOwned;
+use wrenn_domain::error_code::ErrorCode;
 
-use crate::error::{ApiError, Code, impl_response_error};
+use crate::error::{ApiError, impl_response_error};
 
 /// Largest JSON body that is read.
 const MAX_BODY_BYTES: usize = 1024 * 1024;
@@ -48,8 +49,8 @@ fn field_prefix(path: &str) -> String {
 impl JsonError {
     pub(crate) fn api_error(&self) -> ApiError {
         let code = match self {
-            Self::TooLarge => Code::TooLarge,
-            _ => Code::InvalidRequest,
+            Self::TooLarge => ErrorCode::TooLarge,
+            _ => ErrorCode::InvalidRequest,
         };
         ApiError::new(code, self.to_string())
     }
@@ -154,7 +155,7 @@ pub(crate) struct PathIdError(wrenn_proto::ids::ParseIdError);
 
 impl PathIdError {
     fn api_error(&self) -> ApiError {
-        ApiError::new(Code::InvalidRequest, self.to_string())
+        ApiError::new(ErrorCode::InvalidRequest, self.to_string())
     }
 }
 impl_response_error!(PathIdError);
@@ -209,7 +210,7 @@ fn query_prefix(parameter: &str) -> String {
 
 impl QueryError {
     fn api_error(&self) -> ApiError {
-        ApiError::new(Code::InvalidRequest, self.to_string())
+        ApiError::new(ErrorCode::InvalidRequest, self.to_string())
     }
 }
 impl_response_error!(QueryError);

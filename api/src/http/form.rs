@@ -6,11 +6,9 @@ use actix_multipart::{Field, Multipart, MultipartError};
 use actix_web::{http::header::HeaderMap, web::Payload};
 use futures_util::{StreamExt as _, stream};
 use tokio::time::timeout;
+use wrenn_domain::{error_code::ErrorCode, limits::ECHO_CHARACTERS};
 
-use crate::{
-    error::{ApiError, Code},
-    routes::ECHO_CHARACTERS,
-};
+use crate::error::ApiError;
 
 /// How long a client may send nothing, or take nothing.
 pub(crate) const STALLED: Duration = Duration::from_secs(10 * 60);
@@ -50,7 +48,7 @@ impl FormError {
     }
 
     pub(crate) fn api_error(&self) -> ApiError {
-        ApiError::new(Code::InvalidRequest, self.to_string())
+        ApiError::new(ErrorCode::InvalidRequest, self.to_string())
     }
 }
 

@@ -23,7 +23,7 @@ use tracing::Instrument as _;
 use uuid::Uuid;
 
 use crate::{
-    error::{ApiError, Code, impl_response_error},
+    error::{ApiError, code_of, impl_response_error},
     metrics::Metrics,
 };
 
@@ -124,7 +124,7 @@ fn in_contract_shape(response: ServiceResponse<impl MessageBody + 'static>) -> S
         ApiError::internal()
     } else {
         let reason = status.canonical_reason().unwrap_or("not accepted").to_lowercase();
-        ApiError::new(Code::of_status(status), reason)
+        ApiError::new(code_of(status), reason)
     };
     response.map_body(|head, _| {
         head.headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));

@@ -5,8 +5,9 @@ use actix_web::{
     http::{Method, header},
     web,
 };
+use wrenn_domain::error_code::ErrorCode;
 
-use crate::error::{ApiError, Code};
+use crate::error::ApiError;
 
 /// One method of a resource and its handler. `GET` takes `HEAD` along.
 pub(crate) fn on<F, Args>(method: Method, handler: F) -> (Method, Route)
@@ -28,7 +29,7 @@ pub(crate) fn resource<const N: usize>(path: &str, methods: [(Method, Route); N]
     let allow = methods.iter().map(|(method, _)| method.as_str()).collect::<Vec<_>>().join(", ");
     let refuse = move || {
         let message = format!("this address takes {allow} only");
-        let mut response = ApiError::new(Code::MethodNotAllowed, message).into_response();
+        let mut response = ApiError::new(ErrorCode::MethodNotAllowed, message).into_response();
         if let Ok(allow) = header::HeaderValue::from_str(&allow) {
             response.headers_mut().insert(header::ALLOW, allow);
         }

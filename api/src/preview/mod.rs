@@ -43,9 +43,10 @@ use self::{
 };
 use crate::{
     app::App,
-    error::{ApiError, Chain, Code},
+    error::{ApiError, Chain},
     routes::open_answer,
 };
+use wrenn_domain::error_code::ErrorCode;
 
 /// How long a connection is kept that nobody needs.
 const IDLE: Duration = Duration::from_secs(30);
@@ -101,17 +102,17 @@ enum PreviewError {
 impl PreviewError {
     /// What the page says.
     fn api_error(&self) -> (&'static str, ApiError) {
-        let broken = |message| ("The program did not answer", ApiError::new(Code::AgentError, message));
+        let broken = |message| ("The program did not answer", ApiError::new(ErrorCode::AgentError, message));
         match self {
-            Self::NoCapsule => ("No such capsule", ApiError::new(Code::NotFound, self.to_string())),
+            Self::NoCapsule => ("No such capsule", ApiError::new(ErrorCode::NotFound, self.to_string())),
             Self::NoToken | Self::WrongToken => {
-                ("This preview is not public", ApiError::new(Code::Unauthorized, self.to_string()))
+                ("This preview is not public", ApiError::new(ErrorCode::Unauthorized, self.to_string()))
             }
             Self::Open(error) => not_open(error),
             Self::Forward(error) => match connect_error(error) {
                 Some(ConnectError::Open(error)) => not_open(error),
                 Some(ConnectError::Failed { kind: ConnectFailure::Refused, message }) => {
-                    ("Nothing listens here", ApiError::new(Code::AgentError, message.clone()))
+                    ("Nothing listens here", ApiError::new(ErrorCode::AgentError, message.clone()))
                 }
                 Some(error) => broken(error.to_string()),
                 None => broken(format!("the connection to the program broke: {}", Chain(error))),
@@ -168,7 +169,7 @@ async fn serve(request: HttpRequest, payload: Payload, app: Data<App>) -> HttpRe
         let answered = AssertUnwindSafe(answer(&request, payload, &app)).catch_unwind().await;
         answered.unwrap_or(Err(PreviewError::Panicked)).unwrap_or_else(|error| {
             let (title, answer) = error.api_error();
-            if answer.code == Code::InternalError {
+            if answer.code == ErrorCode::InternalError {
                 tracing::error!(error = %Chain(&error), "preview failed");
             } else {
                 tracing::debug!(error = %Chain(&error), "preview refused");

@@ -9,13 +9,13 @@ use crate::error::ApiError;
 
 /// The error as the client likes to read it.
 pub(super) fn respond(request: &HttpRequest, title: &str, answer: ApiError) -> HttpResponse {
-    let mut response = HttpResponse::build(answer.code.status());
+    let mut response = HttpResponse::build(answer.status());
     response.insert_header((header::CACHE_CONTROL, "no-store"));
     if wants_page(request) {
         response
             .insert_header((header::CONTENT_SECURITY_POLICY, "default-src 'none'; style-src 'unsafe-inline'"))
             .content_type("text/html; charset=utf-8")
-            .body(page(answer.code.status().as_u16(), title, &answer.message))
+            .body(page(answer.status().as_u16(), title, &answer.message))
     } else {
         response.content_type("application/json").body(answer.body())
     }

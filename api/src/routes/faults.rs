@@ -5,12 +5,13 @@
 use actix_web::{HttpResponse, web::Data};
 use serde::Deserialize;
 use wrenn_actors::{InjectError, Victim};
+use wrenn_domain::error_code::ErrorCode;
 use wrenn_proto::ids::{HostId, ParseIdError, SandboxId};
 
 use crate::{
     app::App,
     auth::Admin,
-    error::{ApiError, Code, impl_response_error},
+    error::{ApiError, impl_response_error},
     http::extract::{AuthThen, Json},
 };
 
@@ -41,9 +42,9 @@ pub(crate) enum InjectFaultError {
 impl InjectFaultError {
     fn api_error(&self) -> ApiError {
         let code = match self {
-            Self::Id(_) => Code::InvalidRequest,
-            Self::Inject(InjectError::Off) => Code::Forbidden,
-            Self::Inject(InjectError::NotFound) => Code::NotFound,
+            Self::Id(_) => ErrorCode::InvalidRequest,
+            Self::Inject(InjectError::Off) => ErrorCode::Forbidden,
+            Self::Inject(InjectError::NotFound) => ErrorCode::NotFound,
         };
         ApiError::new(code, self.to_string())
     }

@@ -19,7 +19,7 @@ use actix_web::{
 };
 
 pub(crate) use self::{
-    capsules::{OutputBudget, limits::ECHO_CHARACTERS, open_answer},
+    capsules::{OutputBudget, open_answer},
     docs::openapi,
 };
 use crate::{

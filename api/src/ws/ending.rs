@@ -1,8 +1,9 @@
 //! Why a socket is closed, and what its client is told.
 
 use actix_ws::{CloseCode, CloseReason};
+use wrenn_domain::error_code::ErrorCode;
 
-use crate::error::{ApiError, Code};
+use crate::error::ApiError;
 
 /// Why a conversation is over.
 #[derive(Debug, PartialEq, Eq)]
@@ -56,7 +57,7 @@ impl Ending {
             Self::TooLarge => CloseCode::Size,
             Self::Protocol(_) => CloseCode::Protocol,
             Self::Refused(_) => CloseCode::Policy,
-            Self::ApiError(answer) if answer.code.status().is_client_error() => CloseCode::Policy,
+            Self::ApiError(answer) if answer.status().is_client_error() => CloseCode::Policy,
             Self::ApiError(_) => CloseCode::Error,
         };
         let description = match self {
@@ -68,12 +69,12 @@ impl Ending {
     }
 
     /// The code of the error, for programs.
-    pub(super) fn code(&self) -> Code {
+    pub(super) fn code(&self) -> ErrorCode {
         match self {
             Self::ApiError(answer) => answer.code,
-            Self::ServerStops => Code::HostUnavailable,
-            Self::TooLarge => Code::TooLarge,
-            _ => Code::InvalidRequest,
+            Self::ServerStops => ErrorCode::HostUnavailable,
+            Self::TooLarge => ErrorCode::TooLarge,
+            _ => ErrorCode::InvalidRequest,
         }
     }
 }

@@ -152,7 +152,7 @@ impl Outgoing {
     /// # Errors
     /// When the client is gone.
     pub(crate) async fn complain(&self, message: &str) -> Result<(), Ending> {
-        let code = crate::error::Code::InvalidRequest.as_str();
+        let code = wrenn_domain::error_code::ErrorCode::InvalidRequest.as_str();
         self.send(&CommonFrame::Error { data: message, code, fatal: false }).await
     }
 

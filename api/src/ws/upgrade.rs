@@ -6,12 +6,13 @@ use actix_web::{HttpRequest, HttpResponse, web::Payload};
 use serde::Deserialize;
 use tokio::time::timeout;
 use tracing::Instrument as _;
+use wrenn_domain::error_code::ErrorCode;
 
 use super::{Ending, Incoming, Outgoing, Socket};
 use crate::{
     app::App,
     auth::{AuthError, Caller},
-    error::{ApiError, Chain, Code},
+    error::{ApiError, Chain},
 };
 
 /// How long a client without credentials may take to send them.
@@ -66,12 +67,12 @@ impl Incoming {
     /// # Errors
     /// When it does not in time, or is nobody.
     pub(crate) async fn authenticate(&mut self, app: &App) -> Result<Caller, Ending> {
-        let late = ApiError::new(Code::Unauthorized, "no `auth` frame came in time");
+        let late = ApiError::new(ErrorCode::Unauthorized, "no `auth` frame came in time");
         let first = timeout(AUTH_WITHIN, self.next()).await.map_err(|_| late)?;
         let AuthFrame::Auth(credentials) = first.map_err(|ending| match ending {
             Ending::Refused(_) => {
                 let message = r#"the first frame must be {"type": "auth", "token": "…"}"#;
-                ApiError::new(Code::Unauthorized, message).into()
+                ApiError::new(ErrorCode::Unauthorized, message).into()
             }
             ending => ending,
         })?;
@@ -80,7 +81,7 @@ impl Incoming {
             Credentials { token: None, api_key: Some(key) } => Caller::of_api_key(app, &key).await,
             Credentials { .. } => {
                 let message = "an `auth` frame has either a `token` or an `api_key`";
-                return Err(ApiError::new(Code::Unauthorized, message).into());
+                return Err(ApiError::new(ErrorCode::Unauthorized, message).into());
             }
         };
         caller.map_err(|error| refusal(&error).into())
@@ -89,7 +90,7 @@ impl Incoming {
 
 fn refusal(error: &AuthError) -> ApiError {
     let answer = error.api_error();
-    if answer.code.status().is_server_error() {
+    if answer.status().is_server_error() {
         tracing::error!(error = %Chain(error), "a socket could not be authenticated");
     }
     answer

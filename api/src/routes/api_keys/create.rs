@@ -3,14 +3,14 @@
 use actix_web::{HttpResponse, web::Data};
 use serde::Deserialize;
 use utoipa::ToSchema;
-use wrenn_domain::api_key::NewApiKey;
+use wrenn_domain::{api_key::NewApiKey, error_code::ErrorCode};
 use wrenn_store::StoreError;
 
 use super::ApiKeyResponse;
 use crate::{
     app::App,
     auth::{Session, api_key::ApiKeyText},
-    error::{ApiError, Code, ErrorBody, impl_response_error},
+    error::{ApiError, ErrorBody, impl_response_error},
     http::extract::{AuthThen, Json},
 };
 
@@ -37,7 +37,7 @@ pub(crate) enum CreateApiKeyError {
 impl CreateApiKeyError {
     fn api_error(&self) -> ApiError {
         match self {
-            Self::Name => ApiError::new(Code::InvalidRequest, self.to_string()),
+            Self::Name => ApiError::new(ErrorCode::InvalidRequest, self.to_string()),
             Self::Store(_) => ApiError::internal(),
         }
     }

@@ -1,13 +1,14 @@
 //! `DELETE /v1/api-keys/{id}`
 
 use actix_web::{HttpResponse, web::Data};
+use wrenn_domain::error_code::ErrorCode;
 use wrenn_proto::ids::ApiKeyId;
 use wrenn_store::StoreError;
 
 use crate::{
     app::App,
     auth::Session,
-    error::{ApiError, Code, ErrorBody, impl_response_error},
+    error::{ApiError, ErrorBody, impl_response_error},
     http::extract::{AuthThen, PathId},
 };
 
@@ -23,7 +24,7 @@ pub(crate) enum DeleteApiKeyError {
 impl DeleteApiKeyError {
     fn api_error(&self) -> ApiError {
         match self {
-            Self::NotFound(_) => ApiError::new(Code::NotFound, self.to_string()),
+            Self::NotFound(_) => ApiError::new(ErrorCode::NotFound, self.to_string()),
             Self::Store(_) => ApiError::internal(),
         }
     }

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use actix_web::{HttpRequest, HttpResponse, web::Data};
 use serde::Deserialize;
 use utoipa::ToSchema;
+use wrenn_domain::error_code::ErrorCode;
 use wrenn_store::StoreError;
 
 use super::AuthResponse;
@@ -12,7 +13,7 @@ use crate::{
     account,
     app::App,
     auth::password::PasswordError,
-    error::{ApiError, Code, ErrorBody, impl_response_error},
+    error::{ApiError, ErrorBody, impl_response_error},
     http::extract::Json,
 };
 
@@ -48,10 +49,10 @@ pub(crate) enum LoginError {
 impl LoginError {
     fn api_error(&self) -> ApiError {
         let code = match self {
-            Self::Wrong => Code::Unauthorized,
-            Self::TooMany { .. } | Self::Password(PasswordError::Busy) => Code::RateLimited,
-            Self::AccountDisabled => Code::AccountDisabled,
-            Self::NoTeam => Code::NoTeam,
+            Self::Wrong => ErrorCode::Unauthorized,
+            Self::TooMany { .. } | Self::Password(PasswordError::Busy) => ErrorCode::RateLimited,
+            Self::AccountDisabled => ErrorCode::AccountDisabled,
+            Self::NoTeam => ErrorCode::NoTeam,
             Self::Password(_) | Self::Token(_) | Self::Store(_) => return ApiError::internal(),
         };
         ApiError::new(code, self.to_string())

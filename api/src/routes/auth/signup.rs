@@ -5,13 +5,14 @@ use std::time::Instant;
 use actix_web::{HttpRequest, HttpResponse, web::Data};
 use serde::Deserialize;
 use utoipa::ToSchema;
+use wrenn_domain::error_code::ErrorCode;
 
 use super::AuthResponse;
 use crate::{
     account::{self, AccountError},
     app::App,
     auth::password::PasswordError,
-    error::{ApiError, Code, ErrorBody, impl_response_error},
+    error::{ApiError, ErrorBody, impl_response_error},
     http::extract::Json,
 };
 
@@ -43,11 +44,11 @@ impl SignupError {
         match self {
             Self::Account(AccountError::Invalid(answer)) => answer.clone(),
             Self::Account(error @ AccountError::EmailTaken) => {
-                ApiError::new(Code::EmailTaken, error.to_string())
+                ApiError::new(ErrorCode::EmailTaken, error.to_string())
             }
-            Self::TooMany { .. } => ApiError::new(Code::RateLimited, self.to_string()),
+            Self::TooMany { .. } => ApiError::new(ErrorCode::RateLimited, self.to_string()),
             Self::Account(AccountError::Password(error @ PasswordError::Busy)) => {
-                ApiError::new(Code::RateLimited, error.to_string())
+                ApiError::new(ErrorCode::RateLimited, error.to_string())
             }
             Self::Account(_) | Self::Token(_) => ApiError::internal(),
         }

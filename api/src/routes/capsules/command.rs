@@ -3,14 +3,14 @@
 use std::{collections::BTreeMap, ops::RangeInclusive};
 
 use serde::Deserialize;
+use wrenn_domain::{error_code::ErrorCode, limits};
 use wrenn_proto::guest::{ExecFailed, ExecFailure, ExecStart};
 
 use super::{
-    limits,
     processes::{TagError, check_tag},
     session,
 };
-use crate::error::{ApiError, Code};
+use crate::error::ApiError;
 
 /// Up to a day; 0 means no limit.
 const TIMEOUT_SEC: RangeInclusive<i64> = 0..=86_400;
@@ -66,11 +66,11 @@ impl CommandError {
             | Self::Timeout { .. }
             | Self::Limit(_)
             | Self::Tag(_)
-            | Self::Refused { .. } => Code::InvalidRequest,
-            Self::TagTaken(_) => Code::Conflict,
-            Self::NoProcess(_) => Code::NotFound,
-            Self::NoTerminal(_) | Self::TooManyProcesses(_) => Code::InvalidState,
-            Self::GuestFailed(_) => Code::AgentError,
+            | Self::Refused { .. } => ErrorCode::InvalidRequest,
+            Self::TagTaken(_) => ErrorCode::Conflict,
+            Self::NoProcess(_) => ErrorCode::NotFound,
+            Self::NoTerminal(_) | Self::TooManyProcesses(_) => ErrorCode::InvalidState,
+            Self::GuestFailed(_) => ErrorCode::AgentError,
         };
         ApiError::new(code, self.to_string())
     }
@@ -160,7 +160,7 @@ mod tests {
             r#"{"cmd": "a", "tag": "12"}"#,
         ] {
             let refused = command(bad).into_start(30).unwrap_err();
-            assert_eq!(refused.api_error().code, Code::InvalidRequest, "{bad}");
+            assert_eq!(refused.api_error().code, ErrorCode::InvalidRequest, "{bad}");
         }
     }
 
@@ -169,10 +169,10 @@ mod tests {
         let failed = |kind: ExecFailure| {
             CommandError::from(ExecFailed { kind: kind.into(), message: "m".repeat(1000) })
         };
-        assert_eq!(failed(ExecFailure::UserUnknown).api_error().code, Code::InvalidRequest);
-        assert_eq!(failed(ExecFailure::NoProcess).api_error().code, Code::NotFound);
-        assert_eq!(failed(ExecFailure::TagTaken).api_error().code, Code::Conflict);
-        assert_eq!(failed(ExecFailure::Internal).api_error().code, Code::AgentError);
+        assert_eq!(failed(ExecFailure::UserUnknown).api_error().code, ErrorCode::InvalidRequest);
+        assert_eq!(failed(ExecFailure::NoProcess).api_error().code, ErrorCode::NotFound);
+        assert_eq!(failed(ExecFailure::TagTaken).api_error().code, ErrorCode::Conflict);
+        assert_eq!(failed(ExecFailure::Internal).api_error().code, ErrorCode::AgentError);
         assert!(failed(ExecFailure::Internal).to_string().len() < 400);
     }
 }

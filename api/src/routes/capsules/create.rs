@@ -1,32 +1,28 @@
 //! `POST /v1/capsules`
 
-use std::{collections::BTreeMap, ops::RangeInclusive, time::Duration};
+use std::{collections::BTreeMap, time::Duration};
 
 use actix_web::{HttpResponse, web::Data};
 use serde::Deserialize;
 use utoipa::{IntoParams, ToSchema};
 use wrenn_actors::{CreateError, Until, WaitError};
 use wrenn_domain::{
+    error_code::ErrorCode,
     lifecycle::{Operation, SandboxStatus},
+    limits,
     sandbox::{NewSandbox, Sandbox},
     template::Template,
 };
 use wrenn_proto::ids::{SandboxId, TeamId};
 use wrenn_store::StoreError;
 
-use super::{Capsule, limits, preview::CapsulePreviewAccess};
+use super::{Capsule, preview::CapsulePreviewAccess};
 use crate::{
     app::App,
     auth::Caller,
-    error::{ApiError, Code, ErrorBody, impl_response_error},
+    error::{ApiError, ErrorBody, impl_response_error},
     http::extract::{AuthThen, Json, Query},
 };
-
-const DEFAULT_TEMPLATE: &str = "minimal";
-/// The template may ask for more than the lower bound.
-const DISK_MB: RangeInclusive<i64> = 1..=limits::MAX_DISK_MB;
-/// Up to a year.
-const TIMEOUT_SEC: RangeInclusive<i64> = 0..=31_536_000;
 
 /// How long `wait` waits; a cold boot on a busy machine without acceleration takes most of a minute.
 const WAIT: Duration = Duration::from_secs(180);
@@ -109,16 +105,16 @@ pub(crate) enum CreateCapsuleError {
 impl CreateCapsuleError {
     fn api_error(&self) -> ApiError {
         let code = match self {
-            Self::NotTheSnapshot { .. } | Self::Limit(_) => Code::InvalidRequest,
-            Self::NoTemplate(_) => Code::NotFound,
+            Self::NotTheSnapshot { .. } | Self::Limit(_) => ErrorCode::InvalidRequest,
+            Self::NoTemplate(_) => ErrorCode::NotFound,
             Self::TemplateAway(_) | Self::Create(CreateError::NoHost | CreateError::NothingFits(_)) => {
-                Code::HostUnavailable
+                ErrorCode::HostUnavailable
             }
-            Self::Failed { .. } => Code::AgentError,
+            Self::Failed { .. } => ErrorCode::AgentError,
             Self::Create(CreateError::Unanswered(error)) => return ApiError::unanswered(*error),
             Self::Wait { id, .. } | Self::Reread { id, .. } => {
                 let message = format!("capsule {id} was created, but how it starts is not known; look at it");
-                return ApiError::new(Code::InternalError, message);
+                return ApiError::new(ErrorCode::InternalError, message);
             }
             Self::Create(_) | Self::Store(_) => return ApiError::internal(),
         };
@@ -153,7 +149,7 @@ pub(crate) async fn create_capsule(
     >,
 ) -> Result<HttpResponse, CreateCapsuleError> {
     let waits = query.wait.or(request.wait).unwrap_or(false);
-    let name = request.template.as_deref().unwrap_or(DEFAULT_TEMPLATE);
+    let name = request.template.as_deref().unwrap_or(limits::DEFAULT_TEMPLATE);
     request.check_alone()?;
     let no_template = || CreateCapsuleError::NoTemplate(name.chars().take(limits::ECHO_CHARACTERS).collect());
     if !limits::is_template_name(name) {
@@ -207,8 +203,8 @@ impl CreateCapsuleRequest {
         for (field, given, allowed) in [
             ("vcpus", self.vcpus, limits::VCPUS),
             ("memory_mb", self.memory_mb, limits::MEMORY_MB),
-            ("disk_size_mb", self.disk_size_mb, DISK_MB),
-            ("timeout_sec", self.timeout_sec, TIMEOUT_SEC),
+            ("disk_size_mb", self.disk_size_mb, limits::DISK_MB),
+            ("timeout_sec", self.timeout_sec, limits::TIMEOUT_SEC),
         ] {
             if let Some(given) = given {
                 limits::in_range(field, given, allowed)?;
@@ -246,8 +242,12 @@ impl CreateCapsuleRequest {
             template_hosts: None,
             vcpus: limits::in_range("vcpus", vcpus, limits::VCPUS)?,
             memory_mb: limits::in_range("memory_mb", memory_mb, limits::MEMORY_MB)?,
-            disk_size_mb: limits::in_range("disk_size_mb", disk_size_mb, least_disk_mb..=*DISK_MB.end())?,
-            timeout_sec: limits::in_range("timeout_sec", self.timeout_sec.unwrap_or(0), TIMEOUT_SEC)?,
+            disk_size_mb: limits::in_range(
+                "disk_size_mb",
+                disk_size_mb,
+                least_disk_mb..=*limits::DISK_MB.end(),
+            )?,
+            timeout_sec: limits::in_range("timeout_sec", self.timeout_sec.unwrap_or(0), limits::TIMEOUT_SEC)?,
             auto_resume: self.auto_resume.unwrap_or(false),
             default_user: template.default_user,
             envs,
@@ -297,7 +297,7 @@ mod tests {
         assert_eq!((new.vcpus, new.memory_mb), (2, 1024));
         let other = CreateCapsuleRequest { vcpus: Some(1), ..Default::default() };
         let refused = other.with_template(TeamId::new(), snapshot()).unwrap_err();
-        assert_eq!(refused.api_error().code, Code::InvalidRequest);
+        assert_eq!(refused.api_error().code, ErrorCode::InvalidRequest);
     }
 
     #[test]
@@ -341,7 +341,7 @@ mod tests {
             (SandboxStatus::Error, Some(Operation::Destroying)),
             (SandboxStatus::Starting, Some(Operation::Destroying)),
         ] {
-            assert_eq!(started(row(status, operation)).unwrap_err().api_error().code, Code::AgentError);
+            assert_eq!(started(row(status, operation)).unwrap_err().api_error().code, ErrorCode::AgentError);
         }
     }
 
@@ -362,6 +362,6 @@ mod tests {
             CreateCapsuleRequest { envs, ..Default::default() }.with_template(TeamId::new(), template.clone())
         };
         assert_eq!(with("V0").unwrap().envs.len(), 64);
-        assert_eq!(with("more").unwrap_err().api_error().code, Code::InvalidRequest);
+        assert_eq!(with("more").unwrap_err().api_error().code, ErrorCode::InvalidRequest);
     }
 }

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use actix_web::{HttpResponse, web::Data};
 use wrenn_actors::DestroyError;
+use wrenn_domain::error_code::ErrorCode;
 use wrenn_proto::ids::SandboxId;
 use wrenn_store::StoreError;
 use wrenn_supervision::CallError;
@@ -11,7 +12,7 @@ use wrenn_supervision::CallError;
 use crate::{
     app::App,
     auth::Caller,
-    error::{ApiError, Code, ErrorBody, impl_response_error},
+    error::{ApiError, ErrorBody, impl_response_error},
     http::extract::{AuthThen, PathId},
 };
 
@@ -50,9 +51,9 @@ impl From<DestroyError> for DestroyCapsuleError {
 impl DestroyCapsuleError {
     fn api_error(&self) -> ApiError {
         let code = match self {
-            Self::NotFound(_) => Code::NotFound,
-            Self::HostAway(_) => Code::HostUnavailable,
-            Self::Host(_) => Code::AgentError,
+            Self::NotFound(_) => ErrorCode::NotFound,
+            Self::HostAway(_) => ErrorCode::HostUnavailable,
+            Self::Host(_) => ErrorCode::AgentError,
             Self::Unanswered(error) => return ApiError::unanswered(*error),
             Self::Internal(_) | Self::Store(_) => return ApiError::internal(),
         };

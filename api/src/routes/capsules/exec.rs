@@ -17,6 +17,7 @@ use serde::{Deserialize, Serialize};
 use tokio::time::{Instant, timeout, timeout_at};
 use utoipa::ToSchema;
 use wrenn_actors::{ExecSession, SessionError, SessionOpenError};
+use wrenn_domain::error_code::ErrorCode;
 use wrenn_proto::{
     guest::{CloseStdin, ExecExited, ExecStart, ExecStarted, Lifetime, exec_event, exec_input},
     ids::SandboxId,
@@ -30,7 +31,7 @@ use super::{
 use crate::{
     app::App,
     auth::Caller,
-    error::{ApiError, Code, ErrorBody, impl_response_error},
+    error::{ApiError, ErrorBody, impl_response_error},
     http::extract::{AuthThen, Json, PathId},
 };
 
@@ -153,7 +154,9 @@ impl ExecError {
             Self::Command(error) => error.api_error(),
             Self::Open(error) => session::open_answer(error),
             Self::Session(error) => session::broken_answer(error),
-            Self::NoEnd | Self::Late | Self::NotStarted => ApiError::new(Code::AgentError, self.to_string()),
+            Self::NoEnd | Self::Late | Self::NotStarted => {
+                ApiError::new(ErrorCode::AgentError, self.to_string())
+            }
             Self::Json(_) | Self::Lost(_) => ApiError::internal(),
         }
     }

@@ -1,6 +1,7 @@
 //! `GET /v1/capsules/{id}`
 
 use actix_web::{HttpResponse, web::Data};
+use wrenn_domain::error_code::ErrorCode;
 use wrenn_proto::ids::SandboxId;
 use wrenn_store::StoreError;
 
@@ -8,7 +9,7 @@ use super::Capsule;
 use crate::{
     app::App,
     auth::Caller,
-    error::{ApiError, Code, ErrorBody, impl_response_error},
+    error::{ApiError, ErrorBody, impl_response_error},
     http::extract::{AuthThen, PathId},
 };
 
@@ -25,7 +26,7 @@ pub(crate) enum GetCapsuleError {
 impl GetCapsuleError {
     fn api_error(&self) -> ApiError {
         match self {
-            Self::NotFound(_) => ApiError::new(Code::NotFound, self.to_string()),
+            Self::NotFound(_) => ApiError::new(ErrorCode::NotFound, self.to_string()),
             Self::Store(_) => ApiError::internal(),
         }
     }

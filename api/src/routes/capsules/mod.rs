@@ -7,7 +7,6 @@ pub(crate) mod exec;
 pub(crate) mod exec_stream;
 pub(crate) mod files;
 pub(crate) mod get;
-pub(crate) mod limits;
 pub(crate) mod list;
 pub(crate) mod operate;
 mod output;

@@ -10,6 +10,7 @@
 
 use wrenn_actors::OperationError;
 use wrenn_domain::{
+    error_code::ErrorCode,
     lifecycle::{Operation, SandboxStatus},
     sandbox::{Refusal, Sandbox},
     template::TemplateNameError,
@@ -17,11 +18,7 @@ use wrenn_domain::{
 use wrenn_proto::ids::SandboxId;
 use wrenn_store::StoreError;
 
-use crate::{
-    app::App,
-    auth::Caller,
-    error::{ApiError, Code},
-};
+use crate::{app::App, auth::Caller, error::ApiError};
 
 /// The message of everything that needs a host that is not there.
 pub(super) const HOST_AWAY: &str =
@@ -44,8 +41,8 @@ pub(crate) enum OperateError {
 impl OperateError {
     pub(crate) fn api_error(&self) -> ApiError {
         match self {
-            Self::NotFound(_) => ApiError::new(Code::NotFound, self.to_string()),
-            Self::Destroyed(_) => ApiError::new(Code::InvalidState, self.to_string()),
+            Self::NotFound(_) => ApiError::new(ErrorCode::NotFound, self.to_string()),
+            Self::Destroyed(_) => ApiError::new(ErrorCode::InvalidState, self.to_string()),
             Self::Operation(error) => operation_answer(error),
             Self::Store(_) => ApiError::internal(),
         }
@@ -58,37 +55,39 @@ pub(super) fn operation_answer(error: &OperationError) -> ApiError {
         OperationError::NotFound(id) => return OperateError::NotFound(*id).api_error(),
         OperationError::Store(_) => return ApiError::internal(),
         OperationError::Unanswered(_, error) => return ApiError::unanswered(*error),
-        OperationError::Refused(refusal) => (Code::InvalidState, refused(refusal)),
-        OperationError::HostAway { .. } => (Code::HostUnavailable, HOST_AWAY.to_owned()),
+        OperationError::Refused(refusal) => (ErrorCode::InvalidState, refused(refusal)),
+        OperationError::HostAway { .. } => (ErrorCode::HostUnavailable, HOST_AWAY.to_owned()),
         OperationError::HostLost { .. } => {
             let message = "the capsule's host went away meanwhile; what was begun goes on when the host is \
                            back, so look at the capsule's `operation` then";
-            (Code::HostUnavailable, message.to_owned())
+            (ErrorCode::HostUnavailable, message.to_owned())
         }
         OperationError::NoRoom(shortage) => {
             let message = format!(
                 "the capsule's host has no room for it to run: {shortage}; pause or destroy another \
                  capsule, or try again later"
             );
-            (Code::HostUnavailable, message)
+            (ErrorCode::HostUnavailable, message)
         }
         OperationError::Name(TemplateNameError::Taken) => {
             let message = "name: the team has a template of that name, or is making one; choose another \
                            name, or say `overwrite=true` to replace one that is ready";
-            (Code::TemplateNameTaken, message.to_owned())
+            (ErrorCode::TemplateNameTaken, message.to_owned())
         }
         OperationError::Name(TemplateNameError::Reserved) => {
             let message = "name: the platform has a template of that name; choose another name";
-            (Code::NameReserved, message.to_owned())
+            (ErrorCode::NameReserved, message.to_owned())
         }
-        OperationError::Failed(reason) => (Code::AgentError, format!("the host could not do it: {reason}")),
+        OperationError::Failed(reason) => {
+            (ErrorCode::AgentError, format!("the host could not do it: {reason}"))
+        }
         OperationError::Overtaken(_) => {
-            (Code::InvalidState, "the capsule was destroyed meanwhile".to_owned())
+            (ErrorCode::InvalidState, "the capsule was destroyed meanwhile".to_owned())
         }
         OperationError::TimedOut(_) => {
             let message = "the host has not finished in time; the operation goes on, so look at the \
                            capsule's `operation` until it is null";
-            (Code::AgentError, message.to_owned())
+            (ErrorCode::AgentError, message.to_owned())
         }
     };
     ApiError::new(code, message)
@@ -112,7 +111,7 @@ pub(super) fn not_running(status: SandboxStatus, operation: Option<Operation>) -
         }
         (None, status) => state(status),
     };
-    ApiError::new(Code::InvalidState, message)
+    ApiError::new(ErrorCode::InvalidState, message)
 }
 
 /// Why the state machine does not begin an operation, and what to do.
@@ -172,7 +171,7 @@ mod tests {
 
     use super::*;
 
-    fn answer(error: OperationError) -> (Code, String) {
+    fn answer(error: OperationError) -> (ErrorCode, String) {
         let answer = OperateError::from(error).api_error();
         (answer.code, answer.message)
     }
@@ -192,7 +191,7 @@ mod tests {
             (Flattening, Hibernated, None, "resume"),
         ] {
             let (code, message) = answer(OperationError::Refused(Refusal { wanted, status, operation }));
-            assert_eq!(code, Code::InvalidState);
+            assert_eq!(code, ErrorCode::InvalidState);
             assert!(message.contains(word), "{message}");
         }
     }
@@ -203,7 +202,7 @@ mod tests {
             assert!(not_running(status, None).message.contains("resume"), "{status}");
         }
         let busy = not_running(SandboxStatus::Running, Some(Operation::Pausing));
-        assert_eq!(busy.code, Code::InvalidState);
+        assert_eq!(busy.code, ErrorCode::InvalidState);
         assert!(busy.message.contains("`pausing`"), "{}", busy.message);
     }
 
@@ -211,22 +210,22 @@ mod tests {
     fn what_was_not_begun_is_told_from_what_goes_on() {
         let (sandbox, host) = (SandboxId::new(), HostId::new());
         let (code, message) = answer(OperationError::HostAway { sandbox, host });
-        assert_eq!(code, Code::HostUnavailable);
+        assert_eq!(code, ErrorCode::HostUnavailable);
         assert!(message.contains("nothing was begun"), "{message}");
         let (code, message) = answer(OperationError::HostLost { sandbox, host });
-        assert_eq!(code, Code::HostUnavailable);
+        assert_eq!(code, ErrorCode::HostUnavailable);
         assert!(message.contains("goes on"), "{message}");
         let (code, message) = answer(OperationError::TimedOut(sandbox));
-        assert_eq!(code, Code::AgentError);
+        assert_eq!(code, ErrorCode::AgentError);
         assert!(message.contains("goes on"), "{message}");
         let (code, message) = answer(OperationError::Failed("the disk is full".into()));
-        assert_eq!(code, Code::AgentError);
+        assert_eq!(code, ErrorCode::AgentError);
         assert!(message.contains("the disk is full"), "{message}");
-        assert_eq!(answer(OperationError::Name(TemplateNameError::Taken)).0, Code::TemplateNameTaken);
-        assert_eq!(answer(OperationError::Name(TemplateNameError::Reserved)).0, Code::NameReserved);
-        assert_eq!(answer(OperationError::NotFound(sandbox)).0, Code::NotFound);
-        assert_eq!(answer(OperationError::Overtaken(sandbox)).0, Code::InvalidState);
+        assert_eq!(answer(OperationError::Name(TemplateNameError::Taken)).0, ErrorCode::TemplateNameTaken);
+        assert_eq!(answer(OperationError::Name(TemplateNameError::Reserved)).0, ErrorCode::NameReserved);
+        assert_eq!(answer(OperationError::NotFound(sandbox)).0, ErrorCode::NotFound);
+        assert_eq!(answer(OperationError::Overtaken(sandbox)).0, ErrorCode::InvalidState);
         let (code, _) = answer(OperationError::Unanswered(sandbox, CallError::MayHaveExecuted));
-        assert_eq!(code, Code::InternalError);
+        assert_eq!(code, ErrorCode::InternalError);
     }
 }

@@ -54,7 +54,7 @@ impl ResumeCapsuleError {
         match self {
             Self::Operate(error) => error.api_error(),
             Self::NotRestored(error) => {
-                let ApiError { code, message } = error.api_error();
+                let ApiError { code, message, .. } = error.api_error();
                 let remedy = "if it keeps failing, resume it with `{\"drop_memory\": true}`, which gives up its \
                               memory and boots it from its disk";
                 ApiError::new(code, format!("{message}; {remedy}"))

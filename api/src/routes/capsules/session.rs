@@ -1,9 +1,10 @@
 //! What everything that is done inside a capsule has in common: how it fails, and what a client is told.
 
 use wrenn_actors::{SessionError, SessionOpenError};
+use wrenn_domain::error_code::ErrorCode;
 
 use super::operate::{self, OperateError};
-use crate::error::{ApiError, Chain, Code};
+use crate::error::{ApiError, Chain};
 
 /// How much of a guest's message is believed, in characters.
 const MESSAGE_CHARACTERS: usize = 300;
@@ -13,9 +14,9 @@ pub(crate) fn open_answer(error: &SessionOpenError) -> ApiError {
     match error {
         SessionOpenError::NotFound(id) => OperateError::NotFound(*id).api_error(),
         SessionOpenError::InvalidState { status, operation } => operate::not_running(*status, *operation),
-        SessionOpenError::HostUnavailable(_) => ApiError::new(Code::HostUnavailable, operate::HOST_AWAY),
+        SessionOpenError::HostUnavailable(_) => ApiError::new(ErrorCode::HostUnavailable, operate::HOST_AWAY),
         SessionOpenError::Refused { .. } | SessionOpenError::TimedOut(_) => {
-            ApiError::new(Code::AgentError, error.to_string())
+            ApiError::new(ErrorCode::AgentError, error.to_string())
         }
         SessionOpenError::Unanswered(error) => ApiError::unanswered(*error),
         SessionOpenError::Store(_) => ApiError::internal(),
@@ -25,7 +26,7 @@ pub(crate) fn open_answer(error: &SessionOpenError) -> ApiError {
 
 /// The answer to whoever was in a capsule when something broke.
 pub(crate) fn broken_answer(error: &SessionError) -> ApiError {
-    ApiError::new(Code::AgentError, Chain(error).to_string())
+    ApiError::new(ErrorCode::AgentError, Chain(error).to_string())
 }
 
 /// What a guest says, cut to a size at which it can be passed on: out of its middle, where the long path stands whose

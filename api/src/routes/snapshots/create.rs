@@ -6,19 +6,20 @@ use actix_web::{HttpResponse, web::Data};
 use serde::Deserialize;
 use utoipa::{IntoParams, ToSchema};
 use wrenn_actors::TemplateOrder;
-use wrenn_domain::template::{OnConflict, TemplateKind};
+use wrenn_domain::{
+    error_code::ErrorCode,
+    limits,
+    template::{OnConflict, TemplateKind},
+};
 use wrenn_proto::ids::{ParseIdError, SandboxId, TemplateId};
 
 use super::{Template, TemplateType};
 use crate::{
     app::App,
     auth::Caller,
-    error::{ApiError, Code, ErrorBody, impl_response_error},
+    error::{ApiError, ErrorBody, impl_response_error},
     http::extract::{AuthThen, Json, Query},
-    routes::capsules::{
-        limits,
-        operate::{self, OperateError},
-    },
+    routes::capsules::operate::{self, OperateError},
 };
 
 /// How long the client waits. Copies are references, but a disk is checked and made small, which takes its time.
@@ -72,7 +73,7 @@ impl From<OperateError> for CreateSnapshotError {
 impl CreateSnapshotError {
     fn api_error(&self) -> ApiError {
         match self {
-            Self::Id(_) | Self::Name => ApiError::new(Code::InvalidRequest, self.to_string()),
+            Self::Id(_) | Self::Name => ApiError::new(ErrorCode::InvalidRequest, self.to_string()),
             Self::Operate(error) => error.api_error(),
         }
     }
@@ -172,7 +173,7 @@ mod tests {
             };
             assert_eq!(
                 request.into_order(true).unwrap_err().api_error().code,
-                Code::InvalidRequest,
+                ErrorCode::InvalidRequest,
                 "{name}"
             );
         }

@@ -5,15 +5,15 @@ use actix_web::{
     web::{Data, Path},
 };
 use wrenn_actors::DeleteTemplateError;
+use wrenn_domain::{error_code::ErrorCode, limits};
 use wrenn_proto::ids::TeamId;
 use wrenn_store::StoreError;
 
 use crate::{
     app::App,
     auth::Caller,
-    error::{ApiError, Code, ErrorBody, impl_response_error},
+    error::{ApiError, ErrorBody, impl_response_error},
     http::extract::AuthThen,
-    routes::capsules::limits,
 };
 
 /// Why the template was not deleted.
@@ -32,8 +32,8 @@ pub(crate) enum DeleteSnapshotError {
 impl DeleteSnapshotError {
     fn api_error(&self) -> ApiError {
         let code = match self {
-            Self::NotFound(_) => Code::NotFound,
-            Self::Platform(_) => Code::Forbidden,
+            Self::NotFound(_) => ErrorCode::NotFound,
+            Self::Platform(_) => ErrorCode::Forbidden,
             Self::Store(_) | Self::Delete(_) => return ApiError::internal(),
         };
         ApiError::new(code, self.to_string())

@@ -2,13 +2,14 @@
 
 use actix_web::web::{self, Data};
 use wrenn_actors::BuildCancelError;
+use wrenn_domain::error_code::ErrorCode;
 use wrenn_proto::ids::BuildId;
 
 use super::Build;
 use crate::{
     app::App,
     auth::Admin,
-    error::{ApiError, Code, ErrorBody, impl_response_error},
+    error::{ApiError, ErrorBody, impl_response_error},
     http::extract::{AuthThen, PathId},
 };
 
@@ -20,8 +21,8 @@ pub(crate) struct CancelBuildError(#[from] BuildCancelError);
 impl CancelBuildError {
     fn api_error(&self) -> ApiError {
         let code = match &self.0 {
-            BuildCancelError::NotFound(_) => Code::NotFound,
-            BuildCancelError::Ended(_) => Code::InvalidState,
+            BuildCancelError::NotFound(_) => ErrorCode::NotFound,
+            BuildCancelError::Ended(_) => ErrorCode::InvalidState,
             BuildCancelError::Store(_) => return ApiError::internal(),
         };
         ApiError::new(code, self.to_string())

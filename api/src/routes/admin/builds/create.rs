@@ -1,7 +1,5 @@
 //! `POST /v1/admin/builds`
 
-use std::ops::RangeInclusive;
-
 use actix_web::{
     FromRequest as _, HttpRequest, HttpResponse,
     http::header,
@@ -10,7 +8,11 @@ use actix_web::{
 use serde::Deserialize;
 use utoipa::ToSchema;
 use wrenn_actors::BuildCreateError;
-use wrenn_domain::build::BuildOrder;
+use wrenn_domain::{
+    build::BuildOrder,
+    error_code::ErrorCode,
+    limits::{self, ECHO_CHARACTERS, LimitError},
+};
 use wrenn_proto::ids::UserId;
 
 use super::{
@@ -20,16 +22,9 @@ use super::{
 use crate::{
     app::App,
     auth::Admin,
-    error::{ApiError, Code, ErrorBody, impl_response_error},
+    error::{ApiError, ErrorBody, impl_response_error},
     http::extract::{AuthThen, Json, JsonError},
-    routes::{
-        ECHO_CHARACTERS,
-        capsules::limits::{self, LimitError},
-    },
 };
-
-/// A file system needs some room to begin with.
-const DISK_MB: RangeInclusive<i64> = 256..=limits::MAX_DISK_MB;
 
 /// What the build shall make, and how.
 #[derive(Debug, Deserialize, ToSchema)]
@@ -103,14 +98,14 @@ impl CreateBuildError {
         let code = match self {
             Self::Json(error) => return error.api_error(),
             Self::Intake(error) => return error.api_error(),
-            Self::Limit(_) | Self::Name(_) => Code::InvalidRequest,
+            Self::Limit(_) | Self::Name(_) => ErrorCode::InvalidRequest,
             Self::Create(error) => match error {
                 BuildCreateError::Plan(_)
                 | BuildCreateError::UselessArchive
-                | BuildCreateError::OtherSize { .. } => Code::InvalidRequest,
-                BuildCreateError::NoBase(_) => Code::NotFound,
-                BuildCreateError::Reserved(_) => Code::NameReserved,
-                BuildCreateError::InUse(_) => Code::TemplateNameTaken,
+                | BuildCreateError::OtherSize { .. } => ErrorCode::InvalidRequest,
+                BuildCreateError::NoBase(_) => ErrorCode::NotFound,
+                BuildCreateError::Reserved(_) => ErrorCode::NameReserved,
+                BuildCreateError::InUse(_) => ErrorCode::TemplateNameTaken,
                 BuildCreateError::Store(_) => return ApiError::internal(),
             },
         };
@@ -204,7 +199,7 @@ impl CreateBuildRequest {
             disk_size_mb: limits::in_range(
                 "disk_size_mb",
                 self.disk_size_mb.unwrap_or(limits::DEFAULT_DISK_MB),
-                DISK_MB,
+                limits::BUILD_DISK_MB,
             )?,
             skip_pre_post: self.skip_pre_post.unwrap_or(false),
             no_cache: self.no_cache.unwrap_or(false),

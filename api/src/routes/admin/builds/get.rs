@@ -1,7 +1,7 @@
 //! `GET /v1/admin/builds/{id}`
 
 use actix_web::web::{self, Data};
-use wrenn_domain::build::LogStream;
+use wrenn_domain::{build::LogStream, error_code::ErrorCode};
 use wrenn_proto::ids::BuildId;
 use wrenn_store::StoreError;
 
@@ -9,7 +9,7 @@ use super::{Build, LogEntry};
 use crate::{
     app::App,
     auth::Admin,
-    error::{ApiError, Code, ErrorBody, impl_response_error},
+    error::{ApiError, ErrorBody, impl_response_error},
     http::extract::{AuthThen, PathId},
 };
 
@@ -28,7 +28,7 @@ pub(crate) enum GetBuildError {
 impl GetBuildError {
     fn api_error(&self) -> ApiError {
         match self {
-            Self::NotFound(_) => ApiError::new(Code::NotFound, self.to_string()),
+            Self::NotFound(_) => ApiError::new(ErrorCode::NotFound, self.to_string()),
             Self::Store(_) => ApiError::internal(),
         }
     }

@@ -18,12 +18,12 @@ use wrenn_actors::{
     archive::{self, ArchiveError},
     objects::{ObjectError, ObjectWriter},
 };
-use wrenn_domain::archive::Contents;
+use wrenn_domain::{archive::Contents, error_code::ErrorCode};
 
 use super::create::CreateBuildRequest;
 use crate::{
     app::App,
-    error::{ApiError, Chain, Code},
+    error::{ApiError, Chain},
     http::{
         extract::{self, JsonError},
         form::{Form, FormError, STALLED, text},
@@ -65,8 +65,8 @@ impl IntakeError {
     pub(super) fn api_error(&self) -> ApiError {
         let code = match self {
             Self::Form(error) => return error.api_error(),
-            Self::Config(_) | Self::Archive(_) => Code::InvalidRequest,
-            Self::TooLarge => Code::TooLarge,
+            Self::Config(_) | Self::Archive(_) => ErrorCode::InvalidRequest,
+            Self::TooLarge => ErrorCode::TooLarge,
             Self::Spool(_) | Self::Store(_) | Self::Interrupted(_) => return ApiError::internal(),
         };
         ApiError::new(code, self.to_string())

@@ -4,15 +4,18 @@ use actix_web::{HttpRequest, HttpResponse, web::Data};
 use serde::Deserialize;
 use utoipa::IntoParams;
 use wrenn_actors::DeleteTemplateError;
+use wrenn_domain::{
+    error_code::ErrorCode,
+    limits::{self, ECHO_CHARACTERS},
+};
 use wrenn_proto::ids::{ParseIdError, TeamId};
 use wrenn_store::StoreError;
 
 use crate::{
     app::App,
     auth::Admin,
-    error::{ApiError, Code, ErrorBody, impl_response_error},
+    error::{ApiError, ErrorBody, impl_response_error},
     http::extract::{AuthThen, Query},
-    routes::{ECHO_CHARACTERS, capsules::limits},
 };
 
 /// Whose template is meant.
@@ -44,9 +47,9 @@ pub(crate) enum DeleteAnyTemplateError {
 impl DeleteAnyTemplateError {
     fn api_error(&self) -> ApiError {
         let code = match self {
-            Self::Team(_) => Code::InvalidRequest,
-            Self::NotFound(_) => Code::NotFound,
-            Self::Image(_) | Self::Needed { .. } => Code::Conflict,
+            Self::Team(_) => ErrorCode::InvalidRequest,
+            Self::NotFound(_) => ErrorCode::NotFound,
+            Self::Image(_) | Self::Needed { .. } => ErrorCode::Conflict,
             Self::Store(_) | Self::Delete(_) => return ApiError::internal(),
         };
         ApiError::new(code, self.to_string())

@@ -1,11 +1,12 @@
 //! What goes wrong with files, and what a client is told.
 
 use wrenn_actors::{SessionError, SessionOpenError};
+use wrenn_domain::{error_code::ErrorCode, limits};
 use wrenn_proto::guest::{FileFailed, FileFailure};
 
 use crate::{
-    error::{ApiError, Code, impl_response_error},
-    routes::capsules::{limits, operate::OperateError, session},
+    error::{ApiError, impl_response_error},
+    routes::capsules::{operate::OperateError, session},
 };
 
 /// Why something was not done with files of a capsule.
@@ -36,10 +37,10 @@ impl FileError {
             Self::Find(error) => error.api_error(),
             Self::Open(error) => session::open_answer(error),
             Self::Session(error) => session::broken_answer(error),
-            Self::Limit(_) => ApiError::new(Code::InvalidRequest, self.to_string()),
+            Self::Limit(_) => ApiError::new(ErrorCode::InvalidRequest, self.to_string()),
             Self::Failed { kind, message } => failed_answer(*kind, message),
             Self::NoEnd | Self::Unexpected | Self::GuestStalled => {
-                ApiError::new(Code::AgentError, self.to_string())
+                ApiError::new(ErrorCode::AgentError, self.to_string())
             }
         }
     }
@@ -54,13 +55,13 @@ impl From<FileFailed> for FileError {
 
 fn failed_answer(kind: FileFailure, message: &str) -> ApiError {
     let code = match kind {
-        FileFailure::NotFound => Code::NotFound,
-        FileFailure::NotPermitted => Code::Forbidden,
-        FileFailure::Exists => Code::Conflict,
+        FileFailure::NotFound => ErrorCode::NotFound,
+        FileFailure::NotPermitted => ErrorCode::Forbidden,
+        FileFailure::Exists => ErrorCode::Conflict,
         FileFailure::NoSpace => {
-            return ApiError::new(Code::InvalidState, format!("the capsule's disk is full: {message}"));
+            return ApiError::new(ErrorCode::InvalidState, format!("the capsule's disk is full: {message}"));
         }
-        FileFailure::Internal | FileFailure::Unspecified => Code::AgentError,
+        FileFailure::Internal | FileFailure::Unspecified => ErrorCode::AgentError,
         FileFailure::Invalid
         | FileFailure::IsDirectory
         | FileFailure::NotDirectory
@@ -69,7 +70,7 @@ fn failed_answer(kind: FileFailure, message: &str) -> ApiError {
         | FileFailure::NameTooLong
         | FileFailure::UserUnknown
         | FileFailure::CrossDevice
-        | FileFailure::ReadOnly => Code::InvalidRequest,
+        | FileFailure::ReadOnly => ErrorCode::InvalidRequest,
     };
     ApiError::new(code, message)
 }
@@ -86,13 +87,13 @@ mod tests {
             assert!(answer.message.len() < 400);
             answer.code
         };
-        assert_eq!(code(FileFailure::NotFound), Code::NotFound);
-        assert_eq!(code(FileFailure::NotPermitted), Code::Forbidden);
-        assert_eq!(code(FileFailure::Exists), Code::Conflict);
-        assert_eq!(code(FileFailure::NoSpace), Code::InvalidState);
-        assert_eq!(code(FileFailure::Internal), Code::AgentError);
+        assert_eq!(code(FileFailure::NotFound), ErrorCode::NotFound);
+        assert_eq!(code(FileFailure::NotPermitted), ErrorCode::Forbidden);
+        assert_eq!(code(FileFailure::Exists), ErrorCode::Conflict);
+        assert_eq!(code(FileFailure::NoSpace), ErrorCode::InvalidState);
+        assert_eq!(code(FileFailure::Internal), ErrorCode::AgentError);
         for kind in [FileFailure::IsDirectory, FileFailure::UserUnknown, FileFailure::Loop] {
-            assert_eq!(code(kind), Code::InvalidRequest);
+            assert_eq!(code(kind), ErrorCode::InvalidRequest);
         }
     }
 }

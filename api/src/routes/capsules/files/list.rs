@@ -7,6 +7,7 @@ use std::ops::RangeInclusive;
 use actix_web::web::{Data, Json as JsonBody};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
+use wrenn_domain::error_code::ErrorCode;
 use wrenn_proto::{
     guest::{FileList, file_event::Event, file_start::Request},
     ids::SandboxId,
@@ -16,7 +17,7 @@ use super::{FileEntry, FileError, session};
 use crate::{
     app::App,
     auth::Caller,
-    error::{ApiError, Code, ErrorBody, impl_response_error},
+    error::{ApiError, ErrorBody, impl_response_error},
     http::extract::{AuthThen, Json, PathId},
 };
 
@@ -61,7 +62,7 @@ pub(crate) enum ListError {
 impl ListError {
     fn api_error(&self) -> ApiError {
         match self {
-            Self::Depth { .. } => ApiError::new(Code::InvalidRequest, self.to_string()),
+            Self::Depth { .. } => ApiError::new(ErrorCode::InvalidRequest, self.to_string()),
             Self::File(error) => error.api_error(),
         }
     }

@@ -1,17 +1,14 @@
 //! Asking the guest for something about files.
 
 use wrenn_actors::{FileSession, SessionEvents};
+use wrenn_domain::limits;
 use wrenn_proto::{
     guest::{self, FileInput, FileStart, file_event::Event, file_input::Input, file_start::Request},
     ids::SandboxId,
 };
 
 use super::FileError;
-use crate::{
-    app::App,
-    auth::Caller,
-    routes::capsules::{limits, operate},
-};
+use crate::{app::App, auth::Caller, routes::capsules::operate};
 
 /// Opens a session about files in a capsule of the caller.
 pub(super) async fn open(

@@ -15,6 +15,7 @@ use futures_util::{FutureExt as _, StreamExt as _, stream::Fuse};
 use tokio::time::timeout;
 use utoipa::ToSchema;
 use wrenn_actors::{FileSession, SessionEvents, SessionInput};
+use wrenn_domain::error_code::ErrorCode;
 use wrenn_proto::{
     guest::{FileEnd, FileInput, FileWrite, file_event::Event, file_input::Input, file_start::Request},
     ids::SandboxId,
@@ -24,7 +25,7 @@ use super::{FileError, STALLED, session};
 use crate::{
     app::App,
     auth::Caller,
-    error::{ApiError, Code, impl_response_error},
+    error::{ApiError, impl_response_error},
     http::form::{Form, FormError, text},
 };
 
@@ -68,8 +69,8 @@ impl UploadError {
         let code = match self {
             Self::File(error) => return error.api_error(),
             Self::Form(error) => return error.api_error(),
-            Self::TooLarge { .. } => Code::TooLarge,
-            _ => Code::InvalidRequest,
+            Self::TooLarge { .. } => ErrorCode::TooLarge,
+            _ => ErrorCode::InvalidRequest,
         };
         ApiError::new(code, self.to_string())
     }

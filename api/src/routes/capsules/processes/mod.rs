@@ -22,8 +22,9 @@ pub(super) use self::{
 use super::{command::CommandError, operate::OperateError, session};
 use crate::{
     app::App,
-    error::{ApiError, Code, impl_response_error},
+    error::{ApiError, impl_response_error},
 };
+use wrenn_domain::error_code::ErrorCode;
 
 /// How long a guest may take to answer.
 const ANSWER_WITHIN: Duration = Duration::from_secs(20);
@@ -49,11 +50,11 @@ impl ProcessError {
     fn api_error(&self) -> ApiError {
         match self {
             Self::Find(error) => error.api_error(),
-            Self::Selector(_) => ApiError::new(Code::InvalidRequest, self.to_string()),
+            Self::Selector(_) => ApiError::new(ErrorCode::InvalidRequest, self.to_string()),
             Self::Open(error) => session::open_answer(error),
             Self::Session(error) => session::broken_answer(error),
             Self::Refused(error) => error.api_error(),
-            Self::NoAnswer => ApiError::new(Code::AgentError, self.to_string()),
+            Self::NoAnswer => ApiError::new(ErrorCode::AgentError, self.to_string()),
         }
     }
 }

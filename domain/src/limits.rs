@@ -2,62 +2,72 @@
 
 use std::{collections::BTreeMap, ops::RangeInclusive};
 
-use wrenn_domain::environment;
+use crate::environment;
 
-/// Processors of a machine.
-pub(crate) const VCPUS: RangeInclusive<i64> = 1..=32;
-/// What a machine has that asks for nothing.
-pub(crate) const DEFAULT_VCPUS: i64 = 1;
-/// Memory of a machine.
-pub(crate) const MEMORY_MB: RangeInclusive<i64> = 128..=65_536;
-/// What a machine has that asks for nothing.
-pub(crate) const DEFAULT_MEMORY_MB: i64 = 512;
-/// Largest disk of a machine.
-pub(crate) const MAX_DISK_MB: i64 = 1_048_576;
-/// What a machine has that asks for nothing.
-pub(crate) const DEFAULT_DISK_MB: i64 = wrenn_proto::DEFAULT_DISK_MB as i64;
+/// vCPUs of a machine.
+pub const VCPUS: RangeInclusive<i64> = 1..=32;
+/// vCPUs of a machine unless its owner says otherwise.
+pub const DEFAULT_VCPUS: i64 = 1;
+/// Memory of a machine, in MiB.
+pub const MEMORY_MB: RangeInclusive<i64> = 128..=65_536;
+/// Memory of a machine unless its owner says otherwise, in MiB.
+pub const DEFAULT_MEMORY_MB: i64 = 512;
+/// Disk of a capsule, in MiB; its template may ask for more than the lower bound.
+pub const DISK_MB: RangeInclusive<i64> = 1..=1_048_576;
+/// Disk on which a template is built, in MiB: a file system needs some room to begin with.
+pub const BUILD_DISK_MB: RangeInclusive<i64> = 256..=*DISK_MB.end();
+/// Disk of a capsule unless its owner says otherwise, in MiB.
+pub const DEFAULT_DISK_MB: i64 = 5120;
+/// Idle time after which a capsule is paused, in seconds; 0 means never.
+pub const TIMEOUT_SEC: RangeInclusive<i64> = 0..=31_536_000;
+/// Template of a capsule or build that names none.
+pub const DEFAULT_TEMPLATE: &str = "minimal";
 
-/// Entries of a map.
-const MAX_ENTRIES: usize = 64;
-/// Length of a key.
-const MAX_KEY_BYTES: usize = 128;
-/// Length of a value of metadata.
-const MAX_METADATA_BYTES: usize = 1024;
-/// How much of a wrong name is repeated in an error.
-pub(crate) const ECHO_CHARACTERS: usize = 80;
+/// Entries of a capsule's metadata.
+pub const MAX_ENTRIES: usize = 64;
+/// Length of a key of metadata, in bytes.
+pub const MAX_KEY_BYTES: usize = 128;
+/// Length of a value of metadata, in bytes.
+pub const MAX_METADATA_BYTES: usize = 1024;
+/// Characters of a wrong name that an error repeats.
+pub const ECHO_CHARACTERS: usize = 80;
 
-/// What is too much, or not possible.
+/// A value that is out of range.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{field}: {wrong}")]
-pub(crate) struct LimitError {
-    field: &'static str,
-    wrong: String,
+pub struct LimitError {
+    /// Name of the field.
+    pub field: &'static str,
+    /// The rule, in words.
+    pub wrong: String,
 }
 
 fn refuse(field: &'static str, wrong: impl Into<String>) -> Result<(), LimitError> {
     Err(LimitError { field, wrong: wrong.into() })
 }
 
-/// Whether a template could have this name.
-pub(crate) fn is_template_name(name: &str) -> bool {
+/// Returns true if a template can have this name: 1 to 63 of `a-z0-9._-`, the first a letter or digit.
+pub fn is_template_name(name: &str) -> bool {
     let is_inner = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"._-".contains(&byte);
     (1..=63).contains(&name.len())
         && name.bytes().all(is_inner)
         && name.starts_with(|c: char| c.is_ascii_alphanumeric())
 }
 
-/// Checks environment variables.
-pub(crate) fn check_envs(envs: Option<&BTreeMap<String, String>>) -> Result<(), LimitError> {
+/// Checks the environment of a capsule.
+///
+/// # Errors
+/// If it has too many variables, or one that is not possible.
+pub fn check_envs(envs: Option<&BTreeMap<String, String>>) -> Result<(), LimitError> {
     let checked = envs.map_or(Ok(()), environment::check);
     checked.map_err(|error| LimitError { field: "envs", wrong: error.to_string() })
 }
 
 /// Checks that a number is within its range.
-pub(crate) fn in_range(
-    field: &'static str,
-    given: i64,
-    allowed: RangeInclusive<i64>,
-) -> Result<u32, LimitError> {
+///
+/// # Errors
+/// If it is not; the error names the range and the number.
+pub fn in_range(field: &'static str, given: i64, allowed: RangeInclusive<i64>) -> Result<u32, LimitError> {
     match u32::try_from(given) {
         Ok(value) if allowed.contains(&given) => Ok(value),
         _ => {
@@ -68,7 +78,10 @@ pub(crate) fn in_range(
 }
 
 /// Checks a capsule's metadata.
-pub(crate) fn check_metadata(metadata: Option<&BTreeMap<String, String>>) -> Result<(), LimitError> {
+///
+/// # Errors
+/// If it is too large, or has a key or value that is not possible.
+pub fn check_metadata(metadata: Option<&BTreeMap<String, String>>) -> Result<(), LimitError> {
     const FIELD: &str = "metadata";
     let Some(metadata) = metadata else { return Ok(()) };
     check_map(FIELD, metadata)?;
@@ -79,7 +92,10 @@ pub(crate) fn check_metadata(metadata: Option<&BTreeMap<String, String>>) -> Res
 }
 
 /// Checks a text that becomes part of a command line.
-pub(crate) fn check_argument(field: &'static str, text: &str) -> Result<(), LimitError> {
+///
+/// # Errors
+/// If it has a zero byte, or is longer than the kernel takes.
+pub fn check_argument(field: &'static str, text: &str) -> Result<(), LimitError> {
     // The kernel's limit for a single argument.
     const MAX_BYTES: usize = 128 * 1024 - 1;
     if text.contains('\0') {
