@@ -29,6 +29,8 @@ pub struct ApiKey {
 /// What a key's record is made from.
 #[derive(Debug, Clone)]
 pub struct NewApiKey {
+    /// Its id.
+    pub id: ApiKeyId,
     /// The team that the key acts for.
     pub team_id: TeamId,
     /// Name for people.

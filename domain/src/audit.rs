@@ -16,9 +16,12 @@ use crate::{
     action::{Access, Action},
     ids::{AuditId, TeamId},
     lifecycle::{End, Lifecycle, Operation, SandboxStatus},
-    principal::Principal,
+    principal::{Principal, SystemReason},
     word::words,
 };
+
+/// Longest text of an entry, in characters.
+const MAX_TEXT_CHARACTERS: usize = 500;
 
 words! {
     /// How a change ended.
@@ -64,10 +67,22 @@ impl AuditIntent {
         }
     }
 
+    /// Returns an intent of the control plane itself.
+    pub fn system(reason: SystemReason, action: Action) -> Self {
+        Self::new(Principal::system(reason), action)
+    }
+
     /// Names the resource.
     #[must_use]
     pub fn of(mut self, resource: impl ToString) -> Self {
-        self.resource = Some(resource.to_string());
+        self.resource = Some(harmless(&resource.to_string()));
+        self
+    }
+
+    /// Names the resource, unless it has a name.
+    #[must_use]
+    pub fn named(mut self, resource: impl ToString) -> Self {
+        self.resource.get_or_insert_with(|| resource.to_string());
         self
     }
 
@@ -81,7 +96,7 @@ impl AuditIntent {
     /// Adds a fact.
     #[must_use]
     pub fn with(mut self, name: &'static str, value: impl ToString) -> Self {
-        self.metadata.insert(name, value.to_string());
+        self.metadata.insert(name, harmless(&value.to_string()));
         self
     }
 
@@ -93,6 +108,11 @@ impl AuditIntent {
             Access::Open | Access::Team(_) => "platform",
         }
     }
+}
+
+/// Makes a text of a client fit for the log: no control characters, and a bounded length.
+pub fn harmless(text: &str) -> String {
+    text.chars().filter(|c| !c.is_control()).take(MAX_TEXT_CHARACTERS).collect()
 }
 
 /// The end of a change that was begun.
@@ -114,6 +134,15 @@ impl AuditOutcome {
     pub fn failed(error: impl Into<String>) -> Self {
         Self { status: AuditStatus::Failed, error: Some(error.into()) }
     }
+}
+
+/// The entries that a sandbox's transition writes.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct AuditChange {
+    /// The entry of the operation that the transition begins.
+    pub begins: Option<AuditIntent>,
+    /// The entry that the transition settles, and how.
+    pub ends: Option<(AuditId, AuditOutcome)>,
 }
 
 /// Says how the operation in flight ended, if the step from `before` to `after` ended it.
@@ -192,6 +221,13 @@ mod tests {
         assert_eq!(outcome_of_step(&removing, &gone, false), Some(AuditOutcome::succeeded()));
         let kept = Lifecycle { last_error: Some("busy".into()), ..life(SandboxStatus::Running, None) };
         assert_eq!(outcome_of_step(&removing, &kept, false), Some(AuditOutcome::failed("busy")));
+    }
+
+    #[test]
+    fn texts_of_clients_are_cut_and_have_no_control_characters() {
+        let intent = AuditIntent::new(Principal::Anonymous, Action::BuildCreate).with("name", "a\0b\u{1b}c");
+        assert_eq!(intent.metadata["name"], "abc");
+        assert_eq!(harmless(&"ß".repeat(10_000)).chars().count(), MAX_TEXT_CHARACTERS);
     }
 
     #[test]

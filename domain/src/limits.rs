@@ -23,6 +23,19 @@ pub const TIMEOUT_SEC: RangeInclusive<i64> = 0..=31_536_000;
 /// Template of a capsule or build that names none.
 pub const DEFAULT_TEMPLATE: &str = "minimal";
 
+/// Name of a user, a team or an API key, in characters.
+pub const NAME_CHARACTERS: RangeInclusive<usize> = 1..=100;
+/// Longest email address, in bytes, as mail servers have it.
+pub const MAX_EMAIL_BYTES: usize = 254;
+/// Shortest password, in characters.
+pub const MIN_PASSWORD_CHARACTERS: usize = 8;
+/// Longest password, in bytes; more would only make hashing an expense.
+pub const MAX_PASSWORD_BYTES: usize = 1024;
+/// Name of a template, in characters.
+pub const TEMPLATE_NAME_CHARACTERS: RangeInclusive<usize> = 1..=63;
+/// Pattern of a template's name, apart from its length.
+pub const TEMPLATE_NAME_PATTERN: &str = "^[a-z0-9][a-z0-9._-]*$";
+
 /// Entries of a capsule's metadata.
 pub const MAX_ENTRIES: usize = 64;
 /// Length of a key of metadata, in bytes.
@@ -49,9 +62,37 @@ fn refuse(field: &'static str, wrong: impl Into<String>) -> Result<(), LimitErro
 /// Returns true if a template can have this name: 1 to 63 of `a-z0-9._-`, the first a letter or digit.
 pub fn is_template_name(name: &str) -> bool {
     let is_inner = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"._-".contains(&byte);
-    (1..=63).contains(&name.len())
+    TEMPLATE_NAME_CHARACTERS.contains(&name.len())
         && name.bytes().all(is_inner)
         && name.starts_with(|c: char| c.is_ascii_alphanumeric())
+}
+
+/// Checks the name of a user, a team or an API key.
+///
+/// # Errors
+/// If it is empty, too long, or has control characters.
+pub fn check_name(field: &'static str, name: &str) -> Result<(), LimitError> {
+    let has_length = NAME_CHARACTERS.contains(&name.chars().count());
+    if has_length && !name.chars().any(char::is_control) {
+        return Ok(());
+    }
+    let (least, most) = (NAME_CHARACTERS.start(), NAME_CHARACTERS.end());
+    refuse(field, format!("must have {least} to {most} characters and no control characters"))
+}
+
+/// Checks a new password.
+///
+/// # Errors
+/// If it is too short or too long.
+pub fn check_password(password: &str) -> Result<(), LimitError> {
+    const FIELD: &str = "password";
+    if password.chars().count() < MIN_PASSWORD_CHARACTERS {
+        return refuse(FIELD, format!("must have at least {MIN_PASSWORD_CHARACTERS} characters"));
+    }
+    if password.len() > MAX_PASSWORD_BYTES {
+        return refuse(FIELD, format!("must have at most {MAX_PASSWORD_BYTES} bytes"));
+    }
+    Ok(())
 }
 
 /// Checks the environment of a capsule.
@@ -140,6 +181,18 @@ mod tests {
         assert!(check_metadata(Some(&one("A=B", "c"))).is_ok());
         assert!(check_metadata(Some(&one("A", &"v".repeat(MAX_METADATA_BYTES + 1)))).is_err());
         assert!(check_envs(None).is_ok());
+    }
+
+    #[test]
+    fn names_and_passwords_have_a_least_and_a_largest_length() {
+        for (name, is_good) in [("Ada", true), ("", false), ("a\nb", false), (&*"ß".repeat(100), true)] {
+            assert_eq!(check_name("name", name).is_ok(), is_good, "{name:?}");
+        }
+        assert!(check_name("name", &"a".repeat(101)).unwrap_err().to_string().contains("1 to 100"));
+        for (password, is_good) in [("1234567", false), ("ßßßßßßßß", true), (&*"a".repeat(1025), false)]
+        {
+            assert_eq!(check_password(password).is_ok(), is_good, "{password:?}");
+        }
     }
 
     #[test]

@@ -68,7 +68,7 @@ pub struct Context {
 
 /// Work of a step.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Action {
+pub enum StepAction {
     /// Run a command and wait for it.
     Run {
         /// For a shell.
@@ -110,7 +110,7 @@ pub struct PlannedStep {
     /// The instruction as it was written.
     pub text: String,
     /// Work of the step.
-    pub action: Action,
+    pub action: StepAction,
     /// Context after the step, for the instructions that change it.
     pub context: Context,
     /// Key of the step cache; `None` if the outcome depends on what runs.
@@ -223,7 +223,7 @@ pub fn plan(order: Order<'_>, base: &Base, archive: Option<&ArchiveIndex>) -> Re
 impl Plan {
     /// Whether anything is copied from an archive.
     pub fn copies_something(&self) -> bool {
-        self.steps.iter().any(|step| matches!(step.action, Action::Copy { .. }))
+        self.steps.iter().any(|step| matches!(step.action, StepAction::Copy { .. }))
     }
 
     /// How many steps are logged, the healthcheck included.
@@ -274,7 +274,7 @@ impl<'a> Planner<'a> {
             StepFault::NoArchive => PlanError::NoArchive(step.line),
             StepFault::Other(instruction, reason) => PlanError::Step { line: step.line, instruction, reason },
         })?;
-        if matches!(action, Action::Start { .. }) {
+        if matches!(action, StepAction::Start { .. }) {
             self.key = None;
         }
         self.key = self.key.map(|key| self.key_after(key, name, &action));
@@ -284,13 +284,13 @@ impl<'a> Planner<'a> {
     }
 
     /// What a step does; the context becomes what it is after it.
-    fn action(&mut self, step: &Step) -> Result<(&'static str, Action), StepFault> {
+    fn action(&mut self, step: &Step) -> Result<(&'static str, StepAction), StepFault> {
         Ok(match &step.instruction {
             Instruction::Run { command, timeout } => {
                 let timeout_sec = u32::try_from(timeout.as_secs()).unwrap_or(u32::MAX);
-                ("RUN", Action::Run { command: command.clone(), timeout_sec })
+                ("RUN", StepAction::Run { command: command.clone(), timeout_sec })
             }
-            Instruction::Start { command } => ("START", Action::Start { command: command.clone() }),
+            Instruction::Start { command } => ("START", StepAction::Start { command: command.clone() }),
             Instruction::Env { variables } => {
                 for (name, value) in variables {
                     let value = value.expand(&self.context.env);
@@ -298,16 +298,16 @@ impl<'a> Planner<'a> {
                 }
                 environment::check(&self.context.env)
                     .map_err(|error| StepFault::Other("ENV", format!("the variables {error}")))?;
-                ("ENV", Action::Nothing)
+                ("ENV", StepAction::Nothing)
             }
             Instruction::Workdir { path } => {
                 let path = self.resolve("WORKDIR", &path.expand(&self.context.env))?;
                 self.context.workdir = Some(path.clone());
-                ("WORKDIR", Action::Workdir { path })
+                ("WORKDIR", StepAction::Workdir { path })
             }
             Instruction::User { name } => {
                 self.context.user.clone_from(name);
-                ("USER", Action::User { name: name.clone() })
+                ("USER", StepAction::User { name: name.clone() })
             }
             Instruction::Copy { sources, target } => {
                 let archive = self.archive.ok_or(StepFault::NoArchive)?;
@@ -321,7 +321,7 @@ impl<'a> Planner<'a> {
                 let written = target.expand(&self.context.env);
                 let base = if written.starts_with('/') { "/" } else { self.workdir("COPY", &written)? };
                 let target = Target::of(base, &written, selection.single.is_none());
-                ("COPY", Action::Copy { selection, target })
+                ("COPY", StepAction::Copy { selection, target })
             }
         })
     }
@@ -346,7 +346,7 @@ impl<'a> Planner<'a> {
         })
     }
 
-    fn key_after(&self, before: StepKey, name: &str, action: &Action) -> StepKey {
+    fn key_after(&self, before: StepKey, name: &str, action: &StepAction) -> StepKey {
         let mut hash = Sha256::new();
         put(&mut hash, &before);
         put(&mut hash, name.as_bytes());
@@ -355,11 +355,13 @@ impl<'a> Planner<'a> {
         put_env(&mut hash, &self.context.env);
         match action {
             // How long it may take does not matter once it has succeeded.
-            Action::Run { command, .. } | Action::Start { command } => put(&mut hash, command.as_bytes()),
-            Action::Nothing => {}
-            Action::Workdir { path } => put(&mut hash, path.as_bytes()),
-            Action::User { name } => put(&mut hash, name.as_bytes()),
-            Action::Copy { selection, target } => {
+            StepAction::Run { command, .. } | StepAction::Start { command } => {
+                put(&mut hash, command.as_bytes())
+            }
+            StepAction::Nothing => {}
+            StepAction::Workdir { path } => put(&mut hash, path.as_bytes()),
+            StepAction::User { name } => put(&mut hash, name.as_bytes()),
+            StepAction::Copy { selection, target } => {
                 put(&mut hash, target.path().as_bytes());
                 put(&mut hash, &[u8::from(target.name.is_some())]);
                 for (from, to) in &selection.names {
@@ -447,7 +449,7 @@ mod tests {
         assert_eq!((last.context.user.as_str(), last.context.workdir.as_deref()), ("me", Some("/srv/12/x")));
         assert_eq!((last.context.env["B"].as_str(), last.context.env["C"].as_str()), ("12", "$A"));
         assert_eq!((plan.default_user.as_str(), plan.default_env["LANG"].as_str()), ("me", "C.UTF-8"));
-        assert!(matches!(&last.action, Action::Copy { target, .. } if target.path() == "/srv/12/x/to"));
+        assert!(matches!(&last.action, StepAction::Copy { target, .. } if target.path() == "/srv/12/x/to"));
         assert_eq!(plan.total_steps(), 7);
     }
 

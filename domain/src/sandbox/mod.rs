@@ -18,7 +18,7 @@ pub use self::{
 };
 use crate::{
     build::Claim,
-    ids::{HostId, SandboxId, TeamId, TemplateId},
+    ids::{AuditId, HostId, SandboxId, TeamId, TemplateId},
     lifecycle::{Hold, Lifecycle},
     preview::PreviewAccess,
     template::TemplateSource,
@@ -73,6 +73,8 @@ pub struct Sandbox {
     pub updated_at: DateTime<Utc>,
     /// When its requested end was reached.
     pub destroyed_at: Option<DateTime<Utc>>,
+    /// The audit entry of the operation in flight.
+    pub audit_id: Option<AuditId>,
 }
 
 /// What a new sandbox is made of. Sizes must be within the range of an `i32`; the database refuses others.
