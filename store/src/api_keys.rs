@@ -4,10 +4,11 @@ use chrono::{DateTime, Utc};
 use uuid::Uuid;
 use wrenn_domain::{
     api_key::{ApiKey, ApiKeyIdentity, KeyHash, NewApiKey},
+    audit::{AuditIntent, AuditStatus},
     ids::{ApiKeyId, TeamId, UserId},
 };
 
-use crate::{Store, StoreError};
+use crate::{Store, StoreError, audit};
 
 struct ApiKeyRow {
     id: Uuid,
@@ -34,22 +35,25 @@ impl From<ApiKeyRow> for ApiKey {
 }
 
 impl Store {
-    /// Records a key.
-    pub async fn api_key_create(&self, key: NewApiKey) -> Result<ApiKey, StoreError> {
+    /// Records a key, with its audit entry.
+    pub async fn api_key_create(&self, key: NewApiKey, intent: &AuditIntent) -> Result<ApiKey, StoreError> {
+        let mut transaction = self.pool.begin().await?;
         let row = sqlx::query_as!(
             ApiKeyRow,
             "INSERT INTO api_keys (id, team_id, name, key_hash, key_prefix, created_by)
              VALUES ($1, $2, $3, $4, $5, $6)
              RETURNING id, team_id, name, key_prefix, created_by, created_at, last_used",
-            ApiKeyId::new().0,
+            key.id.0,
             key.team_id.0,
             key.name,
             key.key_hash.as_slice(),
             key.key_prefix,
             key.created_by.0,
         )
-        .fetch_one(&self.pool)
+        .fetch_one(&mut *transaction)
         .await?;
+        audit::insert(&mut transaction, intent, AuditStatus::Succeeded, None).await?;
+        transaction.commit().await?;
         Ok(row.into())
     }
 
@@ -66,12 +70,22 @@ impl Store {
         Ok(rows.into_iter().map(Into::into).collect())
     }
 
-    /// Deletes a team's key; false when the team has no such key.
-    pub async fn api_key_delete(&self, team_id: TeamId, id: ApiKeyId) -> Result<bool, StoreError> {
+    /// Deletes a team's key, with its audit entry; false when the team has no such key.
+    pub async fn api_key_delete(
+        &self,
+        team_id: TeamId,
+        id: ApiKeyId,
+        intent: &AuditIntent,
+    ) -> Result<bool, StoreError> {
+        let mut transaction = self.pool.begin().await?;
         let deleted = sqlx::query!("DELETE FROM api_keys WHERE id = $1 AND team_id = $2", id.0, team_id.0)
-            .execute(&self.pool)
+            .execute(&mut *transaction)
             .await?
             .rows_affected();
+        if deleted == 1 {
+            audit::insert(&mut transaction, intent, AuditStatus::Succeeded, None).await?;
+            transaction.commit().await?;
+        }
         Ok(deleted == 1)
     }
 

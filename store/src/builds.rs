@@ -15,11 +15,12 @@ use chrono::{DateTime, Utc};
 use sqlx::types::Json;
 use uuid::Uuid;
 use wrenn_domain::{
+    audit::{AuditIntent, AuditOutcome, AuditStatus},
     build::{Build, BuildEnd, BuildOrder, BuildStage, BuildStatus, Claim, NewBuild},
-    ids::{BuildId, HostId, SandboxId, TeamId, TemplateId, UserId},
+    ids::{AuditId, BuildId, HostId, SandboxId, TeamId, TemplateId, UserId},
 };
 
-use crate::{Store, StoreError, templates};
+use crate::{Store, StoreError, audit, templates};
 
 /// Why a build was not taken in.
 #[derive(Debug, thiserror::Error)]
@@ -56,6 +57,7 @@ struct Row {
     default_env: Json<BTreeMap<String, String>>,
     attempt: i32,
     created_by: Option<Uuid>,
+    audit_id: Option<Uuid>,
     created_at: DateTime<Utc>,
     started_at: Option<DateTime<Utc>>,
     completed_at: Option<DateTime<Utc>>,
@@ -107,23 +109,28 @@ macro_rules! rows {
             $head + r#" id, name, base_template, recipe AS "recipe: Json<Vec<String>>", healthcheck, vcpus, memory_mb,
                 disk_size_mb, skip_pre_post, no_cache, archive, status, stage, current_step, total_steps, error, sandbox_id,
                 host_id, template_id, default_user, default_env AS "default_env: Json<BTreeMap<String, String>>", attempt,
-                created_by, created_at, started_at, completed_at "# + $tail
+                created_by, audit_id, created_at, started_at, completed_at "# + $tail
             $(, $argument)*
         )
     };
 }
 
 impl Store {
-    /// Takes a build in.
+    /// Takes a build in, with its audit entry, which is settled when the build ends.
     ///
     /// # Errors
     /// See [`BuildInsertError`].
-    pub async fn build_insert(&self, new: &NewBuild) -> Result<Build, BuildInsertError> {
+    pub async fn build_insert(
+        &self,
+        new: &NewBuild,
+        intent: &AuditIntent,
+    ) -> Result<Build, BuildInsertError> {
         let order = &new.order;
+        let mut transaction = self.pool.begin().await.map_err(StoreError::from)?;
         let row = rows!(
             "INSERT INTO builds (id, name, base_template, recipe, healthcheck, vcpus, memory_mb, disk_size_mb,
-                skip_pre_post, no_cache, archive, total_steps, created_by)
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)
+                skip_pre_post, no_cache, archive, total_steps, created_by, audit_id)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)
              RETURNING",
             "",
             new.id.0,
@@ -139,9 +146,15 @@ impl Store {
             new.archive,
             new.total_steps.cast_signed(),
             order.created_by.map(|user| user.0),
+            intent.id.0,
         );
-        match row.fetch_one(&self.pool).await {
-            Ok(row) => Ok(row.try_into()?),
+        match row.fetch_one(&mut *transaction).await {
+            Ok(row) => {
+                let insert = audit::insert(&mut transaction, intent, AuditStatus::Accepted, None).await;
+                insert.map_err(StoreError::from)?;
+                transaction.commit().await.map_err(StoreError::from)?;
+                Ok(row.try_into()?)
+            }
             Err(sqlx::Error::Database(error)) if error.constraint() == Some("builds_open_name") => {
                 Err(BuildInsertError::NameInUse)
             }
@@ -290,18 +303,24 @@ impl Store {
             BuildEnd::Success(template) => (BuildStatus::Success, None, Some(template.0)),
             BuildEnd::Failed(reason) => (BuildStatus::Failed, Some(reason.as_str()), None),
         };
-        let done = sqlx::query!(
+        let done = sqlx::query_scalar!(
             "UPDATE builds SET status = $3, stage = NULL, lease_until = NULL, completed_at = now(), error = $4,
                 template_id = $5, current_step = CASE WHEN $3 = 'success' THEN total_steps ELSE current_step END
-             WHERE id = $1 AND attempt = $2 AND status = 'running'",
+             WHERE id = $1 AND attempt = $2 AND status = 'running'
+             RETURNING audit_id",
             claim.build.0,
             claim.attempt.cast_signed(),
             status.as_str(),
             error,
             template,
         );
-        if done.execute(&mut *transaction).await?.rows_affected() == 0 {
-            return Ok(false);
+        let Some(entry) = done.fetch_optional(&mut *transaction).await? else { return Ok(false) };
+        if let Some(entry) = entry {
+            let outcome = match end {
+                BuildEnd::Success(_) => AuditOutcome::succeeded(),
+                BuildEnd::Failed(reason) => AuditOutcome::failed(reason),
+            };
+            audit::settle(&mut transaction, AuditId(entry), &outcome).await?;
         }
         if let BuildEnd::Success(template) = end {
             templates::publish_tested(&mut transaction, *template).await?;
@@ -310,19 +329,25 @@ impl Store {
         Ok(true)
     }
 
-    /// Cancels a build that has not ended; none if there is none, or it has ended.
-    pub async fn build_cancel(&self, id: BuildId) -> Result<Option<Build>, StoreError> {
-        rows!(
+    /// Cancels a build that has not ended, with the audit entry, and settles the one of whoever asked for it. Returns
+    /// `None` if there is no such build, or it has ended.
+    pub async fn build_cancel(&self, id: BuildId, intent: &AuditIntent) -> Result<Option<Build>, StoreError> {
+        let mut transaction = self.pool.begin().await?;
+        let row = rows!(
             "UPDATE builds SET status = 'cancelled', stage = NULL, lease_until = NULL, completed_at = now()
              WHERE id = $1 AND status IN ('pending', 'running')
              RETURNING",
             "",
             id.0
-        )
-        .fetch_optional(&self.pool)
-        .await?
-        .map(TryInto::try_into)
-        .transpose()
+        );
+        let Some(row) = row.fetch_optional(&mut *transaction).await? else { return Ok(None) };
+        if let Some(entry) = row.audit_id {
+            audit::settle(&mut transaction, AuditId(entry), &AuditOutcome::failed("it was cancelled"))
+                .await?;
+        }
+        audit::insert(&mut transaction, intent, AuditStatus::Succeeded, None).await?;
+        transaction.commit().await?;
+        Ok(Some(row.try_into()?))
     }
 
     /// Returns the capsules of a build that are not gone.

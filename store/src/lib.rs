@@ -13,11 +13,13 @@
 //! Rows are turned into the types of `wrenn-domain`; this crate owns none of its own but errors.
 
 pub mod api_keys;
+pub mod audit;
 pub mod build_cache;
 pub mod build_log;
 pub mod builds;
 pub mod host_tokens;
 pub mod hosts;
+pub mod outbox;
 pub mod previews;
 pub mod sandboxes;
 pub mod settings;
@@ -44,9 +46,14 @@ pub enum StoreError {
 }
 
 impl StoreError {
-    /// Returns true if the database refused the statement, so that it certainly changed nothing.
+    /// Returns true if the statement certainly changed nothing: the database refused it, or never got it.
     pub fn changed_nothing(&self) -> bool {
-        matches!(self, Self::Database(sqlx::Error::Database(_)))
+        matches!(self, Self::Database(sqlx::Error::Database(_) | sqlx::Error::PoolTimedOut))
+    }
+
+    /// Returns true if no connection was free in time, so that the statement was not even sent.
+    pub fn is_overload(&self) -> bool {
+        matches!(self, Self::Database(sqlx::Error::PoolTimedOut))
     }
 
     /// Returns true if the database refused what the statement says, and will do so again: a value that no text

@@ -6,17 +6,18 @@
 use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
-use sqlx::types::Json;
+use sqlx::{PgConnection, types::Json};
 use uuid::Uuid;
 use wrenn_domain::{
-    ids::{HostId, SandboxId, TeamId, TemplateId},
+    audit::{AuditChange, AuditIntent, AuditStatus},
+    ids::{AuditId, HostId, SandboxId, TeamId, TemplateId},
     lifecycle::{End, Generation, Lifecycle},
     preview::PreviewAccess,
     sandbox::{NewSandbox, Sandbox, SandboxReservation},
     template::{TemplateChange, TemplateNameError},
 };
 
-use crate::{Store, StoreError, templates};
+use crate::{Store, StoreError, audit, templates};
 
 /// Why a sandbox's row was not written.
 #[derive(Debug, thiserror::Error)]
@@ -67,6 +68,7 @@ struct Row {
     updated_at: DateTime<Utc>,
     destroy_requested_at: Option<DateTime<Utc>>,
     destroyed_at: Option<DateTime<Utc>>,
+    audit_id: Option<Uuid>,
 }
 
 impl TryFrom<Row> for Sandbox {
@@ -113,6 +115,7 @@ impl TryFrom<Row> for Sandbox {
             last_active_at: row.last_active_at,
             updated_at: row.updated_at,
             destroyed_at: row.destroyed_at,
+            audit_id: row.audit_id.map(AuditId),
         })
     }
 }
@@ -126,13 +129,88 @@ macro_rules! rows {
                 disk_size_mb, timeout_sec, auto_resume, default_user, envs AS "envs: Json<BTreeMap<String, String>>",
                 metadata AS "metadata: Json<BTreeMap<String, String>>", preview_access, preview_token, status, operation,
                 operation_template_id, generation, last_error, stop_reason, guest_ip, host_ip, created_at, started_at, last_active_at,
-                updated_at, destroy_requested_at, destroyed_at, (
+                updated_at, destroy_requested_at, destroyed_at, audit_id, (
                     SELECT CASE WHEN as_it_is THEN 'as_it_is' ELSE type END FROM templates
                     WHERE templates.id = operation_template_id
                 ) AS making "# + $tail
             $(, $argument)*
         )
     };
+}
+
+/// Carries out a transition: row, audit entries and event in one statement.
+async fn transition(
+    connection: &mut PgConnection,
+    id: SandboxId,
+    from: &Lifecycle,
+    to: &Lifecycle,
+    audit: &AuditChange,
+) -> Result<Option<Row>, sqlx::Error> {
+    let begins = audit.begins.as_ref();
+    let (ends, outcome) = audit.ends.as_ref().map(|(id, outcome)| (id.0, outcome)).unzip();
+    rows!(
+        "WITH changed AS (
+            UPDATE sandboxes SET
+                status = $4, operation = $5, operation_template_id = $6, generation = $7, last_error = $8,
+                stop_reason = $9, guest_ip = $10, host_ip = $11,
+                started_at = CASE WHEN $4 = 'running' THEN COALESCE(started_at, now()) ELSE started_at END,
+                last_active_at = CASE WHEN $4 = 'running' AND status <> 'running' THEN now()
+                    ELSE last_active_at END,
+                destroy_requested_at = CASE WHEN $12 THEN COALESCE(destroy_requested_at, now()) END,
+                destroyed_at = CASE WHEN $13 THEN now() END,
+                audit_id = CASE WHEN $14::uuid IS NOT NULL THEN $14 WHEN $23::uuid IS NULL THEN audit_id END,
+                updated_at = now()
+            WHERE id = $1 AND generation = $2 AND operation IS NOT DISTINCT FROM $3 AND destroyed_at IS NULL
+            RETURNING *),
+         begun AS (
+            INSERT INTO audit_logs (id, team_id, scope, actor_type, actor_id, actor_name, action, resource_type,
+                resource_id, status, metadata)
+            SELECT $14, team_id, $15, $16, $17, CASE $16::text
+                    WHEN 'user' THEN (SELECT name FROM users WHERE users.id = $17)
+                    WHEN 'api_key' THEN (SELECT name FROM api_keys WHERE api_keys.id = $17)
+                    ELSE $18 END,
+                $19, $20, $21, 'accepted', $22
+            FROM changed WHERE $14::uuid IS NOT NULL
+            ON CONFLICT (id) DO NOTHING),
+         ended AS (
+            UPDATE audit_logs SET status = $24, error = $25, settled_at = clock_timestamp()
+            WHERE id = $23 AND status = 'accepted' AND EXISTS (SELECT FROM changed)),
+         told AS (
+            INSERT INTO outbox (event, team_id, resource_type, resource_id, payload)
+            SELECT 'capsule.changed', team_id, 'capsule', $26, jsonb_build_object('status', status,
+                'operation', operation, 'generation', generation, 'audit_id', COALESCE($14, $23, audit_id))
+            FROM changed)
+         SELECT",
+        "FROM changed AS sandboxes",
+        id.0,
+        from.generation.0.cast_signed(),
+        from.operation.map(|operation| operation.as_str()),
+        to.status.as_str(),
+        to.operation.map(|operation| operation.as_str()),
+        to.template.map(|template| template.0),
+        to.generation.0.cast_signed(),
+        to.last_error,
+        to.stop_reason,
+        to.guest_ip,
+        to.host_ip,
+        to.end != End::NotRequested,
+        to.end == End::Reached,
+        begins.map(|intent| intent.id.0),
+        begins.map(AuditIntent::scope),
+        begins.map(|intent| intent.principal.kind()),
+        begins.and_then(|intent| intent.principal.uuid()),
+        begins.and_then(|intent| intent.principal.reason()).map(|reason| reason.as_str()),
+        begins.map(|intent| intent.action.name()),
+        begins.map(|intent| intent.action.spec().resource.as_str()),
+        begins.and_then(|intent| intent.resource.as_deref()),
+        begins.map(|intent| Json(&intent.metadata)) as _,
+        ends,
+        outcome.map(|outcome| outcome.status.as_str()),
+        outcome.and_then(|outcome| outcome.error.as_deref()),
+        id.to_string(),
+    )
+    .fetch_optional(connection)
+    .await
 }
 
 fn domain(rows: Vec<Row>) -> Result<Vec<Sandbox>, StoreError> {
@@ -208,23 +286,42 @@ impl Store {
         rows.into_iter().map(reservation).collect()
     }
 
-    /// Writes a new sandbox on `host`, with [`Lifecycle::first`]. Returns none if it is for an attempt at a build that is
-    /// over.
+    /// Writes a new sandbox on `host`, with [`Lifecycle::first`], its audit entry and its event, in one statement. Returns
+    /// `None` if it is for an attempt at a build that is over.
     pub async fn sandbox_insert(
         &self,
         new: &NewSandbox,
         host: HostId,
+        intent: &AuditIntent,
     ) -> Result<Option<Sandbox>, StoreError> {
         let first = Lifecycle::first();
+        let spec = intent.action.spec();
         let row = rows!(
-            "INSERT INTO sandboxes (id, team_id, template_id, template_name, host_id, vcpus, memory_mb,
-                disk_size_mb, timeout_sec, auto_resume, default_user, envs, metadata, status, operation,
-                generation, template_image, preview_access, build_id, build_attempt)
-             SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20
-             WHERE $19::uuid IS NULL
-                OR EXISTS (SELECT FROM builds WHERE id = $19 AND attempt = $20 AND status = 'running' FOR SHARE)
-             RETURNING",
-            "",
+            "WITH changed AS (
+                INSERT INTO sandboxes (id, team_id, template_id, template_name, host_id, vcpus, memory_mb,
+                    disk_size_mb, timeout_sec, auto_resume, default_user, envs, metadata, status, operation,
+                    generation, template_image, preview_access, build_id, build_attempt, audit_id)
+                SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21
+                WHERE $19::uuid IS NULL
+                    OR EXISTS (SELECT FROM builds WHERE id = $19 AND attempt = $20 AND status = 'running' FOR SHARE)
+                RETURNING *),
+             begun AS (
+                INSERT INTO audit_logs (id, team_id, scope, actor_type, actor_id, actor_name, action, resource_type,
+                    resource_id, status, metadata)
+                SELECT $21, $2, $22, $23, $24, CASE $23::text
+                        WHEN 'user' THEN (SELECT name FROM users WHERE users.id = $24)
+                        WHEN 'api_key' THEN (SELECT name FROM api_keys WHERE api_keys.id = $24)
+                        ELSE $25 END,
+                    $26, $27, $28, 'accepted', $29
+                FROM changed
+                ON CONFLICT (id) DO NOTHING),
+             told AS (
+                INSERT INTO outbox (event, team_id, resource_type, resource_id, payload)
+                SELECT 'capsule.changed', $2, $27, $28, jsonb_build_object('status', status, 'operation', operation,
+                    'generation', generation, 'audit_id', audit_id)
+                FROM changed)
+             SELECT",
+            "FROM changed AS sandboxes",
             new.id.0,
             new.team_id.0,
             new.template_id.0,
@@ -246,14 +343,24 @@ impl Store {
             new.preview_access.as_str(),
             new.build.map(|claim| claim.build.0),
             new.build.map(|claim| claim.attempt.cast_signed()),
+            intent.id.0,
+            intent.scope(),
+            intent.principal.kind(),
+            intent.principal.uuid(),
+            intent.principal.reason().map(|reason| reason.as_str()),
+            spec.name,
+            spec.resource.as_str(),
+            new.id.to_string(),
+            Json(&intent.metadata) as _,
         );
         row.fetch_optional(&self.pool).await?.map(TryInto::try_into).transpose()
     }
 
     /// Makes the row say `to`, if it still says what `from` says of generation and operation, and does to the template
-    /// that the operation makes what `template` says; both or nothing.
+    /// that the operation makes what `template` says; both or nothing. The audit entries of `audit` and the event are
+    /// written in the same statement.
     ///
-    /// For the sandbox's actor alone. Returns none, and changes nothing, if the row says something else.
+    /// For the sandbox's actor alone. Returns `None`, and changes nothing, if the row says something else.
     ///
     /// # Errors
     /// [`TransitionError::Name`] only for [`TemplateChange::Begin`]; nothing is changed then.
@@ -263,64 +370,70 @@ impl Store {
         from: &Lifecycle,
         to: &Lifecycle,
         template: Option<&TemplateChange>,
+        audit: &AuditChange,
     ) -> Result<Option<Sandbox>, TransitionError> {
+        let Some(template) = template else {
+            // One statement is a transaction of its own.
+            let mut connection = self.pool.acquire().await?;
+            let row = transition(&mut connection, id, from, to, audit).await?;
+            return Ok(row.map(Sandbox::try_from).transpose()?);
+        };
         let mut transaction = self.pool.begin().await?;
-        if let Some(TemplateChange::Begin(new)) = template {
+        if let TemplateChange::Begin(new) = template {
             templates::begin(&mut transaction, new).await?;
         }
-        let row = rows!(
-            "UPDATE sandboxes SET
-                status = $4, operation = $5, operation_template_id = $6, generation = $7, last_error = $8,
-                stop_reason = $9, guest_ip = $10, host_ip = $11,
-                started_at = CASE WHEN $4 = 'running' THEN COALESCE(started_at, now()) ELSE started_at END,
-                last_active_at = CASE WHEN $4 = 'running' AND status <> 'running' THEN now()
-                    ELSE last_active_at END,
-                destroy_requested_at = CASE WHEN $12 THEN COALESCE(destroy_requested_at, now()) END,
-                destroyed_at = CASE WHEN $13 THEN now() END,
-                updated_at = now()
-             WHERE id = $1 AND generation = $2 AND operation IS NOT DISTINCT FROM $3
-                AND destroyed_at IS NULL
-             RETURNING",
-            "",
-            id.0,
-            from.generation.0.cast_signed(),
-            from.operation.map(|operation| operation.as_str()),
-            to.status.as_str(),
-            to.operation.map(|operation| operation.as_str()),
-            to.template.map(|template| template.0),
-            to.generation.0.cast_signed(),
-            to.last_error,
-            to.stop_reason,
-            to.guest_ip,
-            to.host_ip,
-            to.end != End::NotRequested,
-            to.end == End::Reached,
-        );
-        let Some(row) = row.fetch_optional(&mut *transaction).await? else {
+        let Some(row) = transition(&mut transaction, id, from, to, audit).await? else {
             // Dropping the transaction takes the template back.
             return Ok(None);
         };
         match template {
-            Some(TemplateChange::Publish { id, size_bytes, disk_size_mb }) => {
+            TemplateChange::Publish { id, size_bytes, disk_size_mb } => {
                 templates::publish(&mut transaction, *id, HostId(row.host_id), *size_bytes, *disk_size_mb)
                     .await?;
             }
-            Some(TemplateChange::Discard(id)) => templates::discard(&mut transaction, *id).await?,
-            Some(TemplateChange::Begin(_)) | None => {}
+            TemplateChange::Discard(id) => templates::discard(&mut transaction, *id).await?,
+            TemplateChange::Begin(_) => {}
         }
         transaction.commit().await?;
         Ok(Some(row.try_into()?))
     }
 
-    /// Says who may reach the ports of a team's sandbox from now on; with a new token the old one is void. Returns none
-    /// if the team has no such sandbox, or it is gone.
+    /// Sets the idle time of a sandbox that is not gone, with the audit entry; it counts as used now. Returns `None` if it
+    /// is gone.
+    ///
+    /// For the sandbox's actor alone.
+    pub async fn sandbox_set_timeout(
+        &self,
+        id: SandboxId,
+        timeout_sec: u32,
+        intent: &AuditIntent,
+    ) -> Result<Option<Sandbox>, StoreError> {
+        let mut transaction = self.pool.begin().await?;
+        let row = rows!(
+            "UPDATE sandboxes SET timeout_sec = $2, last_active_at = now(), updated_at = now()
+             WHERE id = $1 AND destroyed_at IS NULL
+             RETURNING",
+            "",
+            id.0,
+            timeout_sec.cast_signed(),
+        );
+        let Some(row) = row.fetch_optional(&mut *transaction).await? else { return Ok(None) };
+        audit::insert(&mut transaction, intent, AuditStatus::Succeeded, None).await?;
+        transaction.commit().await?;
+        Ok(Some(row.try_into()?))
+    }
+
+    /// Sets who may reach the ports of a team's sandbox, with the audit entry; with a new token the old one is void.
+    /// Returns `None` if the team has no such sandbox, or it is gone.
     pub async fn sandbox_preview_set(
         &self,
         team: TeamId,
         id: SandboxId,
         access: Option<PreviewAccess>,
         new_token: Option<&str>,
+        intent: &AuditIntent,
     ) -> Result<Option<Sandbox>, StoreError> {
+        let mut transaction = self.pool.begin().await?;
         let row = rows!(
             "UPDATE sandboxes SET preview_access = COALESCE($3, preview_access),
                 preview_token = COALESCE($4, preview_token), updated_at = now()
@@ -332,7 +445,10 @@ impl Store {
             access.map(|access| access.as_str()),
             new_token,
         );
-        row.fetch_optional(&self.pool).await?.map(TryInto::try_into).transpose()
+        let Some(row) = row.fetch_optional(&mut *transaction).await? else { return Ok(None) };
+        audit::insert(&mut transaction, intent, AuditStatus::Succeeded, None).await?;
+        transaction.commit().await?;
+        Ok(Some(row.try_into()?))
     }
 
     /// Notes that a sandbox was used just now; nothing happens if it is gone.

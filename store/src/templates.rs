@@ -18,13 +18,14 @@ use chrono::{DateTime, Utc};
 use sqlx::{PgConnection, types::Json};
 use uuid::Uuid;
 use wrenn_domain::{
-    ids::{HostId, SandboxId, TeamId, TemplateId},
+    audit::{AuditIntent, AuditOutcome, AuditStatus},
+    ids::{AuditId, HostId, SandboxId, TeamId, TemplateId},
     template::{
         NewTemplate, OnConflict, Template, TemplateKind, TemplateNameError, TemplateOrigin, TemplateSource,
     },
 };
 
-use crate::{Store, StoreError, sandboxes::TransitionError};
+use crate::{Store, StoreError, audit, sandboxes::TransitionError};
 
 struct TemplateRow {
     id: Uuid,
@@ -116,32 +117,51 @@ impl Store {
         rows.fetch_all(&self.pool).await?.into_iter().map(TryInto::try_into).collect()
     }
 
-    /// Begins to delete a template that is ready, or was to be tested: from now on nobody finds it. Returns false if it is
-    /// neither.
-    pub async fn template_delete_begin(&self, id: TemplateId) -> Result<bool, StoreError> {
+    /// Begins to delete a template that is ready, or was to be tested, with the audit entry: from now on nobody finds it.
+    /// Returns false if it is neither.
+    pub async fn template_delete_begin(
+        &self,
+        id: TemplateId,
+        intent: &AuditIntent,
+    ) -> Result<bool, StoreError> {
+        let mut transaction = self.pool.begin().await?;
         let done = sqlx::query!(
-            "UPDATE templates SET status = 'deleting' WHERE id = $1 AND status IN ('ready', 'testing')",
-            id.0
+            "UPDATE templates SET status = 'deleting', audit_id = $2
+             WHERE id = $1 AND status IN ('ready', 'testing')",
+            id.0,
+            intent.id.0,
         )
-        .execute(&self.pool)
+        .execute(&mut *transaction)
         .await?;
-        Ok(done.rows_affected() == 1)
+        if done.rows_affected() == 0 {
+            return Ok(false);
+        }
+        audit::insert(&mut transaction, intent, AuditStatus::Accepted, None).await?;
+        transaction.commit().await?;
+        Ok(true)
     }
 
-    /// Forgets a template whose deletion has begun; its hosts remove what they still have of it when they are compared
-    /// with the rows.
+    /// Forgets a template whose deletion has begun, and settles the audit entry; its hosts remove what they still have of
+    /// it when they are compared with the rows.
     pub async fn template_delete_finish(&self, id: TemplateId) -> Result<(), StoreError> {
-        sqlx::query!("DELETE FROM templates WHERE id = $1 AND status = 'deleting'", id.0)
-            .execute(&self.pool)
-            .await?;
+        let mut transaction = self.pool.begin().await?;
+        let entry = sqlx::query_scalar!(
+            "DELETE FROM templates WHERE id = $1 AND status = 'deleting' RETURNING audit_id",
+            id.0
+        )
+        .fetch_optional(&mut *transaction)
+        .await?;
+        if let Some(entry) = entry.flatten() {
+            audit::settle(&mut transaction, AuditId(entry), &AuditOutcome::succeeded()).await?;
+        }
+        transaction.commit().await?;
         Ok(())
     }
 
-    /// Forgets all templates whose deletion was begun by a server that has ended; returns how many.
-    pub async fn templates_delete_finish(&self) -> Result<u64, StoreError> {
-        let done =
-            sqlx::query!("DELETE FROM templates WHERE status = 'deleting'").execute(&self.pool).await?;
-        Ok(done.rows_affected())
+    /// Returns the templates whose deletion was begun, for example by a server that has ended.
+    pub async fn templates_deleting(&self) -> Result<Vec<TemplateId>, StoreError> {
+        let ids = sqlx::query_scalar!("SELECT id FROM templates WHERE status = 'deleting' ORDER BY id");
+        Ok(ids.fetch_all(&self.pool).await?.into_iter().map(TemplateId).collect())
     }
 
     /// Returns the hosts that have a template's files.

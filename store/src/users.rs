@@ -3,12 +3,14 @@
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 use wrenn_domain::{
+    audit::{AuditIntent, AuditStatus},
     ids::{TeamId, UserId},
+    principal::Principal,
     team::Role,
     user::{NewAccount, User},
 };
 
-use crate::{Store, StoreError};
+use crate::{Store, StoreError, audit};
 
 struct UserRow {
     id: Uuid,
@@ -58,7 +60,13 @@ impl Store {
     /// The first account that was ever made is the platform's administrator. Who that is, is decided
     /// by a row in `settings` that can be inserted once: of two first signups at the same time the
     /// second waits for the first and then finds the row, or inserts it if the first failed.
-    pub async fn account_create(&self, account: NewAccount) -> Result<(User, TeamId), CreateAccountError> {
+    ///
+    /// The audit entry of somebody who signs up is the new user's own.
+    pub async fn account_create(
+        &self,
+        account: NewAccount,
+        intent: &AuditIntent,
+    ) -> Result<(User, TeamId), CreateAccountError> {
         let user_id = UserId::new();
         let team_id = TeamId::new();
         let mut transaction = self.pool.begin().await?;
@@ -97,6 +105,14 @@ impl Store {
         )
         .execute(&mut *transaction)
         .await?;
+        let principal = match intent.principal {
+            Principal::Anonymous => {
+                Principal::User { id: user_id, team: team_id, role: Role::Owner, is_admin: first == 1 }
+            }
+            principal => principal,
+        };
+        let intent = AuditIntent { principal, ..intent.clone() }.in_team(team_id).of(user_id);
+        audit::insert(&mut transaction, &intent, AuditStatus::Succeeded, None).await?;
         transaction.commit().await?;
         Ok((user.into(), team_id))
     }

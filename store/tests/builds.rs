@@ -7,12 +7,20 @@ use std::{collections::BTreeMap, time::Duration};
 use sqlx::PgPool;
 use uuid::Uuid;
 use wrenn_domain::{
+    action::Action,
+    audit::AuditIntent,
     build::{BuildEnd, BuildOrder, BuildStage, BuildStatus, Claim, LogStream, LoggedLine, NewBuild, StepEnd},
     host::NewHost,
     ids::{BuildId, SandboxId, TeamId, TemplateId},
+    principal::SystemReason,
     sandbox::NewSandbox,
 };
 use wrenn_store::{Store, builds::BuildInsertError};
+
+/// An audit entry of the control plane itself.
+fn intent() -> AuditIntent {
+    AuditIntent::system(SystemReason::Build, Action::SandboxCreate)
+}
 
 const LEASE: Duration = Duration::from_secs(60);
 const OVER: Duration = Duration::ZERO;
@@ -47,11 +55,11 @@ async fn builds_are_taken_up_in_order_and_by_one_each(pool: PgPool) {
     let ids: Vec<BuildId> = {
         let mut ids = Vec::new();
         for name in ["a", "b", "c"] {
-            ids.push(store.build_insert(&new_build(name)).await.unwrap().id);
+            ids.push(store.build_insert(&new_build(name), &intent()).await.unwrap().id);
         }
         ids
     };
-    assert!(matches!(store.build_insert(&new_build("a")).await, Err(BuildInsertError::NameInUse)));
+    assert!(matches!(store.build_insert(&new_build("a"), &intent()).await, Err(BuildInsertError::NameInUse)));
     for id in &ids {
         assert!(store.build_is_claimable().await.unwrap());
         assert_eq!(claimed(&store, LEASE).await, Claim { build: *id, attempt: 1 });
@@ -60,13 +68,13 @@ async fn builds_are_taken_up_in_order_and_by_one_each(pool: PgPool) {
     assert_eq!(store.build_claim(LEASE).await.unwrap(), None);
     let end = BuildEnd::Failed("no".into());
     assert!(store.build_finish(Claim { build: ids[0], attempt: 1 }, &end).await.unwrap());
-    assert!(store.build_insert(&new_build("a")).await.is_ok(), "the name is free again");
+    assert!(store.build_insert(&new_build("a"), &intent()).await.is_ok(), "the name is free again");
 }
 
 #[sqlx::test(migrator = "wrenn_store::MIGRATIONS")]
 async fn an_attempt_that_has_lost_its_build_writes_nothing(pool: PgPool) {
     let store = Store::from_pool(pool);
-    let id = store.build_insert(&new_build("a")).await.unwrap().id;
+    let id = store.build_insert(&new_build("a"), &intent()).await.unwrap().id;
     let first = claimed(&store, OVER).await;
     assert!(store.build_step_begin(first, 1, "recipe", "RUN true", false).await.unwrap());
     assert!(store.build_lines_append(first, &[line(1), line(2)]).await.unwrap());
@@ -97,12 +105,12 @@ async fn an_attempt_that_has_lost_its_build_writes_nothing(pool: PgPool) {
 #[sqlx::test(migrator = "wrenn_store::MIGRATIONS")]
 async fn a_cancelled_build_stays_cancelled(pool: PgPool) {
     let store = Store::from_pool(pool);
-    let id = store.build_insert(&new_build("a")).await.unwrap().id;
+    let id = store.build_insert(&new_build("a"), &intent()).await.unwrap().id;
     let claim = claimed(&store, LEASE).await;
-    let cancelled = store.build_cancel(id).await.unwrap().unwrap();
+    let cancelled = store.build_cancel(id, &intent()).await.unwrap().unwrap();
     assert!(cancelled.status == BuildStatus::Cancelled && cancelled.completed_at.is_some());
     assert!(!store.build_finish(claim, &BuildEnd::Success(TemplateId(Uuid::from_u128(1)))).await.unwrap());
-    assert_eq!(store.build_cancel(id).await.unwrap(), None);
+    assert_eq!(store.build_cancel(id, &intent()).await.unwrap(), None);
     assert_eq!(store.build_claim(LEASE).await.unwrap(), None);
     assert_eq!(store.build_fetch(id).await.unwrap().unwrap().status, BuildStatus::Cancelled);
 }
@@ -110,7 +118,7 @@ async fn a_cancelled_build_stays_cancelled(pool: PgPool) {
 #[sqlx::test(migrator = "wrenn_store::MIGRATIONS")]
 async fn what_is_given_back_waits_for_its_time(pool: PgPool) {
     let store = Store::from_pool(pool);
-    let id = store.build_insert(&new_build("a")).await.unwrap().id;
+    let id = store.build_insert(&new_build("a"), &intent()).await.unwrap().id;
     let claim = claimed(&store, LEASE).await;
     assert!(store.build_give_back(claim, "the host went away", Duration::from_secs(3600)).await.unwrap());
     assert_eq!(store.build_claim(LEASE).await.unwrap(), None);
@@ -122,7 +130,7 @@ async fn what_is_given_back_waits_for_its_time(pool: PgPool) {
 async fn capsules_of_an_attempt_that_is_over_are_found(pool: PgPool) {
     let store = Store::from_pool(pool);
     let host = store.host_create(&NewHost::default()).await.unwrap().id;
-    store.build_insert(&new_build("a")).await.unwrap();
+    store.build_insert(&new_build("a"), &intent()).await.unwrap();
     let sandbox = |claim| NewSandbox {
         id: SandboxId::new(),
         team_id: TeamId::PLATFORM,
@@ -142,11 +150,14 @@ async fn capsules_of_an_attempt_that_is_over_are_found(pool: PgPool) {
         build: Some(claim),
     };
     let first = claimed(&store, OVER).await;
-    let row = store.sandbox_insert(&sandbox(first), host).await.unwrap().unwrap();
+    let row = store.sandbox_insert(&sandbox(first), host, &intent()).await.unwrap().unwrap();
     assert!(store.build_sandboxes_left().await.unwrap().is_empty());
     claimed(&store, LEASE).await;
     assert_eq!(store.build_sandboxes_left().await.unwrap(), [row.id]);
-    assert!(store.sandbox_insert(&sandbox(first), host).await.unwrap().is_none(), "its attempt is over");
+    assert!(
+        store.sandbox_insert(&sandbox(first), host, &intent()).await.unwrap().is_none(),
+        "its attempt is over"
+    );
 }
 
 #[sqlx::test(migrator = "wrenn_store::MIGRATIONS")]

@@ -7,15 +7,23 @@ use std::time::Duration;
 use sqlx::PgPool;
 use uuid::Uuid;
 use wrenn_domain::{
+    action::Action,
+    audit::{AuditChange, AuditIntent},
     host::{HostCapacity, HostStatus, NewHost},
     ids::{HostId, SandboxId, TeamId, TemplateId},
     lifecycle::{End, Lifecycle, Operation, SandboxStatus},
+    principal::SystemReason,
     sandbox::{NewSandbox, Sandbox},
 };
 use wrenn_store::{
     Store,
     host_tokens::{CredentialHashes, HOST_TTL, HostFacts, REFRESH_AGAIN, TokenHash},
 };
+
+/// An audit entry of the control plane itself.
+fn intent() -> AuditIntent {
+    AuditIntent::system(SystemReason::Build, Action::SandboxCreate)
+}
 
 fn new_sandbox() -> NewSandbox {
     NewSandbox {
@@ -44,7 +52,7 @@ async fn host(store: &Store) -> HostId {
 
 async fn inserted(store: &Store) -> Sandbox {
     let host = host(store).await;
-    store.sandbox_insert(&new_sandbox(), host).await.unwrap().unwrap()
+    store.sandbox_insert(&new_sandbox(), host, &intent()).await.unwrap().unwrap()
 }
 
 fn running(from: &Lifecycle) -> Lifecycle {
@@ -80,12 +88,25 @@ async fn a_writer_that_was_overtaken_changes_nothing(pool: PgPool) {
     let row = inserted(&store).await;
     let first = row.lifecycle;
     let overtaking = destroying(&first);
-    let written = store.sandbox_transition(row.id, &first, &overtaking, None).await.unwrap().unwrap();
+    let written = store
+        .sandbox_transition(row.id, &first, &overtaking, None, &AuditChange::default())
+        .await
+        .unwrap()
+        .unwrap();
     assert_eq!(written.lifecycle, overtaking);
-    assert_eq!(store.sandbox_transition(row.id, &first, &running(&first), None).await.unwrap(), None);
+    assert_eq!(
+        store
+            .sandbox_transition(row.id, &first, &running(&first), None, &AuditChange::default())
+            .await
+            .unwrap(),
+        None
+    );
     let same_generation = Lifecycle { operation: None, ..overtaking.clone() };
     assert_eq!(
-        store.sandbox_transition(row.id, &same_generation, &running(&first), None).await.unwrap(),
+        store
+            .sandbox_transition(row.id, &same_generation, &running(&first), None, &AuditChange::default())
+            .await
+            .unwrap(),
         None
     );
     assert_eq!(store.sandbox_load(row.id).await.unwrap().unwrap().lifecycle, overtaking);
@@ -97,12 +118,26 @@ async fn what_is_gone_stays_gone_and_holds_nothing(pool: PgPool) {
     let row = inserted(&store).await;
     assert_eq!(store.sandbox_reservations().await.unwrap().len(), 1);
     let requested = destroying(&row.lifecycle);
-    store.sandbox_transition(row.id, &row.lifecycle, &requested, None).await.unwrap().unwrap();
+    store
+        .sandbox_transition(row.id, &row.lifecycle, &requested, None, &AuditChange::default())
+        .await
+        .unwrap()
+        .unwrap();
     let gone =
         Lifecycle { status: SandboxStatus::Stopped, operation: None, end: End::Reached, ..requested.clone() };
-    let written = store.sandbox_transition(row.id, &requested, &gone, None).await.unwrap().unwrap();
+    let written = store
+        .sandbox_transition(row.id, &requested, &gone, None, &AuditChange::default())
+        .await
+        .unwrap()
+        .unwrap();
     assert_eq!(written.lifecycle, gone);
-    assert_eq!(store.sandbox_transition(row.id, &gone, &running(&gone), None).await.unwrap(), None);
+    assert_eq!(
+        store
+            .sandbox_transition(row.id, &gone, &running(&gone), None, &AuditChange::default())
+            .await
+            .unwrap(),
+        None
+    );
     assert!(store.sandbox_reservations().await.unwrap().is_empty());
     assert!(store.sandboxes_of_host(row.host_id).await.unwrap().is_empty());
     assert!(store.sandbox_list(row.team_id).await.unwrap().is_empty());
@@ -115,7 +150,7 @@ async fn sizes_out_of_range_are_refused_and_nothing_is_made(pool: PgPool) {
     let host = host(&store).await;
     for (vcpus, memory_mb) in [(0, 512), (u32::MAX, 512), (1, 0), (1, u32::MAX)] {
         let new = NewSandbox { vcpus, memory_mb, ..new_sandbox() };
-        let error = store.sandbox_insert(&new, host).await.unwrap_err();
+        let error = store.sandbox_insert(&new, host, &intent()).await.unwrap_err();
         assert!(error.changed_nothing(), "{error:?}");
     }
     assert!(store.sandboxes_of_host(host).await.unwrap().is_empty());

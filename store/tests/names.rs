@@ -7,13 +7,21 @@ use std::{collections::BTreeMap, time::Duration};
 use sqlx::PgPool;
 use uuid::Uuid;
 use wrenn_domain::{
+    action::Action,
+    audit::{AuditChange, AuditIntent},
     host::NewHost,
     ids::{SandboxId, TeamId, TemplateId},
     lifecycle::{Lifecycle, Operation, SandboxStatus},
+    principal::SystemReason,
     sandbox::{NewSandbox, Sandbox},
     template::{NewTemplate, OnConflict, TemplateChange, TemplateNameError, TemplateOrigin, TemplateSource},
 };
 use wrenn_store::{Store, sandboxes::TransitionError};
+
+/// An audit entry of the control plane itself.
+fn intent() -> AuditIntent {
+    AuditIntent::system(SystemReason::Build, Action::SandboxCreate)
+}
 
 /// A sandbox that runs.
 async fn running(store: &Store) -> Sandbox {
@@ -36,9 +44,13 @@ async fn running(store: &Store) -> Sandbox {
         preview_access: Default::default(),
         build: None,
     };
-    let row = store.sandbox_insert(&new, host).await.unwrap().unwrap();
+    let row = store.sandbox_insert(&new, host, &intent()).await.unwrap().unwrap();
     let running = Lifecycle { status: SandboxStatus::Running, operation: None, ..row.lifecycle.clone() };
-    store.sandbox_transition(row.id, &row.lifecycle, &running, None).await.unwrap().unwrap()
+    store
+        .sandbox_transition(row.id, &row.lifecycle, &running, None, &AuditChange::default())
+        .await
+        .unwrap()
+        .unwrap()
 }
 
 /// Begins a snapshot with this name.
@@ -63,7 +75,15 @@ async fn begin(store: &Store, row: &Sandbox, name: &str) -> Result<Option<Sandbo
         template: Some(id),
         ..row.lifecycle.clone()
     };
-    store.sandbox_transition(row.id, &row.lifecycle, &to, Some(&TemplateChange::Begin(new))).await
+    store
+        .sandbox_transition(
+            row.id,
+            &row.lifecycle,
+            &to,
+            Some(&TemplateChange::Begin(new)),
+            &AuditChange::default(),
+        )
+        .await
 }
 
 #[sqlx::test(migrator = "wrenn_store::MIGRATIONS")]

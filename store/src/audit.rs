@@ -1,0 +1,176 @@
+//! The audit log: one entry for each change that somebody was permitted to make.
+//!
+//! ```text
+//!   insert, in the transaction of the change ─▶ succeeded
+//!                                            └▶ accepted ── settle, in the transaction of its end ─▶ succeeded, failed
+//!   audit_refuse, on its own ─▶ refused
+//! ```
+//!
+//! An entry is written once, whoever writes it: its id is made by whoever makes the change, and a second insert does
+//! nothing. Each entry and its end are events, too; a refusal is not. The entries of sandboxes are written by
+//! [`sandboxes`](crate::sandboxes) in the statements of their transitions.
+
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use serde_json::Value;
+use sqlx::{PgConnection, types::Json};
+use uuid::Uuid;
+use wrenn_domain::{
+    audit::{AuditIntent, AuditOutcome, AuditStatus, harmless},
+    ids::{AuditId, TeamId},
+};
+
+use crate::{Store, StoreError};
+
+/// Writes the entry of a change in the transaction of the change, with its event; nothing if it is written already. The
+/// entry of a refusal is no event.
+pub(crate) async fn insert(
+    connection: &mut PgConnection,
+    intent: &AuditIntent,
+    status: AuditStatus,
+    error: Option<&str>,
+) -> Result<(), sqlx::Error> {
+    let spec = intent.action.spec();
+    sqlx::query!(
+        "WITH entry AS (
+            INSERT INTO audit_logs (id, team_id, scope, actor_type, actor_id, actor_name, action, resource_type,
+                resource_id, status, error, metadata, settled_at)
+            VALUES ($1, $2, $3, $4, $5, CASE $4::text
+                    WHEN 'user' THEN (SELECT name FROM users WHERE users.id = $5)
+                    WHEN 'api_key' THEN (SELECT name FROM api_keys WHERE api_keys.id = $5)
+                    ELSE $6 END,
+                $7, $8, $9, $10, $11, $12, CASE WHEN $10 <> 'accepted' THEN clock_timestamp() END)
+            ON CONFLICT (id) DO NOTHING
+            RETURNING id)
+         INSERT INTO outbox (event, team_id, resource_type, resource_id, payload)
+         SELECT $7, $2, $8, $9, jsonb_build_object('status', $10::text, 'audit_id', id)
+         FROM entry WHERE $10::text <> 'refused'",
+        intent.id.0,
+        intent.team.map(|team| team.0),
+        intent.scope(),
+        intent.principal.kind(),
+        intent.principal.uuid(),
+        intent.principal.reason().map(|reason| reason.as_str()),
+        spec.name,
+        spec.resource.as_str(),
+        intent.resource,
+        status.as_str(),
+        error,
+        Json(&intent.metadata) as _,
+    )
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
+/// Writes how a change ended, with its event, in the transaction that ends it; nothing if that is written already.
+pub(crate) async fn settle(
+    connection: &mut PgConnection,
+    id: AuditId,
+    outcome: &AuditOutcome,
+) -> Result<(), sqlx::Error> {
+    sqlx::query!(
+        "WITH entry AS (
+            UPDATE audit_logs SET status = $2, error = $3, settled_at = clock_timestamp()
+            WHERE id = $1 AND status = 'accepted'
+            RETURNING *)
+         INSERT INTO outbox (event, team_id, resource_type, resource_id, payload)
+         SELECT action, team_id, resource_type, resource_id,
+            jsonb_build_object('status', status, 'error', error, 'audit_id', id)
+         FROM entry",
+        id.0,
+        outcome.status.as_str(),
+        outcome.error,
+    )
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
+/// One entry of the audit log.
+#[derive(Debug, Clone, PartialEq)]
+pub struct AuditEntry {
+    /// Its id.
+    pub id: AuditId,
+    /// The team whose log shows it; `None` for a change of the platform.
+    pub team_id: Option<TeamId>,
+    /// `team`, or `platform` for administration.
+    pub scope: String,
+    /// Kind of the principal.
+    pub actor_type: String,
+    /// UUID of the user, key or host.
+    pub actor_id: Option<Uuid>,
+    /// Its name at the time of the change; of the control plane, the reason for which it acts.
+    pub actor_name: Option<String>,
+    /// Name of the action.
+    pub action: String,
+    /// Kind of the resource.
+    pub resource_type: String,
+    /// Id of the resource, if there was one.
+    pub resource_id: Option<String>,
+    /// How the change ended, if it has.
+    pub status: AuditStatus,
+    /// Why it failed or was refused.
+    pub error: Option<String>,
+    /// Further facts, as an object.
+    pub metadata: Value,
+    /// When it was made.
+    pub created_at: DateTime<Utc>,
+}
+
+impl Store {
+    /// Returns a team's newest audit entries, newest first.
+    pub async fn audit_list(&self, team: TeamId, limit: u32) -> Result<Vec<AuditEntry>, StoreError> {
+        let rows = sqlx::query!(
+            r#"SELECT id, team_id, scope, actor_type, actor_id, actor_name, action, resource_type, resource_id,
+                status, error, metadata AS "metadata: Json<Value>", created_at
+               FROM audit_logs WHERE team_id = $1 ORDER BY created_at DESC, id DESC LIMIT $2"#,
+            team.0,
+            i64::from(limit),
+        );
+        let rows = rows.fetch_all(&self.pool).await?.into_iter();
+        rows.map(|row| {
+            Ok(AuditEntry {
+                id: AuditId(row.id),
+                team_id: row.team_id.map(TeamId),
+                scope: row.scope,
+                actor_type: row.actor_type,
+                actor_id: row.actor_id,
+                actor_name: row.actor_name,
+                action: row.action,
+                resource_type: row.resource_type,
+                resource_id: row.resource_id,
+                status: row.status.parse()?,
+                error: row.error,
+                metadata: row.metadata.0,
+                created_at: row.created_at,
+            })
+        })
+        .collect()
+    }
+
+    /// Writes that a change was permitted and not begun; nothing if its entry is there already, because it was begun.
+    pub async fn audit_refuse(&self, intent: &AuditIntent, error: &str) -> Result<(), StoreError> {
+        let mut connection = self.pool.acquire().await?;
+        Ok(insert(&mut connection, intent, AuditStatus::Refused, Some(&harmless(error))).await?)
+    }
+
+    /// Writes the entry of a change that is so already, for which nothing has to be begun.
+    pub async fn audit_done_already(&self, intent: &AuditIntent) -> Result<(), StoreError> {
+        let mut connection = self.pool.acquire().await?;
+        Ok(insert(&mut connection, intent, AuditStatus::Succeeded, None).await?)
+    }
+
+    /// Removes audit entries that are older than `age`, at most `limit`; returns how many.
+    pub async fn audit_retire(&self, age: Duration, limit: u32) -> Result<u64, StoreError> {
+        let done = sqlx::query!(
+            "DELETE FROM audit_logs WHERE id IN (
+                SELECT id FROM audit_logs WHERE created_at < now() - make_interval(secs => $1)
+                ORDER BY created_at LIMIT $2)",
+            age.as_secs_f64(),
+            i64::from(limit),
+        );
+        Ok(done.execute(&self.pool).await?.rows_affected())
+    }
+}
