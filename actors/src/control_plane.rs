@@ -5,9 +5,12 @@ use std::{fmt, sync::Arc, time::Duration};
 use actix::{Handler, Message};
 use tokio::{
     sync::{mpsc, oneshot},
-    time::{Instant, timeout, timeout_at},
+    time::{Instant, timeout_at},
 };
-use wrenn_domain::sandbox::{NewSandbox, Sandbox};
+use wrenn_domain::{
+    audit::AuditIntent,
+    sandbox::{NewSandbox, Sandbox},
+};
 use wrenn_proto::{
     agent::{AgentHello, ServerFrame},
     ids::{HostId, SandboxId, TunnelId},
@@ -39,19 +42,6 @@ pub struct ControlPlane {
     pub(crate) shared: Arc<Shared>,
     /// Stops with the last clone.
     _watchdog: Arc<Watchdog>,
-}
-
-/// How the control plane is doing.
-#[derive(Debug, Clone)]
-pub struct Health {
-    /// Why the database does not answer; none if it does.
-    pub database: Option<String>,
-    /// Hosts whose agent is attached.
-    pub hosts_online: usize,
-    /// All hosts that have an actor.
-    pub hosts_total: usize,
-    /// Everything that is wrong, in words; empty if nothing is.
-    pub problems: Vec<String>,
 }
 
 /// Numbers about the actors.
@@ -96,13 +86,15 @@ impl ControlPlane {
         let queue = queue.map_err(StartError::Queue)?;
         let objects = Objects::open(&config.objects).map_err(StartError::Objects)?;
         let shared = Arc::new(Shared::new(store, queue, objects, config, arbiters));
-        let forgotten = shared.store.templates_delete_finish().await.map_err(StartError::Store)?;
-        if forgotten > 0 {
-            tracing::info!(forgotten, "finished the deletion of templates");
+        let deleting = shared.store.templates_deleting().await.map_err(StartError::Store)?;
+        for template in deleting {
+            shared.store.template_delete_finish(template).await.map_err(StartError::Store)?;
+            tracing::info!(%template, "finished the deletion of a template");
         }
         shared.start_placement(root);
         shared.start_idle_watch(root);
         shared.start_object_sweep(root);
+        shared.start_retention(root);
         for host in hosts {
             shared.host(host.id);
         }
@@ -127,12 +119,12 @@ impl ControlPlane {
     ///
     /// # Errors
     /// See [`CreateError`].
-    pub async fn sandbox_create(&self, new: NewSandbox) -> Result<Sandbox, CreateError> {
+    pub async fn sandbox_create(&self, new: NewSandbox, intent: AuditIntent) -> Result<Sandbox, CreateError> {
         let others = match &new.template_hosts {
             Some(_) if !self.template_can_be_fetched(new.template_id).await => Others::CannotFetch,
             _ => Others::CanFetch,
         };
-        call_within(&self.shared.placement(), Admit { new, others }, ANSWER_WITHIN)
+        call_within(&self.shared.placement(), Admit { new, others, intent }, ANSWER_WITHIN)
             .await
             .map_err(CreateError::Unanswered)?
     }
@@ -169,25 +161,6 @@ impl ControlPlane {
     /// Returns how every host is doing, sorted by id.
     pub fn hosts_snapshot(&self) -> Vec<HostView> {
         self.shared.board.snapshot()
-    }
-
-    /// Finds out how the control plane is doing.
-    pub async fn health(&self) -> Health {
-        let database = match timeout(Duration::from_secs(2), self.shared.store.ping()).await {
-            Ok(Ok(())) => None,
-            Ok(Err(error)) => Some(error.to_string()),
-            Err(_) => Some("the database does not answer in time".to_owned()),
-        };
-        let hosts = self.shared.board.snapshot();
-        let hosts_online = hosts.iter().filter(|host| host.agent.is_some()).count();
-        let mut problems: Vec<String> = database.iter().cloned().collect();
-        if !self.shared.placement_runs() {
-            problems.push("placement is recovering from a failure".to_owned());
-        }
-        if hosts_online == 0 {
-            problems.push("no host is attached".to_owned());
-        }
-        Health { database, hosts_online, hosts_total: hosts.len(), problems }
     }
 
     /// Returns numbers about the actors.

@@ -1,20 +1,19 @@
 //! The actors of the control plane.
 //!
 //! ```text
-//!   REST ──▶ ControlPlane ──▶ Placement ──▶ SandboxActor ⇄ HostConnection ⇄ agent's stream
+//!   use cases ▶ ControlPlane ▶ Placement ──▶ SandboxActor ⇄ HostConnection ⇄ agent's stream
 //!                  │              (one)        (one each)     (one each)
 //!                  └──▶ TunnelDesk ◀── agent's tunnels
 //! ```
 //!
 //! | part | what it owns |
 //! |---|---|
-//! | [`sandbox`] | the state machine as a pure function, and the one writer of each sandbox's lifecycle |
+//! | [`sandbox`] | the one writer of each sandbox's lifecycle; the state machine is in `wrenn-domain` |
 //! | [`host`] | what is known of each host, and the way to it |
 //! | [`placement`] | what is promised of each host |
 //! | [`tunnel`] | sessions between clients and machines |
 //! | [`transfer`] | templates on their way from host to host |
-//! | `build` | recipes that become templates |
-//! | [`recipe`], [`archive`] | what builds are asked to do, and with what |
+//! | `build`, [`archive`] | recipes that become templates, and the archives that come with them |
 //!
 //! Reads go straight to the store; everything that changes a sandbox goes through [`ControlPlane`].
 //!
@@ -38,6 +37,7 @@ mod idle;
 pub mod objects;
 mod operations;
 pub mod placement;
+mod retention;
 mod retry;
 pub mod sandbox;
 mod sessions;
@@ -46,9 +46,9 @@ pub mod transfer;
 pub mod tunnel;
 
 pub use activity::ActivityGuard;
-pub use build::{BuildCancelError, BuildCreateError, QueueError};
+pub use build::QueueError;
 pub use config::{BuildConfig, Config, FaultInjection};
-pub use control_plane::{ControlPlane, Health, Metrics, Victim};
+pub use control_plane::{ControlPlane, Metrics, Victim};
 pub use errors::{
     AttachError, CreateError, DeleteTemplateError, DestroyError, InjectError, OperationError, SessionError,
     SessionOpenError, StartError, WaitError,

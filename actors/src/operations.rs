@@ -13,19 +13,20 @@ use std::{sync::Arc, time::Duration};
 use futures_util::future::join_all;
 use tokio::time::Instant;
 use wrenn_domain::{
+    audit::AuditIntent,
     lifecycle::{End, SandboxStatus},
     sandbox::{Memory, Sandbox},
     template::Template,
 };
 use wrenn_proto::ids::{SandboxId, TemplateId};
 use wrenn_store::StoreError;
-use wrenn_supervision::{CallError, call_within};
+use wrenn_supervision::call_within;
 
 use crate::{
     ControlPlane, DeleteTemplateError, DestroyError, OperationError, WaitError,
     host::{DropTemplate, Retire},
     retry::until_answered,
-    sandbox::{Operate, OperateFailure, TemplateOrder, Until, Wanted},
+    sandbox::{Operate, OperationRequest, SetTimeout, TemplateOrder, Until},
     shared::Shared,
     transfer,
 };
@@ -38,8 +39,13 @@ impl ControlPlane {
     ///
     /// # Errors
     /// See [`OperationError`].
-    pub async fn sandbox_pause(&self, id: SandboxId, within: Duration) -> Result<Sandbox, OperationError> {
-        let begun = self.operate(id, Wanted::Pause).await?;
+    pub async fn sandbox_pause(
+        &self,
+        id: SandboxId,
+        intent: AuditIntent,
+        within: Duration,
+    ) -> Result<Sandbox, OperationError> {
+        let begun = self.operate(id, OperationRequest::Pause, intent).await?;
         let row = self.wait_settled(&begun, within).await?;
         match row.lifecycle.status {
             SandboxStatus::Paused | SandboxStatus::Hibernated => Ok(row),
@@ -57,9 +63,10 @@ impl ControlPlane {
         &self,
         id: SandboxId,
         memory: Memory,
+        intent: AuditIntent,
         within: Duration,
     ) -> Result<Sandbox, OperationError> {
-        let begun = self.operate(id, Wanted::Resume(memory)).await?;
+        let begun = self.operate(id, OperationRequest::Resume(memory), intent).await?;
         let row = self.wait_settled(&begun, within).await?;
         if row.lifecycle.status == SandboxStatus::Running { Ok(row) } else { Err(failed(&row)) }
     }
@@ -72,10 +79,11 @@ impl ControlPlane {
         &self,
         sandbox: SandboxId,
         order: TemplateOrder,
+        intent: AuditIntent,
         within: Duration,
     ) -> Result<Template, OperationError> {
         let id = order.id;
-        let begun = self.operate(sandbox, Wanted::Template(order)).await?;
+        let begun = self.operate(sandbox, OperationRequest::Template(order), intent).await?;
         let row = self.wait_settled(&begun, within).await?;
         let made = self.shared.store.template_fetch(id).await.map_err(OperationError::Store)?;
         made.ok_or_else(|| failed(&row))
@@ -86,9 +94,13 @@ impl ControlPlane {
     ///
     /// # Errors
     /// See [`DeleteTemplateError`].
-    pub async fn template_delete(&self, template: &Template) -> Result<bool, DeleteTemplateError> {
+    pub async fn template_delete(
+        &self,
+        template: TemplateId,
+        intent: AuditIntent,
+    ) -> Result<bool, DeleteTemplateError> {
         // What was begun is ended, whether or not anybody waits.
-        let deletion = tokio::spawn(delete_template(self.shared.clone(), template.id));
+        let deletion = tokio::spawn(delete_template(self.shared.clone(), template, intent));
         deletion.await.map_err(DeleteTemplateError::Interrupted)?.map_err(DeleteTemplateError::Store)
     }
 
@@ -98,9 +110,14 @@ impl ControlPlane {
     ///
     /// # Errors
     /// See [`DestroyError`].
-    pub async fn sandbox_destroy(&self, id: SandboxId, within: Duration) -> Result<Sandbox, DestroyError> {
+    pub async fn sandbox_destroy(
+        &self,
+        id: SandboxId,
+        intent: AuditIntent,
+        within: Duration,
+    ) -> Result<Sandbox, DestroyError> {
         let deadline = Instant::now() + within;
-        let begun = self.operate(id, Wanted::Destroy).await?;
+        let begun = self.operate(id, OperationRequest::Destroy, intent).await?;
         if begun.lifecycle.end == End::Reached {
             return Ok(begun);
         }
@@ -110,8 +127,8 @@ impl ControlPlane {
         let mut waited = self.sandbox_wait(id, Until::Gone, patience).await;
         if matches!(waited, Err(WaitError::TimedOut(_))) {
             if !self.shared.board.is_online(host) {
-                let can_return =
-                    self.shared.store.host_can_return(host).await.map_err(DestroyError::Store)?;
+                // The removal has begun; if the database does not say, the host may be back.
+                let can_return = self.shared.store.host_can_return(host).await.unwrap_or(true);
                 if can_return {
                     return Err(DestroyError::HostAway { sandbox: id, host });
                 }
@@ -132,20 +149,31 @@ impl ControlPlane {
         }
     }
 
+    /// Sets the idle time after which a sandbox is paused; it counts as used now.
+    ///
+    /// # Errors
+    /// See [`OperationError`].
+    pub async fn sandbox_set_timeout(
+        &self,
+        id: SandboxId,
+        timeout_sec: u32,
+        intent: AuditIntent,
+    ) -> Result<Sandbox, OperationError> {
+        let ask = || SetTimeout { timeout_sec, intent: intent.clone() };
+        let answer = self.ask_sandbox(id, ask).await;
+        answer.map_err(|error| OperationError::Unanswered(id, error))?
+    }
+
     /// Begins an operation; does not wait for its end.
-    async fn operate(&self, id: SandboxId, wanted: Wanted) -> Result<Sandbox, OperationError> {
-        let answer = self.ask_sandbox(id, || Operate(wanted.clone())).await;
-        let answer = answer.map_err(|error| OperationError::Unanswered(id, error))?;
-        answer.map_err(|failure| match failure {
-            OperateFailure::NotFound => OperationError::NotFound(id),
-            OperateFailure::Refused(refusal) => OperationError::Refused(refusal),
-            OperateFailure::HostAway(host) => OperationError::HostAway { sandbox: id, host },
-            OperateFailure::NoRoom(shortage) => OperationError::NoRoom(shortage),
-            OperateFailure::Name(error) => OperationError::Name(error),
-            OperateFailure::Store(error) => OperationError::Store(error),
-            OperateFailure::Placement(error) => OperationError::Unanswered(id, error),
-            OperateFailure::Overtaken => OperationError::Unanswered(id, CallError::MayHaveExecuted),
-        })
+    async fn operate(
+        &self,
+        id: SandboxId,
+        wanted: OperationRequest,
+        intent: AuditIntent,
+    ) -> Result<Sandbox, OperationError> {
+        let ask = || Operate { wanted: wanted.clone(), intent: intent.clone() };
+        let answer = self.ask_sandbox(id, ask).await;
+        answer.map_err(|error| OperationError::Unanswered(id, error))?
     }
 
     /// Waits until the operation that was begun has settled.
@@ -173,9 +201,13 @@ impl ControlPlane {
 }
 
 /// As [`ControlPlane::template_delete`].
-pub(crate) async fn delete_template(shared: Arc<Shared>, template: TemplateId) -> Result<bool, StoreError> {
+pub(crate) async fn delete_template(
+    shared: Arc<Shared>,
+    template: TemplateId,
+    intent: AuditIntent,
+) -> Result<bool, StoreError> {
     let store = &shared.store;
-    if !store.template_delete_begin(template).await? {
+    if !store.template_delete_begin(template, &intent).await? {
         return Ok(false);
     }
     let hosts = until_answered("template_hosts", || store.template_hosts(template)).await;

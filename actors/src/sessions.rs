@@ -13,7 +13,10 @@ use std::time::Duration;
 
 use tokio::time::{Instant, timeout};
 use wrenn_domain::{
+    action::Action,
+    audit::AuditIntent,
     lifecycle::{Lifecycle, Operation, SandboxStatus},
+    principal::Principal,
     sandbox::Memory,
 };
 use wrenn_proto::{
@@ -43,8 +46,9 @@ impl ControlPlane {
         &self,
         id: SandboxId,
         opening: impl Into<I>,
+        by: Principal,
     ) -> Result<Session<I>, SessionOpenError> {
-        let host = self.sandbox_awake(id).await?;
+        let host = self.sandbox_awake(id, by).await?;
         let within = self.shared.config.tunnel_open_within;
         let mut ticket = self.shared.desk.expect(host);
         let asked = OpenTunnel { tunnel: ticket.id, sandbox: id };
@@ -87,7 +91,7 @@ impl ControlPlane {
     ///
     /// # Errors
     /// See [`SessionOpenError`].
-    pub async fn sandbox_awake(&self, id: SandboxId) -> Result<HostId, SessionOpenError> {
+    pub async fn sandbox_awake(&self, id: SandboxId, by: Principal) -> Result<HostId, SessionOpenError> {
         let deadline = Instant::now() + AWAKE_WITHIN;
         loop {
             let lifecycle = match self.prepare_use(id).await? {
@@ -108,7 +112,8 @@ impl ControlPlane {
                     Err(WaitError::Unanswered(_, error)) => return Err(SessionOpenError::Unanswered(error)),
                 }
             }
-            match self.sandbox_resume(id, Memory::Keep, rest).await {
+            let intent = AuditIntent::new(by, Action::SandboxResume).of(id).with("cause", "use");
+            match self.sandbox_resume(id, Memory::Keep, intent, rest).await {
                 // Somebody else was quicker: look again.
                 Ok(_) | Err(OperationError::Refused(_)) => {}
                 Err(error) => return Err(SessionOpenError::Wake(Box::new(error))),

@@ -10,9 +10,7 @@ use tokio::sync::Notify;
 use wrenn_domain::build::Claim;
 use wrenn_proto::ids::{HostId, SandboxId};
 use wrenn_store::Store;
-use wrenn_supervision::{
-    ArbiterPool, Backoff, Child, ChildSpec, ChildState, Registry, RestartLimit, Restartable, Root,
-};
+use wrenn_supervision::{ArbiterPool, Backoff, Child, ChildSpec, Registry, RestartLimit, Restartable, Root};
 
 use crate::{
     activity::Activity,
@@ -22,6 +20,7 @@ use crate::{
     idle::IdleWatch,
     objects::Objects,
     placement::Placement,
+    retention::Retention,
     sandbox::SandboxActor,
     transfer::{ObjectSweep, TransferDesk, Uploads},
     tunnel::TunnelDesk,
@@ -47,6 +46,7 @@ pub(crate) struct Shared {
     placement: OnceLock<Child<Placement>>,
     idle_watch: OnceLock<Child<IdleWatch>>,
     object_sweep: OnceLock<Child<ObjectSweep>>,
+    retention: OnceLock<Child<Retention>>,
     arbiters: ArbiterPool,
 }
 
@@ -88,6 +88,7 @@ impl Shared {
             placement: OnceLock::new(),
             idle_watch: OnceLock::new(),
             object_sweep: OnceLock::new(),
+            retention: OnceLock::new(),
             arbiters,
         }
     }
@@ -119,15 +120,19 @@ impl Shared {
         });
     }
 
+    /// Starts removing what is older than it is kept; once.
+    pub(crate) fn start_retention(self: &Arc<Self>, root: &Root) {
+        self.retention.get_or_init(|| {
+            let shared = self.clone();
+            let spec = root.adopt(spec("retention", "retention".to_owned()));
+            self.arbiters.spawn(spec, move |_| Retention::new(shared))
+        });
+    }
+
     /// Returns the address of placement.
     pub(crate) fn placement(&self) -> Addr<Placement> {
         #[expect(clippy::expect_used, reason = "set before the first actor that asks is started")]
         self.placement.get().expect("placement was started").addr()
-    }
-
-    /// Returns true if placement is neither starting nor recovering.
-    pub(crate) fn placement_runs(&self) -> bool {
-        self.placement.get().is_some_and(|placement| placement.snapshot().state == ChildState::Running)
     }
 
     /// Returns the address of a sandbox's actor, which is started if it does not live.
@@ -193,6 +198,10 @@ impl Shared {
         if let Some(sweep) = self.object_sweep.get() {
             sweep.kill();
             sweep.wait_exit().await;
+        }
+        if let Some(retention) = self.retention.get() {
+            retention.kill();
+            retention.wait_exit().await;
         }
         if let Some(placement) = self.placement.get() {
             placement.kill();

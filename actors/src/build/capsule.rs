@@ -10,6 +10,7 @@ use tokio::{
 use wrenn_domain::{
     archive::Contents,
     build::{LogStream, copy::Selection, plan::Context},
+    principal::{Principal, SystemReason},
 };
 use wrenn_proto::{
     guest::{
@@ -35,6 +36,8 @@ const UNPACK_STALLED: Duration = Duration::from_secs(120);
 /// Size of the pieces in which an archive goes to the guest.
 const PIECE_BYTES: usize = 64 * 1024;
 const PIECES_WAITING: usize = 4;
+/// Principal that works in the capsule.
+const BUILD: Principal = Principal::system(SystemReason::Build);
 
 /// Why something could not be done in the capsule.
 #[derive(Debug, thiserror::Error)]
@@ -126,7 +129,7 @@ impl Capsule<'_> {
         let limit_sec = start.timeout_sec;
         let deadline = Instant::now() + Duration::from_secs(limit_sec.into()) + GRACE;
         let ExecSession { input, mut events } =
-            self.plane.session_open(self.id, exec_input::Input::Start(start)).await?;
+            self.plane.session_open(self.id, exec_input::Input::Start(start), BUILD).await?;
         let _ = input.send(exec_input::Input::CloseStdin(CloseStdin {})).await;
         let mut begun_at: Option<Instant> = None;
         loop {
@@ -184,7 +187,7 @@ impl Capsule<'_> {
         let unpack = file_start::Request::Unpack(FileUnpack { path: folder.to_owned() });
         let start = FileStart { user: user.to_owned(), request: Some(unpack) };
         let FileSession { input, mut events } =
-            self.plane.session_open(self.id, file_input::Input::Start(start)).await?;
+            self.plane.session_open(self.id, file_input::Input::Start(start), BUILD).await?;
         let next = timeout(UNPACK_STALLED, events.recv()).await.map_err(|_| stalled())?;
         match file_event(next)? {
             file_event::Event::Ready(_) => {}

@@ -8,6 +8,7 @@ use std::{sync::Arc, time::Duration};
 
 use actix::{Actor, ActorFutureExt, AsyncContext, Context, Supervised, WrapFuture};
 use futures_util::future::join_all;
+use wrenn_domain::{action::Action, audit::AuditIntent, ids::TeamId, principal::SystemReason};
 use wrenn_proto::ids::BuildId;
 use wrenn_store::StoreError;
 
@@ -15,7 +16,7 @@ use crate::{
     ControlPlane,
     operations::delete_template,
     retry::until_answered,
-    sandbox::{Operate, Wanted},
+    sandbox::{Operate, OperationRequest},
     shared::Shared,
 };
 
@@ -63,6 +64,11 @@ impl Supervised for BuildKeeper {
     }
 }
 
+/// Begins the audit entry of a removal.
+fn clean_up_intent(action: Action) -> AuditIntent {
+    AuditIntent::system(SystemReason::BuildCleanUp, action).in_team(TeamId::PLATFORM)
+}
+
 async fn look(shared: &Arc<Shared>) -> Result<(), StoreError> {
     let store = &shared.store;
     if store.build_is_claimable().await? {
@@ -71,15 +77,19 @@ async fn look(shared: &Arc<Shared>) -> Result<(), StoreError> {
     for sandbox in store.build_sandboxes_left().await? {
         tracing::info!(%sandbox, "the build of this capsule is over");
         // One that has too much to do is told next time.
-        drop(shared.sandbox(sandbox).try_send(Operate(Wanted::Destroy)));
+        let intent = clean_up_intent(Action::SandboxDestroy).of(sandbox);
+        drop(shared.sandbox(sandbox).try_send(Operate { wanted: OperationRequest::Destroy, intent }));
     }
     for template in store.templates_untested_left().await? {
         tracing::info!(%template, "the build of this template is over");
-        delete_template(shared.clone(), template).await?;
+        delete_template(shared.clone(), template, clean_up_intent(Action::TemplateDelete).of(template))
+            .await?;
     }
     for template in store.build_cache_excess(shared.config.builds.cache_bytes).await? {
         tracing::debug!(%template, "this step is not kept any longer");
-        delete_template(shared.clone(), template).await?;
+        let intent =
+            AuditIntent::system(SystemReason::Retention, Action::TemplateDelete).in_team(TeamId::PLATFORM);
+        delete_template(shared.clone(), template, intent.of(template)).await?;
     }
     for (build, archive) in store.build_archives_left().await? {
         match shared.objects.delete(&archive).await {
@@ -97,7 +107,8 @@ pub(super) async fn clean_up(plane: &ControlPlane, build: BuildId) {
     let store = &plane.shared.store;
     let sandboxes = until_answered("build_sandboxes", || store.build_sandboxes(build)).await;
     let gone = sandboxes.into_iter().map(|sandbox| async move {
-        if let Err(error) = plane.sandbox_destroy(sandbox, GONE_WITHIN).await {
+        let intent = clean_up_intent(Action::SandboxDestroy).of(sandbox).with("build", build);
+        if let Err(error) = plane.sandbox_destroy(sandbox, intent, GONE_WITHIN).await {
             tracing::warn!(%sandbox, error = &error as &dyn std::error::Error, "a build's capsule stays for now");
         }
     });

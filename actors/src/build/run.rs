@@ -22,12 +22,15 @@ use std::{fs::File, io::Write as _, sync::Arc, time::Duration};
 use futures_util::StreamExt as _;
 use tokio::time::Instant;
 use wrenn_domain::{
+    action::Action,
     archive::Contents,
+    audit::AuditIntent,
     build::{
         Build, BuildEnd, BuildStage, Claim, StepEnd,
         plan::{ArchiveIndex, Base, Order, Plan, plan},
     },
     lifecycle::SandboxStatus,
+    principal::SystemReason,
     sandbox::NewSandbox,
     template::{OnConflict, Template, TemplateNameError, TemplateOrigin, TemplateSource},
 };
@@ -246,12 +249,17 @@ impl Attempt {
             build: Some(self.claim),
         };
         let id = new.id;
-        let created = self.plane.sandbox_create(new).await.map_err(|error| match error {
-            CreateError::NothingFits(_) => AttemptError::Final(error.to_string()),
-            // A value that no row takes would be refused again.
-            CreateError::Store(ref source) if source.is_refusal() => AttemptError::Final(error.to_string()),
-            error => AttemptError::Again(error.to_string()),
-        })?;
+        let created =
+            self.plane.sandbox_create(new, self.intent(Action::SandboxCreate)).await.map_err(|error| {
+                match error {
+                    CreateError::NothingFits(_) => AttemptError::Final(error.to_string()),
+                    // A value that no row takes would be refused again.
+                    CreateError::Store(ref source) if source.is_refusal() => {
+                        AttemptError::Final(error.to_string())
+                    }
+                    error => AttemptError::Again(error.to_string()),
+                }
+            })?;
         let claim = self.claim;
         until_answered("build_sandbox", || store.build_sandbox(claim, id, created.host_id)).await;
         match self.plane.sandbox_wait(id, Until::Settled, START_WITHIN).await {
@@ -287,13 +295,16 @@ impl Attempt {
                 env: plan.default_env.clone(),
             }),
         };
-        self.plane.template_make(sandbox, order, TEMPLATE_WITHIN).await.map_err(|error| match error {
-            OperationError::Name(error @ TemplateNameError::Reserved) => {
-                AttemptError::Final(format!("the template cannot be made: {error}"))
-            }
-            // Perhaps by an attempt that has lost the build, and is being removed.
-            error => AttemptError::Again(format!("the template was not made: {error}")),
-        })
+        self.plane
+            .template_make(sandbox, order, self.intent(Action::TemplateCreate), TEMPLATE_WITHIN)
+            .await
+            .map_err(|error| match error {
+                OperationError::Name(error @ TemplateNameError::Reserved) => {
+                    AttemptError::Final(format!("the template cannot be made: {error}"))
+                }
+                // Perhaps by an attempt that has lost the build, and is being removed.
+                error => AttemptError::Again(format!("the template was not made: {error}")),
+            })
     }
 
     /// Starts a capsule of the template, to see that it works, and removes it.
@@ -316,9 +327,17 @@ impl Attempt {
         self.gone(sandbox).await
     }
 
+    /// Begins the audit entry of what the attempt does.
+    pub(super) fn intent(&self, action: Action) -> AuditIntent {
+        AuditIntent::system(SystemReason::Build, action)
+            .in_team(TeamId::PLATFORM)
+            .with("build", self.claim.build)
+    }
+
     /// Removes a capsule that is not needed any more.
     async fn gone(&self, sandbox: SandboxId) -> Result<(), AttemptError> {
-        let gone = self.plane.sandbox_destroy(sandbox, GONE_WITHIN).await;
+        let gone =
+            self.plane.sandbox_destroy(sandbox, self.intent(Action::SandboxDestroy), GONE_WITHIN).await;
         gone.map(drop).map_err(|error| AttemptError::Again(format!("the capsule was not removed: {error}")))
     }
 }

@@ -4,9 +4,10 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 use wrenn_domain::{
+    action::Action,
     build::{
         copy::{Selection, Target},
-        plan::{Action, Phase, Plan, PlannedStep},
+        plan::{Phase, Plan, PlannedStep, StepAction},
     },
     recipe::Healthcheck,
     template::{OnConflict, TemplateOrigin, TemplateSource},
@@ -114,7 +115,8 @@ impl Steps<'_> {
                 origin: TemplateOrigin::Step(self.attempt.claim),
                 defaults: None,
             };
-            match plane.template_make(self.capsule.id, order, KEPT_WITHIN).await {
+            let intent = self.attempt.intent(Action::TemplateCreate);
+            match plane.template_make(self.capsule.id, order, intent, KEPT_WITHIN).await {
                 Ok(_) => self.kept = id,
                 Err(error) => {
                     let (build, error) = (self.attempt.claim.build, &error as &dyn std::error::Error);
@@ -185,8 +187,8 @@ async fn act(
     output: &mut Output<'_>,
 ) -> Result<(Option<i32>, Disk), Failure> {
     match &step.action {
-        Action::Nothing => Ok((None, Disk::AsBefore)),
-        Action::Run { command, timeout_sec } => {
+        StepAction::Nothing => Ok((None, Disk::AsBefore)),
+        StepAction::Run { command, timeout_sec } => {
             let start = ExecStart { timeout_sec: *timeout_sec, ..shell(command, &step.context) };
             let exited = capsule.run(start, output).await?;
             match exited {
@@ -201,7 +203,7 @@ async fn act(
                 }
             }
         }
-        Action::Start { command } => {
+        StepAction::Start { command } => {
             let start = ExecStart {
                 lifetime: Lifetime::Background.into(),
                 timeout_sec: 0,
@@ -210,12 +212,12 @@ async fn act(
             capsule.run(start, output).await?;
             Ok((None, Disk::Changed))
         }
-        Action::User { name } => changed_by(capsule.run(script(USER_SCRIPT, &[name]), output).await?),
-        Action::Workdir { path } => {
+        StepAction::User { name } => changed_by(capsule.run(script(USER_SCRIPT, &[name]), output).await?),
+        StepAction::Workdir { path } => {
             let start = script(WORKDIR_SCRIPT, &[path, &step.context.user]);
             changed_by(capsule.run(start, output).await?)
         }
-        Action::Copy { selection, target } => {
+        StepAction::Copy { selection, target } => {
             let archive = archive.ok_or_else(|| Failure {
                 exit: None,
                 reason: "the build has no archive".to_owned(),

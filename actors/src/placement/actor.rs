@@ -11,6 +11,7 @@ use actix::{
     fut::ready,
 };
 use wrenn_domain::{
+    audit::AuditIntent,
     host::HostStatus,
     lifecycle::Hold,
     placement::{Candidate, Demand, NoRoom, Shortage, TemplateIs, choose, fits},
@@ -29,6 +30,8 @@ use crate::{CreateError, host::board::HostView, retry::until_answered, shared::S
 pub(crate) struct Admit {
     pub(crate) new: NewSandbox,
     pub(crate) others: Others,
+    /// The audit entry that is written with the row.
+    pub(crate) intent: AuditIntent,
 }
 
 /// What about hosts that do not have the template?
@@ -157,7 +160,7 @@ impl Supervised for Placement {
 impl Handler<Admit> for Placement {
     type Result = AtomicResponse<Self, Result<Sandbox, CreateError>>;
 
-    fn handle(&mut self, Admit { new, others }: Admit, _: &mut Context<Self>) -> Self::Result {
+    fn handle(&mut self, Admit { new, others, intent }: Admit, _: &mut Context<Self>) -> Self::Result {
         let demand = Demand {
             vcpus: new.vcpus.into(),
             memory_mb: new.memory_mb.into(),
@@ -173,7 +176,7 @@ impl Handler<Admit> for Placement {
             }
         };
         let store = self.shared.store.clone();
-        let insert = async move { store.sandbox_insert(&new, host).await };
+        let insert = async move { store.sandbox_insert(&new, host, &intent).await };
         AtomicResponse::new(Box::pin(insert.into_actor(self).map(
             move |inserted: Result<Option<Sandbox>, StoreError>,
                   actor: &mut Self,

@@ -26,7 +26,10 @@ use actix::{
 use chrono::Utc;
 use tokio::time::Instant;
 use wrenn_domain::{
+    action::Action,
+    audit::{self, AuditChange, AuditIntent, AuditOutcome},
     lifecycle::{End, Lifecycle, Operation, SandboxStatus},
+    principal::SystemReason,
     sandbox::{
         Sandbox, invariants,
         state::{Effect, Input, Refusal, State, Step, TemplateEffect},
@@ -36,13 +39,14 @@ use wrenn_domain::{
 };
 use wrenn_proto::ids::SandboxId;
 use wrenn_store::sandboxes::TransitionError;
-use wrenn_supervision::{SupervisedContext, call_within};
+use wrenn_supervision::{CallError, SupervisedContext, call_within};
 
 use super::messages::{
-    CaughtUp, InjectPanic, Observe, Operate, OperateFailure, PauseIfIdle, PrepareUse, RowRead,
-    TemplateDefaults, TemplateOrder, Until, UseTarget, Wait, Wanted,
+    CaughtUp, InjectPanic, Observe, Operate, OperationRequest, PauseIfIdle, PrepareUse, RowRead, SetTimeout,
+    TemplateDefaults, TemplateOrder, Until, UseTarget, Wait,
 };
 use crate::{
+    OperationError,
     host::{LookAgain, SendCommand},
     placement::{Held, Readmit},
     retry::{until_answered, until_decided},
@@ -88,6 +92,19 @@ fn is_reached(until: Until, lifecycle: &Lifecycle) -> bool {
         Until::Settled => lifecycle.operation.is_none(),
         Until::Gone => lifecycle.operation != Some(Operation::Destroying),
     }
+}
+
+/// The audit entries that a step writes. An operation that nobody asked for removes the leftovers of a machine.
+fn audit_of(row: &Sandbox, step: &Step, intent: Option<AuditIntent>) -> AuditChange {
+    let (before, after) = (&row.lifecycle, &step.next.lifecycle);
+    let begins = audit::begins(before, after).then(|| {
+        let clean_up = || AuditIntent::system(SystemReason::MachineCleanUp, Action::SandboxDestroy);
+        intent.unwrap_or_else(clean_up).in_team(row.team_id).named(row.id)
+    });
+    let is_published = matches!(step.template, Some(TemplateEffect::Publish { .. }));
+    let outcome = audit::outcome_of_step(before, after, is_published)
+        .or_else(|| begins.as_ref().map(|_| AuditOutcome::failed("another request took it over")));
+    AuditChange { begins, ends: row.audit_id.zip(outcome) }
 }
 
 /// The end of a template in the making, in the store's words.
@@ -173,8 +190,9 @@ impl SandboxActor {
         }
         self.check(&step);
         let template = step.template.and_then(ending);
+        let audit = audit_of(&current.row, &step, None);
         let write = async move {
-            let write = || store.sandbox_transition(id, &from, &to, template.as_ref());
+            let write = || store.sandbox_transition(id, &from, &to, template.as_ref(), &audit);
             until_decided("sandbox_transition", write).await
         };
         Box::pin(write.into_actor(self).map(|row, actor, ctx| match row {
@@ -188,38 +206,52 @@ impl SandboxActor {
     }
 
     /// Begins an operation, or says why not.
-    fn operate(&self, wanted: &Wanted) -> LocalBoxActorFuture<Self, Result<Sandbox, OperateFailure>> {
+    fn operate(
+        &self,
+        wanted: &OperationRequest,
+        intent: AuditIntent,
+    ) -> LocalBoxActorFuture<Self, Result<Sandbox, OperationError>> {
         let Some(current) = &self.current else {
-            return Box::pin(ready(Err(OperateFailure::NotFound)));
+            return Box::pin(ready(Err(OperationError::NotFound(self.id))));
         };
         let host = current.row.host_id;
         let is_online = self.shared.board.is_online(host);
         let step = match step(&current.state, &Input::Operate(wanted.request())) {
             Ok(step) => step,
             Err(Refusal { status: SandboxStatus::Missing, .. }) if !is_online => {
-                return Box::pin(ready(Err(OperateFailure::HostAway(host))));
+                return Box::pin(ready(Err(OperationError::HostAway { sandbox: self.id, host })));
             }
-            Err(refusal) => return Box::pin(ready(Err(OperateFailure::Refused(refusal)))),
+            Err(refusal) => return Box::pin(ready(Err(OperationError::Refused(refusal)))),
         };
         let sends = step.effects.iter().any(|effect| matches!(effect, Effect::Send(_)));
-        if sends && !is_online && *wanted != Wanted::Destroy {
-            return Box::pin(ready(Err(OperateFailure::HostAway(host))));
+        if sends && !is_online && *wanted != OperationRequest::Destroy {
+            return Box::pin(ready(Err(OperationError::HostAway { sandbox: self.id, host })));
         }
         let (store, id) = (self.shared.store.clone(), self.id);
         let (from, to) = (current.state.lifecycle.clone(), step.next.lifecycle.clone());
         if from == to {
             let row = current.row.clone();
-            return Box::pin(self.adopt_unwritten(step).map(|(), _, _| Ok(row)));
+            let note = async move { store.audit_done_already(&intent).await };
+            let note = note.into_actor(self).map(|noted, actor: &mut Self, _: &mut Context<Self>| {
+                if let Err(error) = noted {
+                    let error = &error as &dyn std::error::Error;
+                    tracing::error!(sandbox = %actor.id, error, "audit entry was lost");
+                }
+            });
+            return Box::pin(
+                note.then(move |(), actor, _| actor.adopt_unwritten(step).map(move |(), _, _| Ok(row))),
+            );
         }
         self.check(&step);
         let template = match (step.template, wanted) {
-            (Some(TemplateEffect::Begin(_)), Wanted::Template(order)) => {
+            (Some(TemplateEffect::Begin(_)), OperationRequest::Template(order)) => {
                 Some(TemplateChange::Begin(new_template(&current.row, order)))
             }
             (effect, _) => effect.and_then(ending),
         };
+        let audit = audit_of(&current.row, &step, Some(intent));
         // A removal is never refused, also not for what the host may have to spare for it.
-        let grows = *wanted != Wanted::Destroy && from.hold() < to.hold();
+        let grows = *wanted != OperationRequest::Destroy && from.hold() < to.hold();
         let (placement, row) = (self.shared.placement(), current.row.clone());
         let write = async move {
             if grows {
@@ -229,27 +261,30 @@ impl SandboxActor {
                     .map_err(|error| {
                         // It may have reserved the room all the same.
                         placement.do_send(Held::by(&row, from.hold()));
-                        OperateFailure::Placement(error)
+                        OperationError::Unanswered(id, error)
                     })?
-                    .map_err(OperateFailure::NoRoom)?;
+                    .map_err(OperationError::NoRoom)?;
             }
-            let written = store.sandbox_transition(id, &from, &to, template.as_ref()).await;
+            let written = store.sandbox_transition(id, &from, &to, template.as_ref(), &audit).await;
             if grows && !matches!(written, Ok(Some(_))) {
                 placement.do_send(Held::by(&row, from.hold()));
             }
             written.map_err(|error| match error {
-                TransitionError::Name(error) => OperateFailure::Name(error),
-                TransitionError::Store(error) => OperateFailure::Store(error),
+                TransitionError::Name(error) => OperationError::Name(error),
+                TransitionError::Store(error) => OperationError::Store(error),
             })
         };
-        Box::pin(write.into_actor(self).map(|written: Result<_, OperateFailure>, actor, ctx| match written {
+        Box::pin(write.into_actor(self).map(|written: Result<_, OperationError>, actor, ctx| match written {
             Ok(row) => {
-                let answer = row.clone().ok_or(OperateFailure::Overtaken);
-                actor.written(row, step, ctx).ok_or(OperateFailure::Overtaken)?;
+                let answer =
+                    row.clone().ok_or(OperationError::Unanswered(actor.id, CallError::MayHaveExecuted));
+                actor
+                    .written(row, step, ctx)
+                    .ok_or(OperationError::Unanswered(actor.id, CallError::MayHaveExecuted))?;
                 answer
             }
             Err(failure) => {
-                if let OperateFailure::Store(error) = &failure
+                if let OperationError::Store(error) = &failure
                     && !error.changed_nothing()
                 {
                     // The statement may have been committed all the same.
@@ -379,10 +414,40 @@ impl Supervised for SandboxActor {
 }
 
 impl Handler<Operate> for SandboxActor {
-    type Result = AtomicResponse<Self, Result<Sandbox, OperateFailure>>;
+    type Result = AtomicResponse<Self, Result<Sandbox, OperationError>>;
 
-    fn handle(&mut self, Operate(wanted): Operate, _: &mut Context<Self>) -> Self::Result {
-        AtomicResponse::new(self.operate(&wanted))
+    fn handle(&mut self, Operate { wanted, intent }: Operate, _: &mut Context<Self>) -> Self::Result {
+        AtomicResponse::new(self.operate(&wanted, intent))
+    }
+}
+
+impl Handler<SetTimeout> for SandboxActor {
+    type Result = AtomicResponse<Self, Result<Sandbox, OperationError>>;
+
+    fn handle(
+        &mut self,
+        SetTimeout { timeout_sec, intent }: SetTimeout,
+        _: &mut Context<Self>,
+    ) -> Self::Result {
+        let (store, id) = (self.shared.store.clone(), self.id);
+        let write = async move { store.sandbox_set_timeout(id, timeout_sec, &intent).await };
+        AtomicResponse::new(Box::pin(write.into_actor(self).map(|written, actor, ctx| match written {
+            Ok(row) => {
+                let row = row.ok_or(OperationError::NotFound(actor.id))?;
+                if let Some(current) = &mut actor.current {
+                    current.row.timeout_sec = row.timeout_sec;
+                }
+                actor.touch(ctx);
+                Ok(row)
+            }
+            Err(error) => {
+                if !error.changed_nothing() {
+                    // The statement may have been committed all the same.
+                    ctx.fail("the outcome of a write is unknown");
+                }
+                Err(OperationError::Store(error))
+            }
+        })))
     }
 }
 
@@ -402,13 +467,16 @@ impl Handler<PauseIfIdle> for SandboxActor {
         if !is_idle {
             return AtomicResponse::new(Box::pin(ready(())));
         }
-        tracing::info!(sandbox = %self.id, "nobody uses it, it is paused");
-        AtomicResponse::new(Box::pin(self.operate(&Wanted::Pause).map(|begun, actor, _| {
-            if let Err(failure) = begun {
-                // The next look tries again.
-                tracing::warn!(sandbox = %actor.id, ?failure, "an idle sandbox was not paused");
-            }
-        })))
+        tracing::info!(sandbox = %self.id, "pausing idle sandbox");
+        let intent = AuditIntent::system(SystemReason::Idle, Action::SandboxPause).of(self.id);
+        AtomicResponse::new(Box::pin(self.operate(&OperationRequest::Pause, intent).map(
+            |begun, actor, _| {
+                if let Err(failure) = begun {
+                    // The next look tries again.
+                    tracing::warn!(sandbox = %actor.id, ?failure, "an idle sandbox was not paused");
+                }
+            },
+        )))
     }
 }
 

@@ -5,26 +5,30 @@ use std::collections::BTreeMap;
 use actix::Message;
 use tokio::sync::oneshot;
 use wrenn_domain::{
+    audit::AuditIntent,
     lifecycle::Lifecycle,
-    placement::Shortage,
     sandbox::{
         Sandbox,
-        state::{Input, Memory, Refusal, Request},
+        state::{Input, Memory, Request},
     },
-    template::{OnConflict, TemplateKind, TemplateNameError, TemplateOrigin, TemplateSource},
+    template::{OnConflict, TemplateKind, TemplateOrigin, TemplateSource},
 };
 use wrenn_proto::ids::{HostId, TemplateId};
-use wrenn_store::StoreError;
-use wrenn_supervision::CallError;
+
+use crate::OperationError;
 
 /// A client wants an operation. Answered when it is begun (or was already), not when it is done.
 #[derive(Debug, Message)]
-#[rtype(result = "Result<Sandbox, OperateFailure>")]
-pub(crate) struct Operate(pub(crate) Wanted);
+#[rtype(result = "Result<Sandbox, OperationError>")]
+pub(crate) struct Operate {
+    pub(crate) wanted: OperationRequest,
+    /// The audit entry that is written with the beginning.
+    pub(crate) intent: AuditIntent,
+}
 
-/// What a client wants.
+/// An operation that somebody wants.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Wanted {
+pub(crate) enum OperationRequest {
     /// That it is paused.
     Pause,
     /// That it runs.
@@ -35,7 +39,7 @@ pub(crate) enum Wanted {
     Destroy,
 }
 
-impl Wanted {
+impl OperationRequest {
     /// Returns the state machine's word for it.
     pub(crate) fn request(&self) -> Request {
         match self {
@@ -83,25 +87,13 @@ pub struct TemplateDefaults {
     pub env: BTreeMap<String, String>,
 }
 
-/// Why an operation was not begun.
-#[derive(Debug)]
-pub(crate) enum OperateFailure {
-    /// There is no such sandbox.
-    NotFound,
-    /// The state machine refused it.
-    Refused(Refusal),
-    /// Its host is not attached.
-    HostAway(HostId),
-    /// Its host has no room for it to run.
-    NoRoom(Shortage),
-    /// Placement did not say whether there is room.
-    Placement(CallError),
-    /// The template cannot have its name.
-    Name(TemplateNameError),
-    /// The database did not answer; the actor reads its row again.
-    Store(StoreError),
-    /// Somebody else wrote the row; the actor reads it again.
-    Overtaken,
+/// Somebody sets the idle time after which the sandbox is paused.
+#[derive(Debug, Message)]
+#[rtype(result = "Result<Sandbox, OperationError>")]
+pub(crate) struct SetTimeout {
+    pub(crate) timeout_sec: u32,
+    /// The audit entry that is written with it.
+    pub(crate) intent: AuditIntent,
 }
 
 /// Something was seen or came back from the host. Never lost while the actor lives: what it leads to is

@@ -7,6 +7,6 @@ pub use messages::{TemplateDefaults, TemplateOrder, Until};
 
 pub(crate) use actor::SandboxActor;
 pub(crate) use messages::{
-    CaughtUp, InjectPanic, Observe, Operate, OperateFailure, PauseIfIdle, PrepareUse, RowRead, UseTarget,
-    Wait, Wanted,
+    CaughtUp, InjectPanic, Observe, Operate, OperationRequest, PauseIfIdle, PrepareUse, RowRead, SetTimeout,
+    UseTarget, Wait,
 };

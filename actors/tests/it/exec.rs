@@ -15,7 +15,7 @@ use wrenn_proto::{
     ids::SandboxId,
 };
 
-use crate::support::{FakeAgent, PATIENCE, Server, config};
+use crate::support::{BY, FakeAgent, PATIENCE, Server, config};
 
 type Pool = sqlx::PgPool;
 
@@ -48,7 +48,7 @@ async fn a_command_runs_over_a_tunnel_that_the_agent_opens(pool: Pool) {
     server.control_plane.inject_panic(Victim::Host(host)).await.unwrap();
     agent.frame().await;
 
-    let opened = server.control_plane.session_open::<ExecInput>(id, start("true"));
+    let opened = server.control_plane.session_open::<ExecInput>(id, start("true"), BY);
     let ready = tunnel_up::Frame::Ready(TunnelReady {});
     let (session, (up, mut down)) = tokio::join!(opened, open(&server, &mut agent, ready));
     let mut session = session.unwrap();
@@ -70,7 +70,7 @@ async fn a_machine_that_dies_ends_the_session_with_a_reason(pool: Pool) {
     let host = server.host().await;
     let mut agent = FakeAgent::attach(&server, host, vec![]).await;
     let id = server.running(&mut agent).await;
-    let opened = server.control_plane.session_open::<ExecInput>(id, start("sleep 60"));
+    let opened = server.control_plane.session_open::<ExecInput>(id, start("sleep 60"), BY);
     let ready = tunnel_up::Frame::Ready(TunnelReady {});
     let (session, (up, _down)) = tokio::join!(opened, open(&server, &mut agent, ready));
     let mut session = session.unwrap();
@@ -87,11 +87,14 @@ async fn a_command_needs_a_settled_running_sandbox(pool: Pool) {
     let host = server.host().await;
     let mut agent = FakeAgent::attach(&server, host, vec![]).await;
     let (id, _) = server.starting(&mut agent).await;
-    let refused = server.control_plane.session_open::<ExecInput>(id, start("true")).await.unwrap_err();
+    let refused = server.control_plane.session_open::<ExecInput>(id, start("true"), BY).await.unwrap_err();
     let SessionOpenError::InvalidState { status, operation } = refused else { panic!("{refused:?}") };
     assert_eq!((status, operation), (SandboxStatus::Starting, Some(Operation::Starting)));
-    let unknown =
-        server.control_plane.session_open::<ExecInput>(SandboxId::new(), start("true")).await.unwrap_err();
+    let unknown = server
+        .control_plane
+        .session_open::<ExecInput>(SandboxId::new(), start("true"), BY)
+        .await
+        .unwrap_err();
     assert!(matches!(unknown, SessionOpenError::NotFound(_)), "{unknown:?}");
     server.stop().await;
 }
@@ -113,24 +116,27 @@ async fn a_tunnel_that_is_refused_late_or_cut_off_is_an_error_of_its_own(pool: P
         agent.say(agent_frame::Frame::TunnelRefused(refused)).await;
     };
     let (refused, ()) =
-        tokio::join!(server.control_plane.session_open::<ExecInput>(id, start("true")), refuse);
+        tokio::join!(server.control_plane.session_open::<ExecInput>(id, start("true"), BY), refuse);
     let refused = refused.unwrap_err();
     assert!(
         matches!(refused, SessionOpenError::Refused { kind: TunnelErrorKind::NoMachine, .. }),
         "{refused:?}"
     );
 
-    let (late, _) =
-        tokio::join!(server.control_plane.session_open::<ExecInput>(id, start("true")), agent.open_tunnel());
+    let (late, _) = tokio::join!(
+        server.control_plane.session_open::<ExecInput>(id, start("true"), BY),
+        agent.open_tunnel()
+    );
     assert!(matches!(late, Err(SessionOpenError::TimedOut(_))), "{late:?}");
 
     let lose = async {
         agent.open_tunnel().await;
         drop(agent);
     };
-    let (lost, ()) = tokio::join!(server.control_plane.session_open::<ExecInput>(id, start("true")), lose);
+    let (lost, ()) =
+        tokio::join!(server.control_plane.session_open::<ExecInput>(id, start("true"), BY), lose);
     assert!(matches!(lost, Err(SessionOpenError::HostUnavailable(_))), "{lost:?}");
-    let away = server.control_plane.session_open::<ExecInput>(id, start("true")).await;
+    let away = server.control_plane.session_open::<ExecInput>(id, start("true"), BY).await;
     assert!(matches!(away, Err(SessionOpenError::HostUnavailable(_))), "{away:?}");
     assert!(tokio::time::timeout(PATIENCE, server.stop()).await.is_ok());
 }

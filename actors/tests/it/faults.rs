@@ -4,18 +4,21 @@ use std::time::Duration;
 
 use tokio::time::timeout;
 use wrenn_actors::{Config, FaultInjection, InjectError, Until, Victim};
-use wrenn_domain::lifecycle::{End, Generation, Lifecycle, Operation, SandboxStatus};
+use wrenn_domain::{
+    audit::AuditChange,
+    lifecycle::{End, Generation, Lifecycle, Operation, SandboxStatus},
+};
 use wrenn_proto::{
     agent::{Inventory, MachineState, agent_frame, command, server_frame},
     ids::SandboxId,
 };
 
-use crate::support::{FakeAgent, PATIENCE, Server, config, report};
+use crate::support::{FakeAgent, PATIENCE, Server, config, intent, report};
 
 type Pool = sqlx::PgPool;
 
 async fn destroy(server: &Server, agent: &mut FakeAgent, id: SandboxId) {
-    let destroy = server.control_plane.sandbox_destroy(id, PATIENCE);
+    let destroy = server.control_plane.sandbox_destroy(id, intent(), PATIENCE);
     let carry_out = async {
         let command = agent.expect_destroy(id, 2).await;
         agent.destroyed(&command).await;
@@ -133,7 +136,8 @@ async fn a_new_server_takes_up_what_the_last_one_left(pool: Pool) {
     let row = server.control_plane.sandbox_wait(ends, Until::Gone, PATIENCE).await.unwrap();
     assert_eq!(row.lifecycle.end, End::Reached);
     assert_eq!(server.settled(runs).await.lifecycle.status, SandboxStatus::Running);
-    let creates = (0..20).map(|_| server.control_plane.sandbox_create(crate::support::new_sandbox()));
+    let creates =
+        (0..20).map(|_| server.control_plane.sandbox_create(crate::support::new_sandbox(), intent()));
     let made = futures_util::future::join_all(creates).await.into_iter().filter(Result::is_ok).count();
     assert_eq!(made, 14);
     server.stop().await;
@@ -162,7 +166,14 @@ async fn a_write_of_a_dead_server_that_is_committed_late_is_noticed_at_the_next_
         generation: known.generation.next(),
         ..known.clone()
     };
-    assert!(server.store.sandbox_transition(id, &known, &late, None).await.unwrap().is_some());
+    assert!(
+        server
+            .store
+            .sandbox_transition(id, &known, &late, None, &AuditChange::default())
+            .await
+            .unwrap()
+            .is_some()
+    );
 
     // Nobody but the row knows that it is to be paused.
     agent.inventory(vec![report(id, 1, MachineState::Running)]).await;

@@ -12,7 +12,7 @@ use wrenn_proto::{
     ids::{HostId, SandboxId},
 };
 
-use crate::support::{FakeAgent, PATIENCE, Server, config, eventually, report};
+use crate::support::{FakeAgent, PATIENCE, Server, config, eventually, intent, report};
 
 type Pool = sqlx::PgPool;
 
@@ -56,7 +56,7 @@ async fn a_removal_from_a_host_that_is_away_is_finished_when_it_is_back(pool: Po
     let id = server.running(&mut agent).await;
     drop(agent);
     host_status(&server, host, HostStatus::Offline).await;
-    let error = server.control_plane.sandbox_destroy(id, PATIENCE).await.unwrap_err();
+    let error = server.control_plane.sandbox_destroy(id, intent(), PATIENCE).await.unwrap_err();
     assert!(matches!(error, DestroyError::HostAway { .. }), "{error:?}");
     server.has_operation(id, Operation::Destroying).await;
 
@@ -78,7 +78,7 @@ async fn a_removal_from_a_host_that_can_never_come_back_is_done(pool: Pool) {
     drop(agent);
     host_status(&server, host, HostStatus::Offline).await;
     // The host holds no token at all.
-    let row = server.control_plane.sandbox_destroy(id, PATIENCE).await.unwrap();
+    let row = server.control_plane.sandbox_destroy(id, intent(), PATIENCE).await.unwrap();
     assert_eq!(row.lifecycle.end, End::Reached);
     let row = server.row_where(other, |row| row.lifecycle.status == SandboxStatus::Error).await;
     assert_eq!(row.lifecycle.stop_reason.as_deref(), Some("its host is gone for good"));
@@ -133,7 +133,7 @@ async fn machines_that_nobody_knows_are_removed_and_known_ones_are_not(pool: Poo
     let mut agent = FakeAgent::attach(&server, host, vec![]).await;
     let known = server.running(&mut agent).await;
     let gone = server.running(&mut agent).await;
-    let destroy = server.control_plane.sandbox_destroy(gone, PATIENCE);
+    let destroy = server.control_plane.sandbox_destroy(gone, intent(), PATIENCE);
     let carry_out = async {
         let command = agent.expect_destroy(gone, 2).await;
         agent.destroyed(&command).await;

@@ -12,7 +12,7 @@ use wrenn_proto::{
     ids::SandboxId,
 };
 
-use crate::support::{FakeAgent, PATIENCE, Server, config, eventually, new_sandbox};
+use crate::support::{FakeAgent, PATIENCE, Server, config, eventually, intent, new_sandbox};
 
 type Pool = sqlx::PgPool;
 
@@ -37,7 +37,7 @@ async fn a_sandbox_starts_runs_and_is_gone(pool: Pool) {
     assert_eq!(row.lifecycle.guest_ip.as_deref(), Some("172.30.0.2"));
     assert!(row.started_at.is_some());
 
-    let destroy = server.control_plane.sandbox_destroy(id, PATIENCE);
+    let destroy = server.control_plane.sandbox_destroy(id, intent(), PATIENCE);
     let carry_out = async {
         let command = agent.expect_destroy(id, 2).await;
         agent.destroyed(&command).await;
@@ -80,7 +80,7 @@ async fn a_machine_that_exits_is_an_error_with_its_reason_and_is_cleaned_up(pool
     assert_eq!(row.lifecycle.stop_reason.as_deref(), Some("killed by signal 9"));
 
     // Its owner can still remove the record.
-    let destroy = server.control_plane.sandbox_destroy(id, PATIENCE);
+    let destroy = server.control_plane.sandbox_destroy(id, intent(), PATIENCE);
     let carry_out = async {
         let command = agent.expect_destroy(id, 3).await;
         agent.destroyed(&command).await;
@@ -124,11 +124,11 @@ async fn destroying_overtakes_a_start(pool: Pool) {
     let mut agent = FakeAgent::attach(&server, host, vec![]).await;
     let (id, start) = server.starting(&mut agent).await;
 
-    let refused = server.control_plane.sandbox_pause(id, PATIENCE).await.unwrap_err();
+    let refused = server.control_plane.sandbox_pause(id, intent(), PATIENCE).await.unwrap_err();
     let OperationError::Refused(Refusal { operation, .. }) = refused else { panic!("{refused:?}") };
     assert_eq!(operation, Some(Operation::Starting));
 
-    let destroy = server.control_plane.sandbox_destroy(id, PATIENCE);
+    let destroy = server.control_plane.sandbox_destroy(id, intent(), PATIENCE);
     let carry_out = async {
         let command = agent.expect_destroy(id, 2).await;
         agent.started(&start).await;
@@ -147,8 +147,8 @@ async fn destroying_twice_at_once_and_later_is_the_same_as_once(pool: Pool) {
     let host = server.host().await;
     let mut agent = FakeAgent::attach(&server, host, vec![]).await;
     let id = server.running(&mut agent).await;
-    let first = server.control_plane.sandbox_destroy(id, PATIENCE);
-    let second = server.control_plane.sandbox_destroy(id, PATIENCE);
+    let first = server.control_plane.sandbox_destroy(id, intent(), PATIENCE);
+    let second = server.control_plane.sandbox_destroy(id, intent(), PATIENCE);
     let carry_out = async {
         let command = agent.expect_destroy(id, 2).await;
         // Both have asked by now, or will find it done.
@@ -156,12 +156,12 @@ async fn destroying_twice_at_once_and_later_is_the_same_as_once(pool: Pool) {
     };
     let (first, second, ()) = tokio::join!(first, second, carry_out);
     assert_eq!(first.unwrap().lifecycle, second.unwrap().lifecycle);
-    let third = server.control_plane.sandbox_destroy(id, PATIENCE).await.unwrap();
+    let third = server.control_plane.sandbox_destroy(id, intent(), PATIENCE).await.unwrap();
     assert_eq!(third.lifecycle.end, End::Reached);
     agent.assert_silent();
 
     let unknown = SandboxId::new();
-    let error = server.control_plane.sandbox_destroy(unknown, PATIENCE).await.unwrap_err();
+    let error = server.control_plane.sandbox_destroy(unknown, intent(), PATIENCE).await.unwrap_err();
     assert!(matches!(error, DestroyError::NotFound(id) if id == unknown), "{error:?}");
     server.stop().await;
 }
@@ -177,8 +177,10 @@ async fn a_client_that_leaves_changes_nothing(pool: Pool) {
     agent.started(&start).await;
     assert_eq!(server.settled(id).await.lifecycle.status, SandboxStatus::Running);
 
-    let gone =
-        tokio::time::timeout(Duration::from_millis(100), server.control_plane.sandbox_destroy(id, PATIENCE));
+    let gone = tokio::time::timeout(
+        Duration::from_millis(100),
+        server.control_plane.sandbox_destroy(id, intent(), PATIENCE),
+    );
     assert!(gone.await.is_err());
     let destroy = agent.expect_destroy(id, 2).await;
     agent.destroyed(&destroy).await;
@@ -190,22 +192,22 @@ async fn a_client_that_leaves_changes_nothing(pool: Pool) {
 #[sqlx::test(migrator = "wrenn_store::MIGRATIONS")]
 async fn without_a_host_or_room_nothing_is_made(pool: Pool) {
     let server = Server::start(&pool, config()).await;
-    let refused = server.control_plane.sandbox_create(new_sandbox()).await.unwrap_err();
+    let refused = server.control_plane.sandbox_create(new_sandbox(), intent()).await.unwrap_err();
     assert!(matches!(refused, CreateError::NoHost), "{refused:?}");
 
     let host = server.host().await;
     let agent = FakeAgent::attach(&server, host, vec![]).await;
     let mut large = new_sandbox();
     large.memory_mb = 9000;
-    let refused = server.control_plane.sandbox_create(large).await.unwrap_err();
+    let refused = server.control_plane.sandbox_create(large, intent()).await.unwrap_err();
     assert!(matches!(refused, CreateError::NothingFits(_)), "{refused:?}");
     agent.heartbeat(10).await;
-    let refused = server.control_plane.sandbox_create(new_sandbox()).await.unwrap_err();
+    let refused = server.control_plane.sandbox_create(new_sandbox(), intent()).await.unwrap_err();
     assert!(matches!(refused, CreateError::NothingFits(_)), "{refused:?}");
 
     drop(agent);
     eventually("the host is offline", || async {
-        let created = server.control_plane.sandbox_create(new_sandbox()).await;
+        let created = server.control_plane.sandbox_create(new_sandbox(), intent()).await;
         matches!(created, Err(CreateError::NoHost)).then_some(())
     })
     .await;
@@ -221,7 +223,7 @@ async fn concurrent_creates_never_overbook_and_what_is_gone_makes_room(pool: Poo
     hello.capacity.as_mut().unwrap().memory_mb = 2048;
     let mut agent = FakeAgent::attach_with(&server, hello, host).await;
 
-    let creates = (0..12).map(|_| server.control_plane.sandbox_create(new_sandbox()));
+    let creates = (0..12).map(|_| server.control_plane.sandbox_create(new_sandbox(), intent()));
     let created = futures_util::future::join_all(creates).await;
     let (made, refused): (Vec<_>, Vec<_>) = created.into_iter().partition(Result::is_ok);
     assert_eq!((made.len(), refused.len()), (4, 8));
@@ -235,16 +237,16 @@ async fn concurrent_creates_never_overbook_and_what_is_gone_makes_room(pool: Poo
     }
     let id: SandboxId = first.unwrap().sandbox_id.parse().unwrap();
     server.settled(id).await;
-    let destroy = server.control_plane.sandbox_destroy(id, PATIENCE);
+    let destroy = server.control_plane.sandbox_destroy(id, intent(), PATIENCE);
     let carry_out = async {
         let command = agent.expect_destroy(id, 2).await;
         agent.destroyed(&command).await;
     };
     tokio::join!(destroy, carry_out).0.unwrap();
     eventually("there is room again", || async {
-        server.control_plane.sandbox_create(new_sandbox()).await.ok()
+        server.control_plane.sandbox_create(new_sandbox(), intent()).await.ok()
     })
     .await;
-    assert!(server.control_plane.sandbox_create(new_sandbox()).await.is_err());
+    assert!(server.control_plane.sandbox_create(new_sandbox(), intent()).await.is_err());
     server.stop().await;
 }

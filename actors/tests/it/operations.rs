@@ -14,7 +14,9 @@ use wrenn_proto::{
     ids::{SandboxId, TeamId, TemplateId},
 };
 
-use crate::support::{FakeAgent, PATIENCE, Server, config, eventually, hello, new_sandbox, report};
+use crate::support::{
+    BY, FakeAgent, PATIENCE, Server, config, eventually, hello, intent, new_sandbox, report,
+};
 
 type Answer<T> = Result<T, OperationError>;
 
@@ -37,7 +39,7 @@ fn begin<T: Send + 'static, F: Future<Output = T> + Send + 'static>(
 }
 
 async fn pause(server: &Server, agent: &mut FakeAgent, id: SandboxId) -> Sandbox {
-    let paused = begin(server, move |it| async move { it.sandbox_pause(id, PATIENCE).await });
+    let paused = begin(server, move |it| async move { it.sandbox_pause(id, intent(), PATIENCE).await });
     let command = agent.command().await;
     assert!(matches!(command.command, Some(command::Command::Pause(_))), "{command:?}");
     agent.paused(&command).await;
@@ -46,7 +48,7 @@ async fn pause(server: &Server, agent: &mut FakeAgent, id: SandboxId) -> Sandbox
 
 async fn snapshot(server: &Server, agent: &mut FakeAgent, id: SandboxId, order: TemplateOrder) -> Template {
     let made: tokio::task::JoinHandle<Answer<Template>> =
-        begin(server, move |it| async move { it.template_make(id, order, PATIENCE).await });
+        begin(server, move |it| async move { it.template_make(id, order, intent(), PATIENCE).await });
     let command = agent.command().await;
     agent.template_made(&command).await;
     made.await.unwrap().unwrap()
@@ -61,11 +63,14 @@ async fn a_sandbox_is_paused_and_resumed_and_asking_twice_changes_nothing(pool: 
     let paused = pause(&server, &mut agent, id).await;
     assert_eq!((paused.lifecycle.status, paused.lifecycle.operation), (SandboxStatus::Paused, None));
     assert_eq!(paused.lifecycle.host_ip, None);
-    let again = server.control_plane.sandbox_pause(id, PATIENCE).await.unwrap();
+    let again = server.control_plane.sandbox_pause(id, intent(), PATIENCE).await.unwrap();
     assert_eq!(again.lifecycle, paused.lifecycle);
 
     let resumed =
-        begin(&server, move |it| async move { it.sandbox_resume(id, Memory::Keep, PATIENCE).await });
+        begin(
+            &server,
+            move |it| async move { it.sandbox_resume(id, Memory::Keep, intent(), PATIENCE).await },
+        );
     let command = agent.command().await;
     let command::Command::Resume(resume) = is_command(&command, id, 3) else { panic!("{command:?}") };
     assert!(!resume.drop_memory);
@@ -73,7 +78,7 @@ async fn a_sandbox_is_paused_and_resumed_and_asking_twice_changes_nothing(pool: 
     let resumed = resumed.await.unwrap().unwrap();
     assert_eq!(resumed.lifecycle.status, SandboxStatus::Running);
     assert!(resumed.lifecycle.host_ip.is_some());
-    let again = server.control_plane.sandbox_resume(id, Memory::Keep, PATIENCE).await.unwrap();
+    let again = server.control_plane.sandbox_resume(id, Memory::Keep, intent(), PATIENCE).await.unwrap();
     assert_eq!(again.lifecycle, resumed.lifecycle);
     agent.assert_silent();
     server.stop().await;
@@ -84,13 +89,13 @@ async fn an_operation_in_flight_refuses_others_by_name_and_is_joined_by_its_like
     let server = Server::start(&pool, config()).await;
     let mut agent = FakeAgent::attach(&server, server.host().await, vec![]).await;
     let id = server.running(&mut agent).await;
-    let ask = || begin(&server, move |it| async move { it.sandbox_pause(id, PATIENCE).await });
+    let ask = || begin(&server, move |it| async move { it.sandbox_pause(id, intent(), PATIENCE).await });
     let first = ask();
     let command = agent.command().await;
     let second = ask();
     for refused in [
-        server.control_plane.sandbox_resume(id, Memory::Keep, PATIENCE).await.unwrap_err(),
-        server.control_plane.template_make(id, order("a"), PATIENCE).await.unwrap_err(),
+        server.control_plane.sandbox_resume(id, Memory::Keep, intent(), PATIENCE).await.unwrap_err(),
+        server.control_plane.template_make(id, order("a"), intent(), PATIENCE).await.unwrap_err(),
     ] {
         let OperationError::Refused(Refusal { operation, .. }) = refused else { panic!("{refused:?}") };
         assert_eq!(operation, Some(Operation::Pausing));
@@ -115,7 +120,7 @@ async fn a_failed_operation_settles_into_what_is_true(pool: Pool) {
         (MachineState::Unspecified, SandboxStatus::Running),
         (MachineState::Stopped, SandboxStatus::Stopped),
     ] {
-        let failed = begin(&server, move |it| async move { it.sandbox_pause(id, PATIENCE).await });
+        let failed = begin(&server, move |it| async move { it.sandbox_pause(id, intent(), PATIENCE).await });
         let command = agent.command().await;
         agent.failed(&command, state).await;
         let failed = failed.await.unwrap().unwrap_err();
@@ -135,15 +140,16 @@ async fn a_pause_makes_room_and_a_resume_without_room_is_refused(pool: Pool) {
     hello.capacity.as_mut().unwrap().memory_mb = 512;
     let mut agent = FakeAgent::attach_with(&server, hello, host).await;
     let first = server.running(&mut agent).await;
-    let refused = server.control_plane.sandbox_create(new_sandbox()).await.unwrap_err();
+    let refused = server.control_plane.sandbox_create(new_sandbox(), intent()).await.unwrap_err();
     assert!(matches!(refused, CreateError::NothingFits(_)), "{refused:?}");
     pause(&server, &mut agent, first).await;
     let second = server.running(&mut agent).await;
-    let refused = server.control_plane.sandbox_resume(first, Memory::Keep, PATIENCE).await.unwrap_err();
+    let refused =
+        server.control_plane.sandbox_resume(first, Memory::Keep, intent(), PATIENCE).await.unwrap_err();
     assert!(matches!(refused, OperationError::NoRoom(_)), "{refused:?}");
     assert_eq!(server.row(first).await.lifecycle.status, SandboxStatus::Paused);
     pause(&server, &mut agent, second).await;
-    begin(&server, move |it| async move { it.sandbox_resume(first, Memory::Keep, PATIENCE).await });
+    begin(&server, move |it| async move { it.sandbox_resume(first, Memory::Keep, intent(), PATIENCE).await });
     let command = agent.command().await;
     assert!(matches!(is_command(&command, first, 3), command::Command::Resume(_)));
     server.stop().await;
@@ -155,7 +161,7 @@ async fn while_its_host_is_away_nothing_is_begun_and_what_was_begun_ends_when_it
     let host = server.host().await;
     let mut agent = FakeAgent::attach(&server, host, vec![]).await;
     let id = server.running(&mut agent).await;
-    let paused = begin(&server, move |it| async move { it.sandbox_pause(id, PATIENCE).await });
+    let paused = begin(&server, move |it| async move { it.sandbox_pause(id, intent(), PATIENCE).await });
     let command = agent.command().await;
     drop(agent);
     let lost = paused.await.unwrap().unwrap_err();
@@ -170,7 +176,8 @@ async fn while_its_host_is_away_nothing_is_begun_and_what_was_begun_ends_when_it
 
     drop(agent);
     offline(&server).await;
-    let refused = server.control_plane.sandbox_resume(id, Memory::Keep, PATIENCE).await.unwrap_err();
+    let refused =
+        server.control_plane.sandbox_resume(id, Memory::Keep, intent(), PATIENCE).await.unwrap_err();
     assert!(matches!(refused, OperationError::HostAway { .. }), "{refused:?}");
     assert_eq!(server.row(id).await.lifecycle.operation, None);
     server.stop().await;
@@ -202,7 +209,7 @@ async fn a_template_is_there_when_it_is_made_and_sandboxes_of_it_go_where_it_is(
         template_hosts: Some(hosts),
         ..new_sandbox()
     };
-    let made = server.control_plane.sandbox_create(new).await.unwrap();
+    let made = server.control_plane.sandbox_create(new, intent()).await.unwrap();
     assert_eq!(made.host_id, host);
     let start = loop {
         let command = agent.command().await;
@@ -225,7 +232,7 @@ async fn a_disk_as_it_is_is_ordered_as_such_also_by_the_next_server(pool: Pool) 
     for (source, as_it_is) in [(TemplateSource::Flattened, false), (TemplateSource::AsItIs, true)] {
         let order = TemplateOrder { source, ..order(&format!("disk-{as_it_is}")) };
         let template = order.id;
-        begin(&server, move |it| async move { it.template_make(id, order, PATIENCE).await });
+        begin(&server, move |it| async move { it.template_make(id, order, intent(), PATIENCE).await });
         let command = agent.command().await;
         match &command.command {
             Some(command::Command::Flatten(make)) => {
@@ -266,11 +273,11 @@ async fn a_name_is_taken_once_and_replaced_only_when_that_is_wanted(pool: Pool) 
     let first = order("mine");
     let making = {
         let first = first.clone();
-        begin(&server, move |it| async move { it.template_make(id, first, PATIENCE).await })
+        begin(&server, move |it| async move { it.template_make(id, first, intent(), PATIENCE).await })
     };
     let command = agent.command().await;
     let is_taken = async |order: TemplateOrder| {
-        let refused = server.control_plane.template_make(other, order, PATIENCE).await.unwrap_err();
+        let refused = server.control_plane.template_make(other, order, intent(), PATIENCE).await.unwrap_err();
         assert!(matches!(refused, OperationError::Name(TemplateNameError::Taken)), "{refused:?}");
         assert_eq!(server.row(other).await.lifecycle.operation, None);
     };
@@ -293,7 +300,11 @@ async fn a_failed_snapshot_leaves_a_running_sandbox_and_a_free_name(pool: Pool) 
     let server = Server::start(&pool, config()).await;
     let mut agent = FakeAgent::attach(&server, server.host().await, vec![]).await;
     let id = server.running(&mut agent).await;
-    let failed = begin(&server, move |it| async move { it.template_make(id, order("mine"), PATIENCE).await });
+    let failed =
+        begin(
+            &server,
+            move |it| async move { it.template_make(id, order("mine"), intent(), PATIENCE).await },
+        );
     let command = agent.command().await;
     agent.failed(&command, MachineState::Running).await;
     assert!(matches!(failed.await.unwrap(), Err(OperationError::Failed(_))));
@@ -315,7 +326,7 @@ async fn a_deleted_template_goes_from_its_hosts_also_from_one_that_was_away(pool
     let away = snapshot(&server, &mut agent, id, away).await;
 
     let template = online.clone();
-    let deleted = begin(&server, move |it| async move { it.template_delete(&template).await });
+    let deleted = begin(&server, move |it| async move { it.template_delete(template.id, intent()).await });
     let dropped = next_drop(&mut agent).await;
     assert_eq!(dropped, online.id.to_string());
     assert_eq!(server.store.template_find(TeamId::PLATFORM, "online").await.unwrap(), None);
@@ -326,11 +337,11 @@ async fn a_deleted_template_goes_from_its_hosts_also_from_one_that_was_away(pool
         }))
         .await;
     assert!(deleted.await.unwrap().unwrap());
-    assert!(!server.control_plane.template_delete(&online).await.unwrap(), "it is gone already");
+    assert!(!server.control_plane.template_delete(online.id, intent()).await.unwrap(), "it is gone already");
 
     drop(agent);
     offline(&server).await;
-    assert!(server.control_plane.template_delete(&away).await.unwrap());
+    assert!(server.control_plane.template_delete(away.id, intent()).await.unwrap());
     let mut hello = hello(host, vec![report(id, 4, MachineState::Running)]);
     hello.inventory.as_mut().unwrap().template_ids = vec![kept.id.to_string(), away.id.to_string()];
     let mut agent = FakeAgent::attach_with(&server, hello, host).await;
@@ -363,8 +374,11 @@ async fn an_idle_sandbox_is_paused_and_one_in_use_is_not(pool: Pool) {
     let config = Config { idle_interval: Duration::from_millis(50), ..config() };
     let server = Server::start(&pool, config).await;
     let mut agent = FakeAgent::attach(&server, server.host().await, vec![]).await;
-    let row =
-        server.control_plane.sandbox_create(NewSandbox { timeout_sec: 1, ..new_sandbox() }).await.unwrap();
+    let row = server
+        .control_plane
+        .sandbox_create(NewSandbox { timeout_sec: 1, ..new_sandbox() }, intent())
+        .await
+        .unwrap();
     let id = row.id;
     let start = agent.command().await;
     agent.started(&start).await;
@@ -395,7 +409,7 @@ async fn what_is_left_of_a_failure_is_destroyed_also_on_a_host_without_room(pool
     assert_eq!(server.settled(failed).await.lifecycle.status, SandboxStatus::Error);
     server.running(&mut agent).await;
 
-    let gone = begin(&server, move |it| async move { it.sandbox_destroy(failed, PATIENCE).await });
+    let gone = begin(&server, move |it| async move { it.sandbox_destroy(failed, intent(), PATIENCE).await });
     let destroy = agent.expect_destroy(failed, 3).await;
     agent.destroyed(&destroy).await;
     assert!(gone.await.unwrap().unwrap().destroyed_at.is_some());
@@ -409,7 +423,7 @@ async fn a_deletion_ends_also_when_nobody_waits_for_it(pool: Pool) {
     let id = server.running(&mut agent).await;
     let template = snapshot(&server, &mut agent, id, order("mine")).await;
     let template_id = template.id.to_string();
-    let deleted = begin(&server, move |it| async move { it.template_delete(&template).await });
+    let deleted = begin(&server, move |it| async move { it.template_delete(template.id, intent()).await });
     assert_eq!(next_drop(&mut agent).await, template_id);
     deleted.abort();
     assert!(deleted.await.unwrap_err().is_cancelled());
@@ -432,16 +446,16 @@ async fn whoever_uses_a_paused_sandbox_wakes_it_if_it_may_be_woken_and_only_once
     let mut agent = FakeAgent::attach(&server, server.host().await, vec![]).await;
     let new = NewSandbox { auto_resume: true, ..new_sandbox() };
     let id = new.id;
-    server.control_plane.sandbox_create(new).await.unwrap();
+    server.control_plane.sandbox_create(new, intent()).await.unwrap();
     let start = agent.command().await;
     agent.started(&start).await;
     assert_eq!(server.settled(id).await.lifecycle.status, SandboxStatus::Running);
 
     // One that comes while it is being paused waits for that, too.
-    let paused = begin(&server, move |it| async move { it.sandbox_pause(id, PATIENCE).await });
+    let paused = begin(&server, move |it| async move { it.sandbox_pause(id, intent(), PATIENCE).await });
     let pausing = agent.command().await;
     let users: Vec<_> =
-        (0..5).map(|_| begin(&server, move |it| async move { it.sandbox_awake(id).await })).collect();
+        (0..5).map(|_| begin(&server, move |it| async move { it.sandbox_awake(id, BY).await })).collect();
     agent.paused(&pausing).await;
     assert!(paused.await.unwrap().is_ok());
     let command = agent.command().await;
@@ -461,7 +475,7 @@ async fn whoever_uses_a_paused_sandbox_wakes_it_if_it_may_be_woken_and_only_once
     let other = server.running(&mut agent).await;
     pause(&server, &mut agent, other).await;
     assert!(matches!(
-        server.control_plane.sandbox_awake(other).await,
+        server.control_plane.sandbox_awake(other, BY).await,
         Err(SessionOpenError::InvalidState { status: SandboxStatus::Paused, operation: None })
     ));
     agent.assert_silent();
@@ -474,12 +488,12 @@ async fn a_sandbox_that_cannot_be_woken_says_why(pool: Pool) {
     let mut agent = FakeAgent::attach(&server, server.host().await, vec![]).await;
     let new = NewSandbox { auto_resume: true, ..new_sandbox() };
     let id = new.id;
-    server.control_plane.sandbox_create(new).await.unwrap();
+    server.control_plane.sandbox_create(new, intent()).await.unwrap();
     let start = agent.command().await;
     agent.started(&start).await;
     server.settled(id).await;
     pause(&server, &mut agent, id).await;
-    let user = begin(&server, move |it| async move { it.sandbox_awake(id).await });
+    let user = begin(&server, move |it| async move { it.sandbox_awake(id, BY).await });
     let command = agent.command().await;
     agent.failed(&command, MachineState::Paused).await;
     let error = user.await.unwrap().unwrap_err();

@@ -10,8 +10,11 @@ use tokio::{
 use uuid::Uuid;
 use wrenn_actors::{Config, ControlPlane, FaultInjection, Until, host::AgentLink};
 use wrenn_domain::{
+    action::Action,
+    audit::AuditIntent,
     host::NewHost,
     lifecycle::{Operation, SandboxStatus},
+    principal::{Principal, SystemReason},
     sandbox::{NewSandbox, Sandbox},
 };
 use wrenn_proto::{
@@ -28,6 +31,14 @@ use wrenn_supervision::Root;
 
 /// How long anything may take before a test gives up.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
+
+/// The principal of the tests.
+pub(crate) const BY: Principal = Principal::system(SystemReason::Build);
+
+/// An audit entry of the tests. Its action does not matter to the actors.
+pub(crate) fn intent() -> AuditIntent {
+    AuditIntent::new(BY, Action::SandboxCreate)
+}
 
 /// Waits for a condition, and panics if it never holds.
 pub(crate) async fn eventually<T, F: Future<Output = Option<T>>>(
@@ -100,7 +111,7 @@ impl Server {
 
     /// A sandbox whose start was sent to `agent`.
     pub(crate) async fn starting(&self, agent: &mut FakeAgent) -> (SandboxId, Command) {
-        let row = self.control_plane.sandbox_create(new_sandbox()).await.unwrap();
+        let row = self.control_plane.sandbox_create(new_sandbox(), intent()).await.unwrap();
         let command = agent.command().await;
         assert!(matches!(command.command, Some(command::Command::Start(_))), "{command:?}");
         assert_eq!(command.sandbox_id, row.id.to_string());
@@ -135,7 +146,7 @@ impl Server {
     /// Asks for the end of a sandbox, without waiting for it.
     pub(crate) async fn begin_destroy(&self, id: SandboxId) -> Sandbox {
         let control_plane = self.control_plane.clone();
-        tokio::spawn(async move { control_plane.sandbox_destroy(id, PATIENCE).await });
+        tokio::spawn(async move { control_plane.sandbox_destroy(id, intent(), PATIENCE).await });
         self.has_operation(id, Operation::Destroying).await
     }
 

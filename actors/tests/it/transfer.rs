@@ -16,7 +16,7 @@ use wrenn_proto::{
     transfer::Follow,
 };
 
-use crate::support::{FakeAgent, PATIENCE, Server, config, eventually, hello, new_sandbox};
+use crate::support::{FakeAgent, PATIENCE, Server, config, eventually, hello, intent, new_sandbox};
 
 /// A template as an agent sends it.
 fn parts() -> Vec<TemplatePart> {
@@ -51,7 +51,7 @@ async fn made_of(
     let order =
         TemplateOrder::of_client(TemplateId::new(), name.to_owned(), TemplateSource::Flattened, on_conflict);
     let plane = server.control_plane.clone();
-    let making = tokio::spawn(async move { plane.template_make(id, order, PATIENCE).await });
+    let making = tokio::spawn(async move { plane.template_make(id, order, intent(), PATIENCE).await });
     let command = agent.command().await;
     agent.template_made(&command).await;
     making.await.unwrap().unwrap()
@@ -194,7 +194,7 @@ async fn hosts_that_have_the_template_come_first_and_others_only_if_they_can_get
         template_hosts: Some(server.store.template_hosts(template.id).await.unwrap()),
         ..new_sandbox()
     };
-    let create = async || server.control_plane.sandbox_create(new().await).await;
+    let create = async || server.control_plane.sandbox_create(new().await, intent()).await;
     assert_eq!(create().await.unwrap().host_id, host, "however empty the other one is");
     assert_eq!(create().await.unwrap().host_id, other, "there is no room any more");
     let started = elsewhere.command().await;
@@ -316,7 +316,7 @@ async fn an_object_goes_with_its_template_however_that_goes(pool: Pool) {
     assert_eq!(stored().len(), 2);
     let deleted = templates[0].clone();
     let plane = server.control_plane.clone();
-    let deletion = tokio::spawn(async move { plane.template_delete(&deleted).await });
+    let deletion = tokio::spawn(async move { plane.template_delete(deleted.id, intent()).await });
     loop {
         if let Some(server_frame::Frame::DropTemplate(drop)) = agent.frame().await {
             let dropped =
