@@ -1,32 +1,27 @@
-//! Making an account; signup and the bootstrap of an installation do the same thing.
+//! Creation of accounts, shared by sign-up and the bootstrap of an installation.
 
 use rand::distr::{Alphanumeric, SampleString as _};
 use wrenn_domain::{
-    error_code::ErrorCode,
-    user::{NewAccount, User},
+    limits::{self, LimitError},
+    user::NewAccount,
 };
-use wrenn_proto::ids::TeamId;
-use wrenn_store::{Store, StoreError, users::CreateAccountError};
+use wrenn_store::{StoreError, users::CreateAccountError};
 
-use crate::{
-    auth::password::{self, PasswordError, Passwords},
-    error::ApiError,
-};
+use crate::auth::password::{PasswordError, Passwords};
 
-/// Longest name of a user or a team, in characters.
-const MAX_NAME: usize = 100;
-/// Longest email address, as mail servers have it.
-pub(crate) const MAX_EMAIL: usize = 254;
-
-/// Why an account could not be made.
+/// The reason for which an account was not made; nothing is left of it then.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum AccountError {
-    #[error("{}", .0.message)]
-    Invalid(ApiError),
+pub enum AccountError {
+    /// The name, the email address or the password is not valid.
+    #[error(transparent)]
+    Invalid(#[from] LimitError),
+    /// There is an account with this address.
     #[error("an account with this email address exists already")]
     EmailTaken,
+    /// The password was not hashed.
     #[error("the password could not be hashed")]
     Password(#[from] PasswordError),
+    /// The database failed.
     #[error("the account could not be stored")]
     Store(#[source] StoreError),
 }
@@ -40,64 +35,46 @@ impl From<CreateAccountError> for AccountError {
     }
 }
 
-/// Checks what a person entered and makes the account with its first team.
-pub(crate) async fn create(
-    store: &Store,
+/// Validates a person's input and hashes the password, which takes a second of a processor and nothing of the database.
+pub(crate) async fn prepare(
     passwords: &Passwords,
     email: &str,
     password: String,
     name: &str,
-) -> Result<(User, TeamId), AccountError> {
+) -> Result<NewAccount, AccountError> {
     let email = email.trim();
     let name = name.trim();
-    check_email(email)?;
-    check_name(name)?;
-    password::check(&password).map_err(AccountError::Invalid)?;
-    let password_hash = passwords.hash(password).await?;
-    let account = NewAccount {
+    if !is_email(email) {
+        return Err(LimitError { field: "email", wrong: "must be an email address".to_owned() }.into());
+    }
+    limits::check_name("name", name)?;
+    limits::check_password(&password)?;
+    Ok(NewAccount {
         email: email.to_owned(),
         name: name.to_owned(),
-        password_hash,
+        password_hash: passwords.hash(password).await?,
         team_name: team_name(name),
         team_slug: slug(name),
-    };
-    Ok(store.account_create(account).await?)
+    })
 }
 
-/// Whether this could be an address at all; whether it is, only a letter to it can tell.
+/// Returns true if a text has the form of an email address. Only delivery can tell if the address exists.
 pub(crate) fn is_email(text: &str) -> bool {
     let is_clean = !text.chars().any(|c| c.is_whitespace() || c.is_control());
     let has_two_parts = text
         .rsplit_once('@')
         .is_some_and(|(local, domain)| !local.is_empty() && !local.contains('@') && !domain.is_empty());
-    text.len() <= MAX_EMAIL && is_clean && has_two_parts
+    text.len() <= limits::MAX_EMAIL_BYTES && is_clean && has_two_parts
 }
 
-fn check_email(email: &str) -> Result<(), AccountError> {
-    if is_email(email) { Ok(()) } else { Err(invalid("email: must be an email address")) }
-}
-
-fn check_name(name: &str) -> Result<(), AccountError> {
-    let length = name.chars().count();
-    if (1..=MAX_NAME).contains(&length) && !name.chars().any(char::is_control) {
-        Ok(())
-    } else {
-        Err(invalid("name: must have 1 to 100 characters and no control characters"))
-    }
-}
-
-fn invalid(message: &str) -> AccountError {
-    AccountError::Invalid(ApiError::new(ErrorCode::InvalidRequest, message))
-}
-
-/// `Ada's team`, cut so that it fits.
+/// Returns `Ada's team`, with the name truncated so that the result is not too long.
 fn team_name(name: &str) -> String {
     const SUFFIX: &str = "'s team";
-    let kept: String = name.chars().take(MAX_NAME - SUFFIX.len()).collect();
+    let kept: String = name.chars().take(limits::NAME_CHARACTERS.end() - SUFFIX.len()).collect();
     kept + SUFFIX
 }
 
-/// What is left of a name in an address, and enough chance that two of them differ.
+/// Returns the letters and digits of a name that a slug can have, and a random suffix that makes it unique.
 fn slug(name: &str) -> String {
     let mut slug = String::new();
     for c in name.chars().map(|c| c.to_ascii_lowercase()) {

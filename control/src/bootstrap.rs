@@ -1,30 +1,36 @@
-//! What an installation begins with: an administrator, an API key, a host that may register.
+//! Bootstrap of an installation: an administrator, an API key, a host that may register.
 //!
 //! For programs that own the database, such as `wrenn up`. Each function can be called on every start.
 
 use rand::distr::{Alphanumeric, SampleString as _};
 use sha2::{Digest as _, Sha256};
-use wrenn_domain::{api_key::NewApiKey, host::NewHost};
-use wrenn_proto::ids::{HostId, TeamId, UserId};
+use wrenn_domain::{
+    action::Action,
+    api_key::NewApiKey,
+    audit::AuditIntent,
+    host::NewHost,
+    ids::{ApiKeyId, HostId, TeamId, UserId},
+    principal::SystemReason,
+};
 use wrenn_store::{Store, StoreError};
 
 use crate::{
     account::{self, AccountError},
     auth::{
-        api_key::ApiKeyText,
+        api_key_text::ApiKeyText,
         password::{PasswordError, Passwords},
     },
 };
 
-/// What the local host's record names as its provider, to find it again.
+/// Provider in the record of the local host, by which the record is found again.
 const LOCAL: &str = "local";
 /// Random characters of a registration token; 62⁴⁸ is more than 2²⁸⁵.
 const TOKEN_CHARACTERS: usize = 48;
 
-/// Why the administrator could not be made sure of.
+/// The reason for which the administrator's account could not be ensured.
 #[derive(Debug, thiserror::Error)]
 pub enum EnsureAdminError {
-    /// Address or password cannot be one; the text says what is wrong.
+    /// The email address or the password is not valid; the text says which, and why.
     #[error("the administrator's account is not valid: {0}")]
     Invalid(String),
     /// The account exists, but belongs to no team.
@@ -41,9 +47,11 @@ pub enum EnsureAdminError {
 impl From<AccountError> for EnsureAdminError {
     fn from(error: AccountError) -> Self {
         match error {
-            AccountError::Invalid(answer) => Self::Invalid(answer.message),
-            // Somebody made it between the look and the attempt.
-            AccountError::EmailTaken => Self::Invalid("somebody made it just now; try again".to_owned()),
+            AccountError::Invalid(error) => Self::Invalid(error.to_string()),
+            // Another process made it between the lookup and the attempt.
+            AccountError::EmailTaken => {
+                Self::Invalid("another process made it just now; try again".to_owned())
+            }
             AccountError::Password(error) => error.into(),
             AccountError::Store(error) => Self::Store(error),
         }
@@ -56,14 +64,14 @@ impl From<PasswordError> for EnsureAdminError {
     }
 }
 
-/// What became of the wish for an administrator.
+/// Origin of the administrator's account.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum AdminOutcome {
     /// The account is new.
     Created,
-    /// The account was there, and has this password.
+    /// The account existed, with this password.
     Existing,
-    /// The account was there, and has another password, which was left alone.
+    /// The account existed, with another password, which is unchanged.
     ExistingWithOtherPassword,
 }
 
@@ -72,14 +80,17 @@ pub enum AdminOutcome {
 pub struct Administrator {
     /// The account.
     pub user_id: UserId,
-    /// The team that it acts in.
+    /// The team in which it acts.
     pub team_id: TeamId,
-    /// How it came to be there.
+    /// Origin of the account.
     pub outcome: AdminOutcome,
 }
 
-/// Makes sure that this account exists, and that it administers the platform if the password is its own: an
-/// account that somebody else made with this address gets no rights by it.
+/// Makes the account if it does not exist, and makes it an administrator of the platform if the password is right: an
+/// account that another person made with this address gains no rights.
+///
+/// # Errors
+/// See [`EnsureAdminError`].
 pub async fn ensure_admin(
     store: &Store,
     email: &str,
@@ -88,8 +99,10 @@ pub async fn ensure_admin(
     let passwords = Passwords::new()?;
     let (user, team_id, outcome) = match store.user_find_by_email(email).await? {
         None => {
-            let (user, team_id) =
-                account::create(store, &passwords, email, password.to_owned(), "Administrator").await?;
+            let intent = AuditIntent::system(SystemReason::Bootstrap, Action::SignUp);
+            let account = account::prepare(&passwords, email, password.to_owned(), "Administrator").await?;
+            let created = store.account_create(account, &intent).await;
+            let (user, team_id) = created.map_err(AccountError::from)?;
             (user, team_id, AdminOutcome::Created)
         }
         Some((user, hash)) => {
@@ -109,32 +122,44 @@ pub async fn ensure_admin(
     Ok(Administrator { user_id: user.id, team_id, outcome })
 }
 
-/// Gives an account another password.
+/// Replaces the password of an account.
+///
+/// # Errors
+/// [`EnsureAdminError::Password`] or [`EnsureAdminError::Store`].
 pub async fn reset_password(store: &Store, user_id: UserId, password: &str) -> Result<(), EnsureAdminError> {
     let hash = Passwords::new()?.hash(password.to_owned()).await?;
     store.user_set_password(user_id, &hash).await?;
     Ok(())
 }
 
-/// Makes an API key for the administrator's team and returns its text, which is nowhere else.
+/// Makes an API key for the administrator's team and returns its text, which is stored nowhere.
+///
+/// # Errors
+/// If the database failed.
 pub async fn create_api_key(
     store: &Store,
     administrator: &Administrator,
     name: &str,
 ) -> Result<String, StoreError> {
     let key = ApiKeyText::generate();
+    let id = ApiKeyId::new();
     let new = NewApiKey {
+        id,
         team_id: administrator.team_id,
         name: name.to_owned(),
         key_hash: key.hash(),
         key_prefix: key.kept_prefix().to_owned(),
         created_by: administrator.user_id,
     };
-    store.api_key_create(new).await?;
+    let intent = AuditIntent::system(SystemReason::Bootstrap, Action::ApiKeyCreate);
+    store.api_key_create(new, &intent.in_team(administrator.team_id).of(id)).await?;
     Ok(key.into_text())
 }
 
-/// The record of this machine as a host of the platform; it is made when there is none yet.
+/// Returns the record of this machine as a host of the platform; makes it if there is none.
+///
+/// # Errors
+/// If the database failed.
 pub async fn ensure_local_host(store: &Store, administrator: &Administrator) -> Result<HostId, StoreError> {
     let hosts = store.host_list().await?;
     let is_local = |provider: Option<&str>| provider == Some(LOCAL);
@@ -150,7 +175,10 @@ pub async fn ensure_local_host(store: &Store, administrator: &Administrator) -> 
     Ok(store.host_create(&new).await?.id)
 }
 
-/// Makes a registration token for a host and returns its text; good once, for an hour.
+/// Makes a registration token for a host and returns its text. It is valid once, for an hour.
+///
+/// # Errors
+/// If the database failed.
 pub async fn issue_registration_token(store: &Store, host: HostId) -> Result<String, StoreError> {
     let token = format!("reg_{}", Alphanumeric.sample_string(&mut rand::rng(), TOKEN_CHARACTERS));
     store.host_registration_token_issue(host, &Sha256::digest(token.as_bytes()).into()).await?;

@@ -4,14 +4,14 @@ use rand::distr::{Alphanumeric, SampleString as _};
 use sha2::{Digest as _, Sha256};
 use wrenn_domain::api_key::KeyHash;
 
-/// What every key starts with.
+/// Prefix of every key.
 pub(crate) const PREFIX: &str = "wrn_";
 /// Random characters after the prefix; 62⁴⁰ is more than 2²³⁸.
 const RANDOM_CHARACTERS: usize = 40;
-/// How much of a key is kept in the clear, to recognise it by.
+/// Leading characters that are stored in the clear, so that users recognise a key.
 const KEPT_CHARACTERS: usize = 12;
 
-/// A fresh key. Its text is shown once and never stored.
+/// A new key. Its text is shown once and never stored.
 pub(crate) struct ApiKeyText(String);
 
 impl ApiKeyText {
@@ -19,7 +19,7 @@ impl ApiKeyText {
         Self(format!("{PREFIX}{}", Alphanumeric.sample_string(&mut rand::rng(), RANDOM_CHARACTERS)))
     }
 
-    /// The first characters, which are stored.
+    /// Returns the leading characters, which are stored in the clear.
     pub(crate) fn kept_prefix(&self) -> &str {
         &self.0[..KEPT_CHARACTERS]
     }
@@ -33,8 +33,9 @@ impl ApiKeyText {
     }
 }
 
-/// What a key is stored and looked up as. Keys have so much entropy that a fast hash will do, and
-/// looking up a hash tells nothing through its timing.
+/// Returns the hash under which a key is stored and looked up.
+///
+/// Keys have enough entropy for a fast hash, and the timing of a lookup by hash reveals nothing about a key.
 pub(crate) fn hash(key: &str) -> KeyHash {
     Sha256::digest(key.as_bytes()).into()
 }

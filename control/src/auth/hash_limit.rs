@@ -1,7 +1,7 @@
-//! Limits how often one address may make the server hash a password, which costs a core for a while.
+//! Limits the rate at which one client address can have passwords hashed; each hash occupies a core for a while.
 //!
-//! A leaky bucket per address, for signing up and signing in together. Behind a proxy everybody has the
-//! proxy's address and shares its bucket, so it is generous to people and small only for programs.
+//! A leaky bucket per address, which sign-up and sign-in share. Behind a proxy all clients share the proxy's bucket, so
+//! its size is generous for people and small only for programs.
 
 use std::{
     collections::HashMap,
@@ -11,14 +11,14 @@ use std::{
 
 use parking_lot::Mutex;
 
-/// Hashes that an address may ask for at once.
+/// Hashes that an address may request at once.
 const BURST: u32 = 50;
-/// How long it takes until it may ask for one more.
+/// Interval after which an address may request another hash.
 const INTERVAL: Duration = Duration::from_millis(200);
-/// Addresses that are remembered; those whose bucket is emptiest give way.
+/// Maximum number of buckets; the emptiest is evicted first.
 const MAX_ENTRIES: usize = 10_000;
 
-/// Who asked for how much lately: per address, when its bucket will be empty.
+/// Buckets by address, each as the time at which it will be empty.
 #[derive(Debug, Default)]
 pub(crate) struct HashLimit {
     empty_at: Mutex<HashMap<Option<IpAddr>, Instant>>,
@@ -28,7 +28,7 @@ impl HashLimit {
     /// Counts one hash.
     ///
     /// # Errors
-    /// How long this address must wait before it may ask again; nothing is counted then.
+    /// The time that the address must wait before its next hash; nothing is counted then.
     pub(crate) fn take(&self, address: Option<IpAddr>, now: Instant) -> Result<(), Duration> {
         let mut empty_at = self.empty_at.lock();
         let address = address.map(network);
@@ -46,7 +46,7 @@ impl HashLimit {
     }
 }
 
-/// Whoever has one IPv6 address has all 2⁶⁴ of its network.
+/// Returns an IPv4 address as it is, and the /64 network of an IPv6 address: one client has all 2⁶⁴ addresses of it.
 fn network(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V6(v6) => Ipv6Addr::from_bits(v6.to_bits() & !u128::from(u64::MAX)).into(),

@@ -1,4 +1,4 @@
-//! Slows guessing down: failed sign-ins per address and account, in memory.
+//! Throttles password guessing: counts failed sign-ins per client address and account, in memory.
 
 use std::{
     collections::HashMap,
@@ -8,15 +8,15 @@ use std::{
 
 use parking_lot::Mutex;
 
-use crate::account::MAX_EMAIL;
+use wrenn_domain::limits::MAX_EMAIL_BYTES;
 
 /// Failures after which an address must wait, per account.
 const MAX_FAILURES: u32 = 10;
-/// How long failures count.
+/// Period for which failures count.
 const WINDOW: Duration = Duration::from_secs(5 * 60);
-/// How long to wait when it is attempts under way that leave no room for another.
-const UNDER_WAY_WAIT: Duration = Duration::from_secs(1);
-/// Pairs that are remembered; the oldest give way.
+/// Time to wait if the attempts in flight use up the limit.
+const IN_FLIGHT_WAIT: Duration = Duration::from_secs(1);
+/// Maximum number of entries; the oldest is evicted first.
 const MAX_ENTRIES: usize = 10_000;
 
 type Key = (Option<IpAddr>, String);
@@ -24,18 +24,19 @@ type Key = (Option<IpAddr>, String);
 #[derive(Debug)]
 struct Entry {
     failures: u32,
-    /// Attempts that may yet fail.
-    under_way: u32,
+    /// Attempts that have not ended, and may fail.
+    in_flight: u32,
     since: Instant,
 }
 
-/// Failed sign-ins of the last minutes. Lost with the process, which is harmless.
+/// Failed sign-ins of the last minutes. A restart of the process clears them, which is harmless.
 #[derive(Debug, Default)]
 pub(crate) struct LoginThrottle {
     entries: Mutex<HashMap<Key, Entry>>,
 }
 
-/// A sign-in under way. One that is dropped ended for another reason than its password and counts no more.
+/// A sign-in in flight. If it is dropped without an outcome, it ended for another reason than its password, and does not
+/// count.
 #[derive(Debug)]
 #[must_use = "an attempt counts as long as it lives"]
 pub(crate) struct Attempt<'a> {
@@ -44,11 +45,10 @@ pub(crate) struct Attempt<'a> {
 }
 
 impl LoginThrottle {
-    /// Begins an attempt. There are never more under way than may fail, so that many at the same time are no
-    /// way around the limit.
+    /// Begins an attempt. Attempts in flight count against the limit, so that concurrent ones cannot bypass it.
     ///
     /// # Errors
-    /// How long this address must wait before it may try this account again; the attempt is not counted.
+    /// The time that the address must wait before its next attempt at this account; this attempt is not counted.
     pub(crate) fn begin(
         &self,
         address: Option<IpAddr>,
@@ -60,30 +60,30 @@ impl LoginThrottle {
         if entries.len() >= MAX_ENTRIES && !entries.contains_key(&key) {
             make_room(&mut entries, now);
         }
-        let entry = entries.entry(key.clone()).or_insert(Entry { failures: 0, under_way: 0, since: now });
+        let entry = entries.entry(key.clone()).or_insert(Entry { failures: 0, in_flight: 0, since: now });
         let age = now.saturating_duration_since(entry.since);
         if age >= WINDOW {
             (entry.failures, entry.since) = (0, now);
         } else if entry.failures >= MAX_FAILURES {
             return Err(WINDOW - age);
         }
-        if entry.failures + entry.under_way >= MAX_FAILURES {
-            return Err(UNDER_WAY_WAIT);
+        if entry.failures + entry.in_flight >= MAX_FAILURES {
+            return Err(IN_FLIGHT_WAIT);
         }
-        entry.under_way += 1;
+        entry.in_flight += 1;
         Ok(Attempt { throttle: self, key })
     }
 }
 
 impl Attempt<'_> {
-    /// Counts it: the password was wrong.
+    /// Counts a failure: the password was wrong.
     pub(crate) fn failed(self) {
         if let Some(entry) = self.throttle.entries.lock().get_mut(&self.key) {
             entry.failures += 1;
         }
     }
 
-    /// Forgets the failures before it: the password was right.
+    /// Clears earlier failures: the password was right.
     pub(crate) fn succeeded(self) {
         if let Some(entry) = self.throttle.entries.lock().get_mut(&self.key) {
             entry.failures = 0;
@@ -94,18 +94,18 @@ impl Attempt<'_> {
 impl Drop for Attempt<'_> {
     fn drop(&mut self) {
         let mut entries = self.throttle.entries.lock();
-        // It may have given way to others meanwhile.
+        // The entry may have been evicted meanwhile.
         let Some(entry) = entries.get_mut(&self.key) else { return };
-        entry.under_way = entry.under_way.saturating_sub(1);
-        if entry.failures == 0 && entry.under_way == 0 {
+        entry.in_flight = entry.in_flight.saturating_sub(1);
+        if entry.failures == 0 && entry.in_flight == 0 {
             entries.remove(&self.key);
         }
     }
 }
 
-/// An address that is too long to be one counts by its beginning.
+/// Returns the key of an entry. An email address that is too long is truncated.
 fn key(address: Option<IpAddr>, email: &str) -> Key {
-    (address, email.chars().take(MAX_EMAIL).flat_map(char::to_lowercase).collect())
+    (address, email.chars().take(MAX_EMAIL_BYTES).flat_map(char::to_lowercase).collect())
 }
 
 fn make_room(entries: &mut HashMap<Key, Entry>, now: Instant) {
@@ -145,7 +145,7 @@ mod tests {
         let start = Instant::now();
         let begin = || throttle.begin(None, EMAIL, start);
         let attempts: Vec<_> = (0..MAX_FAILURES).map(|_| begin().unwrap()).collect();
-        assert_eq!(begin().err(), Some(UNDER_WAY_WAIT));
+        assert_eq!(begin().err(), Some(IN_FLIGHT_WAIT));
         drop(attempts);
         assert!(throttle.entries.lock().is_empty());
         assert!(begin().is_ok());

@@ -1,4 +1,4 @@
-//! Passwords, hashed with argon2id away from the threads that serve requests.
+//! Hashing of passwords with argon2id, off the threads that serve requests.
 
 use std::{sync::Arc, time::Duration};
 
@@ -8,40 +8,26 @@ use argon2::{
 };
 use tokio::{sync::Semaphore, time::timeout};
 
-use crate::error::ApiError;
-
-/// Hashes at the same time. Each takes 19 MiB and a whole core.
+/// Concurrent hashes; each takes 19 MiB and a whole core.
 const CONCURRENT_HASHES: usize = 2;
-/// How long a hash waits for its turn.
+/// Longest wait of a hash for its turn.
 const TURN_WITHIN: Duration = Duration::from_secs(5);
-/// Shortest password, in characters.
-const MIN_CHARACTERS: usize = 8;
-/// Longest password; more would only make hashing an expense.
-const MAX_BYTES: usize = 1024;
 
-/// Why a password could not be hashed or compared; never because it is wrong.
+/// The reason for which a password could not be hashed or compared. A wrong password is no error.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum PasswordError {
+pub enum PasswordError {
+    /// The hash function failed.
     #[error("hashing failed")]
     Hash(#[source] argon2::password_hash::Error),
+    /// The hash in the database cannot be parsed.
     #[error("a stored hash cannot be read")]
     StoredHash(#[source] argon2::password_hash::phc::Error),
+    /// Other hashes left no capacity in time.
     #[error("too many passwords are being compared; try again in a moment")]
     Busy,
+    /// The thread that hashes panicked.
     #[error("the hashing thread was lost")]
     Lost,
-}
-
-/// Says what is wrong with a new password, if anything.
-pub(crate) fn check(password: &str) -> Result<(), ApiError> {
-    let wrong = if password.chars().count() < MIN_CHARACTERS {
-        format!("password: must have at least {MIN_CHARACTERS} characters")
-    } else if password.len() > MAX_BYTES {
-        format!("password: must have at most {MAX_BYTES} bytes")
-    } else {
-        return Ok(());
-    };
-    Err(ApiError::new(wrenn_domain::error_code::ErrorCode::InvalidRequest, wrong))
 }
 
 /// Hashes and compares passwords.
@@ -49,12 +35,12 @@ pub(crate) fn check(password: &str) -> Result<(), ApiError> {
 pub(crate) struct Passwords {
     permits: Arc<Semaphore>,
     turn_within: Duration,
-    /// Compared with when there is no account, so that the answer takes the same time.
+    /// Hash to compare with if there is no account, so that the response takes the same time.
     decoy: String,
 }
 
 impl Passwords {
-    /// Makes the decoy, which takes as long as one hash.
+    /// Computes the decoy, which takes as long as one hash.
     pub(crate) fn new() -> Result<Self, PasswordError> {
         Ok(Self {
             permits: Arc::new(Semaphore::new(CONCURRENT_HASHES)),
@@ -63,12 +49,12 @@ impl Passwords {
         })
     }
 
-    /// The PHC string of a password.
+    /// Returns the PHC string of a password.
     pub(crate) async fn hash(&self, password: String) -> Result<String, PasswordError> {
         self.off_thread(move || hash(&password)).await
     }
 
-    /// Whether the password is the one behind the hash; false, but no sooner, when there is no hash.
+    /// Returns true if the password matches the stored hash. Without a hash it returns false, and takes the same time.
     pub(crate) async fn verify(
         &self,
         password: String,
@@ -91,7 +77,7 @@ impl Passwords {
     ) -> Result<T, PasswordError> {
         let turn = timeout(self.turn_within, self.permits.clone().acquire_owned());
         let permit = turn.await.map_err(|_| PasswordError::Busy)?.map_err(|_| PasswordError::Lost)?;
-        // The permit goes with the work, which goes on when its client leaves.
+        // The permit moves into the work, which continues if the client disconnects.
         let work = move || {
             let done = work();
             drop(permit);

@@ -1,0 +1,76 @@
+//! Authentication: the principal for which a token or an API key stands, as the database sees it at this moment.
+
+use uuid::Uuid;
+use wrenn_domain::{
+    api_key::KeyHash,
+    ids::{TeamId, UserId},
+    principal::Principal,
+};
+use wrenn_store::StoreError;
+
+use crate::{Control, admission::Overload, auth::api_key_text};
+
+/// The reason for which credentials are not accepted.
+#[derive(Debug, thiserror::Error)]
+pub enum AuthenticateError {
+    /// The token names an account that is gone.
+    #[error("the token is not valid")]
+    Token,
+    /// There is no such key.
+    #[error("the API key is not valid")]
+    ApiKey,
+    /// The account was switched off.
+    #[error("the account is disabled")]
+    AccountDisabled,
+    /// The user is not a member of the team.
+    #[error("you are not a member of this team")]
+    NoTeam,
+    /// There is too much to do.
+    #[error(transparent)]
+    Overload(#[from] Overload),
+    /// The database failed.
+    #[error("the credentials could not be looked up")]
+    Store(#[from] StoreError),
+}
+
+/// Returns the principal of a user with a valid token for a team.
+///
+/// # Errors
+/// See [`AuthenticateError`].
+pub async fn user(control: &Control, user: UserId, team: TeamId) -> Result<Principal, AuthenticateError> {
+    // A token of an account that is gone is as good as one that never was.
+    let slot = control.shared.lookups.admit(Some(team)).await?;
+    let found = control.store().user_find_with_role(user, team).await?;
+    drop(slot);
+    let (user, role) = found.ok_or(AuthenticateError::Token)?;
+    if !user.is_active {
+        return Err(AuthenticateError::AccountDisabled);
+    }
+    let role = role.ok_or(AuthenticateError::NoTeam)?;
+    Ok(Principal::User { id: user.id, team, role, is_admin: user.is_admin })
+}
+
+/// Returns the principal of a program with an API key.
+///
+/// # Errors
+/// See [`AuthenticateError`].
+pub async fn api_key(control: &Control, key: &str) -> Result<Principal, AuthenticateError> {
+    if !key.starts_with(api_key_text::PREFIX) {
+        return Err(AuthenticateError::ApiKey);
+    }
+    let hash: KeyHash = api_key_text::hash(key);
+    let slot = control.shared.lookups.admit(Some(lane_of(&hash))).await?;
+    let identity = control.store().api_key_authenticate(&hash).await?.ok_or(AuthenticateError::ApiKey)?;
+    drop(slot);
+    if !identity.creator_is_active {
+        return Err(AuthenticateError::AccountDisabled);
+    }
+    Ok(Principal::ApiKey { id: identity.id, team: identity.team_id, created_by: identity.created_by })
+}
+
+/// Returns the turns that lookups of a key take, before its team is known: those of a team of its own.
+fn lane_of(hash: &KeyHash) -> TeamId {
+    let mut bytes = [0; 16];
+    bytes.copy_from_slice(&hash[..16]);
+    TeamId(Uuid::from_bytes(bytes))
+}

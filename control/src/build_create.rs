@@ -1,0 +1,183 @@
+//! Takes a recipe in, which becomes a template of the platform.
+
+use wrenn_domain::{
+    action::Action,
+    archive::Contents,
+    audit::AuditIntent,
+    build::{
+        Build, BuildOrder, NewBuild,
+        plan::{ArchiveIndex, Base, Order, PlanError, plan},
+    },
+    ids::{BuildId, TeamId},
+    limits::{self, LimitError},
+    principal::Principal,
+};
+use wrenn_store::{StoreError, builds::BuildInsertError};
+
+use crate::{Control, EnterError};
+
+/// The reason for which a build was not taken in. Nothing is left of it.
+#[derive(Debug, thiserror::Error)]
+pub enum BuildCreateError {
+    /// The use case did not begin.
+    #[error(transparent)]
+    Enter(#[from] EnterError),
+    /// The name cannot be that of a template.
+    #[error(
+        "name: `{0}` cannot be a template's name; it has 1 to 63 of a-z, 0-9, `.`, `_`, `-` and begins with a letter or digit"
+    )]
+    Name(String),
+    /// A size is out of range.
+    #[error(transparent)]
+    Limit(#[from] LimitError),
+    /// The recipe or the healthcheck cannot be carried out.
+    #[error(transparent)]
+    Plan(#[from] PlanError),
+    /// There is an archive, and the recipe copies nothing from it.
+    #[error("archive: the recipe copies nothing from it; add a COPY, or leave it out")]
+    UselessArchive,
+    /// The platform has no such base template.
+    #[error("base_template: the platform has no template `{0}`")]
+    NoBase(String),
+    /// The base template holds a machine of another size.
+    #[error("base_template: `{template}` holds a machine with {field} {holds}; ask for as much")]
+    OtherSize {
+        /// The base template.
+        template: String,
+        /// The size that differs.
+        field: &'static str,
+        /// The machine's value.
+        holds: u32,
+    },
+    /// The name is that of an image that every host is given.
+    #[error("name: `{0}` belongs to an image that comes with the platform; choose another one")]
+    Reserved(String),
+    /// A build of that name has not ended.
+    #[error("name: a build of `{0}` is pending or running; wait for it, or cancel it")]
+    InUse(String),
+    /// The database failed.
+    #[error("the build cannot be written")]
+    Store(#[from] StoreError),
+}
+
+/// A build as it is requested. [`run`] checks sizes and names.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BuildRequest {
+    /// Name of the platform's template that it makes.
+    pub name: String,
+    /// A template of the platform.
+    pub base_template: Option<String>,
+    /// The recipe, in parts of one or more lines.
+    pub recipe: Vec<String>,
+    /// The healthcheck; with one, the template has memory.
+    pub healthcheck: Option<String>,
+    /// vCPUs.
+    pub vcpus: Option<i64>,
+    /// Memory in MiB.
+    pub memory_mb: Option<i64>,
+    /// Disk on which it is built, in MiB.
+    pub disk_size_mb: Option<i64>,
+    /// Leaves out the fixed steps before and after the recipe.
+    pub skip_pre_post: bool,
+    /// Carries out every step, also those whose outcome is known.
+    pub no_cache: bool,
+}
+
+/// Takes a build in, with the name of its archive's object and its content; a worker carries it out.
+///
+/// # Errors
+/// See [`BuildCreateError`]; the archive, if there is one, is the caller's to remove then.
+pub async fn run(
+    control: &Control,
+    principal: &Principal,
+    request: BuildRequest,
+    archive: Option<(String, Contents)>,
+) -> Result<Build, BuildCreateError> {
+    let pass = control.enter(principal, Action::BuildCreate).await?;
+    let id = BuildId::new();
+    let intent = pass.intent().in_team(TeamId::PLATFORM).of(id).with("name", short(&request.name));
+    let created = create(control, principal, id, &intent, request, archive).await;
+    control.audited(intent, created).await
+}
+
+async fn create(
+    control: &Control,
+    principal: &Principal,
+    id: BuildId,
+    intent: &AuditIntent,
+    request: BuildRequest,
+    archive: Option<(String, Contents)>,
+) -> Result<Build, BuildCreateError> {
+    let store = control.store();
+    let order = into_order(request, principal)?;
+    let base = store.template_find(TeamId::PLATFORM, &order.base_template).await?;
+    let base = base.ok_or_else(|| BuildCreateError::NoBase(order.base_template.clone()))?;
+    for (field, holds, wanted) in
+        [("vcpus", base.vcpus, order.vcpus), ("memory_mb", base.memory_mb, order.memory_mb)]
+    {
+        let holds = holds.map(i32::unsigned_abs).filter(|holds| *holds != wanted);
+        if let Some(holds) = holds {
+            return Err(BuildCreateError::OtherSize { template: order.base_template, field, holds });
+        }
+    }
+    if store.build_name_is_reserved(&order.name).await? {
+        return Err(BuildCreateError::Reserved(order.name));
+    }
+    let planned = Base {
+        id: base.id,
+        default_user: base.default_user,
+        default_env: base.default_env,
+        disk_size_mb: order.disk_size_mb,
+    };
+    let (archive, contents) = archive.unzip();
+    let index =
+        contents.map(|Contents { entries, .. }| ArchiveIndex { entries, digests: Default::default() });
+    let wanted = Order {
+        recipe: &order.recipe,
+        healthcheck: order.healthcheck.as_deref(),
+        skip_pre_post: order.skip_pre_post,
+    };
+    let plan = plan(wanted, &planned, index.as_ref())?;
+    if index.is_some() && !plan.copies_something() {
+        return Err(BuildCreateError::UselessArchive);
+    }
+    let total_steps = plan.total_steps();
+    let new = NewBuild { id, order, archive, total_steps };
+    let build = store.build_insert(&new, intent).await.map_err(|error| match error {
+        BuildInsertError::NameInUse => BuildCreateError::InUse(new.order.name),
+        BuildInsertError::Store(error) => BuildCreateError::Store(error),
+    })?;
+    control.actors().build_announce(build.id).await;
+    tracing::info!(build = %build.id, name = build.order.name, "build created");
+    Ok(build)
+}
+
+/// Fills in the defaults and checks what can be checked without the base template.
+fn into_order(request: BuildRequest, principal: &Principal) -> Result<BuildOrder, BuildCreateError> {
+    if !limits::is_template_name(&request.name) {
+        return Err(BuildCreateError::Name(short(&request.name)));
+    }
+    let base_template = request.base_template.unwrap_or_else(|| limits::DEFAULT_TEMPLATE.to_owned());
+    if !limits::is_template_name(&base_template) {
+        return Err(BuildCreateError::NoBase(short(&base_template)));
+    }
+    let memory_mb = request.memory_mb.unwrap_or(limits::DEFAULT_MEMORY_MB);
+    let disk_size_mb = request.disk_size_mb.unwrap_or(limits::DEFAULT_DISK_MB);
+    Ok(BuildOrder {
+        name: request.name,
+        base_template,
+        recipe: request.recipe,
+        healthcheck: request.healthcheck,
+        vcpus: limits::in_range("vcpus", request.vcpus.unwrap_or(limits::DEFAULT_VCPUS), limits::VCPUS)?,
+        memory_mb: limits::in_range("memory_mb", memory_mb, limits::MEMORY_MB)?,
+        disk_size_mb: limits::in_range("disk_size_mb", disk_size_mb, limits::BUILD_DISK_MB)?,
+        skip_pre_post: request.skip_pre_post,
+        no_cache: request.no_cache,
+        created_by: principal.user(),
+    })
+}
+
+/// Cuts a wrong name to the length that an error repeats.
+fn short(name: &str) -> String {
+    name.chars().take(limits::ECHO_CHARACTERS).collect()
+}

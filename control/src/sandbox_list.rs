@@ -1,0 +1,14 @@
+//! Lists the sandboxes of the principal's team that are not gone.
+
+use wrenn_domain::{action::Action, principal::Principal, sandbox::Sandbox};
+
+use crate::{Control, read_error::ReadError};
+
+/// Returns the sandboxes, newest first.
+///
+/// # Errors
+/// See [`ReadError`].
+pub async fn run(control: &Control, principal: &Principal) -> Result<Vec<Sandbox>, ReadError> {
+    let pass = control.enter(principal, Action::SandboxList).await?;
+    Ok(control.store().sandbox_list(pass.team()).await?)
+}

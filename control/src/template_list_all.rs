@@ -1,0 +1,14 @@
+//! Lists every team's templates, for an administrator of the platform.
+
+use wrenn_domain::{action::Action, principal::Principal, template::Template};
+
+use crate::{Control, read_error::ReadError};
+
+/// Returns the templates that are ready with the names of their teams, newest first.
+///
+/// # Errors
+/// See [`ReadError`].
+pub async fn run(control: &Control, principal: &Principal) -> Result<Vec<(Template, String)>, ReadError> {
+    let _pass = control.enter(principal, Action::AdminTemplateList).await?;
+    Ok(control.store().template_list_all().await?)
+}
