@@ -12,7 +12,9 @@ use actix_web::{
 };
 use serde::Serialize;
 use utoipa::ToSchema;
-use wrenn_domain::error_code::ErrorCode;
+use wrenn_control::{EnterError, admission::Overload};
+use wrenn_domain::{error_code::ErrorCode, permission::Denial};
+use wrenn_store::StoreError;
 use wrenn_supervision::CallError;
 
 /// Returns the HTTP status of a code.
@@ -58,11 +60,57 @@ impl ApiError {
         Self::new(ErrorCode::InternalError, "something went wrong on the server; it has been logged")
     }
 
+    /// For a principal that may not do what it asks for.
+    pub(crate) fn denied(denial: Denial) -> Self {
+        let code = match denial {
+            Denial::NotSignedIn => ErrorCode::Unauthorized,
+            Denial::NotForKeys | Denial::Role(_) | Denial::NotAdmin | Denial::NotForHosts => {
+                ErrorCode::Forbidden
+            }
+        };
+        Self::new(code, denial.to_string())
+    }
+
+    /// For a use case that did not begin.
+    pub(crate) fn not_entered(error: &EnterError) -> Self {
+        match error {
+            EnterError::Denied(denial) => Self::denied(*denial),
+            EnterError::Overload(overload) => Self::overload(overload),
+        }
+    }
+
+    /// For a request whose turn would not come soon.
+    pub(crate) fn overload(overload: &Overload) -> Self {
+        match overload {
+            Overload::Server { retry_after_sec } => {
+                Self::later(ErrorCode::Overloaded, overload.to_string(), *retry_after_sec)
+            }
+            Overload::Team { retry_after_sec } => {
+                Self::later(ErrorCode::RateLimited, overload.to_string(), *retry_after_sec)
+            }
+        }
+    }
+
+    /// For a request that may be repeated after some seconds.
+    pub(crate) fn later(code: ErrorCode, message: impl Into<String>, retry_after_sec: u64) -> Self {
+        Self { retry_after_sec: Some(retry_after_sec), ..Self::new(code, message) }
+    }
+
+    /// For a statement that the database did not carry out: too much to do, or the server's fault.
+    pub(crate) fn of_store(error: &StoreError) -> Self {
+        if error.is_overload() { Self::overloaded() } else { Self::internal() }
+    }
+
+    /// For a request that certainly changed nothing, because there is too much to do.
+    pub(crate) fn overloaded() -> Self {
+        let message = "the server has too much to do; nothing was done, so try again in a moment";
+        Self::later(ErrorCode::Overloaded, message, 1)
+    }
+
     /// For a question that an actor did not answer. Whoever gets it knows whether asking again is safe.
     pub(crate) fn unanswered(error: CallError) -> Self {
         if error.certainly_not_executed() {
-            let message = "the server has too much to do; nothing was done, so try again in a moment";
-            Self::new(ErrorCode::HostUnavailable, message)
+            Self::overloaded()
         } else {
             let message = "something went wrong on the server; the request may have been executed all the same, \
                            so look before you repeat it";
@@ -191,7 +239,7 @@ mod tests {
     #[test]
     fn whether_a_request_may_have_been_executed_is_told() {
         for error in [CallError::Full, CallError::NotDelivered] {
-            assert_eq!(ApiError::unanswered(error).code, ErrorCode::HostUnavailable);
+            assert_eq!(ApiError::unanswered(error).code, ErrorCode::Overloaded);
         }
         for error in [CallError::MayHaveExecuted, CallError::TimedOut] {
             let answer = ApiError::unanswered(error);

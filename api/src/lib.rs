@@ -3,18 +3,16 @@
 //! ```text
 //!  browser, client ──▶ http/ (ids, errors, limits) ──▶ auth/ (who asks) ──▶ routes/ (one file per operation)
 //!                                                                              │
-//!                                                    wrenn-actors, wrenn-store ◀┘
+//!                                                  wrenn-control (use cases) ◀─┘
 //! ```
 //!
 //! Handlers hold no state: what must survive lives in Postgres, what must be ordered lives in an actor.
 //! A client that goes away takes its request with it and nothing else. Every failure is answered in the
 //! contract's shape (`error`); a panic costs one request (`http::observe`).
 
-mod account;
 pub mod agents;
 mod app;
 mod auth;
-pub mod bootstrap;
 mod config;
 mod dashboard;
 mod error;
@@ -33,6 +31,7 @@ pub use crate::{
 
 pub use preview::{PreviewUrl, PreviewUrlError};
 pub use wrenn_actors::{FaultInjection, objects::ObjectsLocation};
+pub use wrenn_control::bootstrap;
 
 /// The OpenAPI document of this version.
 pub fn openapi() -> utoipa::openapi::OpenApi {

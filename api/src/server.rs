@@ -14,20 +14,17 @@ use actix_web::{
     web::{self, Data},
 };
 use rand::RngExt as _;
+use tokio::net::{TcpSocket, lookup_host};
 use tokio_util::sync::CancellationToken;
 use wrenn_actors::{BuildConfig, ControlPlane, StartError};
+use wrenn_control::{Control, PasswordError};
 use wrenn_store::{OpenError, Store, StoreError};
 use wrenn_supervision::Root;
 
 use crate::{
     agents::{AgentListener, ListenError, ServeError},
     app::App,
-    auth::{
-        bucket::HashLimit,
-        password::{PasswordError, Passwords},
-        throttle::LoginThrottle,
-        token::{KEY_BYTES, TokenSigner},
-    },
+    auth::token::{KEY_BYTES, TokenSigner},
     config::ServerConfig,
     error::Chain,
     http::observe::observe,
@@ -41,6 +38,8 @@ use crate::{
 const SHUTDOWN_SEC: u64 = 10;
 /// How long a client may take to send the head of a request.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
+/// Connections that wait to be accepted, so that those of a burst need not be sent twice.
+const BACKLOG: u32 = 4096;
 /// How long an idle connection is kept.
 const KEEP_ALIVE: Duration = Duration::from_secs(75);
 
@@ -58,7 +57,7 @@ pub enum RunError {
     DamagedSigningKey,
     /// Passwords cannot be hashed on this machine.
     #[error("cannot hash passwords")]
-    Passwords(#[source] Box<dyn std::error::Error + Send + Sync>),
+    Passwords(#[from] PasswordError),
     /// The actors could not be started.
     #[error(transparent)]
     Actors(#[from] StartError),
@@ -82,12 +81,6 @@ pub enum RunError {
     Http(#[source] std::io::Error),
 }
 
-impl From<PasswordError> for RunError {
-    fn from(error: PasswordError) -> Self {
-        Self::Passwords(Box::new(error))
-    }
-}
-
 /// A server that listens but does not answer yet.
 #[must_use = "a server does nothing until it runs"]
 pub struct Server {
@@ -105,12 +98,11 @@ impl Server {
     pub async fn start(config: ServerConfig) -> Result<Self, RunError> {
         memory::limit();
         // Addresses first: of two servers with the same configuration the second must touch nothing.
-        let http_listener = bind_http(&config.http_addr)?;
+        let http_listener = bind_http(&config.http_addr).await?;
         let agents = AgentListener::bind(&config.grpc_addr)?;
 
         let store = Store::open(&config.database_url, config.database_connections).await?;
         let tokens = token_signer(&store).await?;
-        let passwords = Passwords::new()?;
         let actors = wrenn_actors::Config {
             inventory_interval: config.inventory_interval,
             fault_injection: config.fault_injection,
@@ -132,12 +124,8 @@ impl Server {
         let previews = Previews::new(preview_url, control_plane.clone());
         let stopping = CancellationToken::new();
         let app = App {
-            store,
-            control_plane: control_plane.clone(),
-            passwords,
+            control: Control::new(control_plane.clone(), config.database_connections)?,
             tokens,
-            hash_limit: HashLimit::default(),
-            login_throttle: LoginThrottle::default(),
             output: routes::OutputBudget::default(),
             previews,
             stopping: stopping.clone(),
@@ -181,9 +169,25 @@ impl Server {
 }
 
 /// Listens on `host:port`; a leading `http://` is accepted.
-fn bind_http(addr: &str) -> Result<TcpListener, RunError> {
+async fn bind_http(addr: &str) -> Result<TcpListener, RunError> {
     let host_and_port = addr.strip_prefix("http://").unwrap_or(addr).trim_end_matches('/');
-    TcpListener::bind(host_and_port).map_err(|source| RunError::ListenHttp { addr: addr.to_owned(), source })
+    let failed = |source| RunError::ListenHttp { addr: addr.to_owned(), source };
+    let mut refused = std::io::Error::new(std::io::ErrorKind::NotFound, "the name has no address");
+    for address in lookup_host(host_and_port).await.map_err(failed)? {
+        match listen(address) {
+            Ok(listener) => return Ok(listener),
+            Err(error) => refused = error,
+        }
+    }
+    Err(failed(refused))
+}
+
+fn listen(address: SocketAddr) -> std::io::Result<TcpListener> {
+    let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
+    // A server that is started again must not wait for the connections of the one before.
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    socket.listen(BACKLOG)?.into_std()
 }
 
 /// The HTTP server; serves nothing until it is awaited.

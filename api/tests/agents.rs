@@ -19,7 +19,14 @@ use tonic::{
 use uuid::Uuid;
 use wrenn_actors::{Config, ControlPlane, ExecSession, SessionError, SessionOpenError, Until};
 use wrenn_api::agents::AgentListener;
-use wrenn_domain::{host::NewHost, lifecycle::SandboxStatus, sandbox::NewSandbox};
+use wrenn_domain::{
+    action::Action,
+    audit::AuditIntent,
+    host::NewHost,
+    lifecycle::SandboxStatus,
+    principal::{Principal, SystemReason},
+    sandbox::NewSandbox,
+};
 use wrenn_proto::{
     agent::{
         AgentFrame, AgentHello, Capacity, CommandResult, Heartbeat, Inventory, RefreshTokenRequest,
@@ -32,6 +39,11 @@ use wrenn_proto::{
 };
 use wrenn_store::Store;
 use wrenn_supervision::Root;
+
+/// An audit entry of the control plane itself.
+fn intent() -> AuditIntent {
+    AuditIntent::system(SystemReason::Build, Action::SandboxCreate)
+}
 
 const PATIENCE: Duration = Duration::from_secs(20);
 
@@ -157,7 +169,7 @@ async fn create_and_run(
         preview_access: Default::default(),
         build: None,
     };
-    let id = server.control_plane.sandbox_create(new).await.unwrap().id;
+    let id = server.control_plane.sandbox_create(new, intent()).await.unwrap().id;
     let Ok(Some(server_frame::Frame::Command(command))) = next(&mut agent.frames).await else {
         panic!("a command must come");
     };
@@ -177,7 +189,11 @@ async fn create_and_run(
     assert_eq!(row.lifecycle.status, SandboxStatus::Running);
 
     let start = ExecStart { cmd: "true".to_owned(), ..ExecStart::default() };
-    let opening = server.control_plane.session_open::<ExecInput>(id, exec_input::Input::Start(start.clone()));
+    let opening = server.control_plane.session_open::<ExecInput>(
+        id,
+        exec_input::Input::Start(start.clone()),
+        Principal::system(SystemReason::Build),
+    );
     let carry = async {
         let Ok(Some(server_frame::Frame::OpenTunnel(open))) = next(&mut agent.frames).await else {
             panic!("a tunnel must be asked for");
@@ -283,7 +299,11 @@ async fn tunnel(
     id: SandboxId,
     first: Option<tunnel_up::Frame>,
 ) -> (Result<ExecSession, SessionOpenError>, mpsc::Sender<TunnelUp>) {
-    let opening = server.control_plane.session_open(id, exec_input::Input::Start(ExecStart::default()));
+    let opening = server.control_plane.session_open(
+        id,
+        exec_input::Input::Start(ExecStart::default()),
+        Principal::system(SystemReason::Build),
+    );
     let carry = async {
         let Ok(Some(server_frame::Frame::OpenTunnel(open))) = next(&mut agent.frames).await else {
             panic!("a tunnel must be asked for");

@@ -17,10 +17,18 @@ use tokio::{
 use wrenn_actors::{Config, ControlPlane, Until};
 use wrenn_agent::sim::{SimHost, SimIdentity, SimOptions};
 use wrenn_api::{agents::AgentListener, bootstrap};
-use wrenn_domain::{host::NewHost, lifecycle::SandboxStatus, sandbox::NewSandbox};
+use wrenn_domain::{
+    action::Action, audit::AuditIntent, host::NewHost, lifecycle::SandboxStatus, principal::SystemReason,
+    sandbox::NewSandbox,
+};
 use wrenn_proto::ids::{SandboxId, TeamId};
 use wrenn_store::Store;
 use wrenn_supervision::Root;
+
+/// An audit entry of the control plane itself.
+fn intent() -> AuditIntent {
+    AuditIntent::system(SystemReason::Build, Action::SandboxCreate)
+}
 
 const HOSTS: usize = 10;
 const SANDBOXES: usize = 500;
@@ -137,7 +145,7 @@ async fn no_sandbox_is_lost_with_the_server_or_with_all_hosts_at_once(pool: PgPo
         preview_access: Default::default(),
         build: None,
     };
-    let requests = (0..SANDBOXES).map(|_| server.control_plane.sandbox_create(new_sandbox()));
+    let requests = (0..SANDBOXES).map(|_| server.control_plane.sandbox_create(new_sandbox(), intent()));
     let rows: Vec<_> = stream::iter(requests).buffer_unordered(CLIENTS).collect().await;
     let sandboxes: Vec<_> = rows.into_iter().map(|row| row.unwrap().id).collect();
     all_settle(&server, &hosts, &sandboxes).await;

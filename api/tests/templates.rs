@@ -13,14 +13,22 @@ use wrenn_actors::{Config, ControlPlane, TemplateOrder, Until};
 use wrenn_agent::sim::{SimFault, SimHost, SimIdentity, SimOptions, SimStep};
 use wrenn_api::{agents::AgentListener, bootstrap};
 use wrenn_domain::{
+    action::Action,
+    audit::AuditIntent,
     host::NewHost,
     lifecycle::SandboxStatus,
+    principal::SystemReason,
     sandbox::{NewSandbox, Sandbox},
     template::{OnConflict, Template, TemplateSource},
 };
 use wrenn_proto::ids::{HostId, SandboxId, TeamId, TemplateId};
 use wrenn_store::Store;
 use wrenn_supervision::Root;
+
+/// An audit entry of the control plane itself.
+fn intent() -> AuditIntent {
+    AuditIntent::system(SystemReason::Build, Action::SandboxCreate)
+}
 
 /// How long anything may take.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -103,7 +111,7 @@ impl Server {
             preview_access: Default::default(),
             build: None,
         };
-        let id = self.control_plane.sandbox_create(new).await.unwrap().id;
+        let id = self.control_plane.sandbox_create(new, intent()).await.unwrap().id;
         self.control_plane.sandbox_wait(id, Until::Settled, PATIENCE).await.unwrap()
     }
 }
@@ -127,7 +135,7 @@ async fn a_capsule_runs_on_a_host_that_fetches_its_template(pool: PgPool) {
     let source = server.create(&minimal).await;
     let (name, id) = ("mine".to_owned(), TemplateId::new());
     let order = TemplateOrder::of_client(id, name, TemplateSource::Snapshot, OnConflict::Refuse);
-    let template = server.control_plane.template_make(source.id, order, PATIENCE).await.unwrap();
+    let template = server.control_plane.template_make(source.id, order, intent(), PATIENCE).await.unwrap();
 
     let (second, other) = server.host(16 * 1024).await;
     let near = server.create(&template).await;
@@ -161,7 +169,7 @@ async fn a_capsule_runs_on_a_host_that_fetches_its_template(pool: PgPool) {
         host.start_agent().await.unwrap();
         assert!(timeout(PATIENCE, host.attached()).await.unwrap());
     }
-    assert!(server.control_plane.template_delete(&template).await.unwrap());
+    assert!(server.control_plane.template_delete(template.id, intent()).await.unwrap());
     let hosts = [&maker, &other, &last];
     eventually("no host has it", || async { hosts.iter().all(|host| host.world().templates().is_empty()) })
         .await;

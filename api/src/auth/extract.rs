@@ -1,22 +1,27 @@
-//! The extractors that stand for a caller. A handler that takes one cannot be reached without it.
+//! The extractors that stand for a principal. A handler that takes one cannot be reached without permission.
 
-use actix_web::{FromRequest, HttpRequest, dev::Payload, http::header};
+use actix_web::{
+    FromRequest, HttpRequest,
+    dev::Payload,
+    http::{Method, header},
+};
 use chrono::Utc;
 use futures_util::future::LocalBoxFuture;
-use wrenn_domain::{error_code::ErrorCode, user::User};
-use wrenn_proto::ids::{TeamId, UserId};
-use wrenn_store::StoreError;
-
-use super::{
-    api_key,
-    token::{Claims, TokenError},
+use wrenn_control::authenticate::{self, AuthenticateError};
+use wrenn_domain::{
+    action::Action,
+    error_code::ErrorCode,
+    permission::{Denial, permit},
+    principal::Principal,
 };
+
+use super::token::TokenError;
 use crate::{
     app::App,
     error::{ApiError, impl_response_error},
 };
 
-/// Why a caller was not let in.
+/// The reason for which a caller was not let in.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum AuthError {
     #[error("send `Authorization: Bearer <token>` or `X-API-Key: wrn_…`")]
@@ -29,14 +34,10 @@ pub(crate) enum AuthError {
     Token(#[from] TokenError),
     #[error("the API key is not valid")]
     ApiKey,
-    #[error("the account is disabled")]
-    AccountDisabled,
-    #[error("you are not a member of this team")]
-    NoTeam,
-    #[error("only a platform administrator may do this")]
-    NotAdmin,
     #[error(transparent)]
-    Store(#[from] StoreError),
+    Authenticate(#[from] AuthenticateError),
+    #[error(transparent)]
+    Denied(#[from] Denial),
 }
 
 impl AuthError {
@@ -45,34 +46,44 @@ impl AuthError {
             Self::Missing | Self::MissingToken | Self::Scheme | Self::Token(_) | Self::ApiKey => {
                 ErrorCode::Unauthorized
             }
-            Self::AccountDisabled => ErrorCode::AccountDisabled,
-            Self::NoTeam => ErrorCode::NoTeam,
-            Self::NotAdmin => ErrorCode::Forbidden,
-            Self::Store(_) => return ApiError::internal(),
+            Self::Authenticate(error) => match error {
+                AuthenticateError::Token | AuthenticateError::ApiKey => ErrorCode::Unauthorized,
+                AuthenticateError::AccountDisabled => ErrorCode::AccountDisabled,
+                AuthenticateError::NoTeam => ErrorCode::NoTeam,
+                AuthenticateError::Overload(overload) => return ApiError::overload(overload),
+                AuthenticateError::Store(error) => return ApiError::of_store(error),
+            },
+            Self::Denied(denial) => return ApiError::denied(*denial),
         };
         ApiError::new(code, self.to_string())
     }
 }
 impl_response_error!(AuthError);
 
-/// A signed-in user, active and a member of the team at this moment.
-#[derive(Debug)]
-pub(crate) struct Session {
-    pub(crate) user: User,
-    pub(crate) team_id: TeamId,
+/// The action of each method of a resource; part of the resource's data.
+#[derive(Debug, Clone)]
+pub(crate) struct ResourceActions(pub(crate) Vec<(Method, Action)>);
+
+impl ResourceActions {
+    /// Returns the action of the route that serves a request.
+    #[expect(clippy::expect_used, reason = "routes are bound to actions, and only their handlers ask")]
+    fn action_of(request: &HttpRequest) -> Action {
+        let method = if request.method() == Method::HEAD { &Method::GET } else { request.method() };
+        let actions = request.app_data::<Self>().expect("the route is bound to an action");
+        let found = actions.0.iter().find(|(of, _)| of == method);
+        found.map(|(_, action)| *action).expect("the method is bound to an action")
+    }
 }
 
-/// That the caller is a signed-in administrator of the platform at this moment.
-#[derive(Debug)]
-pub(crate) struct Admin {
-    pub(crate) user_id: UserId,
-}
-
-/// Whoever may act for a team: a signed-in member or an API key.
+/// The principal of the request, with permission for the action of its route.
+///
+/// The use case asks the same table once more, whoever calls it; here it is asked before the rest of the request is read.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Caller {
-    pub(crate) team_id: TeamId,
-}
+pub(crate) struct Authorized(pub(crate) Principal);
+
+/// The principal of a request, unless it has no credentials: then its first frame must bring them.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct OptionallyAuthorized(pub(crate) Option<Principal>);
 
 /// The token of the request, if it has one.
 fn bearer(request: &HttpRequest) -> Result<Option<&str>, AuthError> {
@@ -81,111 +92,62 @@ fn bearer(request: &HttpRequest) -> Result<Option<&str>, AuthError> {
     if scheme.eq_ignore_ascii_case("bearer") { Ok(Some(token.trim())) } else { Err(AuthError::Scheme) }
 }
 
-/// The user whose token this is.
-async fn session_of(app: &App, token: &str) -> Result<Session, AuthError> {
-    let Claims { sub, team_id, .. } = app.tokens.verify(token, Utc::now())?;
-    // A token of an account that is gone is as good as one that never was.
-    let (user, role) = app.store.user_find_with_role(sub, team_id).await?.ok_or(TokenError::Invalid)?;
-    if !user.is_active {
-        return Err(AuthError::AccountDisabled);
-    }
-    if role.is_none() {
-        return Err(AuthError::NoTeam);
-    }
-    Ok(Session { user, team_id })
+/// Returns the principal of a token.
+///
+/// # Errors
+/// See [`AuthError`].
+pub(crate) async fn of_token(app: &App, token: &str) -> Result<Principal, AuthError> {
+    let claims = app.tokens.verify(token, Utc::now())?;
+    Ok(authenticate::user(&app.control, claims.sub, claims.team_id).await?)
 }
 
-async fn session(request: &HttpRequest) -> Result<Option<Session>, AuthError> {
-    match bearer(request)? {
-        Some(token) => session_of(App::of(request), token).await.map(Some),
-        None => Ok(None),
-    }
+/// Returns the principal of an API key.
+///
+/// # Errors
+/// See [`AuthError`].
+pub(crate) async fn of_api_key(app: &App, key: &str) -> Result<Principal, AuthError> {
+    Ok(authenticate::api_key(&app.control, key).await?)
 }
 
-impl Caller {
-    /// Whose token this is.
-    ///
-    /// # Errors
-    /// See [`AuthError`].
-    pub(crate) async fn of_token(app: &App, token: &str) -> Result<Self, AuthError> {
-        Ok(Self { team_id: session_of(app, token).await?.team_id })
-    }
-
-    /// Whose API key this is.
-    ///
-    /// # Errors
-    /// See [`AuthError`].
-    pub(crate) async fn of_api_key(app: &App, key: &str) -> Result<Self, AuthError> {
-        if !key.starts_with(api_key::PREFIX) {
-            return Err(AuthError::ApiKey);
-        }
-        let identity = app.store.api_key_authenticate(&api_key::hash(key)).await?;
-        let identity = identity.ok_or(AuthError::ApiKey)?;
-        if !identity.creator_is_active {
-            return Err(AuthError::AccountDisabled);
-        }
-        Ok(Self { team_id: identity.team_id })
-    }
-}
-
-/// Whoever sent the request; none if it has no credentials at all.
-async fn caller(request: &HttpRequest) -> Result<Option<Caller>, AuthError> {
+/// Returns whoever sent the request, with permission; `None` if it has no credentials that the action takes.
+async fn authorize(request: &HttpRequest) -> Result<Option<Principal>, AuthError> {
     let app = App::of(request);
-    if let Some(key) = request.headers().get("x-api-key") {
-        let key = key.to_str().map_err(|_| AuthError::ApiKey)?;
-        return Caller::of_api_key(app, key).await.map(Some);
-    }
-    match bearer(request)? {
-        Some(token) => Caller::of_token(app, token).await.map(Some),
-        None => Ok(None),
-    }
+    let action = ResourceActions::action_of(request);
+    // Where keys open nothing, a key is not looked at.
+    let key = action.spec().scope.and_then(|_| request.headers().get("x-api-key"));
+    let principal = match key {
+        Some(key) => of_api_key(app, key.to_str().map_err(|_| AuthError::ApiKey)?).await?,
+        None => match bearer(request)? {
+            Some(token) => of_token(app, token).await?,
+            None => return Ok(None),
+        },
+    };
+    permit(&principal, action)?;
+    Ok(Some(principal))
 }
 
-async fn admin(request: &HttpRequest) -> Result<Admin, AuthError> {
-    let session = session(request).await?.ok_or(AuthError::MissingToken)?;
-    if session.user.is_admin { Ok(Admin { user_id: session.user.id }) } else { Err(AuthError::NotAdmin) }
-}
-
-impl FromRequest for Session {
+impl FromRequest for Authorized {
     type Error = AuthError;
     type Future = LocalBoxFuture<'static, Result<Self, AuthError>>;
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
         let request = request.clone();
-        Box::pin(async move { session(&request).await?.ok_or(AuthError::MissingToken) })
+        Box::pin(async move {
+            let missing = || match ResourceActions::action_of(&request).spec().scope {
+                Some(_) => AuthError::Missing,
+                None => AuthError::MissingToken,
+            };
+            authorize(&request).await?.map(Self).ok_or_else(missing)
+        })
     }
 }
 
-impl FromRequest for Caller {
+impl FromRequest for OptionallyAuthorized {
     type Error = AuthError;
     type Future = LocalBoxFuture<'static, Result<Self, AuthError>>;
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
         let request = request.clone();
-        Box::pin(async move { caller(&request).await?.ok_or(AuthError::Missing) })
-    }
-}
-
-/// The caller, unless the request has no credentials: then it will say later who it is.
-#[derive(Debug)]
-pub(crate) struct OptionalCaller(pub(crate) Option<Caller>);
-
-impl FromRequest for OptionalCaller {
-    type Error = AuthError;
-    type Future = LocalBoxFuture<'static, Result<Self, AuthError>>;
-
-    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
-        let request = request.clone();
-        Box::pin(async move { caller(&request).await.map(Self) })
-    }
-}
-
-impl FromRequest for Admin {
-    type Error = AuthError;
-    type Future = LocalBoxFuture<'static, Result<Self, AuthError>>;
-
-    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
-        let request = request.clone();
-        Box::pin(async move { admin(&request).await })
+        Box::pin(async move { authorize(&request).await.map(Self) })
     }
 }

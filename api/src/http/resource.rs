@@ -5,12 +5,25 @@ use actix_web::{
     http::{Method, header},
     web,
 };
-use wrenn_domain::error_code::ErrorCode;
+use wrenn_domain::{
+    action::{self, Action},
+    error_code::ErrorCode,
+};
 
-use crate::error::ApiError;
+use crate::{auth::ResourceActions, error::ApiError};
 
-/// One method of a resource and its handler. `GET` takes `HEAD` along.
-pub(crate) fn on<F, Args>(method: Method, handler: F) -> (Method, Route)
+/// Returns the method of an action, as the HTTP library spells it.
+fn method_of(action: Action) -> Method {
+    match action.spec().method {
+        action::Method::Get => Method::GET,
+        action::Method::Post => Method::POST,
+        action::Method::Put => Method::PUT,
+        action::Method::Delete => Method::DELETE,
+    }
+}
+
+/// Makes a route of a method and a handler. `GET` takes `HEAD` along.
+fn route<F, Args>(method: Method, handler: F) -> Route
 where
     F: Handler<Args>,
     Args: FromRequest + 'static,
@@ -19,14 +32,41 @@ where
     let route = if method == Method::GET {
         web::route().guard(guard::Any(guard::Get()).or(guard::Head()))
     } else {
-        web::method(method.clone())
+        web::method(method)
     };
-    (method, route.to(handler))
+    route.to(handler)
 }
 
-/// A resource with these methods and no others.
-pub(crate) fn resource<const N: usize>(path: &str, methods: [(Method, Route); N]) -> Resource {
-    let allow = methods.iter().map(|(method, _)| method.as_str()).collect::<Vec<_>>().join(", ");
+/// Makes the route of an action.
+pub(crate) fn bound<F, Args>(action: Action, handler: F) -> Route
+where
+    F: Handler<Args>,
+    Args: FromRequest + 'static,
+    F::Output: Responder + 'static,
+{
+    route(method_of(action), handler)
+}
+
+/// Makes a resource of the routes of its actions, which takes their methods and no others.
+pub(crate) fn resource(path: &str, routes: Vec<(Action, Route)>) -> Resource {
+    let actions: Vec<_> = routes.iter().map(|(action, _)| (method_of(*action), *action)).collect();
+    let methods: Vec<_> = actions.iter().map(|(method, _)| method.clone()).collect();
+    let routes = routes.into_iter().map(|(_, route)| route);
+    with_methods(path, &methods, routes).app_data(ResourceActions(actions))
+}
+
+/// Makes a resource that is no action: a page of the server, for everybody.
+pub(crate) fn page<F, Args>(path: &str, handler: F) -> Resource
+where
+    F: Handler<Args>,
+    Args: FromRequest + 'static,
+    F::Output: Responder + 'static,
+{
+    with_methods(path, &[Method::GET], [route(Method::GET, handler)])
+}
+
+fn with_methods(path: &str, methods: &[Method], routes: impl IntoIterator<Item = Route>) -> Resource {
+    let allow = methods.iter().map(Method::as_str).collect::<Vec<_>>().join(", ");
     let refuse = move || {
         let message = format!("this address takes {allow} only");
         let mut response = ApiError::new(ErrorCode::MethodNotAllowed, message).into_response();
@@ -35,8 +75,6 @@ pub(crate) fn resource<const N: usize>(path: &str, methods: [(Method, Route); N]
         }
         std::future::ready::<HttpResponse>(response)
     };
-    methods
-        .into_iter()
-        .fold(web::resource(path), |resource, (_, route)| resource.route(route))
-        .default_service(web::to(refuse))
+    let resource = web::resource(path).default_service(web::to(refuse));
+    routes.into_iter().fold(resource, Resource::route)
 }

@@ -1,12 +1,12 @@
-//! Who is let in: the token of a capsule's previews, wherever a client can put it.
+//! Access to previews: the token of a capsule's previews, in the places where a client can send it.
 //!
-//! | where | for whom |
+//! | place | client |
 //! |---|---|
 //! | header `x-wrenn-token` | programs |
-//! | `?wrenn_token=` in the address | a link that is opened: the browser is sent on with a cookie |
-//! | cookie `wrenn_token` | everything that the page then asks for |
+//! | `?wrenn_token=` in the address | a link that is opened: the browser is redirected with a cookie |
+//! | cookie `wrenn_token` | later requests of the page |
 //!
-//! None of them is passed on to the capsule.
+//! All of them are removed before a request is forwarded to the capsule.
 
 use actix_web::{
     HttpRequest,
@@ -22,24 +22,24 @@ pub(super) const HEADER: &str = "x-wrenn-token";
 /// The parameter and the cookie that carry the token.
 pub(super) const NAME: &str = "wrenn_token";
 
-/// Whether a request is let in.
+/// Decision about a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Entry {
-    /// It is.
+    /// Admitted.
     Open,
-    /// It is, by the token in its address, which should not stay there.
+    /// Admitted by the token in its address, which should not stay there.
     ByLink,
-    /// It has no token.
+    /// Refused: the token is missing.
     NoToken,
-    /// It has another token.
+    /// Refused: the token is wrong.
     WrongToken,
 }
 
-/// Decides about a request.
+/// Decides if a request is admitted.
 pub(super) fn decide(request: &HttpRequest, preview: &Preview) -> Entry {
     let by_link = query_token(request.query_string());
     if preview.access == PreviewAccess::Public {
-        // A link that was made before the capsule was opened to all works as before.
+        // A link from before the capsule became public still works.
         return if by_link.is_some() { Entry::ByLink } else { Entry::Open };
     }
     if let Some(token) = by_link {
@@ -54,7 +54,7 @@ pub(super) fn decide(request: &HttpRequest, preview: &Preview) -> Entry {
     }
 }
 
-/// The cookie that a browser is sent on with.
+/// Returns the cookie of the redirect.
 pub(super) fn cookie(token: &str, is_https: bool) -> Cookie<'static> {
     Cookie::build(NAME, token.to_owned())
         .path("/")
@@ -64,20 +64,20 @@ pub(super) fn cookie(token: &str, is_https: bool) -> Cookie<'static> {
         .finish()
 }
 
-/// The token in an address, if there is one.
+/// Returns the token in a query, if there is one.
 pub(super) fn query_token(query: &str) -> Option<String> {
     form_urlencoded::parse(query.as_bytes())
         .find(|(name, _)| name == NAME)
         .map(|(_, token)| token.into_owned())
 }
 
-/// A query without the token; the rest of it stays as it was written.
+/// Returns a query without the token; the rest stays unchanged.
 pub(super) fn query_without_token(query: &str) -> String {
     let is_token = |pair: &&str| form_urlencoded::parse(pair.as_bytes()).any(|(name, _)| name == NAME);
     query.split('&').filter(|pair| !is_token(pair)).collect::<Vec<_>>().join("&")
 }
 
-/// The value of a `Cookie` header without the token; none if nothing is left of it.
+/// Returns the value of a `Cookie` header without the token; `None` if no cookie is left.
 pub(super) fn cookies_without_token(value: &HeaderValue) -> Option<HeaderValue> {
     let text = String::from_utf8_lossy(value.as_bytes());
     if !text.contains(NAME) {
@@ -88,9 +88,9 @@ pub(super) fn cookies_without_token(value: &HeaderValue) -> Option<HeaderValue> 
     if rest.is_empty() { None } else { HeaderValue::from_str(&rest).ok() }
 }
 
-/// Compares in a time that tells nothing about where two tokens differ.
+/// Compares two tokens in constant time.
 fn is_same(given: &str, expected: &str) -> bool {
-    // Any key will do: what is compared are the digests, and how they differ says nothing.
+    // Any key will do: the digests are compared, and the time of that reveals nothing about the tokens.
     let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(b"compare") else { return false };
     let mut expected_mac = mac.clone();
     mac.update(given.as_bytes());

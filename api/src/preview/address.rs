@@ -2,24 +2,24 @@
 
 use std::fmt;
 
-use wrenn_proto::ids::SandboxId;
+use wrenn_domain::ids::SandboxId;
 
 /// Names that browsers resolve to the machine they run on, without any name server.
 const LOCAL_SUFFIX: &str = ".localhost";
 const PORT: &str = "{port}";
 const CAPSULE: &str = "{capsule}";
 
-/// Where the previews of this installation are.
+/// Address of the previews of this installation.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PreviewUrl {
-    /// With both placeholders.
+    /// Address with both placeholders.
     pattern: String,
-    /// The part of the host name behind the capsule, with its dot, in lower case.
+    /// Part of the host name behind the capsule, with its dot, in lower case.
     suffix: String,
     is_https: bool,
 }
 
-/// Why a text says nowhere.
+/// A text that is not the address of previews.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("must be like `https://{{port}}-{{capsule}}.preview.example.com`, not `{0}`")]
 pub struct PreviewUrlError(String);
@@ -65,19 +65,19 @@ pub(crate) struct Target {
     pub(crate) port: u16,
 }
 
-/// What a host name means here.
+/// Meaning of a host name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Named {
     /// A port of a capsule.
     Preview(Target),
-    /// Below the domain of previews, but no capsule has such a name.
+    /// A name below the domain of previews that is not a port of a capsule.
     Nothing,
-    /// Something else, such as the dashboard.
+    /// Another name, such as the dashboard's.
     Other,
 }
 
 impl PreviewUrl {
-    /// On this machine, at the port where the server is.
+    /// Returns the address on this machine, at the server's port.
     pub(crate) fn local(http_port: u16) -> Self {
         Self {
             pattern: format!("http://{PORT}-{CAPSULE}{LOCAL_SUFFIX}:{http_port}"),
@@ -86,17 +86,17 @@ impl PreviewUrl {
         }
     }
 
-    /// The address of a capsule's previews, with `{port}` in place of the port.
+    /// Returns the address of a capsule's previews, with `{port}` in place of the port.
     pub(crate) fn of(&self, capsule: SandboxId) -> String {
         self.pattern.replace(CAPSULE, &capsule.to_string())
     }
 
-    /// Whether browsers reach previews over an encrypted connection.
+    /// Returns true if browsers reach previews over an encrypted connection.
     pub(crate) fn is_https(&self) -> bool {
         self.is_https
     }
 
-    /// Reads the `Host` of a request. Names below `.localhost` are always understood, too, where they look like previews.
+    /// Parses the `Host` of a request. Names of previews below `.localhost` are always accepted, too.
     pub(crate) fn read(&self, host: &str) -> Named {
         let host = without_port(host).trim_end_matches('.').to_ascii_lowercase();
         match host.strip_suffix(self.suffix.as_str()) {
@@ -111,7 +111,7 @@ impl PreviewUrl {
     }
 }
 
-/// Reads `8000-cl-…`.
+/// Parses `8000-cl-…`.
 fn read_label(label: &str) -> Option<Target> {
     let (port, capsule) = label.split_once('-')?;
     let port = port.parse().ok().filter(|_| port.bytes().all(|byte| byte.is_ascii_digit()));

@@ -1,11 +1,11 @@
-//! Connections to ports of capsules, as an HTTP client wants them.
+//! Connections to ports of capsules, for an HTTP client.
 //!
 //! ```text
 //!   hyper ◀─ bytes ─▶ pipe ◀─ pump ─▶ ConnectSession ◀─ tunnel ─▶ guest ─▶ 127.0.0.1:port
 //! ```
 //!
-//! The pump ends when either side does. A connection that waits for the next request does not count as use of the
-//! capsule; requests do, see the parent module.
+//! The pump ends when either side does. An idle connection does not count as use of the capsule; requests do, see the
+//! parent module.
 
 use std::{
     io,
@@ -25,18 +25,19 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream, ReadHalf, W
 use wrenn_actors::{
     ConnectSession, ControlPlane, SessionError, SessionEvents, SessionInput, SessionOpenError,
 };
+use wrenn_control::preview_open::VISITOR;
 use wrenn_proto::guest::{
     ConnectEnd, ConnectFailure, ConnectInput, ConnectOpen, connect_event::Event, connect_input::Input,
 };
 
 use super::address::Target;
 
-/// Bytes in each direction that wait for a slow reader.
+/// Buffered bytes in each direction.
 const PIPE_BYTES: usize = 128 * 1024;
-/// Most that is sent in one frame.
+/// Most bytes in one frame.
 const CHUNK_BYTES: usize = 64 * 1024;
 
-/// Why there is no connection to a port.
+/// The reason for which there is no connection to a port.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum ConnectError {
     #[error(transparent)]
@@ -51,7 +52,7 @@ pub(super) enum ConnectError {
     Protocol,
 }
 
-/// Makes connections to the ports that addresses name, see [`authority`].
+/// Connects to the ports that URIs name, see [`authority`].
 #[derive(Debug, Clone)]
 pub(super) struct Connector {
     control_plane: ControlPlane,
@@ -63,7 +64,7 @@ impl Connector {
     }
 }
 
-/// The name of a port among the connections that are kept.
+/// Returns the authority that identifies a port in the pool of connections.
 pub(super) fn authority(target: Target) -> String {
     format!("{}:{}", target.capsule, target.port)
 }
@@ -93,7 +94,8 @@ impl tower::Service<Uri> for Connector {
 
 async fn connect(control_plane: &ControlPlane, target: Target) -> Result<PortIo, ConnectError> {
     let open = Input::Open(ConnectOpen { port: target.port.into() });
-    let ConnectSession { input, mut events } = control_plane.session_open(target.capsule, open).await?;
+    let ConnectSession { input, mut events } =
+        control_plane.session_open(target.capsule, open, VISITOR).await?;
     match events.recv().await.ok_or(ConnectError::Protocol)??.event {
         Some(Event::Opened(_)) => {}
         Some(Event::Failed(failed)) => {
@@ -128,7 +130,7 @@ async fn pump(
                     }
                     Some(Event::Failed(failed)) => return Some(failed.message),
                     Some(Event::End(_)) => {
-                        // The reader sees the end, not an error.
+                        // The reader must see the end, not an error.
                         let _ = write.shutdown().await;
                         return None;
                     }
@@ -142,7 +144,7 @@ async fn pump(
     tokio::select! {
         reason = from_capsule => {
             if let Some(reason) = reason {
-                // It is set here only.
+                // Set only here, so it cannot be set already.
                 let _ = end.set(reason);
             }
         }
@@ -150,7 +152,7 @@ async fn pump(
     }
 }
 
-/// Ends when nobody listens any more; the end of what is read is passed on, and then the capsule's end is waited for.
+/// Sends bytes to the capsule until the reader or the session ends; then sends the end, and waits for the capsule's.
 async fn to_capsule(mut read: ReadHalf<DuplexStream>, input: SessionInput<ConnectInput>) {
     let mut buffer = BytesMut::new();
     loop {
@@ -169,7 +171,7 @@ async fn to_capsule(mut read: ReadHalf<DuplexStream>, input: SessionInput<Connec
     input.closed().await;
 }
 
-/// A connection to a port. When it breaks its error says why.
+/// A connection to a port. The error of a broken one has the reason.
 #[derive(Debug)]
 pub(super) struct PortIo {
     pipe: DuplexStream,

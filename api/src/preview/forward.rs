@@ -1,7 +1,7 @@
-//! One request, forwarded to a port of a capsule, and its answer.
+//! Forwarding of a request to a port of a capsule, and of its answer.
 //!
-//! Bodies are streamed in both directions, each with a bounded number of pieces under way. After `101 Switching
-//! Protocols` both directions are plain bytes: this is how WebSockets pass.
+//! Bodies are streamed in both directions, each with a bounded number of pieces in flight. After `101 Switching
+//! Protocols` both directions are plain bytes, which carries WebSockets.
 
 use std::{io, time::Duration};
 
@@ -33,14 +33,14 @@ use super::{
     connect::{Connector, authority},
 };
 
-/// Pieces of a body that wait for a slow reader.
+/// Buffered pieces of a body.
 const QUEUE: usize = 4;
-/// Most that is read of an upgraded connection at once.
+/// Most bytes that are read of an upgraded connection at once.
 const CHUNK_BYTES: usize = 64 * 1024;
-/// How long a program may take to begin its answer.
+/// Time limit for the head of the program's answer.
 const ANSWER_WITHIN: Duration = Duration::from_secs(10 * 60);
 
-/// The client that keeps connections to ports.
+/// HTTP client with a pool of connections to ports.
 pub(super) type PortClient = Client<Connector, RequestBody>;
 pub(super) type RequestBody = BoxBody<Bytes, io::Error>;
 
@@ -57,7 +57,7 @@ const HOP_BY_HOP: [&str; 9] = [
     "upgrade",
 ];
 
-/// Why there is no answer.
+/// The reason for which there is no answer.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum ForwardError {
     #[error("the request cannot be passed on")]
@@ -68,7 +68,7 @@ pub(super) enum ForwardError {
     Late,
 }
 
-/// Forwards a request. What is returned counts as use of the capsule until it is sent, or dropped.
+/// Forwards a request. The answer counts as use of the capsule until it is sent or dropped.
 pub(super) async fn forward(
     client: &PortClient,
     target: Target,
@@ -79,7 +79,7 @@ pub(super) async fn forward(
 ) -> Result<HttpResponse, ForwardError> {
     let upgrade = upgrade_of(request.headers());
     let (body, payload) = match &upgrade {
-        // What the client sends belongs to the new protocol.
+        // The client's bytes belong to the new protocol.
         Some(_) => (empty(), Some(payload)),
         None => (body_of(request.headers(), payload), None),
     };
@@ -99,7 +99,7 @@ pub(super) async fn forward(
         }
         _ => {
             let length = match *request.method() {
-                // There is no body; what is told is how long that of a GET would be.
+                // There is no body; the length is that of a GET.
                 Method::HEAD => announced_length(answer.headers()),
                 _ => answer.body().size_hint().exact(),
             };
@@ -112,7 +112,7 @@ pub(super) async fn forward(
     }
 }
 
-/// The protocol that a request wants to change to. Only WebSockets are known to pass.
+/// Returns the protocol of an upgrade. Only WebSockets are supported.
 fn upgrade_of(headers: &HeaderMap) -> Option<HeaderValue> {
     let wants = headers.get(header::CONNECTION)?.to_str().ok()?.to_ascii_lowercase().contains("upgrade");
     let protocol = headers.get(header::UPGRADE)?;
@@ -135,7 +135,7 @@ fn outgoing(
     for (name, value) in request.headers() {
         let value = match name.as_str() {
             name if is_hop_by_hop(request.headers().get(header::CONNECTION), name) => continue,
-            // It was answered here already.
+            // The server has handled it.
             "expect" | access::HEADER => continue,
             "cookie" => match access::cookies_without_token(value) {
                 Some(value) => value,
@@ -159,12 +159,12 @@ fn is_hop_by_hop(connection: Option<&HeaderValue>, name: &str) -> bool {
     HOP_BY_HOP.contains(&name) || named.split(',').any(|other| other.trim().eq_ignore_ascii_case(name))
 }
 
-/// The headers of an answer that belong to the message, as this side's types.
+/// Converts the headers of an answer that belong to the message.
 fn end_to_end(headers: &http::HeaderMap) -> impl Iterator<Item = (HeaderName, HeaderValue)> {
     let connection = headers.get(http::header::CONNECTION);
     let connection = connection.and_then(|value| HeaderValue::from_bytes(value.as_bytes()).ok());
     headers.iter().filter_map(move |(name, value)| {
-        // The length is said by the body.
+        // The length is set with the body.
         if is_hop_by_hop(connection.as_ref(), name.as_str()) || *name == http::header::CONTENT_LENGTH {
             return None;
         }
@@ -178,7 +178,7 @@ fn announced_length(headers: &http::HeaderMap) -> Option<u64> {
 }
 
 fn status(status: http::StatusCode) -> StatusCode {
-    // Both are numbers from 100 to 999.
+    // Both types hold numbers from 100 to 999.
     StatusCode::from_u16(status.as_u16()).unwrap_or(StatusCode::BAD_GATEWAY)
 }
 
@@ -186,7 +186,7 @@ fn empty() -> RequestBody {
     Empty::new().map_err(|never| match never {}).boxed()
 }
 
-/// The body of a request; the task that reads it lives on the client's thread, and ends with whoever wants it.
+/// Returns the body of a request. A task on the client's thread reads it, until the body is dropped.
 fn body_of(headers: &HeaderMap, mut payload: Payload) -> RequestBody {
     let has_body = headers.contains_key(header::TRANSFER_ENCODING)
         || headers.get(header::CONTENT_LENGTH).is_some_and(|length| length.as_bytes() != b"0");
@@ -205,7 +205,7 @@ fn body_of(headers: &HeaderMap, mut payload: Payload) -> RequestBody {
     http_body_util::BodyExt::boxed(StreamBody::new(ReceiverStream::new(read)))
 }
 
-/// The pieces of an answer's body.
+/// Returns the pieces of an answer's body.
 fn pieces(body: Incoming, in_use: ActivityGuard) -> impl Stream<Item = Result<Bytes, hyper::Error>> {
     body.into_data_stream().map(move |piece| {
         let _counts = &in_use;
@@ -213,7 +213,7 @@ fn pieces(body: Incoming, in_use: ActivityGuard) -> impl Stream<Item = Result<By
     })
 }
 
-/// Both directions of a connection that speaks another protocol now.
+/// Relays both directions of an upgraded connection.
 fn switched(
     answer: http::Response<Incoming>,
     mut payload: Payload,
@@ -257,7 +257,7 @@ fn switched(
             () = up => {}
         }
     });
-    // The task ends when the client leaves, also if neither side says anything.
+    // The task ends when the client disconnects, also while both sides are idle.
     let carrying = AbortOnDrop(carrying);
     stream::unfold((ReceiverStream::new(read), carrying), |(mut read, carrying)| async move {
         let piece = read.next().await?;
@@ -276,7 +276,7 @@ impl Drop for AbortOnDrop {
 #[cfg(test)]
 mod tests {
     use actix_web::test::TestRequest;
-    use wrenn_proto::ids::SandboxId;
+    use wrenn_domain::ids::SandboxId;
 
     use super::*;
 

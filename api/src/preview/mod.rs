@@ -1,17 +1,16 @@
-//! Previews: what listens on the ports of a capsule, at addresses of their own.
+//! Previews: the ports of a capsule, at addresses of their own.
 //!
 //! ```text
 //!   8000-cl-….preview.example.com ─▶ address ─▶ access ─▶ awake? ─▶ forward ─▶ connect ─▶ tunnel ─▶ capsule:8000
 //!                                       │          │        │          │
-//!                                       └──────────┴────────┴──────────┴─▶ page (or JSON) that says what is wrong
+//!                                       └──────────┴────────┴──────────┴─▶ error, as a page or JSON
 //! ```
 //!
-//! HTTP/1.1, with bodies streamed both ways, server-sent events and WebSockets. Connections to a port are kept for the
-//! next request. A request counts as use of the capsule until its answer is sent; a paused capsule with `auto_resume`
-//! is woken by it.
+//! HTTP/1.1, with bodies streamed both ways, server-sent events and WebSockets. Connections to a port are pooled. A
+//! request counts as use of the capsule until its answer is sent; it wakes a paused capsule with `auto_resume`.
 //!
-//! Nothing that the program answers is touched except what belongs to the connection, and nothing of the dashboard's own
-//! headers is added: the program's pages are another origin, and can do nothing to the dashboard.
+//! The program's answer is forwarded unchanged except for headers of the connection, and without the dashboard's own
+//! headers: the program's pages are another origin, and have no access to the dashboard.
 
 mod access;
 mod address;
@@ -31,8 +30,9 @@ use futures_util::FutureExt as _;
 use hyper_util::{client::legacy::Client, rt::TokioExecutor};
 use tracing::Instrument as _;
 use wrenn_actors::{ControlPlane, SessionOpenError};
-use wrenn_proto::{guest::ConnectFailure, ids::SandboxId};
-use wrenn_store::StoreError;
+use wrenn_control::preview_open::{self, PreviewOpenError};
+use wrenn_domain::{error_code::ErrorCode, ids::SandboxId};
+use wrenn_proto::guest::ConnectFailure;
 
 pub use self::address::{PreviewUrl, PreviewUrlError};
 use self::{
@@ -44,13 +44,12 @@ use self::{
 use crate::{
     app::App,
     error::{ApiError, Chain},
-    routes::open_answer,
+    routes::open_error,
 };
-use wrenn_domain::error_code::ErrorCode;
 
-/// How long a connection is kept that nobody needs.
+/// Time for which an idle connection is kept.
 const IDLE: Duration = Duration::from_secs(30);
-/// Connections to one port that are kept.
+/// Most idle connections to one port.
 const IDLE_MAX: usize = 8;
 
 /// The previews of all capsules.
@@ -70,13 +69,13 @@ impl Previews {
         Self { url, client }
     }
 
-    /// The address of a capsule's previews, with `{port}` in place of the port.
+    /// Returns the address of a capsule's previews, with `{port}` in place of the port.
     pub(crate) fn url_of(&self, capsule: SandboxId) -> String {
         self.url.of(capsule)
     }
 }
 
-/// Why a visitor does not see the program's answer.
+/// The reason for which a visitor does not see the program's answer.
 #[derive(Debug, thiserror::Error)]
 enum PreviewError {
     #[error("there is no capsule at this address")]
@@ -89,10 +88,8 @@ enum PreviewError {
         "this token is not, or no longer, the one of this preview: open the link that the dashboard shows now"
     )]
     WrongToken,
-    #[error("the capsule could not be looked up")]
-    Store(#[from] StoreError),
     #[error(transparent)]
-    Open(#[from] SessionOpenError),
+    Open(#[from] PreviewOpenError),
     #[error(transparent)]
     Forward(#[from] ForwardError),
     #[error("a handler panicked")]
@@ -100,15 +97,17 @@ enum PreviewError {
 }
 
 impl PreviewError {
-    /// What the page says.
+    /// Returns the title and the error of the page.
     fn api_error(&self) -> (&'static str, ApiError) {
         let broken = |message| ("The program did not answer", ApiError::new(ErrorCode::AgentError, message));
         match self {
-            Self::NoCapsule => ("No such capsule", ApiError::new(ErrorCode::NotFound, self.to_string())),
+            Self::NoCapsule | Self::Open(PreviewOpenError::NotFound(_)) => {
+                ("No such capsule", ApiError::new(ErrorCode::NotFound, Self::NoCapsule.to_string()))
+            }
             Self::NoToken | Self::WrongToken => {
                 ("This preview is not public", ApiError::new(ErrorCode::Unauthorized, self.to_string()))
             }
-            Self::Open(error) => not_open(error),
+            Self::Open(PreviewOpenError::Open(error)) => not_open(error),
             Self::Forward(error) => match connect_error(error) {
                 Some(ConnectError::Open(error)) => not_open(error),
                 Some(ConnectError::Failed { kind: ConnectFailure::Refused, message }) => {
@@ -117,7 +116,8 @@ impl PreviewError {
                 Some(error) => broken(error.to_string()),
                 None => broken(format!("the connection to the program broke: {}", Chain(error))),
             },
-            Self::Store(_) | Self::Panicked => ("Something went wrong", ApiError::internal()),
+            Self::Open(PreviewOpenError::Store(error)) => ("Something went wrong", ApiError::of_store(error)),
+            Self::Panicked => ("Something went wrong", ApiError::internal()),
         }
     }
 }
@@ -129,10 +129,10 @@ fn not_open(error: &SessionOpenError) -> (&'static str, ApiError) {
         SessionOpenError::Wake(_) => "The capsule could not be resumed",
         _ => "The capsule cannot be reached",
     };
-    (title, open_answer(error))
+    (title, open_error(error))
 }
 
-/// The connection's own error among the causes of the client's.
+/// Finds the connection's own error among the causes of the client's.
 fn connect_error(error: &ForwardError) -> Option<&ConnectError> {
     let mut cause = Some(error as &(dyn StdError + 'static));
     while let Some(error) = cause {
@@ -144,7 +144,7 @@ fn connect_error(error: &ForwardError) -> Option<&ConnectError> {
     None
 }
 
-/// Lets requests through whose host name belongs to previews.
+/// Matches requests with a host name that belongs to previews.
 struct IsPreview(Data<App>);
 
 impl Guard for IsPreview {
@@ -158,7 +158,7 @@ fn named(url: &PreviewUrl, headers: &header::HeaderMap) -> Named {
     url.read(host)
 }
 
-/// Mounts the previews; must come before everything else, as only host names tell them apart.
+/// Mounts the previews. They must come first, as only the host name distinguishes them.
 pub(crate) fn configure(config: &mut web::ServiceConfig, app: &Data<App>) {
     config.service(web::scope("").guard(IsPreview(app.clone())).default_service(web::to(serve)));
 }
@@ -186,25 +186,24 @@ async fn answer(request: &HttpRequest, payload: Payload, app: &App) -> Result<Ht
         return Err(PreviewError::NoCapsule);
     };
     let Target { capsule, .. } = target;
-    let preview = app.store.sandbox_preview(capsule).await?.ok_or(PreviewError::NoCapsule)?;
+    let preview = preview_open::find(&app.control, capsule).await?;
     let is_visit = *request.method() == Method::GET && !request.headers().contains_key(header::UPGRADE);
     match access::decide(request, &preview) {
         Entry::NoToken => return Err(PreviewError::NoToken),
         Entry::WrongToken => return Err(PreviewError::WrongToken),
-        Entry::ByLink if is_visit => return Ok(sent_on(request, previews)),
+        Entry::ByLink if is_visit => return Ok(redirect(request, previews)),
         Entry::ByLink | Entry::Open => {}
     }
-    app.control_plane.sandbox_awake(capsule).await?;
-    let in_use = app.control_plane.sandbox_in_use(capsule);
+    let in_use = preview_open::run(&app.control, capsule).await?;
     let scheme = if previews.url.is_https() { "https" } else { "http" };
     Ok(forward::forward(&previews.client, target, request, payload, scheme, in_use).await?)
 }
 
-/// Sends a browser on to the address without the token, with the cookie.
-fn sent_on(request: &HttpRequest, previews: &Previews) -> HttpResponse {
+/// Redirects a browser to the address without the token, with the cookie.
+fn redirect(request: &HttpRequest, previews: &Previews) -> HttpResponse {
     let token = access::query_token(request.query_string()).unwrap_or_default();
     let query = access::query_without_token(request.query_string());
-    // Never a path that a browser would take for another host.
+    // A path that begins with two slashes would name another host.
     let path = format!("/{}", request.uri().path().trim_start_matches(['/', '\\']));
     let location = if query.is_empty() { path } else { format!("{path}?{query}") };
     HttpResponse::Found()

@@ -1,4 +1,4 @@
-//! What a visitor sees instead of the program's answer: a page for people, the contract's JSON for programs.
+//! Errors of previews: a page for people, the API's JSON for programs.
 
 use actix_web::{
     HttpRequest, HttpResponse,
@@ -7,7 +7,7 @@ use actix_web::{
 
 use crate::error::ApiError;
 
-/// The error as the client likes to read it.
+/// Returns the error in the format that the client accepts.
 pub(super) fn respond(request: &HttpRequest, title: &str, answer: ApiError) -> HttpResponse {
     let mut response = HttpResponse::build(answer.status());
     response.insert_header((header::CACHE_CONTROL, "no-store"));

@@ -1,92 +1,98 @@
 //! `/openapi.json` and `/docs`: the API described by its own code.
+//!
+//! A handler describes its request and its answers. What is the same for all of them comes from the table of actions: who
+//! may call it, and how it answers whoever may not, or must wait.
 
 use std::sync::{Arc, LazyLock};
 
 use actix_web::{
     HttpResponse,
-    http::{Method, header},
+    http::header,
     web::{Path, ServiceConfig},
 };
 use utoipa::{
-    Modify, OpenApi,
+    Modify, OpenApi as _,
     openapi::{
-        self,
-        security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityScheme},
+        self, Content, Ref, RefOr, Response,
+        path::{Operation, PathItem},
+        security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme},
     },
 };
 use utoipa_swagger_ui::Config;
+use wrenn_domain::action::{Access, Action, ActionSpec, Documented, Method};
 
-use crate::{
-    dashboard::NothingHere,
-    http::resource::{on, resource},
-};
+use super::Document;
+use crate::{dashboard::NothingHere, http::resource::page};
 
-#[derive(OpenApi)]
-#[openapi(
-    info(
-        title = "Wrenn",
-        description = "MicroVMs that start in milliseconds, over REST. Everything under `/v1` answers under \
-                       `/api/v1` too, and `/v1/sandboxes` is another name of `/v1/capsules`."
-    ),
-    paths(
-        super::auth::signup::signup,
-        super::auth::login::login,
-        super::me::get_me,
-        super::teams::list_teams,
-        super::api_keys::list::list_api_keys,
-        super::api_keys::create::create_api_key,
-        super::api_keys::delete::delete_api_key,
-        super::capsules::list::list_capsules,
-        super::capsules::create::create_capsule,
-        super::capsules::get::get_capsule,
-        super::capsules::destroy::destroy_capsule,
-        super::capsules::pause::pause_capsule,
-        super::capsules::resume::resume_capsule,
-        super::capsules::ping::ping_capsule,
-        super::capsules::exec::exec,
-        super::capsules::files::list::list_dir,
-        super::capsules::files::read::read_file,
-        super::capsules::files::write::write_file,
-        super::capsules::files::mkdir::make_dir,
-        super::capsules::files::remove::remove_file,
-        super::capsules::files::stat::stat_file,
-        super::capsules::files::exists::file_exists,
-        super::capsules::files::rename::rename_file,
-        super::capsules::files::watch::watch_files,
-        super::capsules::files::read::stream_read_file,
-        super::capsules::files::write::stream_write_file,
-        super::capsules::exec_stream::exec_stream,
-        super::capsules::pty::pty,
-        super::capsules::processes::list::list_processes,
-        super::capsules::processes::kill::kill_process,
-        super::capsules::processes::stream::follow_process,
-        super::capsules::preview::set_capsule_preview,
-        super::snapshots::list::list_snapshots,
-        super::snapshots::create::create_snapshot,
-        super::snapshots::delete::delete_snapshot,
-        super::admin::builds::list::list_builds,
-        super::admin::builds::create::create_build,
-        super::admin::builds::get::get_build,
-        super::admin::builds::cancel::cancel_build,
-        super::admin::builds::logs::follow_build,
-        super::admin::templates::list::list_all_templates,
-        super::admin::templates::delete::delete_any_template,
-        super::hosts::list_hosts,
-        super::health::health,
-    ),
-    modifiers(&SecuritySchemes),
-)]
-struct Document;
+const TOKEN: &str = "bearerAuth";
+const KEY: &str = "apiKeyAuth";
 
-struct SecuritySchemes;
+/// Adds to the document what follows from the table of actions.
+pub(super) struct FromTable;
 
-impl Modify for SecuritySchemes {
+impl Modify for FromTable {
     fn modify(&self, document: &mut openapi::OpenApi) {
         let components = document.components.get_or_insert_default();
         let jwt = HttpBuilder::new().scheme(HttpAuthScheme::Bearer).bearer_format("JWT").build();
-        components.add_security_scheme("bearerAuth", SecurityScheme::Http(jwt));
+        components.add_security_scheme(TOKEN, SecurityScheme::Http(jwt));
         let key = ApiKey::Header(ApiKeyValue::new("X-API-Key"));
-        components.add_security_scheme("apiKeyAuth", SecurityScheme::ApiKey(key));
+        components.add_security_scheme(KEY, SecurityScheme::ApiKey(key));
+        for action in Action::ALL {
+            let spec = action.spec();
+            let item = document.paths.paths.get_mut(spec.path);
+            if let Some(operation) = item.and_then(|item| operation_of(item, spec.method)) {
+                describe(operation, spec);
+            }
+        }
+    }
+}
+
+fn operation_of(item: &mut PathItem, method: Method) -> Option<&mut Operation> {
+    match method {
+        Method::Get => item.get.as_mut(),
+        Method::Post => item.post.as_mut(),
+        Method::Put => item.put.as_mut(),
+        Method::Delete => item.delete.as_mut(),
+    }
+}
+
+/// Describes who may call an operation, and the answers that all operations have in common.
+fn describe(operation: &mut Operation, spec: &ActionSpec) {
+    debug_assert_eq!(spec.documented, Documented::Yes, "{} is described", spec.name);
+    let requirement = |scheme: &str| SecurityRequirement::new(scheme, [] as [&str; 0]);
+    let mut security = Vec::new();
+    match spec.access {
+        Access::Open => security.push(SecurityRequirement::default()),
+        Access::Team(_) | Access::Platform => security.push(requirement(TOKEN)),
+    }
+    security.extend(spec.scope.map(|_| requirement(KEY)));
+    operation.security = Some(security);
+
+    let mut common = vec![
+        ("429", "The client or its team asks too often (`rate_limited`); see `Retry-After`"),
+        ("503", "The server has too much to do (`overloaded`); see `Retry-After`"),
+    ];
+    match spec.access {
+        // The server's health is told whatever its load.
+        Access::Open if spec.method == Method::Get => common.clear(),
+        Access::Open => {}
+        Access::Team(_) => common.extend([
+            ("401", "Credentials are missing or wrong"),
+            ("403", "The account is disabled or not in the team"),
+        ]),
+        Access::Platform => common.extend([
+            ("401", "Credentials are missing or wrong"),
+            ("403", "Only for administrators of the platform"),
+        ]),
+    }
+    for (status, description) in common {
+        let entry = operation.responses.responses.entry(status.to_owned());
+        entry.or_insert_with(|| {
+            let content = Content::new(Some(Ref::from_schema_name("Error")));
+            let mut response = Response::new(description);
+            response.content.insert("application/json".to_owned(), RefOr::T(content));
+            response.into()
+        });
     }
 }
 
@@ -100,9 +106,9 @@ static JSON: LazyLock<String> = LazyLock::new(|| openapi().to_json().unwrap_or_d
 
 /// Mounts both.
 pub(crate) fn configure(app: &mut ServiceConfig) {
-    app.service(resource("/openapi.json", [on(Method::GET, document)]))
-        .service(resource("/docs", [on(Method::GET, to_folder)]))
-        .service(resource("/docs/{file:.*}", [on(Method::GET, page)]));
+    app.service(page("/openapi.json", document))
+        .service(page("/docs", to_folder))
+        .service(page("/docs/{file:.*}", file));
 }
 
 async fn document() -> HttpResponse {
@@ -113,7 +119,7 @@ async fn to_folder() -> HttpResponse {
     HttpResponse::PermanentRedirect().insert_header((header::LOCATION, "/docs/")).finish()
 }
 
-async fn page(file: Path<String>) -> Result<HttpResponse, NothingHere> {
+async fn file(file: Path<String>) -> Result<HttpResponse, NothingHere> {
     static CONFIG: LazyLock<Arc<Config<'static>>> =
         LazyLock::new(|| Arc::new(Config::from("/openapi.json").validator_url("none")));
     let file = utoipa_swagger_ui::serve(&file, CONFIG.clone()).ok().flatten().ok_or(NothingHere)?;

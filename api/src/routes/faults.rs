@@ -1,21 +1,24 @@
-//! `POST /v1/admin/faults/panic` and `…/cut`: make an actor panic, or cut the link to a host, to see what that costs.
+//! `POST /v1/admin/faults/panic` and `…/cut`: make an actor panic, or cut the link to a host, to test the recovery.
 //!
 //! They exist only where the configuration says so, and are not part of the documented API.
 
 use actix_web::{HttpResponse, web::Data};
 use serde::Deserialize;
 use wrenn_actors::{InjectError, Victim};
-use wrenn_domain::error_code::ErrorCode;
-use wrenn_proto::ids::{HostId, ParseIdError, SandboxId};
+use wrenn_control::fault_inject::{self, InjectFaultError};
+use wrenn_domain::{
+    error_code::ErrorCode,
+    ids::{HostId, ParseIdError, SandboxId},
+};
 
 use crate::{
     app::App,
-    auth::Admin,
-    error::{ApiError, impl_response_error},
+    auth::Authorized,
+    error::{ApiError, ClientError},
     http::extract::{AuthThen, Json},
 };
 
-/// Whose handler shall panic.
+/// The actor whose handler shall panic.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct InjectPanicRequest {
@@ -30,41 +33,35 @@ enum ActorKind {
     Host,
 }
 
-/// Why nothing went wrong.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum InjectFaultError {
-    #[error("id: {0}")]
-    Id(#[from] ParseIdError),
-    #[error(transparent)]
-    Inject(#[from] InjectError),
-}
-
-impl InjectFaultError {
+impl ClientError for InjectFaultError {
     fn api_error(&self) -> ApiError {
         let code = match self {
-            Self::Id(_) => ErrorCode::InvalidRequest,
+            Self::Enter(error) => return ApiError::not_entered(error),
             Self::Inject(InjectError::Off) => ErrorCode::Forbidden,
             Self::Inject(InjectError::NotFound) => ErrorCode::NotFound,
         };
         ApiError::new(code, self.to_string())
     }
 }
-impl_response_error!(InjectFaultError);
+
+fn not_an_id(error: ParseIdError) -> ApiError {
+    ApiError::new(ErrorCode::InvalidRequest, format!("id: {error}"))
+}
 
 /// Answers when the actor has panicked.
 pub(crate) async fn inject_panic(
     app: Data<App>,
-    AuthThen(_admin, Json(request)): AuthThen<Admin, Json<InjectPanicRequest>>,
-) -> Result<HttpResponse, InjectFaultError> {
+    AuthThen(Authorized(principal), Json(request)): AuthThen<Authorized, Json<InjectPanicRequest>>,
+) -> Result<HttpResponse, ApiError> {
     let victim = match request.actor {
-        ActorKind::Sandbox => Victim::Sandbox(request.id.parse::<SandboxId>()?),
-        ActorKind::Host => Victim::Host(request.id.parse::<HostId>()?),
+        ActorKind::Sandbox => Victim::Sandbox(request.id.parse::<SandboxId>().map_err(not_an_id)?),
+        ActorKind::Host => Victim::Host(request.id.parse::<HostId>().map_err(not_an_id)?),
     };
-    app.control_plane.inject_panic(victim).await?;
+    fault_inject::run_panic(&app.control, &principal, victim).await?;
     Ok(HttpResponse::NoContent().finish())
 }
 
-/// Whose link shall be cut.
+/// The host whose link shall be cut.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct InjectCutRequest {
@@ -74,8 +71,9 @@ pub(crate) struct InjectCutRequest {
 /// Answers when the link is cut; the agent dials again.
 pub(crate) async fn inject_cut(
     app: Data<App>,
-    AuthThen(_admin, Json(request)): AuthThen<Admin, Json<InjectCutRequest>>,
-) -> Result<HttpResponse, InjectFaultError> {
-    app.control_plane.inject_cut(request.host_id.parse::<HostId>()?).await?;
+    AuthThen(Authorized(principal), Json(request)): AuthThen<Authorized, Json<InjectCutRequest>>,
+) -> Result<HttpResponse, ApiError> {
+    let host = request.host_id.parse::<HostId>().map_err(not_an_id)?;
+    fault_inject::run_cut(&app.control, &principal, host).await?;
     Ok(HttpResponse::NoContent().finish())
 }

@@ -1,45 +1,42 @@
 //! `GET /health`
 
-use std::time::Duration;
-
 use actix_web::{HttpResponse, http::StatusCode, web::Data};
 use serde::Serialize;
-use tokio::time::timeout;
 use utoipa::ToSchema;
-use wrenn_domain::host::HostStatus;
+use wrenn_control::server_health::{self, ServerHealth};
+use wrenn_domain::action::Action;
 
-use crate::{app::App, error::Chain};
+use crate::app::App;
 
-/// How long a database may take to answer, also when all connections to it are in use.
-const PING_WITHIN: Duration = Duration::from_secs(2);
-
-/// How the server is.
+/// Status of the server, or of a component that it needs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum HealthStatus {
     /// Everything works.
     Ok,
-    /// The server works; something that it needs for some requests does not.
+    /// The server works; a component that it needs for some requests does not.
     Degraded,
-    /// Nothing works.
+    /// No request succeeds.
     Down,
 }
 
-/// One thing that the server needs.
+/// Status of a component that the server needs.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct HealthCheck {
     status: HealthStatus,
-    /// What is wrong and what it means, when something is.
+    /// The problem and its consequence; absent if there is none.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false, required = false)]
     message: Option<&'static str>,
 }
 
 impl HealthCheck {
-    const OK: Self = Self { status: HealthStatus::Ok, message: None };
-
-    fn wrong(status: HealthStatus, message: &'static str) -> Self {
-        Self { status, message: Some(message) }
+    fn of(works: bool, problem: &'static str) -> Self {
+        if works {
+            Self { status: HealthStatus::Ok, message: None }
+        } else {
+            Self { status: HealthStatus::Down, message: Some(problem) }
+        }
     }
 }
 
@@ -52,7 +49,7 @@ pub(crate) struct HostsHealth {
     total: usize,
 }
 
-/// How the server is, and what is wrong.
+/// Status of the server and of its components.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct Health {
     status: HealthStatus,
@@ -62,57 +59,45 @@ pub(crate) struct Health {
     hosts: HostsHealth,
 }
 
+impl From<ServerHealth> for Health {
+    fn from(health: ServerHealth) -> Self {
+        let ServerHealth { database_answers, queue_answers, hosts_online, hosts_total } = health;
+        let status = if !database_answers {
+            HealthStatus::Down
+        } else if queue_answers && hosts_online > 0 {
+            HealthStatus::Ok
+        } else {
+            HealthStatus::Degraded
+        };
+        Self {
+            status,
+            version: env!("CARGO_PKG_VERSION"),
+            database: HealthCheck::of(database_answers, "Postgres does not answer; nothing works without it"),
+            redis: HealthCheck::of(queue_answers, "Redis does not answer; queued work waits for it"),
+            hosts: HostsHealth {
+                check: HealthCheck::of(hosts_online > 0, "no host is online, so no capsule can be created"),
+                online: hosts_online,
+                total: hosts_total,
+            },
+        }
+    }
+}
+
 /// Say what works and what does not
 ///
 /// 503 when nothing can work. A server without Redis or without hosts answers 200 and `degraded`.
 #[utoipa::path(
-    get, path = "/health", tag = "operation", security(()),
+    get, path = Action::Health.path(), tag = "operation",
     responses(
         (status = 200, description = "The server works", body = Health),
         (status = 503, description = "The server does not work", body = Health),
     ),
 )]
 pub(crate) async fn health(app: Data<App>) -> HttpResponse {
-    let (database, redis) = tokio::join!(database(&app), redis(&app));
-    let hosts = hosts(&app);
-    let checks = [database.status, redis.status, hosts.check.status];
-    let status = if database.status == HealthStatus::Down {
-        HealthStatus::Down
-    } else if checks.iter().all(|check| *check == HealthStatus::Ok) {
-        HealthStatus::Ok
-    } else {
-        HealthStatus::Degraded
+    let health = Health::from(server_health::run(&app.control).await);
+    let code = match health.status {
+        HealthStatus::Ok | HealthStatus::Degraded => StatusCode::OK,
+        HealthStatus::Down => StatusCode::SERVICE_UNAVAILABLE,
     };
-    let code = if status == HealthStatus::Down { StatusCode::SERVICE_UNAVAILABLE } else { StatusCode::OK };
-    let version = env!("CARGO_PKG_VERSION");
-    HttpResponse::build(code).json(Health { status, version, database, redis, hosts })
-}
-
-async fn database(app: &App) -> HealthCheck {
-    match timeout(PING_WITHIN, app.store.ping()).await {
-        Ok(Ok(())) => return HealthCheck::OK,
-        Ok(Err(error)) => tracing::warn!(error = %Chain(&error), "postgres does not answer"),
-        Err(_) => tracing::warn!("postgres does not answer in time"),
-    }
-    HealthCheck::wrong(HealthStatus::Down, "Postgres does not answer; nothing works without it")
-}
-
-async fn redis(app: &App) -> HealthCheck {
-    match app.control_plane.queue_ping().await {
-        Ok(()) => HealthCheck::OK,
-        Err(error) => {
-            tracing::warn!(error = %Chain(&error), "redis does not answer");
-            HealthCheck::wrong(HealthStatus::Down, "Redis does not answer; queued work waits for it")
-        }
-    }
-}
-
-fn hosts(app: &App) -> HostsHealth {
-    let known = app.control_plane.hosts_snapshot();
-    let online = known.iter().filter(|host| host.status == HostStatus::Online).count();
-    let check = match online {
-        0 => HealthCheck::wrong(HealthStatus::Down, "no host is online, so no capsule can be created"),
-        _ => HealthCheck::OK,
-    };
-    HostsHealth { check, online, total: known.len() }
+    HttpResponse::build(code).json(health)
 }

@@ -4,26 +4,25 @@ use actix_web::{HttpResponse, web::Data};
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 use utoipa::ToSchema;
-use wrenn_domain::host::{self, HostStatus};
-use wrenn_store::StoreError;
-
-use crate::{
-    app::App,
-    auth::Session,
-    error::{ApiError, ErrorBody, impl_response_error},
+use wrenn_control::host_list;
+use wrenn_domain::{
+    action::Action,
+    host::{self, HostStatus},
 };
 
-/// Whose a host is.
+use crate::{app::App, auth::Authorized, error::ApiError};
+
+/// Owner of a host.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 enum HostType {
-    /// The platform's.
+    /// The platform.
     Regular,
-    /// A team's own.
+    /// A team.
     Byoc,
 }
 
-/// How a host is doing.
+/// Status of a host.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 #[schema(as = HostStatus)]
@@ -72,7 +71,7 @@ pub(crate) struct Host {
     status: HostStatusName,
     #[schema(required = true)]
     last_heartbeat_at: Option<DateTime<Utc>>,
-    /// Absent for a host that nobody in particular made.
+    /// User who made the record of the host; absent if no user did.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false, required = false)]
     created_by: Option<String>,
@@ -102,34 +101,17 @@ impl From<host::Host> for Host {
     }
 }
 
-/// Why there is no list.
-#[derive(Debug, thiserror::Error)]
-#[error("the hosts could not be listed")]
-pub(crate) struct ListHostsError(#[from] StoreError);
-
-impl ListHostsError {
-    fn api_error(&self) -> ApiError {
-        ApiError::internal()
-    }
-}
-impl_response_error!(ListHostsError);
-
 /// List hosts
 ///
 /// Platform administrators see every host, others those that their team brought.
 #[utoipa::path(
-    get, path = "/v1/hosts", tag = "hosts", security(("bearerAuth" = [])),
-    responses(
-        (status = 200, description = "The hosts, oldest first", body = [Host]),
-        (status = 401, description = "Credentials are missing or wrong", body = ErrorBody),
-        (status = 403, description = "The account is disabled or not in the team", body = ErrorBody),
-    ),
+    get, path = Action::HostList.path(), tag = "hosts",
+    responses((status = 200, description = "The hosts, oldest first", body = [Host])),
 )]
-pub(crate) async fn list_hosts(app: Data<App>, session: Session) -> Result<HttpResponse, ListHostsError> {
-    let hosts = if session.user.is_admin {
-        app.store.host_list().await?
-    } else {
-        app.store.host_list_of_team(session.team_id).await?
-    };
+pub(crate) async fn list_hosts(
+    app: Data<App>,
+    Authorized(principal): Authorized,
+) -> Result<HttpResponse, ApiError> {
+    let hosts = host_list::run(&app.control, &principal).await?;
     Ok(HttpResponse::Ok().json(hosts.into_iter().map(Host::from).collect::<Vec<_>>()))
 }

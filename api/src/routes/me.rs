@@ -1,10 +1,16 @@
 //! `GET /v1/me`
 
-use actix_web::HttpResponse;
+use actix_web::{HttpResponse, web::Data};
 use serde::Serialize;
 use utoipa::ToSchema;
+use wrenn_control::user_get::{self, GetUserError};
+use wrenn_domain::{action::Action, error_code::ErrorCode};
 
-use crate::{auth::Session, error::ErrorBody};
+use crate::{
+    app::App,
+    auth::Authorized,
+    error::{ApiError, ClientError},
+};
 
 /// The signed-in user.
 #[derive(Debug, Serialize, ToSchema)]
@@ -20,18 +26,26 @@ pub(crate) struct MeResponse {
     providers: Vec<String>,
 }
 
+impl ClientError for GetUserError {
+    fn api_error(&self) -> ApiError {
+        match self {
+            Self::Read(error) => error.api_error(),
+            Self::Gone => ApiError::new(ErrorCode::Unauthorized, self.to_string()),
+        }
+    }
+}
+
 /// Show who is signed in
 #[utoipa::path(
-    get, path = "/v1/me", tag = "auth", security(("bearerAuth" = [])),
-    responses(
-        (status = 200, description = "The signed-in user", body = MeResponse),
-        (status = 401, description = "Credentials are missing or wrong", body = ErrorBody),
-        (status = 403, description = "The account is disabled or not in the team", body = ErrorBody),
-    ),
+    get, path = Action::MeGet.path(), tag = "auth",
+    responses((status = 200, description = "The signed-in user", body = MeResponse)),
 )]
-pub(crate) async fn get_me(session: Session) -> HttpResponse {
-    let Session { user, team_id } = session;
-    HttpResponse::Ok().json(MeResponse {
+pub(crate) async fn get_me(
+    app: Data<App>,
+    Authorized(principal): Authorized,
+) -> Result<HttpResponse, ApiError> {
+    let (user, team_id) = user_get::run(&app.control, &principal).await?;
+    Ok(HttpResponse::Ok().json(MeResponse {
         user_id: user.id.to_string(),
         team_id: team_id.to_string(),
         name: user.name,
@@ -40,5 +54,5 @@ pub(crate) async fn get_me(session: Session) -> HttpResponse {
         // So far there is no other way to make an account.
         has_password: true,
         providers: Vec::new(),
-    })
+    }))
 }

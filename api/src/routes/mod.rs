@@ -1,4 +1,11 @@
-//! The table of routes. One file per operation: its error, its answer, its documentation, its handler.
+//! The routes: one handler for each action of the table, one file for each handler.
+//!
+//! ```text
+//!   Action ─▶ bindings! ─┬─▶ resources: path, methods, names of older clients
+//!                        └─▶ OpenAPI: the handler's description, security and common errors from the table
+//! ```
+//!
+//! A handler decodes, calls its use case in `wrenn-control`, and encodes.
 
 mod admin;
 mod api_keys;
@@ -8,25 +15,108 @@ mod docs;
 mod faults;
 mod health;
 mod hosts;
+mod limit_schemas;
 mod me;
 mod metrics_page;
+mod read_error;
 mod snapshots;
 mod teams;
 
 use actix_web::{
-    http::Method,
+    Route,
     web::{self, ServiceConfig},
 };
+use wrenn_actors::FaultInjection;
+use wrenn_domain::action::{Action, Documented};
 
+use self::docs::FromTable;
 pub(crate) use self::{
-    capsules::{OutputBudget, open_answer},
+    capsules::{OutputBudget, open_error},
     docs::openapi,
 };
 use crate::{
     dashboard,
-    http::resource::{on, resource},
+    http::resource::{bound, page, resource},
 };
-use wrenn_actors::FaultInjection;
+
+/// Binds each action to its handler, and makes the OpenAPI document of the documented ones.
+macro_rules! bindings {
+    (
+        documented { $($action:ident => $($handler:ident)::+;)+ }
+        hidden { $($hidden_action:ident => $($hidden_handler:ident)::+;)+ }
+    ) => {
+        /// Returns the route of every action.
+        pub(crate) fn bindings() -> Vec<(Action, Route)> {
+            vec![
+                $((Action::$action, bound(Action::$action, $($handler)::+)),)+
+                $((Action::$hidden_action, bound(Action::$hidden_action, $($hidden_handler)::+)),)+
+            ]
+        }
+
+        #[derive(utoipa::OpenApi)]
+        #[openapi(paths($($($handler)::+),+), modifiers(&FromTable))]
+        #[openapi(info(
+            title = "Wrenn",
+            description = "MicroVMs that start in milliseconds, over REST. Everything under `/v1` answers under \
+                           `/api/v1` too, and `/v1/sandboxes` is another name of `/v1/capsules`."
+        ))]
+        pub(in crate::routes) struct Document;
+    };
+}
+
+bindings! {
+    documented {
+        SignUp => auth::signup::signup;
+        LogIn => auth::login::login;
+        MeGet => me::get_me;
+        TeamList => teams::list_teams;
+        ApiKeyList => api_keys::list::list_api_keys;
+        ApiKeyCreate => api_keys::create::create_api_key;
+        ApiKeyDelete => api_keys::delete::delete_api_key;
+        SandboxList => capsules::list::list_capsules;
+        SandboxCreate => capsules::create::create_capsule;
+        SandboxGet => capsules::get::get_capsule;
+        SandboxDestroy => capsules::destroy::destroy_capsule;
+        SandboxPause => capsules::pause::pause_capsule;
+        SandboxResume => capsules::resume::resume_capsule;
+        SandboxPing => capsules::ping::ping_capsule;
+        SandboxTimeout => capsules::timeout::set_capsule_timeout;
+        Exec => capsules::exec::exec;
+        FileList => capsules::files::list::list_dir;
+        FileRead => capsules::files::read::read_file;
+        FileWrite => capsules::files::write::write_file;
+        FileMakeDir => capsules::files::mkdir::make_dir;
+        FileRemove => capsules::files::remove::remove_file;
+        FileStat => capsules::files::stat::stat_file;
+        FileExists => capsules::files::exists::file_exists;
+        FileRename => capsules::files::rename::rename_file;
+        FileWatch => capsules::files::watch::watch_files;
+        FileStreamRead => capsules::files::read::stream_read_file;
+        FileStreamWrite => capsules::files::write::stream_write_file;
+        ExecStream => capsules::exec_stream::exec_stream;
+        Terminal => capsules::pty::pty;
+        ProcessList => capsules::processes::list::list_processes;
+        ProcessKill => capsules::processes::kill::kill_process;
+        ProcessStream => capsules::processes::stream::follow_process;
+        SandboxPreview => capsules::preview::set_capsule_preview;
+        TemplateList => snapshots::list::list_snapshots;
+        TemplateCreate => snapshots::create::create_snapshot;
+        TemplateDelete => snapshots::delete::delete_snapshot;
+        BuildList => admin::builds::list::list_builds;
+        BuildCreate => admin::builds::create::create_build;
+        BuildGet => admin::builds::get::get_build;
+        BuildCancel => admin::builds::cancel::cancel_build;
+        BuildFollow => admin::builds::logs::follow_build;
+        AdminTemplateList => admin::templates::list::list_all_templates;
+        AdminTemplateDelete => admin::templates::delete::delete_any_template;
+        HostList => hosts::list_hosts;
+        Health => health::health;
+    }
+    hidden {
+        InjectPanic => faults::inject_panic;
+        InjectCut => faults::inject_cut;
+    }
+}
 
 /// Mounts everything.
 pub(crate) fn configure(app: &mut ServiceConfig, fault_injection: FaultInjection) {
@@ -35,104 +125,84 @@ pub(crate) fn configure(app: &mut ServiceConfig, fault_injection: FaultInjection
         // Scopes within a scope do not inherit what becomes of addresses that nobody has.
         app.service(v1.default_service(web::to(dashboard::serve)));
     }
-    app.service(resource("/health", [on(Method::GET, health::health)]))
-        .service(resource("/metrics", [on(Method::GET, metrics_page::metrics)]))
+    for (path, routes) in resources(|_| true).into_iter().filter(|(path, _)| !path.starts_with("/v1/")) {
+        app.service(resource(path, routes));
+    }
+    app.service(page("/metrics", metrics_page::metrics))
         .configure(docs::configure)
         .default_service(web::to(dashboard::serve));
 }
 
+/// Mounts the actions below `/v1`.
 fn v1(v1: &mut ServiceConfig, fault_injection: FaultInjection) {
-    v1.service(resource("/auth/signup", [on(Method::POST, auth::signup::signup)]))
-        .service(resource("/auth/login", [on(Method::POST, auth::login::login)]))
-        .service(resource("/me", [on(Method::GET, me::get_me)]))
-        .service(resource("/hosts", [on(Method::GET, hosts::list_hosts)]))
-        .service(resource("/teams", [on(Method::GET, teams::list_teams)]))
-        .service(resource(
-            "/api-keys",
-            [
-                on(Method::GET, api_keys::list::list_api_keys),
-                on(Method::POST, api_keys::create::create_api_key),
-            ],
-        ))
-        .service(resource("/api-keys/{id}", [on(Method::DELETE, api_keys::delete::delete_api_key)]))
-        .service(resource(
-            "/snapshots",
-            [
-                on(Method::GET, snapshots::list::list_snapshots),
-                on(Method::POST, snapshots::create::create_snapshot),
-            ],
-        ))
-        .service(resource("/snapshots/{name}", [on(Method::DELETE, snapshots::delete::delete_snapshot)]))
-        .configure(admin);
-    if fault_injection == FaultInjection::On {
-        v1.service(resource("/admin/faults/panic", [on(Method::POST, faults::inject_panic)]))
-            .service(resource("/admin/faults/cut", [on(Method::POST, faults::inject_cut)]));
-    }
-    // The second name is the one that older clients know.
-    for name in ["/capsules", "/sandboxes"] {
-        let capsules = web::scope(name).configure(capsules);
-        v1.service(capsules.default_service(web::to(dashboard::serve)));
-    }
-}
-
-fn admin(v1: &mut ServiceConfig) {
-    use self::admin::{builds, templates};
-    v1.service(resource(
-        "/admin/builds",
-        [on(Method::GET, builds::list::list_builds), on(Method::POST, builds::create::create_build)],
-    ))
-    .service(resource("/admin/builds/{id}", [on(Method::GET, builds::get::get_build)]))
-    .service(resource("/admin/builds/{id}/cancel", [on(Method::POST, builds::cancel::cancel_build)]))
-    .service(resource("/admin/builds/{id}/logs", [on(Method::GET, builds::logs::follow_build)]))
-    .service(resource("/admin/templates", [on(Method::GET, templates::list::list_all_templates)]))
-    .service(resource(
-        "/admin/templates/{name}",
-        [on(Method::DELETE, templates::delete::delete_any_template)],
-    ));
-}
-
-fn capsules(capsules: &mut ServiceConfig) {
-    use self::capsules::{
-        create, destroy, exec, exec_stream, get, list, pause, ping, preview, processes, pty, resume,
+    let is_served = |action: Action| match action.spec().documented {
+        Documented::Yes => true,
+        Documented::FaultInjection => fault_injection == FaultInjection::On,
     };
-    capsules
-        .service(resource(
-            "",
-            [on(Method::GET, list::list_capsules), on(Method::POST, create::create_capsule)],
-        ))
-        .service(resource("/{id}/exec", [on(Method::POST, exec::exec)]))
-        .service(resource("/{id}/exec/stream", [on(Method::GET, exec_stream::exec_stream)]))
-        .service(resource("/{id}/pty", [on(Method::GET, pty::pty)]))
-        .service(resource("/{id}/processes", [on(Method::GET, processes::list::list_processes)]))
-        .service(resource("/{id}/processes/{selector}", [on(Method::DELETE, processes::kill::kill_process)]))
-        .service(resource(
-            "/{id}/processes/{selector}/stream",
-            [on(Method::GET, processes::stream::follow_process)],
-        ))
-        .service(resource("/{id}/pause", [on(Method::POST, pause::pause_capsule)]))
-        .service(resource("/{id}/resume", [on(Method::POST, resume::resume_capsule)]))
-        .service(resource("/{id}/preview", [on(Method::PUT, preview::set_capsule_preview)]))
-        .service(resource("/{id}/ping", [on(Method::POST, ping::ping_capsule)]))
-        .configure(files)
-        .service(resource(
-            "/{id}",
-            [on(Method::GET, get::get_capsule), on(Method::DELETE, destroy::destroy_capsule)],
-        ));
+    // The second name is the one that older clients know. A scope tells the many other addresses apart at once.
+    const CAPSULES: &str = "/v1/capsules";
+    for name in ["/capsules", "/sandboxes"] {
+        let mut scope = web::scope(name);
+        for (path, routes) in resources(is_served) {
+            if let Some(path) = path.strip_prefix(CAPSULES) {
+                scope = scope.service(resource(path, routes));
+            }
+        }
+        v1.service(scope.default_service(web::to(dashboard::serve)));
+    }
+    for (path, routes) in resources(is_served) {
+        if let Some(path) = path.strip_prefix("/v1").filter(|_| !path.starts_with(CAPSULES)) {
+            v1.service(resource(path, routes));
+        }
+    }
 }
 
-fn files(files: &mut ServiceConfig) {
-    use self::capsules::files::{exists, list, mkdir, read, remove, rename, stat, watch, write};
-    files
-        .service(resource("/{id}/files/list", [on(Method::POST, list::list_dir)]))
-        .service(resource("/{id}/files/read", [on(Method::POST, read::read_file)]))
-        .service(resource("/{id}/files/write", [on(Method::POST, write::write_file)]))
-        .service(resource("/{id}/files/mkdir", [on(Method::POST, mkdir::make_dir)]))
-        .service(resource("/{id}/files/remove", [on(Method::POST, remove::remove_file)]))
-        .service(resource("/{id}/files/stat", [on(Method::POST, stat::stat_file)]))
-        .service(resource("/{id}/files/exists", [on(Method::POST, exists::file_exists)]))
-        .service(resource("/{id}/files/rename", [on(Method::POST, rename::rename_file)]))
-        .service(resource("/{id}/files/move", [on(Method::POST, rename::rename_file)]))
-        .service(resource("/{id}/files/watch", [on(Method::GET, watch::watch_files)]))
-        .service(resource("/{id}/files/stream/read", [on(Method::POST, read::stream_read_file)]))
-        .service(resource("/{id}/files/stream/write", [on(Method::POST, write::stream_write_file)]));
+/// Puts the routes of each path together; an alias is a path of its own.
+fn resources(is_served: impl Fn(Action) -> bool) -> Vec<(&'static str, Vec<(Action, Route)>)> {
+    let mut resources: Vec<(&'static str, Vec<(Action, Route)>)> = Vec::new();
+    let named = bindings().into_iter().map(|(action, route)| (Some(action.path()), action, route));
+    let aliases = bindings().into_iter().map(|(action, route)| (action.spec().alias, action, route));
+    for (path, action, route) in named.chain(aliases) {
+        let Some(path) = path.filter(|_| is_served(action)) else { continue };
+        match resources.iter_mut().find(|(known, _)| *known == path) {
+            Some((_, routes)) => routes.push((action, route)),
+            None => resources.push((path, vec![(action, route)])),
+        }
+    }
+    resources
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use utoipa::OpenApi as _;
+
+    use super::*;
+
+    #[test]
+    fn each_action_has_one_handler_and_each_handler_an_action() {
+        let bound: Vec<Action> = bindings().into_iter().map(|(action, _)| action).collect();
+        let distinct: BTreeSet<Action> = bound.iter().copied().collect();
+        assert_eq!(bound.len(), distinct.len(), "an action is bound twice");
+        assert_eq!(distinct, Action::ALL.iter().copied().collect());
+    }
+
+    #[test]
+    fn each_documented_action_is_described_at_its_own_address() {
+        let document = serde_json::to_value(Document::openapi()).unwrap();
+        let paths = document["paths"].as_object().unwrap();
+        let described: BTreeSet<(String, String)> = paths
+            .iter()
+            .flat_map(|(path, item)| {
+                let methods = item.as_object().unwrap().keys();
+                methods.map(|method| (method.to_uppercase(), path.clone()))
+            })
+            .collect();
+        let documented = Action::ALL.iter().filter(|action| action.spec().documented == Documented::Yes);
+        let expected = documented
+            .map(|action| (action.spec().method.as_str().to_owned(), action.path().to_owned()))
+            .collect();
+        assert_eq!(described, expected);
+    }
 }

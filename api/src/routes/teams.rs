@@ -4,16 +4,15 @@ use actix_web::{HttpResponse, web::Data};
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 use utoipa::ToSchema;
-use wrenn_domain::team::{Role, Team};
-use wrenn_store::StoreError;
-
-use crate::{
-    app::App,
-    auth::Session,
-    error::{ApiError, ErrorBody, impl_response_error},
+use wrenn_control::team_list;
+use wrenn_domain::{
+    action::Action,
+    team::{Role, Team},
 };
 
-/// What a member may do.
+use crate::{app::App, auth::Authorized, error::ApiError};
+
+/// Role of a member in a team.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum TeamRole {
@@ -39,7 +38,7 @@ pub(crate) struct TeamWithRole {
     name: String,
     /// Name in addresses; unique.
     slug: String,
-    /// Whether the team may bring hosts of its own.
+    /// True if the team may bring hosts of its own.
     is_byoc: bool,
     created_at: DateTime<Utc>,
     role: TeamRole,
@@ -58,28 +57,15 @@ impl From<(Team, Role)> for TeamWithRole {
     }
 }
 
-/// Why there is no list.
-#[derive(Debug, thiserror::Error)]
-#[error("the teams could not be listed")]
-pub(crate) struct ListTeamsError(#[from] StoreError);
-
-impl ListTeamsError {
-    fn api_error(&self) -> ApiError {
-        ApiError::internal()
-    }
-}
-impl_response_error!(ListTeamsError);
-
 /// List the teams that you belong to
 #[utoipa::path(
-    get, path = "/v1/teams", tag = "teams", security(("bearerAuth" = [])),
-    responses(
-        (status = 200, description = "The teams", body = [TeamWithRole]),
-        (status = 401, description = "Credentials are missing or wrong", body = ErrorBody),
-        (status = 403, description = "The account is disabled or not in the team", body = ErrorBody),
-    ),
+    get, path = Action::TeamList.path(), tag = "teams",
+    responses((status = 200, description = "The teams", body = [TeamWithRole])),
 )]
-pub(crate) async fn list_teams(app: Data<App>, session: Session) -> Result<HttpResponse, ListTeamsError> {
-    let teams = app.store.teams_of_user(session.user.id).await?;
+pub(crate) async fn list_teams(
+    app: Data<App>,
+    Authorized(principal): Authorized,
+) -> Result<HttpResponse, ApiError> {
+    let teams = team_list::run(&app.control, &principal).await?;
     Ok(HttpResponse::Ok().json(teams.into_iter().map(TeamWithRole::from).collect::<Vec<_>>()))
 }

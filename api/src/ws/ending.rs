@@ -1,40 +1,40 @@
-//! Why a socket is closed, and what its client is told.
+//! The reasons for which a socket is closed, with their error frames and close codes.
 
 use actix_ws::{CloseCode, CloseReason};
 use wrenn_domain::error_code::ErrorCode;
 
 use crate::error::ApiError;
 
-/// Why a conversation is over.
+/// The reason for which a conversation ended.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Ending {
-    /// Everything was said.
+    /// The conversation is complete.
     Complete,
-    /// The client has left, or says nothing at all any more.
+    /// The client has disconnected, or is silent.
     ClientGone,
-    /// The server is about to stop.
+    /// The server is shutting down.
     ServerStops,
-    /// A frame that is no text.
+    /// A binary frame.
     Binary,
-    /// A text, or data in it, that is not what it is said to be: no JSON, no UTF-8, no base64.
+    /// Invalid JSON, UTF-8 or base64.
     Garbled(String),
-    /// JSON that means nothing here.
+    /// Valid JSON that the socket does not accept.
     Refused(String),
-    /// A frame that is longer than frames may be.
+    /// A frame that exceeds the size limit.
     TooLarge,
-    /// Bytes that are no WebSocket frames.
+    /// A violation of the WebSocket protocol.
     Protocol(String),
-    /// What the route would have answered to a request.
+    /// An error that a plain request would have been answered with.
     ApiError(ApiError),
 }
 
 impl Ending {
-    /// What the client did wrong.
+    /// Ends the conversation because of an unacceptable frame.
     pub(crate) fn refused(message: impl Into<String>) -> Self {
         Self::Refused(message.into())
     }
 
-    /// What is said in an error frame; none if nothing went wrong, or nobody would hear it.
+    /// Returns the message of the error frame; `None` without an error, or without a client to receive it.
     pub(super) fn message(&self) -> Option<&str> {
         match self {
             Self::Complete | Self::ClientGone => None,
@@ -46,7 +46,7 @@ impl Ending {
         }
     }
 
-    /// How the socket is closed; none if the client does not want to know.
+    /// Returns the reason in the close frame; `None` if the client has disconnected.
     pub(super) fn close_reason(&self) -> Option<CloseReason> {
         let code = match self {
             Self::ClientGone => return None,
@@ -61,14 +61,14 @@ impl Ending {
             Self::ApiError(_) => CloseCode::Error,
         };
         let description = match self {
-            // A browser shows programs nothing but this.
+            // The close reason is all that a browser shows to programs.
             Self::ApiError(answer) => Some(answer.code.as_str().to_owned()),
             _ => self.message().map(str::to_owned),
         };
         Some(CloseReason { code, description })
     }
 
-    /// The code of the error, for programs.
+    /// Returns the code of the error frame.
     pub(super) fn code(&self) -> ErrorCode {
         match self {
             Self::ApiError(answer) => answer.code,

@@ -6,12 +6,13 @@
 //!                     ping every 20 s; a client that is silent for 60 s has left
 //! ```
 //!
-//! A route's handler does what can be done before the upgrade, so that those faults are plain answers, and then hands
-//! its conversation to [`Upgrade::serve`]. Whatever ends it is one [`Ending`], which says what the client is told.
+//! A route's handler checks everything it can before the upgrade, so that these errors are plain answers, and then passes
+//! its conversation to [`Upgrade::serve`]. Every conversation ends with an [`Ending`], which determines the error frame
+//! and the close code.
 //!
-//! Both directions are bounded. A client that does not read stops whoever sends to it: [`Outgoing::send`] waits while 32
-//! frames are under way, as many again may be in the connection's buffer. What is not asked for with [`Incoming::next`]
-//! stays in the connection.
+//! Both directions are bounded. A client that does not read stops its senders: [`Outgoing::send`] waits while 32 frames
+//! are in flight; as many again may be in the connection's buffer. Frames stay in the connection until
+//! [`Incoming::next`] polls for them.
 
 mod ending;
 mod socket;

@@ -1,4 +1,4 @@
-//! An open WebSocket: what is sent, what is received, and whether its client is still there.
+//! An open WebSocket: both directions, and the detection of clients that have disconnected.
 
 use std::{cell::Cell, io, rc::Rc, time::Duration};
 
@@ -8,16 +8,17 @@ use futures_util::FutureExt as _;
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::error::Category;
 use tokio::time::{Instant, MissedTickBehavior, interval_at, timeout};
+use wrenn_domain::error_code::ErrorCode;
 
 use super::Ending;
 
-/// Longest frame that is taken, in bytes, also in pieces.
+/// Longest frame that is accepted, in bytes, also in pieces.
 const FRAME_MAX_BYTES: usize = 1024 * 1024;
-/// How often the client is pinged: with a frame for its program, and one that its WebSocket answers by itself.
+/// Interval of pings: a frame for the client's program, and one that its WebSocket answers by itself.
 const PING_EVERY: Duration = Duration::from_secs(20);
-/// A client from which nothing came for this long has left.
+/// Time after which a silent client counts as disconnected.
 const SILENCE: Duration = Duration::from_secs(60);
-/// How long a client may take to read the last frames.
+/// Time limit for the client to read the last frames.
 const CLOSE_WITHIN: Duration = Duration::from_secs(5);
 
 /// An open WebSocket.
@@ -27,23 +28,24 @@ pub(crate) struct Socket {
     pulse: Rc<Pulse>,
 }
 
-/// What the client sends.
+/// Receiving half of a socket.
 pub(crate) struct Incoming {
     frames: AggregatedMessageStream,
     outgoing: Outgoing,
     pulse: Rc<Pulse>,
 }
 
-/// What the client is sent; clones share the socket.
+/// Sending half of a socket; clones share the socket.
 #[derive(Clone)]
 pub(crate) struct Outgoing {
     session: Session,
 }
 
-/// When the client was last heard; none while nobody listens, since then it is not the one who is silent.
+/// Time since which a read waits for the client; `None` while no read is pending, when the client cannot be blamed for
+/// silence.
 struct Pulse(Cell<Option<Instant>>);
 
-/// What every socket can say.
+/// Frames that all sockets send.
 #[derive(Serialize)]
 #[serde(tag = "type", rename_all = "lowercase")]
 enum CommonFrame<'a> {
@@ -64,7 +66,7 @@ impl Socket {
     }
 
     /// Runs a conversation to its end, or until the client is gone.
-    pub(super) async fn converse(
+    pub(super) async fn run(
         mut self,
         conversation: impl AsyncFnOnce(&mut Incoming, &Outgoing) -> Ending,
         server_stops: impl Future<Output = ()>,
@@ -75,7 +77,7 @@ impl Socket {
             () = server_stops => Ending::ServerStops,
         };
         tracing::debug!(?ending, "socket ends");
-        // Should the client not read for that long, it is not told.
+        // A client that does not read for that long gets no close frame.
         let _ = timeout(CLOSE_WITHIN, self.outgoing.end(&ending)).await;
     }
 }
@@ -84,7 +86,7 @@ impl Incoming {
     /// Waits for the next frame of the client.
     ///
     /// # Errors
-    /// The ending that a wrong frame, or none any more, leads to.
+    /// The [`Ending`], if the frame is invalid or the client has disconnected.
     pub(crate) async fn next<T: DeserializeOwned>(&mut self) -> Result<T, Ending> {
         parse(&self.text().await?)
     }
@@ -98,7 +100,7 @@ impl Incoming {
                 Some(Ok(AggregatedMessage::Text(text))) => return Ok(text),
                 Some(Ok(AggregatedMessage::Binary(_))) => return Err(Ending::Binary),
                 Some(Ok(AggregatedMessage::Ping(payload))) => {
-                    // A client that does not read its answers need not get them.
+                    // A pong that cannot be sent at once is dropped: the client does not read.
                     let _ = self.outgoing.session.pong(&payload).now_or_never();
                 }
                 Some(Ok(AggregatedMessage::Pong(_))) => {}
@@ -109,7 +111,7 @@ impl Incoming {
     }
 }
 
-/// Reads a frame.
+/// Parses a frame.
 fn parse<T: DeserializeOwned>(text: &impl AsRef<str>) -> Result<T, Ending> {
     serde_json::from_str(text.as_ref()).map_err(|error| match error.classify() {
         Category::Data => Ending::Refused(format!("the frame is not known here: {error}")),
@@ -119,7 +121,7 @@ fn parse<T: DeserializeOwned>(text: &impl AsRef<str>) -> Result<T, Ending> {
     })
 }
 
-/// What a stream of frames that cannot be read leads to.
+/// Converts an error of the stream of frames.
 fn ending_of(error: ProtocolError) -> Ending {
     match error {
         ProtocolError::Overflow => Ending::TooLarge,
@@ -129,7 +131,7 @@ fn ending_of(error: ProtocolError) -> Ending {
         ProtocolError::Io(error) if error.get_ref().is_some_and(|source| source.is::<PayloadError>()) => {
             Ending::ClientGone
         }
-        // The pieces of a frame are too long together.
+        // The pieces of a frame exceed the limit together.
         ProtocolError::Io(_) => Ending::TooLarge,
         error => Ending::Protocol(error.to_string()),
     }
@@ -139,27 +141,27 @@ impl Outgoing {
     /// Sends a frame; waits while the client does not read.
     ///
     /// # Errors
-    /// When the client is gone.
+    /// [`Ending::ClientGone`].
     pub(crate) async fn send(&self, frame: &impl Serialize) -> Result<(), Ending> {
         // Frames are strings and numbers, which always serialise; the fallback only avoids a panic.
         let text = serde_json::to_string(frame).unwrap_or_default();
-        // Each sender has a place of its own in the queue.
+        // Each clone has a place of its own in the queue.
         self.session.clone().text(text).await.map_err(|_| Ending::ClientGone)
     }
 
-    /// Tells the client of something that it did in vain; the conversation goes on.
+    /// Sends an error frame that does not end the conversation.
     ///
     /// # Errors
-    /// When the client is gone.
-    pub(crate) async fn complain(&self, message: &str) -> Result<(), Ending> {
-        let code = wrenn_domain::error_code::ErrorCode::InvalidRequest.as_str();
+    /// [`Ending::ClientGone`].
+    pub(crate) async fn warn(&self, message: &str) -> Result<(), Ending> {
+        let code = ErrorCode::InvalidRequest.as_str();
         self.send(&CommonFrame::Error { data: message, code, fatal: false }).await
     }
 
     async fn end(self, ending: &Ending) {
         if let Some(message) = ending.message() {
             let frame = CommonFrame::Error { data: message, code: ending.code().as_str(), fatal: true };
-            // Whether it arrived shows when the socket is closed.
+            // A failure to send shows again in `close`.
             let _ = self.send(&frame).await;
         }
         if let Some(reason) = ending.close_reason() {
@@ -168,7 +170,7 @@ impl Outgoing {
     }
 }
 
-/// Pings the client; returns when it has left, or has been silent for too long.
+/// Pings the client; returns when it has disconnected, or has been silent for too long.
 async fn keep_alive(outgoing: Outgoing, pulse: &Pulse) {
     let mut pings = interval_at(Instant::now() + PING_EVERY, PING_EVERY);
     pings.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -177,8 +179,8 @@ async fn keep_alive(outgoing: Outgoing, pulse: &Pulse) {
         if pulse.0.get().is_some_and(|heard| heard.elapsed() >= SILENCE) {
             return;
         }
-        // A client that does not read has other frames waiting for it; one that has left is noticed here even while
-        // nobody listens to it and nobody has anything to say.
+        // A client that does not read has other frames in its queue. One that has disconnected is detected here even if
+        // no read is pending and no other frame is sent.
         let sent = outgoing.send(&CommonFrame::Ping).now_or_never();
         let pinged = outgoing.session.clone().ping(b"").now_or_never();
         if matches!(sent, Some(Err(_))) || matches!(pinged, Some(Err(_))) {

@@ -1,4 +1,4 @@
-//! From a request to a socket whose client is known.
+//! Upgrade of a request to a socket, and authentication of its client.
 
 use std::time::Duration;
 
@@ -6,16 +6,16 @@ use actix_web::{HttpRequest, HttpResponse, web::Payload};
 use serde::Deserialize;
 use tokio::time::timeout;
 use tracing::Instrument as _;
-use wrenn_domain::error_code::ErrorCode;
+use wrenn_domain::{error_code::ErrorCode, principal::Principal};
 
 use super::{Ending, Incoming, Outgoing, Socket};
 use crate::{
     app::App,
-    auth::{AuthError, Caller},
+    auth::{self, AuthError},
     error::{ApiError, Chain},
 };
 
-/// How long a client without credentials may take to send them.
+/// Time limit for the `auth` frame of a client without credentials.
 const AUTH_WITHIN: Duration = Duration::from_secs(10);
 
 /// A request that became a socket.
@@ -39,34 +39,34 @@ struct Credentials {
 }
 
 impl Upgrade {
-    /// Takes a request for a socket up.
+    /// Accepts a request for a socket.
     ///
     /// # Errors
-    /// When it is none.
+    /// If the request is not for a WebSocket.
     pub(crate) fn of(request: &HttpRequest, payload: Payload) -> actix_web::Result<Self> {
         let (response, session, frames) = actix_ws::handle(request, payload)?;
         let stops = App::of(request).stopping.clone();
         Ok(Self { response, socket: Socket::new(session, frames), stops })
     }
 
-    /// Lets a conversation run, for as long as its client likes, and returns the answer to the request.
+    /// Spawns the conversation, and returns the answer to the request.
     pub(crate) fn serve(
         self,
         conversation: impl AsyncFnOnce(&mut Incoming, &Outgoing) -> Ending + 'static,
     ) -> HttpResponse {
         let Self { response, socket, stops } = self;
-        let served = async move { socket.converse(conversation, stops.cancelled()).await };
+        let served = async move { socket.run(conversation, stops.cancelled()).await };
         actix_web::rt::spawn(served.in_current_span());
         response
     }
 }
 
 impl Incoming {
-    /// Waits for the frame in which the client says who it is.
+    /// Waits for the `auth` frame, and returns the principal of its credentials.
     ///
     /// # Errors
-    /// When it does not in time, or is nobody.
-    pub(crate) async fn authenticate(&mut self, app: &App) -> Result<Caller, Ending> {
+    /// If the frame does not arrive in time, or its credentials are not accepted.
+    pub(crate) async fn authenticate(&mut self, app: &App) -> Result<Principal, Ending> {
         let late = ApiError::new(ErrorCode::Unauthorized, "no `auth` frame came in time");
         let first = timeout(AUTH_WITHIN, self.next()).await.map_err(|_| late)?;
         let AuthFrame::Auth(credentials) = first.map_err(|ending| match ending {
@@ -76,22 +76,22 @@ impl Incoming {
             }
             ending => ending,
         })?;
-        let caller = match credentials {
-            Credentials { token: Some(token), api_key: None } => Caller::of_token(app, &token).await,
-            Credentials { token: None, api_key: Some(key) } => Caller::of_api_key(app, &key).await,
+        let principal = match credentials {
+            Credentials { token: Some(token), api_key: None } => auth::of_token(app, &token).await,
+            Credentials { token: None, api_key: Some(key) } => auth::of_api_key(app, &key).await,
             Credentials { .. } => {
                 let message = "an `auth` frame has either a `token` or an `api_key`";
                 return Err(ApiError::new(ErrorCode::Unauthorized, message).into());
             }
         };
-        caller.map_err(|error| refusal(&error).into())
+        principal.map_err(|error| refusal(&error).into())
     }
 }
 
 fn refusal(error: &AuthError) -> ApiError {
     let answer = error.api_error();
     if answer.status().is_server_error() {
-        tracing::error!(error = %Chain(error), "a socket could not be authenticated");
+        tracing::error!(error = %Chain(error), "socket authentication failed");
     }
     answer
 }

@@ -4,15 +4,18 @@
 
 #![expect(clippy::expect_used, clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod audit;
 mod auth;
 mod builds;
 mod capsules;
 mod files;
 mod lifecycle;
 mod openapi;
+mod overload;
 mod previews;
 mod processes;
 mod requests;
 mod snapshots;
 mod sockets;
 mod support;
+mod timeouts;

@@ -74,6 +74,7 @@ fn operations_have_the_names_that_clients_are_generated_with() {
             "POST /v1/capsules/{id}/pause pause_capsule",
             "POST /v1/capsules/{id}/ping ping_capsule",
             "POST /v1/capsules/{id}/resume resume_capsule",
+            "POST /v1/capsules/{id}/timeout set_capsule_timeout",
             "POST /v1/snapshots create_snapshot",
             "PUT /v1/capsules/{id}/preview set_capsule_preview",
         ]
@@ -128,6 +129,7 @@ fn schemas_have_every_field_of_the_contract() {
             "guest_ip host_ip",
         ),
         ("ResumeCapsuleRequest", "", "drop_memory"),
+        ("SetTimeoutRequest", "timeout_sec", ""),
         ("CreateSnapshotRequest", "sandbox_id", "name type"),
         (
             "Template",

@@ -1,4 +1,4 @@
-//! Administration of the platform: for administrators alone, whoever's team they act for.
+//! Administration of the platform, for its administrators only, in whichever team they act.
 
 pub(crate) mod builds;
 pub(crate) mod templates;

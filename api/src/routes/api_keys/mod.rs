@@ -19,10 +19,10 @@ pub(crate) struct ApiKeyResponse {
     /// First characters of the key, to recognise it by.
     key_prefix: String,
     created_at: DateTime<Utc>,
-    /// When it was last used, to the minute.
+    /// Time of the last use, to the minute.
     #[schema(required = true)]
     last_used: Option<DateTime<Utc>>,
-    /// The key itself; only in the answer that created it.
+    /// The key itself; only in the answer to its creation.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false, required = false)]
     key: Option<String>,

@@ -1,23 +1,22 @@
 //! `POST /v1/auth/login`
 
-use std::time::{Duration, Instant};
-
 use actix_web::{HttpRequest, HttpResponse, web::Data};
 use serde::Deserialize;
 use utoipa::ToSchema;
-use wrenn_domain::error_code::ErrorCode;
-use wrenn_store::StoreError;
+use wrenn_control::{
+    PasswordError,
+    account_log_in::{self, LogInError},
+};
+use wrenn_domain::{action::Action, error_code::ErrorCode};
 
 use super::AuthResponse;
 use crate::{
-    account,
     app::App,
-    auth::password::PasswordError,
-    error::{ApiError, ErrorBody, impl_response_error},
+    error::{ApiError, ClientError, ErrorBody},
     http::extract::Json,
 };
 
-/// Who wants to sign in.
+/// Credentials of a user.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct LoginRequest {
@@ -26,43 +25,29 @@ pub(crate) struct LoginRequest {
     password: String,
 }
 
-/// Why nobody is signed in now.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum LoginError {
-    /// Says the same for an unknown address and a wrong password.
-    #[error("the email address or the password is wrong")]
-    Wrong,
-    #[error("too many attempts; try again in {wait_sec} s")]
-    TooMany { wait_sec: u64 },
-    #[error("the account is disabled")]
-    AccountDisabled,
-    #[error("the account belongs to no team")]
-    NoTeam,
-    #[error(transparent)]
-    Password(#[from] PasswordError),
-    #[error("the token could not be made")]
-    Token(#[source] serde_json::Error),
-    #[error("the account could not be looked up")]
-    Store(#[from] StoreError),
-}
-
-impl LoginError {
+impl ClientError for LogInError {
     fn api_error(&self) -> ApiError {
         let code = match self {
+            Self::Enter(error) => return ApiError::not_entered(error),
             Self::Wrong => ErrorCode::Unauthorized,
-            Self::TooMany { .. } | Self::Password(PasswordError::Busy) => ErrorCode::RateLimited,
+            Self::TooMany { wait_sec } => {
+                return ApiError::later(ErrorCode::RateLimited, self.to_string(), *wait_sec);
+            }
+            Self::Password(PasswordError::Busy) => {
+                return ApiError::later(ErrorCode::RateLimited, self.to_string(), 1);
+            }
             Self::AccountDisabled => ErrorCode::AccountDisabled,
             Self::NoTeam => ErrorCode::NoTeam,
-            Self::Password(_) | Self::Token(_) | Self::Store(_) => return ApiError::internal(),
+            Self::Password(_) => return ApiError::internal(),
+            Self::Store(error) => return ApiError::of_store(error),
         };
         ApiError::new(code, self.to_string())
     }
 }
-impl_response_error!(LoginError);
 
 /// Sign in with email and password
 #[utoipa::path(
-    post, path = "/v1/auth/login", tag = "auth", security(()),
+    post, path = Action::LogIn.path(), tag = "auth",
     request_body = LoginRequest,
     responses(
         (status = 200, description = "Signed in", body = AuthResponse),
@@ -76,26 +61,8 @@ pub(crate) async fn login(
     app: Data<App>,
     request: HttpRequest,
     Json(LoginRequest { email, password }): Json<LoginRequest>,
-) -> Result<HttpResponse, LoginError> {
+) -> Result<HttpResponse, ApiError> {
     let address = request.peer_addr().map(|address| address.ip());
-    let email = email.trim();
-    let now = Instant::now();
-    let too_many = |wait: Duration| LoginError::TooMany { wait_sec: wait.as_secs() + 1 };
-    let attempt = app.login_throttle.begin(address, email, now).map_err(too_many)?;
-    app.hash_limit.take(address, now).map_err(too_many)?;
-    // What cannot be an address is looked up nowhere, but takes as long.
-    let found = if account::is_email(email) { app.store.user_find_by_email(email).await? } else { None };
-    let (user, password_hash) = found.map_or((None, None), |(user, hash)| (Some(user), hash));
-    let matches = app.passwords.verify(password, password_hash).await?;
-    let Some(user) = user.filter(|_| matches) else {
-        attempt.failed();
-        return Err(LoginError::Wrong);
-    };
-    attempt.succeeded();
-    if !user.is_active {
-        return Err(LoginError::AccountDisabled);
-    }
-    let team_id = app.store.team_default_of_user(user.id).await?.ok_or(LoginError::NoTeam)?;
-    let response = AuthResponse::sign(&app.tokens, user, team_id).map_err(LoginError::Token)?;
-    Ok(HttpResponse::Ok().json(response))
+    let (user, team_id) = account_log_in::run(&app.control, address, &email, password).await?;
+    Ok(HttpResponse::Ok().json(AuthResponse::sign(&app.tokens, user, team_id)?))
 }

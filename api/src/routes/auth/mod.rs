@@ -1,4 +1,4 @@
-//! Signing up and signing in.
+//! Sign-up and sign-in.
 
 pub(crate) mod login;
 pub(crate) mod signup;
@@ -6,10 +6,12 @@ pub(crate) mod signup;
 use chrono::Utc;
 use serde::Serialize;
 use utoipa::ToSchema;
-use wrenn_domain::user::User;
-use wrenn_proto::ids::TeamId;
+use wrenn_domain::{ids::TeamId, user::User};
 
-use crate::auth::token::{Claims, TTL_SEC, TokenSigner};
+use crate::{
+    auth::token::{Claims, TTL_SEC, TokenSigner},
+    error::{ApiError, ClientError},
+};
 
 /// A user who is signed in now.
 #[derive(Debug, Serialize, ToSchema)]
@@ -23,13 +25,24 @@ pub(crate) struct AuthResponse {
     team_id: String,
     email: String,
     name: String,
-    /// Whether the user administers the platform.
+    /// True if the user administers the platform.
     is_admin: bool,
+}
+
+/// The reason for which there is no token, although the user is known.
+#[derive(Debug, thiserror::Error)]
+#[error("the token could not be made")]
+struct SignTokenError(#[from] serde_json::Error);
+
+impl ClientError for SignTokenError {
+    fn api_error(&self) -> ApiError {
+        ApiError::internal()
+    }
 }
 
 impl AuthResponse {
     /// Signs a token for a user who acts in a team.
-    fn sign(signer: &TokenSigner, user: User, team_id: TeamId) -> Result<Self, serde_json::Error> {
+    fn sign(signer: &TokenSigner, user: User, team_id: TeamId) -> Result<Self, SignTokenError> {
         let now = Utc::now().timestamp();
         let claims = Claims {
             sub: user.id,

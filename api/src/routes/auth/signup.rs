@@ -1,66 +1,66 @@
 //! `POST /v1/auth/signup`
 
-use std::time::Instant;
-
 use actix_web::{HttpRequest, HttpResponse, web::Data};
 use serde::Deserialize;
 use utoipa::ToSchema;
-use wrenn_domain::error_code::ErrorCode;
+use wrenn_control::{
+    PasswordError,
+    account::AccountError,
+    account_create::{self, SignUp, SignUpError},
+};
+use wrenn_domain::{action::Action, error_code::ErrorCode};
 
 use super::AuthResponse;
 use crate::{
-    account::{self, AccountError},
     app::App,
-    auth::password::PasswordError,
-    error::{ApiError, ErrorBody, impl_response_error},
+    error::{ApiError, ClientError, ErrorBody},
     http::extract::Json,
+    routes::limit_schemas,
 };
 
-/// Who wants an account.
+/// A person who wants an account.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct SignupRequest {
-    #[schema(format = Email, max_length = 254)]
+    #[schema(schema_with = limit_schemas::email)]
     email: String,
-    #[schema(min_length = 8)]
+    #[schema(schema_with = limit_schemas::password)]
     password: String,
-    #[schema(min_length = 1, max_length = 100)]
+    #[schema(schema_with = limit_schemas::name)]
     name: String,
 }
 
-/// Why there is no account now.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum SignupError {
-    #[error("too many attempts; try again in {wait_sec} s")]
-    TooMany { wait_sec: u64 },
-    #[error(transparent)]
-    Account(#[from] AccountError),
-    #[error("the token could not be made")]
-    Token(#[source] serde_json::Error),
-}
-
-impl SignupError {
+impl ClientError for SignUpError {
     fn api_error(&self) -> ApiError {
         match self {
-            Self::Account(AccountError::Invalid(answer)) => answer.clone(),
-            Self::Account(error @ AccountError::EmailTaken) => {
-                ApiError::new(ErrorCode::EmailTaken, error.to_string())
+            Self::Enter(error) => ApiError::not_entered(error),
+            Self::TooMany { wait_sec } => {
+                ApiError::later(ErrorCode::RateLimited, self.to_string(), *wait_sec)
             }
-            Self::TooMany { .. } => ApiError::new(ErrorCode::RateLimited, self.to_string()),
-            Self::Account(AccountError::Password(error @ PasswordError::Busy)) => {
-                ApiError::new(ErrorCode::RateLimited, error.to_string())
-            }
-            Self::Account(_) | Self::Token(_) => ApiError::internal(),
+            Self::Account(error) => error.api_error(),
         }
     }
 }
-impl_response_error!(SignupError);
+
+impl ClientError for AccountError {
+    fn api_error(&self) -> ApiError {
+        match self {
+            Self::Invalid(error) => ApiError::new(ErrorCode::InvalidRequest, error.to_string()),
+            Self::EmailTaken => ApiError::new(ErrorCode::EmailTaken, self.to_string()),
+            Self::Password(error @ PasswordError::Busy) => {
+                ApiError::later(ErrorCode::RateLimited, error.to_string(), 1)
+            }
+            Self::Password(_) => ApiError::internal(),
+            Self::Store(error) => ApiError::of_store(error),
+        }
+    }
+}
 
 /// Create an account and its first team
 ///
 /// The first account ever created administers the platform.
 #[utoipa::path(
-    post, path = "/v1/auth/signup", tag = "auth", security(()),
+    post, path = Action::SignUp.path(), tag = "auth",
     request_body = SignupRequest,
     responses(
         (status = 201, description = "Signed up and signed in", body = AuthResponse),
@@ -71,15 +71,11 @@ impl_response_error!(SignupError);
 )]
 pub(crate) async fn signup(
     app: Data<App>,
-    http: HttpRequest,
-    Json(request): Json<SignupRequest>,
-) -> Result<HttpResponse, SignupError> {
-    let SignupRequest { email, password, name } = request;
-    app.hash_limit
-        .take(http.peer_addr().map(|address| address.ip()), Instant::now())
-        .map_err(|wait| SignupError::TooMany { wait_sec: wait.as_secs() + 1 })?;
-    let (user, team_id) = account::create(&app.store, &app.passwords, &email, password, &name).await?;
-    tracing::info!(user_id = %user.id, %team_id, is_admin = user.is_admin, "account created");
-    let response = AuthResponse::sign(&app.tokens, user, team_id).map_err(SignupError::Token)?;
-    Ok(HttpResponse::Created().json(response))
+    request: HttpRequest,
+    Json(SignupRequest { email, password, name }): Json<SignupRequest>,
+) -> Result<HttpResponse, ApiError> {
+    let address = request.peer_addr().map(|address| address.ip());
+    let (user, team_id) =
+        account_create::run(&app.control, address, SignUp { email, password, name }).await?;
+    Ok(HttpResponse::Created().json(AuthResponse::sign(&app.tokens, user, team_id)?))
 }

@@ -1,4 +1,4 @@
-//! A command as clients write it down, and what can be wrong with it.
+//! A command as clients write it, and its errors.
 
 use std::{collections::BTreeMap, ops::RangeInclusive};
 
@@ -10,11 +10,11 @@ use super::{
     processes::{TagError, check_tag},
     session,
 };
-use crate::error::ApiError;
+use crate::error::{ApiError, ClientError};
 
-/// Up to a day; 0 means no limit.
-const TIMEOUT_SEC: RangeInclusive<i64> = 0..=86_400;
-/// Arguments of a command.
+/// Time limit of a command in seconds, up to a day; 0 means no limit.
+pub(super) const TIMEOUT_SEC: RangeInclusive<i64> = 0..=86_400;
+/// Most arguments of a command.
 const MAX_ARGS: usize = 4096;
 
 /// A command.
@@ -30,7 +30,7 @@ pub(super) struct Command {
     pub(super) user: Option<String>,
 }
 
-/// Why a command was not started, or a process not found.
+/// The reason for which a command was not started, or a process not found.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum CommandError {
     #[error("cmd: must not be empty")]
@@ -58,8 +58,8 @@ pub(crate) enum CommandError {
     GuestFailed(String),
 }
 
-impl CommandError {
-    pub(crate) fn api_error(&self) -> ApiError {
+impl ClientError for CommandError {
+    fn api_error(&self) -> ApiError {
         let code = match self {
             Self::Empty
             | Self::TooManyArgs
@@ -76,7 +76,7 @@ impl CommandError {
     }
 }
 
-/// What a failure that the guest told of means to the client.
+/// Conversion of a failure that the guest reported.
 impl From<ExecFailed> for CommandError {
     fn from(failed: ExecFailed) -> Self {
         let message = session::quote(&failed.message);
@@ -95,7 +95,10 @@ impl From<ExecFailed> for CommandError {
 }
 
 impl Command {
-    /// Checks it; what it leaves open is what the guest does by itself.
+    /// Checks the command. The guest has defaults for absent fields.
+    ///
+    /// # Errors
+    /// See [`CommandError`].
     pub(super) fn into_start(self, default_timeout_sec: i64) -> Result<ExecStart, CommandError> {
         if self.cmd.trim().is_empty() {
             return Err(CommandError::Empty);

@@ -1,10 +1,10 @@
 //! `POST /v1/capsules/{id}/exec`
 //!
-//! Buffered: the answer is the whole output. Whatever the guest sends, at most [`output::MAX_BYTES`] of
-//! each stream are kept, less while many commands print much, and the guest gets a little longer than the
-//! command's own limit to end it. A client that leaves takes its command with it.
+//! Buffered: the answer is the whole output. At most [`output::MAX_BYTES`] of each stream are kept, less while many
+//! commands print much, and the guest gets a little longer than the command's own limit to end it. A client that
+//! disconnects ends its command.
 //!
-//! In the background: the answer says which process runs, and that one outlives the request.
+//! In the background: the answer names the process, which outlives the request.
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -15,34 +15,32 @@ use actix_web::{
 };
 use serde::{Deserialize, Serialize};
 use tokio::time::{Instant, timeout, timeout_at};
-use utoipa::ToSchema;
-use wrenn_actors::{ExecSession, SessionError, SessionOpenError};
-use wrenn_domain::error_code::ErrorCode;
-use wrenn_proto::{
-    guest::{CloseStdin, ExecExited, ExecStart, ExecStarted, Lifetime, exec_event, exec_input},
-    ids::SandboxId,
-};
+use utoipa::{ToSchema, openapi::Object};
+use wrenn_actors::ExecSession;
+use wrenn_control::session_open;
+use wrenn_domain::{action::Action, error_code::ErrorCode, ids::SandboxId};
+use wrenn_proto::guest::{CloseStdin, ExecExited, ExecStart, ExecStarted, Lifetime, exec_event, exec_input};
 
 use super::{
-    command::{Command, CommandError},
-    operate::{self, OperateError},
+    command::{Command, CommandError, TIMEOUT_SEC},
     output, session,
 };
 use crate::{
     app::App,
-    auth::Caller,
-    error::{ApiError, ErrorBody, impl_response_error},
+    auth::Authorized,
+    error::{ApiError, ClientError, ErrorBody},
     http::extract::{AuthThen, Json, PathId},
+    routes::limit_schemas,
 };
 
 const DEFAULT_TIMEOUT_SEC: i64 = 30;
-/// How much longer than the command's own limit its end may take to arrive.
+/// Additional time, on top of the command's own limit, in which its end may arrive.
 const GRACE: Duration = Duration::from_secs(10);
-/// How long a background process may take to be started.
+/// Time limit for the start of a background process.
 const START_WITHIN: Duration = Duration::from_secs(30);
-/// The limit of commands without one: connections do not last for ever.
+/// Time limit of commands without one: connections do not last for ever.
 const LONGEST: Duration = Duration::from_secs(7 * 86_400);
-/// More output than this is not made JSON of on a thread that serves requests.
+/// Most output that is serialized on a thread that serves requests.
 const INLINE_BYTES: usize = 256 * 1024;
 
 /// The command.
@@ -54,14 +52,12 @@ pub(crate) struct ExecRequest {
     cmd: String,
     #[schema(nullable = false, required = false)]
     args: Option<Vec<String>>,
-    /// After it the whole process group is killed and `exit_code` is 124; 0 means no limit, which is also the default
-    /// of background processes.
-    #[schema(value_type = i32, required = false, default = 30, minimum = 0, maximum = 86400)]
+    #[schema(required = false, schema_with = timeout_sec)]
     timeout_sec: Option<i64>,
-    /// Answers as soon as the process runs. Its output is kept, up to a limit, for whoever follows its stream.
+    /// Answers as soon as the process runs. Its output is kept, up to a limit, for clients that follow its stream.
     #[schema(nullable = false, required = false, default = false)]
     background: Option<bool>,
-    /// Name by which the process can be found; no two that run have the same. Made up if there is none.
+    /// Name of the process, unique among those that run. Generated if absent.
     #[schema(nullable = false, required = false)]
     tag: Option<String>,
     /// On top of the capsule's own.
@@ -75,7 +71,15 @@ pub(crate) struct ExecRequest {
     user: Option<String>,
 }
 
-/// How `stdout` and `stderr` are written.
+/// Returns the schema of the time limit.
+fn timeout_sec() -> Object {
+    let description = "After it the whole process group is killed and `exit_code` is 124; 0 means no limit, which is also \
+                       the default of background processes.";
+    let schema = limit_schemas::integer(&TIMEOUT_SEC).default(Some(DEFAULT_TIMEOUT_SEC.into()));
+    schema.description(Some(description)).build()
+}
+
+/// Encoding of `stdout` and `stderr`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
 pub(crate) enum OutputEncoding {
     /// As text.
@@ -86,7 +90,7 @@ pub(crate) enum OutputEncoding {
     Base64,
 }
 
-/// What the command did.
+/// Outcome of a command that ended.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct ExecResponse {
     sandbox_id: String,
@@ -97,12 +101,12 @@ pub(crate) struct ExecResponse {
     exit_code: i32,
     duration_ms: u64,
     encoding: OutputEncoding,
-    /// Whether one of the streams was longer than what is kept: 8 MiB, or less while the server has no room.
+    /// True if one of the streams was longer than the kept part: 8 MiB, or less while the server has no room.
     truncated: bool,
 }
 
 impl ExecResponse {
-    /// The JSON of the answer. Takes its time if there is much output.
+    /// Serializes the answer, which takes a while if there is much output.
     fn into_json(self) -> Result<Vec<u8>, serde_json::Error> {
         let mut json =
             Vec::with_capacity(self.output_bytes() + self.output_bytes() / 8 + self.cmd.len() + 512);
@@ -115,7 +119,7 @@ impl ExecResponse {
     }
 }
 
-/// Which process runs in the background.
+/// The process that runs in the background.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct BackgroundResponse {
     sandbox_id: String,
@@ -124,17 +128,13 @@ pub(crate) struct BackgroundResponse {
     tag: String,
 }
 
-/// Why the command did not run, or how it ended is not known.
+/// The reason for which a command did not run, or its end is not known.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ExecError {
-    #[error("the capsule cannot be used")]
-    Find(#[from] OperateError),
     #[error(transparent)]
     Command(#[from] CommandError),
     #[error(transparent)]
-    Open(#[from] SessionOpenError),
-    #[error(transparent)]
-    Session(#[from] SessionError),
+    Broken(#[from] wrenn_actors::SessionError),
     #[error("the capsule did not say how the command ended")]
     NoEnd,
     #[error("the capsule did not end the command in time")]
@@ -147,13 +147,11 @@ pub(crate) enum ExecError {
     Lost(#[from] actix_web::error::BlockingError),
 }
 
-impl ExecError {
+impl ClientError for ExecError {
     fn api_error(&self) -> ApiError {
         match self {
-            Self::Find(error) => error.api_error(),
             Self::Command(error) => error.api_error(),
-            Self::Open(error) => session::open_answer(error),
-            Self::Session(error) => session::broken_answer(error),
+            Self::Broken(error) => session::broken_error(error),
             Self::NoEnd | Self::Late | Self::NotStarted => {
                 ApiError::new(ErrorCode::AgentError, self.to_string())
             }
@@ -161,20 +159,16 @@ impl ExecError {
         }
     }
 }
-impl_response_error!(ExecError);
 
 /// Run a command and wait for its end, or start one in the background
 #[utoipa::path(
-    post, path = "/v1/capsules/{id}/exec", tag = "capsules",
-    security(("bearerAuth" = []), ("apiKeyAuth" = [])),
+    post, path = Action::Exec.path(), tag = "capsules",
     params(("id" = String, Path, description = "The capsule")),
     request_body = ExecRequest,
     responses(
         (status = 200, description = "The command ended, or was killed by its timeout", body = ExecResponse),
         (status = 202, description = "It runs in the background", body = BackgroundResponse),
         (status = 400, description = "The request is not valid", body = ErrorBody),
-        (status = 401, description = "Credentials are missing or wrong", body = ErrorBody),
-        (status = 403, description = "The account is disabled or not in the team", body = ErrorBody),
         (status = 404, description = "The team has no such capsule", body = ErrorBody),
         (
             status = 409,
@@ -182,27 +176,30 @@ impl_response_error!(ExecError);
             body = ErrorBody,
         ),
         (status = 502, description = "Host or capsule failed (`agent_error`)", body = ErrorBody),
-        (status = 503, description = "The host is away (`host_unavailable`)", body = ErrorBody),
+        (status = 503, description = session::UNAVAILABLE, body = ErrorBody),
     ),
 )]
 pub(crate) async fn exec(
     app: Data<App>,
-    AuthThen(caller, (PathId(id), Json(request))): AuthThen<Caller, (PathId<SandboxId>, Json<ExecRequest>)>,
-) -> Result<HttpResponse, ExecError> {
+    AuthThen(Authorized(principal), (PathId(id), Json(request))): AuthThen<
+        Authorized,
+        (PathId<SandboxId>, Json<ExecRequest>),
+    >,
+) -> Result<HttpResponse, ApiError> {
     let cmd = request.cmd.clone();
     let in_background = request.background == Some(true);
     let start = request.into_start()?;
-    operate::find(&app, caller, id).await?;
-    if in_background {
-        let ExecStarted { pid, tag } = start_in_background(&app, id, start).await?;
-        let response = BackgroundResponse { sandbox_id: id.to_string(), cmd, pid, tag: session::quote(&tag) };
-        return Ok(HttpResponse::Accepted().json(response));
-    }
     let patience = match start.timeout_sec {
         0 => LONGEST,
         limit => Duration::from_secs(limit.into()) + GRACE,
     };
-    let session = app.control_plane.session_open(id, exec_input::Input::Start(start)).await?;
+    let opening = exec_input::Input::Start(start);
+    let session = session_open::run(&app.control, &principal, Action::Exec, id, opening).await?;
+    if in_background {
+        let ExecStarted { pid, tag } = wait_for_start(session).await?;
+        let response = BackgroundResponse { sandbox_id: id.to_string(), cmd, pid, tag: session::quote(&tag) };
+        return Ok(HttpResponse::Accepted().json(response));
+    }
     let ended = timeout_at(Instant::now() + patience, collect(session, &app.output))
         .await
         .map_err(|_| ExecError::Late)??;
@@ -218,11 +215,11 @@ pub(crate) async fn exec(
         truncated,
     };
     let (json, room) = if response.output_bytes() > INLINE_BYTES {
-        block(move || (response.into_json(), room)).await?
+        block(move || (response.into_json(), room)).await.map_err(ExecError::Lost)?
     } else {
         (response.into_json(), room)
     };
-    let body = output::OutputBody::new(json?, room);
+    let body = output::OutputBody::new(json.map_err(ExecError::Json)?, room);
     Ok(HttpResponse::Ok().content_type(ContentType::json()).body(body))
 }
 
@@ -238,15 +235,13 @@ impl ExecRequest {
     }
 }
 
-/// Starts a process that outlives this request.
-async fn start_in_background(app: &App, id: SandboxId, start: ExecStart) -> Result<ExecStarted, ExecError> {
-    let mut session: ExecSession =
-        app.control_plane.session_open(id, exec_input::Input::Start(start)).await?;
+/// Waits until a process that outlives its session has been started.
+async fn wait_for_start(mut session: ExecSession) -> Result<ExecStarted, ExecError> {
     let started = async {
         let mut started = None;
         while let Some(event) = session.events.recv().await {
             match event?.event {
-                Some(exec_event::Event::Started(told)) => started = Some(told),
+                Some(exec_event::Event::Started(process)) => started = Some(process),
                 Some(exec_event::Event::Detached(_)) => break,
                 Some(exec_event::Event::Failed(failed)) => return Err(CommandError::from(failed).into()),
                 Some(_) | None => {}
@@ -257,7 +252,7 @@ async fn start_in_background(app: &App, id: SandboxId, start: ExecStart) -> Resu
     timeout(START_WITHIN, started).await.map_err(|_| ExecError::NotStarted)?
 }
 
-/// A command that ended, and what it printed.
+/// A command that ended, with its output.
 struct Ended {
     stdout: output::Bounded,
     stderr: output::Bounded,
@@ -267,7 +262,7 @@ struct Ended {
 /// Reads until the command has ended. Dropping this future ends the command.
 async fn collect(session: ExecSession, budget: &output::OutputBudget) -> Result<Ended, ExecError> {
     let ExecSession { input, mut events } = session;
-    // Nobody will type anything. A session that has ended already says so in its events.
+    // A buffered command has no input. A session that has ended already reports that in its events.
     let _ = input.send(exec_input::Input::CloseStdin(CloseStdin {})).await;
     let mut stdout = budget.stream();
     let mut stderr = budget.stream();

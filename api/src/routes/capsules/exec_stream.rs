@@ -1,6 +1,6 @@
-//! `GET /v1/capsules/{id}/exec/stream`: a command whose output is sent while it runs, and which can be typed to.
+//! `GET /v1/capsules/{id}/exec/stream`: a command with output that is sent while it runs, and with input.
 //!
-//! The process outlives its socket: `GET …/processes/{selector}/stream` takes it up again.
+//! The process outlives its socket: `GET …/processes/{selector}/stream` attaches to it again.
 
 use std::convert::Infallible;
 
@@ -8,35 +8,37 @@ use actix_web::{HttpRequest, HttpResponse, web::Payload};
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
+use wrenn_domain::action::Action;
 use wrenn_proto::guest::{CloseStdin, ExecStart, Lifetime, Signal, exec_event::Event, exec_input::Input};
 
 use super::{
     command::Command,
-    process_socket::{self, Capsule, Dialect, Heard, drive, out_of_order},
+    process_socket::{self, Decoded, FrameCodec, SessionOpener, out_of_order, relay},
     processes::SignalName,
+    session,
     text::{PIECE_BYTES, Utf8Stream, pieces},
 };
 use crate::{
-    error::ErrorBody,
+    error::{ClientError as _, ErrorBody},
     ws::{Ending, Incoming, Outgoing},
 };
 
-/// Bytes that make a piece of base64 without padding in its middle.
+/// Bytes of a piece in base64: a multiple of 3, so that only the last piece has padding.
 const BASE64_PIECE_BYTES: usize = PIECE_BYTES / 4 * 3;
 
-/// How output is written.
+/// Encoding of output.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, Serialize)]
 pub(super) enum Encoding {
-    /// As text; what is no UTF-8 becomes U+FFFD.
+    /// As text; invalid bytes become U+FFFD.
     #[default]
     #[serde(rename = "utf-8")]
     Utf8,
-    /// As it is.
+    /// All bytes, unchanged.
     #[serde(rename = "base64")]
     Base64,
 }
 
-/// What a client says.
+/// Frame that a client sends.
 #[derive(Deserialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
 pub(super) enum ClientFrame {
@@ -60,7 +62,7 @@ pub(super) struct StartFrame {
     encoding: Encoding,
 }
 
-/// What it is told.
+/// Frame that a client receives.
 #[derive(Debug, PartialEq, Eq, Serialize)]
 #[serde(tag = "type", rename_all = "lowercase")]
 pub(super) enum ServerFrame {
@@ -79,20 +81,20 @@ pub(super) struct Data {
     encoding: Option<Encoding>,
 }
 
-/// The frames of a stream of output.
+/// Codec of a stream of output.
 #[derive(Debug, Default)]
-pub(super) struct OutputDialect {
+pub(super) struct OutputCodec {
     encoding: Encoding,
     stdout: Utf8Stream,
     stderr: Utf8Stream,
 }
 
-impl OutputDialect {
+impl OutputCodec {
     pub(super) fn new(encoding: Encoding) -> Self {
         Self { encoding, ..Self::default() }
     }
 
-    /// Frames of what is left of characters that are not completed any more.
+    /// Returns frames for the incomplete characters at the end of the streams.
     fn finish(&mut self) -> Vec<ServerFrame> {
         let rest = [
             (self.stdout.finish(), ServerFrame::Stdout as fn(Data) -> _),
@@ -103,7 +105,7 @@ impl OutputDialect {
     }
 }
 
-/// Cuts output into frames of a bounded size.
+/// Splits output into frames of a bounded size.
 fn frames(
     encoding: Encoding,
     stream: &mut Utf8Stream,
@@ -122,31 +124,31 @@ fn frames(
     }
 }
 
-/// Reads bytes that a client sends as base64.
+/// Decodes base64 of a client.
 ///
 /// # Errors
-/// When they are none.
-pub(super) fn decode(data: &str) -> Result<Bytes, Ending> {
+/// [`Ending::Garbled`] if the text is not base64.
+pub(super) fn decode_base64(data: &str) -> Result<Bytes, Ending> {
     let decoded = BASE64_STANDARD.decode(data);
     decoded.map(Bytes::from).map_err(|error| Ending::Garbled(format!("data: is not base64: {error}")))
 }
 
-impl Dialect for OutputDialect {
-    type Hears = ClientFrame;
-    type Tells = ServerFrame;
+impl FrameCodec for OutputCodec {
+    type ClientFrame = ClientFrame;
+    type ServerFrame = ServerFrame;
 
-    fn hear(frame: ClientFrame) -> Result<Heard, Ending> {
+    fn decode(frame: ClientFrame) -> Result<Decoded, Ending> {
         let input = match frame {
             ClientFrame::Start(_) => return Err(out_of_order("no second `start`")),
-            ClientFrame::Stdin { data } => Input::Stdin(decode(&data)?),
+            ClientFrame::Stdin { data } => Input::Stdin(decode_base64(&data)?),
             ClientFrame::CloseStdin => Input::CloseStdin(CloseStdin {}),
             ClientFrame::Signal { signal } => Input::Signal(Signal { number: signal.number() }),
             ClientFrame::Stop => Input::Signal(Signal { number: SignalName::Kill.number() }),
         };
-        Ok(Heard::Input(input))
+        Ok(Decoded::Input(input))
     }
 
-    fn tell(&mut self, event: Event) -> Vec<ServerFrame> {
+    fn encode(&mut self, event: Event) -> Vec<ServerFrame> {
         match event {
             Event::Started(started) => vec![ServerFrame::Start { pid: started.pid, tag: started.tag }],
             Event::Stdout(bytes) => frames(self.encoding, &mut self.stdout, &bytes, ServerFrame::Stdout),
@@ -176,25 +178,22 @@ impl Dialect for OutputDialect {
 /// `encoding: "base64"` if `start` asked for that), `dropped` (`bytes` that were not kept), at the end `exit`
 /// (`exit_code`) or `error` (`data`), and now and then `ping`. The process outlives the socket.
 #[utoipa::path(
-    get, path = "/v1/capsules/{id}/exec/stream", tag = "processes",
-    security(("bearerAuth" = []), ("apiKeyAuth" = [])),
+    get, path = Action::ExecStream.path(), tag = "processes",
     params(("id" = String, Path, description = "The capsule")),
     responses(
         (status = 101, description = "The socket is open"),
-        (status = 400, description = "No WebSocket was asked for", body = ErrorBody),
-        (status = 401, description = "Credentials are wrong", body = ErrorBody),
-        (status = 403, description = "The account is disabled or not in the team", body = ErrorBody),
+        (status = 400, description = "The request is not for a WebSocket", body = ErrorBody),
         (status = 404, description = "The team has no such capsule", body = ErrorBody),
         (status = 409, description = "The capsule is not running (`invalid_state`)", body = ErrorBody),
-        (status = 503, description = "The host is away (`host_unavailable`)", body = ErrorBody),
+        (status = 503, description = session::UNAVAILABLE, body = ErrorBody),
     ),
 )]
 pub(crate) async fn exec_stream(request: HttpRequest, payload: Payload) -> actix_web::Result<HttpResponse> {
-    process_socket::open(&request, payload, converse).await
+    process_socket::open(Action::ExecStream, &request, payload, run_command).await
 }
 
-async fn converse(
-    capsule: Capsule,
+async fn run_command(
+    opener: SessionOpener,
     (): (),
     incoming: &mut Incoming,
     outgoing: &Outgoing,
@@ -204,8 +203,8 @@ async fn converse(
     };
     let start = command.into_start(0).map_err(|error| error.api_error())?;
     let start = ExecStart { lifetime: Lifetime::Kept.into(), ..start };
-    let session = capsule.session(Input::Start(start)).await?;
-    drive(session, incoming, outgoing, OutputDialect::new(encoding)).await
+    let session = opener.open(Input::Start(start)).await?;
+    relay(session, incoming, outgoing, OutputCodec::new(encoding)).await
 }
 
 #[cfg(test)]
@@ -215,28 +214,28 @@ mod tests {
 
     use super::*;
 
-    fn told(dialect: &mut OutputDialect, event: Event) -> Vec<serde_json::Value> {
-        dialect.tell(event).iter().map(|frame| serde_json::to_value(frame).unwrap()).collect()
+    fn encoded(codec: &mut OutputCodec, event: Event) -> Vec<serde_json::Value> {
+        codec.encode(event).iter().map(|frame| serde_json::to_value(frame).unwrap()).collect()
     }
 
     #[test]
     fn characters_are_put_together_for_each_stream_by_itself() {
-        let mut dialect = OutputDialect::default();
+        let mut codec = OutputCodec::default();
         assert_eq!(
-            told(&mut dialect, Event::Stdout(Bytes::from_static(b"a\xc3"))),
+            encoded(&mut codec, Event::Stdout(Bytes::from_static(b"a\xc3"))),
             [json!({"type": "stdout", "data": "a"})]
         );
         assert_eq!(
-            told(&mut dialect, Event::Stderr(Bytes::from_static(b"b"))),
+            encoded(&mut codec, Event::Stderr(Bytes::from_static(b"b"))),
             [json!({"type": "stderr", "data": "b"})]
         );
         assert_eq!(
-            told(&mut dialect, Event::Stdout(Bytes::from_static(b"\xbc\xe2"))),
+            encoded(&mut codec, Event::Stdout(Bytes::from_static(b"\xbc\xe2"))),
             [json!({"type": "stdout", "data": "ü"})]
         );
         let exited = ExecExited { exit_code: 3, ..ExecExited::default() };
         assert_eq!(
-            told(&mut dialect, Event::Exited(exited)),
+            encoded(&mut codec, Event::Exited(exited)),
             [
                 json!({"type": "stdout", "data": "\u{fffd}"}),
                 json!({"type": "exit", "exit_code": 3, "timed_out": false})
@@ -246,10 +245,10 @@ mod tests {
 
     #[test]
     fn base64_is_as_it_is_and_frames_have_a_bounded_size() {
-        let mut dialect = OutputDialect::new(Encoding::Base64);
+        let mut codec = OutputCodec::new(Encoding::Base64);
         let bytes = Bytes::from(vec![0xff; 50_000]);
         let mut decoded = Vec::new();
-        for frame in told(&mut dialect, Event::Stdout(bytes.clone())) {
+        for frame in encoded(&mut codec, Event::Stdout(bytes.clone())) {
             assert_eq!(frame["encoding"], "base64");
             let data = frame["data"].as_str().unwrap();
             assert!(data.len() <= PIECE_BYTES);

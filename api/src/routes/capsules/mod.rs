@@ -1,4 +1,4 @@
-//! Capsules. The rows are read here; whatever changes one goes through its actor.
+//! Capsules: their handlers, and the shape in which clients see one.
 
 mod command;
 pub(crate) mod create;
@@ -19,6 +19,7 @@ pub(crate) mod pty;
 pub(crate) mod resume;
 mod session;
 mod text;
+pub(crate) mod timeout;
 
 use std::collections::BTreeMap;
 
@@ -32,11 +33,11 @@ use wrenn_domain::{
 
 pub(crate) use output::OutputBudget;
 use preview::CapsulePreviewAccess;
-pub(crate) use session::open_answer;
+pub(crate) use session::open_error;
 
 use crate::app::App;
 
-/// The last settled state of a capsule.
+/// Last settled state of a capsule.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum CapsuleStatus {
@@ -65,7 +66,7 @@ impl From<SandboxStatus> for CapsuleStatus {
     }
 }
 
-/// What is being done to a capsule at this moment.
+/// Operation on a capsule that is in flight.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum CapsuleOperation {
@@ -96,13 +97,13 @@ pub(crate) struct Capsule {
     #[schema(example = "cl-01jx3m8k2vdqg5z7c9h4f6t8r")]
     id: String,
     status: CapsuleStatus,
-    /// What is in flight, if anything.
+    /// The operation in flight, if any.
     #[schema(required = true)]
     operation: Option<CapsuleOperation>,
-    /// Why the last operation failed, if it did.
+    /// Reason for which the last operation failed, if it did.
     #[schema(required = true)]
     last_error: Option<String>,
-    /// Why the machine is not running any more.
+    /// Reason for which the machine ended, if it did.
     #[schema(required = true)]
     stop_reason: Option<String>,
     /// Name of the template that it was made from.
@@ -118,17 +119,17 @@ pub(crate) struct Capsule {
     disk_size_mb: u32,
     /// Seconds of no activity after which it is paused; 0 means never.
     timeout_sec: u32,
-    /// Whether traffic resumes it.
+    /// True if traffic resumes it when it is paused.
     auto_resume: bool,
     /// User of commands that name none.
     default_user: String,
     metadata: BTreeMap<String, String>,
-    /// Who may reach its ports.
+    /// Access to its ports.
     preview_access: CapsulePreviewAccess,
-    /// Where its ports are reached, with `{port}` in place of the port.
+    /// Address of its ports, with `{port}` in place of the port.
     #[schema(example = "http://{port}-cl-01jx3m8k2vdqg5z7c9h4f6t8r.localhost:8000")]
     preview_url: String,
-    /// What a visitor must know unless access is public.
+    /// Token that visitors need unless access is public.
     preview_token: String,
     /// Absent while there is none.
     #[serde(skip_serializing_if = "Option::is_none")]

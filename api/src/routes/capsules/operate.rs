@@ -1,59 +1,45 @@
-//! What pausing, resuming and making a template of a capsule have in common: how they fail, and what a client is told.
+//! Answers for operations on a capsule that fail: pausing, resuming, changing it, making a template of it.
 //!
-//! | what happened | answer |
+//! | failure | answer |
 //! |---|---|
 //! | the capsule's state does not allow it, or another operation is in flight | 409 `invalid_state` |
 //! | the host is away, was lost meanwhile, or has no room | 503 `host_unavailable` |
-//! | the host tried and failed, or takes longer than anybody waits | 502 `agent_error` |
+//! | the host tried and failed, or did not finish in time | 502 `agent_error` |
 //!
-//! A message says what is the matter, and what can be done about it.
+//! A message says what is wrong, and how to proceed.
 
 use wrenn_actors::OperationError;
+use wrenn_control::sandbox_operate::OperateError;
 use wrenn_domain::{
     error_code::ErrorCode,
     lifecycle::{Operation, SandboxStatus},
-    sandbox::{Refusal, Sandbox},
+    sandbox::Refusal,
     template::TemplateNameError,
 };
-use wrenn_proto::ids::SandboxId;
-use wrenn_store::StoreError;
 
-use crate::{app::App, auth::Caller, error::ApiError};
+use crate::error::{ApiError, ClientError};
 
-/// The message of everything that needs a host that is not there.
+/// Message for an operation that was not begun because its host is away.
 pub(super) const HOST_AWAY: &str =
     "the capsule's host is away, so nothing was begun; try again when the host is back";
 
-/// Why an operation on a capsule did not lead to what was wanted.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum OperateError {
-    /// Says the same for another team's capsule.
-    #[error("there is no capsule {0}")]
-    NotFound(SandboxId),
-    #[error("capsule {0} was destroyed; create another one")]
-    Destroyed(SandboxId),
-    #[error("the operation failed")]
-    Operation(#[from] OperationError),
-    #[error("the capsule could not be read")]
-    Store(#[from] StoreError),
-}
-
-impl OperateError {
-    pub(crate) fn api_error(&self) -> ApiError {
+impl ClientError for OperateError {
+    fn api_error(&self) -> ApiError {
         match self {
+            Self::Enter(error) => ApiError::not_entered(error),
             Self::NotFound(_) => ApiError::new(ErrorCode::NotFound, self.to_string()),
             Self::Destroyed(_) => ApiError::new(ErrorCode::InvalidState, self.to_string()),
-            Self::Operation(error) => operation_answer(error),
-            Self::Store(_) => ApiError::internal(),
+            Self::Operation(error) => operation_error(error),
+            Self::Store(error) => ApiError::of_store(error),
         }
     }
 }
 
-/// The answer to whoever wanted an operation that was not begun, or did not lead to what was wanted.
-pub(super) fn operation_answer(error: &OperationError) -> ApiError {
+/// Returns the answer for an operation that was not begun, or failed.
+pub(super) fn operation_error(error: &OperationError) -> ApiError {
     let (code, message) = match error {
         OperationError::NotFound(id) => return OperateError::NotFound(*id).api_error(),
-        OperationError::Store(_) => return ApiError::internal(),
+        OperationError::Store(error) => return ApiError::of_store(error),
         OperationError::Unanswered(_, error) => return ApiError::unanswered(*error),
         OperationError::Refused(refusal) => (ErrorCode::InvalidState, refused(refusal)),
         OperationError::HostAway { .. } => (ErrorCode::HostUnavailable, HOST_AWAY.to_owned()),
@@ -93,13 +79,7 @@ pub(super) fn operation_answer(error: &OperationError) -> ApiError {
     ApiError::new(code, message)
 }
 
-/// The caller's capsule, unless it was destroyed.
-pub(crate) async fn find(app: &App, caller: Caller, id: SandboxId) -> Result<Sandbox, OperateError> {
-    let sandbox = app.store.sandbox_fetch(caller.team_id, id).await?.ok_or(OperateError::NotFound(id))?;
-    if sandbox.destroyed_at.is_some() { Err(OperateError::Destroyed(id)) } else { Ok(sandbox) }
-}
-
-/// The answer to whoever wants to use the machine of a capsule that does not run.
+/// Returns the answer for a use of a capsule that does not run.
 pub(super) fn not_running(status: SandboxStatus, operation: Option<Operation>) -> ApiError {
     let message = match (operation, status) {
         (Some(operation), _) => in_flight(operation),
@@ -114,7 +94,7 @@ pub(super) fn not_running(status: SandboxStatus, operation: Option<Operation>) -
     ApiError::new(ErrorCode::InvalidState, message)
 }
 
-/// Why the state machine does not begin an operation, and what to do.
+/// Explains a refusal of the state machine, and how to proceed.
 fn refused(refusal: &Refusal) -> String {
     use SandboxStatus::{Hibernated, Paused, Stopped};
     match (refusal.operation, refusal.wanted, refusal.status) {
@@ -148,7 +128,7 @@ fn in_flight(operation: Operation) -> String {
     }
 }
 
-/// A settled state in which a capsule is of no use.
+/// Explains a settled state in which a capsule cannot be used.
 fn state(status: SandboxStatus) -> String {
     match status {
         SandboxStatus::Error => {
@@ -166,7 +146,7 @@ fn state(status: SandboxStatus) -> String {
 
 #[cfg(test)]
 mod tests {
-    use wrenn_proto::ids::HostId;
+    use wrenn_domain::ids::{HostId, SandboxId};
     use wrenn_supervision::CallError;
 
     use super::*;

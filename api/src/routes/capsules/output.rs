@@ -5,8 +5,8 @@
 //!             └── OutputBudget: one for the process, held until the body is sent ──┘
 //! ```
 //!
-//! What a command prints is its capsule's choice, and many may print at once. So each stream has a limit, and
-//! all of them together have a budget, which counts what the bytes take in memory, also as JSON. Output for
+//! The capsule decides how much a command prints, and many may print at once. So each stream has a limit, and
+//! all of them together have a budget, which counts the memory of the bytes, also as JSON. Output for
 //! which there is no room is cut off, and the answer says so.
 
 use std::{
@@ -23,13 +23,13 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::exec::OutputEncoding;
 
-/// How much of each stream is kept.
+/// Most bytes that are kept of each stream.
 pub(crate) const MAX_BYTES: usize = 8 * 1024 * 1024;
-/// What the output of all commands together may take.
+/// Most memory of the output of all commands together.
 const BUDGET_BYTES: usize = 96 * 1024 * 1024;
 /// The beginning of each stream needs no room in the budget, so that short answers are always whole.
 const FREE_BYTES: usize = 16 * 1024;
-/// How much of a body is handed to the connection at once; the rest counts until it is asked for.
+/// Bytes of a body that are handed to the connection at once; the rest counts until it is polled.
 const SLICE_BYTES: usize = 64 * 1024;
 
 /// Room for the output of all commands of the process.
@@ -43,7 +43,7 @@ impl Default for OutputBudget {
 }
 
 impl OutputBudget {
-    /// An empty stream that takes its room from this budget.
+    /// Returns an empty stream that takes its room from this budget.
     pub(crate) fn stream(&self) -> Bounded {
         Bounded { bytes: Vec::new(), is_truncated: false, room: Room(None), budget: self.0.clone() }
     }
@@ -54,7 +54,7 @@ impl OutputBudget {
 pub(crate) struct Room(Option<OwnedSemaphorePermit>);
 
 impl Room {
-    /// Both are of one budget.
+    /// Adds a permit of the same budget.
     fn add(&mut self, more: OwnedSemaphorePermit) {
         match &mut self.0 {
             Some(room) => room.merge(more),
@@ -80,7 +80,7 @@ pub(crate) struct Bounded {
 }
 
 impl Bounded {
-    /// Keeps what still fits. The rest is read and forgotten, so that the command can go on.
+    /// Keeps the part that still fits. The rest is discarded, so that the command can go on.
     pub(crate) fn push(&mut self, bytes: &[u8]) {
         let left = if self.is_truncated { 0 } else { MAX_BYTES - self.bytes.len() };
         let kept = &bytes[..bytes.len().min(left)];
@@ -99,7 +99,7 @@ impl Bounded {
         }
     }
 
-    /// Removes the beginning of a character that the end was cut off.
+    /// Removes an incomplete character at the end.
     fn drop_half_character(&mut self) {
         if self.is_truncated
             && let Err(error) = std::str::from_utf8(&self.bytes)
@@ -110,7 +110,7 @@ impl Bounded {
     }
 }
 
-/// What these bytes take as a JSON string; base64 takes less than twice as much as text without escapes.
+/// Returns the length of the bytes as a JSON string; base64 takes less than twice as much as text without escapes.
 fn json_bytes(bytes: &[u8]) -> usize {
     let escaped = |byte: &u8| match byte {
         b'"' | b'\\' | b'\n' | b'\r' | b'\t' | 0x08 | 0x0c => 2,
@@ -120,18 +120,18 @@ fn json_bytes(bytes: &[u8]) -> usize {
     bytes.iter().map(escaped).sum()
 }
 
-/// Both streams as they are sent.
+/// Both streams in the encoding in which they are sent.
 #[derive(Debug)]
 pub(crate) struct Text {
     pub(crate) stdout: String,
     pub(crate) stderr: String,
     pub(crate) encoding: OutputEncoding,
     pub(crate) truncated: bool,
-    /// To be held as long as the text, or what is made of it, is in memory.
+    /// Held as long as the text, or its JSON, is in memory.
     pub(crate) room: Room,
 }
 
-/// Makes text of both streams, or base64 of both.
+/// Decodes both streams as text, or encodes both in base64 if one of them is not UTF-8.
 pub(crate) fn text(mut stdout: Bounded, mut stderr: Bounded) -> Text {
     let truncated = stdout.is_truncated || stderr.is_truncated;
     stdout.drop_half_character();
@@ -150,7 +150,7 @@ pub(crate) fn text(mut stdout: Bounded, mut stderr: Bounded) -> Text {
     Text { stdout, stderr, encoding, truncated, room }
 }
 
-/// A body that gives its room back when it has been sent, or its client has left.
+/// A body that gives its room back when it has been sent, or its client has disconnected.
 #[derive(Debug)]
 pub(crate) struct OutputBody {
     bytes: Bytes,
@@ -180,7 +180,7 @@ impl MessageBody for OutputBody {
 mod tests {
     use super::*;
 
-    /// Both streams as they are sent.
+    /// Returns both streams as they are sent.
     fn sent(stdout: &[&[u8]], stderr: &[u8]) -> Text {
         let budget = OutputBudget::default();
         let (mut out, mut err) = (budget.stream(), budget.stream());

@@ -1,55 +1,27 @@
 //! `POST /v1/capsules/{id}/pause`
 
-use std::time::Duration;
-
 use actix_web::{HttpResponse, web::Data};
-use wrenn_proto::ids::SandboxId;
+use wrenn_control::sandbox_pause;
+use wrenn_domain::{action::Action, ids::SandboxId};
 
-use super::{
-    Capsule,
-    operate::{self, OperateError},
-};
+use super::Capsule;
 use crate::{
     app::App,
-    auth::Caller,
-    error::{ApiError, ErrorBody, impl_response_error},
+    auth::Authorized,
+    error::{ApiError, ErrorBody},
     http::extract::{AuthThen, PathId},
 };
-
-/// How long the client waits. A pause takes milliseconds, but a host may be busy.
-const WITHIN: Duration = Duration::from_secs(120);
-
-/// Why the capsule is not known to be paused.
-#[derive(Debug, thiserror::Error)]
-#[error("the capsule was not paused")]
-pub(crate) struct PauseCapsuleError(#[source] OperateError);
-
-impl<E: Into<OperateError>> From<E> for PauseCapsuleError {
-    fn from(error: E) -> Self {
-        Self(error.into())
-    }
-}
-
-impl PauseCapsuleError {
-    fn api_error(&self) -> ApiError {
-        self.0.api_error()
-    }
-}
-impl_response_error!(PauseCapsuleError);
 
 /// Pause a capsule
 ///
 /// Keeps its memory and disk, and gives back processors and memory of its host. Answers when it is paused; one
 /// that is paused stays as it is.
 #[utoipa::path(
-    post, path = "/v1/capsules/{id}/pause", tag = "capsules",
-    security(("bearerAuth" = []), ("apiKeyAuth" = [])),
+    post, path = Action::SandboxPause.path(), tag = "capsules",
     params(("id" = String, Path, description = "The capsule")),
     responses(
         (status = 200, description = "The capsule, paused", body = Capsule),
         (status = 400, description = "The request is not valid", body = ErrorBody),
-        (status = 401, description = "Credentials are missing or wrong", body = ErrorBody),
-        (status = 403, description = "The account is disabled or not in the team", body = ErrorBody),
         (status = 404, description = "The team has no such capsule", body = ErrorBody),
         (
             status = 409,
@@ -66,10 +38,8 @@ impl_response_error!(PauseCapsuleError);
 )]
 pub(crate) async fn pause_capsule(
     app: Data<App>,
-    AuthThen(caller, PathId(id)): AuthThen<Caller, PathId<SandboxId>>,
-) -> Result<HttpResponse, PauseCapsuleError> {
-    operate::find(&app, caller, id).await?;
-    let paused = app.control_plane.sandbox_pause(id, WITHIN).await?;
-    tracing::info!(sandbox_id = %id, team_id = %caller.team_id, "capsule paused");
+    AuthThen(Authorized(principal), PathId(id)): AuthThen<Authorized, PathId<SandboxId>>,
+) -> Result<HttpResponse, ApiError> {
+    let paused = sandbox_pause::run(&app.control, &principal, id).await?;
     Ok(HttpResponse::Ok().json(Capsule::of(&app, paused)))
 }

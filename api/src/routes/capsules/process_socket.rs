@@ -1,12 +1,12 @@
-//! A socket that talks to a process of a capsule.
+//! WebSockets that are connected to a process of a capsule.
 //!
 //! ```text
-//!   client ─ frames ─▶ Dialect::hear ─▶ inputs ─▶ tunnel      waits for a process that does not read
-//!          ◀─ frames ─ Dialect::tell ◀─ events ◀─             waits for a client that does not read
+//!   client ─ frames ─▶ FrameCodec::decode ─▶ inputs ─▶ tunnel      waits for a process that does not read
+//!          ◀─ frames ─ FrameCodec::encode ◀─ events ◀─             waits for a client that does not read
 //! ```
 //!
-//! The directions do not wait for each other. When the client leaves, the session ends and the process goes on. When the
-//! process has ended, or its capsule, its host or the link to it is lost, the client is told.
+//! The directions do not wait for each other. When the client disconnects, the session ends and the process goes on. When
+//! the process has ended, or its capsule, its host or the link to it is lost, the client is notified.
 
 use std::convert::Infallible;
 
@@ -15,83 +15,61 @@ use actix_web::{
     web::{Data, Payload},
 };
 use serde::{Serialize, de::DeserializeOwned};
-use wrenn_actors::{ExecSession, SessionOpenError};
-use wrenn_proto::{
-    guest::{exec_event::Event, exec_input::Input},
-    ids::SandboxId,
-};
+use wrenn_actors::ExecSession;
+use wrenn_control::session_open::{self, SessionPermit};
+use wrenn_domain::{action::Action, ids::SandboxId, principal::Principal};
+use wrenn_proto::guest::{exec_event::Event, exec_input::Input};
 
-use super::{
-    command::CommandError,
-    operate::{self, OperateError},
-    session,
-};
+use super::{command::CommandError, session};
 use crate::{
     app::App,
-    auth::{AuthError, Caller, OptionalCaller},
-    error::{ApiError, impl_response_error},
+    auth::{AuthError, OptionallyAuthorized},
+    error::{ApiError, ClientError},
     http::extract::PathId,
     ws::{Ending, Incoming, Outgoing, Upgrade},
 };
 
-/// Why a request did not become a socket.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum SocketError {
-    #[error(transparent)]
-    Auth(#[from] AuthError),
-    #[error("the capsule cannot be used")]
-    Find(#[from] OperateError),
-    #[error(transparent)]
-    Open(#[from] SessionOpenError),
-}
-
-impl SocketError {
-    fn api_error(&self) -> ApiError {
-        match self {
-            Self::Auth(error) => error.api_error(),
-            Self::Find(error) => error.api_error(),
-            Self::Open(error) => session::open_answer(error),
-        }
-    }
-}
-impl_response_error!(SocketError);
-
-/// What a conversation needs to know.
-#[derive(Clone)]
-pub(super) struct Capsule {
+/// Opens the session of a socket, when the client has sent its first frame.
+pub(super) struct SessionOpener {
     app: Data<App>,
-    id: SandboxId,
+    permit: SessionPermit,
 }
 
-/// Makes a socket of a request, of which `P` is taken besides, and lets `conversation` run on it once its client is known and may use the capsule.
+/// Upgrades the request to a WebSocket and runs `conversation` once the client is authenticated and authorized. `P` is an
+/// additional extractor.
 ///
-/// What is wrong with a request that has credentials is answered as usual; one that has none becomes a socket whose
-/// first frame must bring them.
+/// A request with credentials is refused with an HTTP status; one without them is upgraded, and its first frame must
+/// bring them.
 pub(super) async fn open<P: FromRequest + 'static>(
+    action: Action,
     request: &HttpRequest,
     payload: Payload,
-    conversation: impl AsyncFnOnce(Capsule, P, &mut Incoming, &Outgoing) -> Result<Infallible, Ending> + 'static,
+    conversation: impl AsyncFnOnce(SessionOpener, P, &mut Incoming, &Outgoing) -> Result<Infallible, Ending>
+    + 'static,
 ) -> actix_web::Result<HttpResponse> {
-    let OptionalCaller(caller) = OptionalCaller::extract(request).await?;
+    let OptionallyAuthorized(principal) = OptionallyAuthorized::extract(request).await?;
     let app = Data::<App>::extract(request).await?;
-    let upgrade = match (Upgrade::of(request, payload), &caller) {
+    let upgrade = match (Upgrade::of(request, payload), &principal) {
         (Ok(upgrade), _) => upgrade,
-        // Without credentials nothing is said but that they are missing.
-        (Err(_), None) => return Err(SocketError::Auth(AuthError::Missing).into()),
+        // A client without credentials learns only that they are missing.
+        (Err(_), None) => return Err(AuthError::Missing.into()),
         (Err(error), Some(_)) => return Err(error),
     };
     let (PathId(id), parts) = <(PathId<SandboxId>, P)>::extract(request).await?;
-    let capsule = Capsule { app, id };
-    if let Some(caller) = caller {
-        capsule.enter(caller).await?;
-    }
+    let opener = match principal {
+        Some(principal) => Some(SessionOpener::check(app.clone(), &principal, action, id).await?),
+        None => None,
+    };
     Ok(upgrade.serve(async move |incoming: &mut Incoming, outgoing: &Outgoing| {
         let conversation = async {
-            if caller.is_none() {
-                let caller = incoming.authenticate(&capsule.app).await?;
-                capsule.enter(caller).await.map_err(|error| error.api_error())?;
-            }
-            conversation(capsule, parts, incoming, outgoing).await
+            let opener = match opener {
+                Some(opener) => opener,
+                None => {
+                    let principal = incoming.authenticate(&app).await?;
+                    SessionOpener::check(app, &principal, action, id).await?
+                }
+            };
+            conversation(opener, parts, incoming, outgoing).await
         };
         match conversation.await {
             Err(ending) => ending,
@@ -100,70 +78,74 @@ pub(super) async fn open<P: FromRequest + 'static>(
     }))
 }
 
-impl Capsule {
-    /// Checks that the caller may use the capsule, and that it runs, or can be woken.
-    async fn enter(&self, caller: Caller) -> Result<(), SocketError> {
-        operate::find(&self.app, caller, self.id).await?;
-        self.app.control_plane.sandbox_awake(self.id).await?;
-        Ok(())
+impl SessionOpener {
+    /// Checks that the principal may use the capsule, and that it runs or can be resumed.
+    async fn check(
+        app: Data<App>,
+        principal: &Principal,
+        action: Action,
+        id: SandboxId,
+    ) -> Result<Self, ApiError> {
+        let permit = session_open::check(&app.control, principal, action, id).await?;
+        Ok(Self { app, permit })
     }
 
-    /// Opens a session in it.
-    pub(super) async fn session(&self, opening: Input) -> Result<ExecSession, Ending> {
-        let opened = self.app.control_plane.session_open(self.id, opening).await;
-        opened.map_err(|error| session::open_answer(&error).into())
+    /// Opens the session.
+    pub(super) async fn open(&self, opening: Input) -> Result<ExecSession, Ending> {
+        let opened = self.permit.open(&self.app.control, opening).await;
+        opened.map_err(|error| ApiError::from(error).into())
     }
 }
 
-/// What a frame of the client means.
-pub(super) enum Heard {
-    /// The process is told this.
+/// Meaning of a client's frame.
+pub(super) enum Decoded {
+    /// Input for the process.
     Input(Input),
-    /// It cannot be done, and the client is told so.
-    InVain(String),
+    /// A request that cannot be met. The client is warned, and the socket stays open.
+    Rejected(String),
 }
 
-/// The frames of a kind of socket.
-pub(super) trait Dialect {
-    /// What the client sends.
-    type Hears: DeserializeOwned;
-    /// What it is sent.
-    type Tells: Serialize;
+/// Translation between the frames of one kind of socket and the guest's protocol.
+pub(super) trait FrameCodec {
+    /// A frame that the client sends.
+    type ClientFrame: DeserializeOwned;
+    /// A frame that the client receives.
+    type ServerFrame: Serialize;
 
-    /// What a frame means.
+    /// Decodes a frame of the client.
     ///
     /// # Errors
-    /// When it means nothing here.
-    fn hear(frame: Self::Hears) -> Result<Heard, Ending>;
+    /// The ending of the socket, if the frame is invalid or out of order.
+    fn decode(frame: Self::ClientFrame) -> Result<Decoded, Ending>;
 
-    /// How an event is told.
-    fn tell(&mut self, event: Event) -> Vec<Self::Tells>;
+    /// Encodes an event of the process.
+    fn encode(&mut self, event: Event) -> Vec<Self::ServerFrame>;
 }
 
-/// Talks until either end has nothing more to say.
-pub(super) async fn drive<D: Dialect>(
+/// Relays frames and events until the session or the socket ends.
+pub(super) async fn relay<C: FrameCodec>(
     session: ExecSession,
     incoming: &mut Incoming,
     outgoing: &Outgoing,
-    mut dialect: D,
+    mut codec: C,
 ) -> Result<Infallible, Ending> {
     let ExecSession { input, mut events } = session;
-    let hear = async {
+    let to_process = async {
         loop {
-            match D::hear(incoming.next().await?)? {
-                // One that has ended says so in its events.
-                Heard::Input(said) => drop(input.send(said).await),
-                Heard::InVain(message) => outgoing.complain(&message).await?,
+            match C::decode(incoming.next().await?)? {
+                // A session that has ended reports that in its events.
+                Decoded::Input(frame) => drop(input.send(frame).await),
+                Decoded::Rejected(message) => outgoing.warn(&message).await?,
             }
         }
     };
-    let tell = async {
+    let to_client = async {
         while let Some(event) = events.recv().await {
-            let event = event.map_err(|error| session::broken_answer(&error))?;
+            let event = event.map_err(|error| session::broken_error(&error))?;
             match event.event {
                 Some(Event::Failed(failed)) => return Err(CommandError::from(failed).api_error().into()),
                 Some(event) => {
-                    for frame in dialect.tell(event) {
+                    for frame in codec.encode(event) {
                         outgoing.send(&frame).await?;
                     }
                 }
@@ -173,12 +155,12 @@ pub(super) async fn drive<D: Dialect>(
         Err(Ending::Complete)
     };
     tokio::select! {
-        ended = hear => ended,
-        ended = tell => ended,
+        ended = to_process => ended,
+        ended = to_client => ended,
     }
 }
 
-/// Why a frame that is known is not what is expected now.
+/// Refuses a known frame that is not the expected one.
 pub(super) fn out_of_order(expected: &str) -> Ending {
     Ending::refused(format!("a frame out of order: expected {expected}"))
 }

@@ -1,37 +1,39 @@
 //! `GET /v1/capsules/{id}/pty`: a terminal.
 //!
-//! A session is a process in a terminal, and outlives its socket; `connect` takes it up again, with the output that was
-//! kept.
+//! A session is a process in a terminal, and outlives its socket; `connect` attaches to it again, with the output that
+//! was kept.
 
 use std::{collections::BTreeMap, convert::Infallible};
 
 use actix_web::{HttpRequest, HttpResponse, web::Payload};
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use serde::{Deserialize, Serialize};
+use wrenn_domain::action::Action;
 use wrenn_proto::guest::{
     ExecStart, Lifetime, ProcessAttach, Signal, TerminalSize, exec_event::Event, exec_input::Input,
 };
 
 use super::{
     command::Command,
-    exec_stream::decode,
-    process_socket::{self, Capsule, Dialect, Heard, drive, out_of_order},
+    exec_stream::decode_base64,
+    process_socket::{self, Decoded, FrameCodec, SessionOpener, out_of_order, relay},
     processes::{Selector, SignalName},
+    session,
     text::PIECE_BYTES,
 };
 use crate::{
-    error::ErrorBody,
+    error::{ClientError as _, ErrorBody},
     ws::{Ending, Incoming, Outgoing},
 };
 
-/// What runs in a terminal if nothing else is said.
+/// Program of a terminal whose `start` names none.
 const DEFAULT_SHELL: &str = "/bin/bash";
 const DEFAULT_COLS: u32 = 80;
 const DEFAULT_ROWS: u32 = 24;
-/// Columns or rows.
+/// Most columns or rows.
 const MAX_LENGTH: u32 = 65_535;
 
-/// What a client says.
+/// Frame that a client sends.
 #[derive(Deserialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
 enum ClientFrame {
@@ -65,7 +67,7 @@ struct StartFrame {
     tag: Option<String>,
 }
 
-/// What it is told.
+/// Frame that a client receives.
 #[derive(Serialize)]
 #[serde(tag = "type", rename_all = "lowercase")]
 enum ServerFrame {
@@ -75,8 +77,8 @@ enum ServerFrame {
     Exit { exit_code: i32 },
 }
 
-/// The frames of a terminal.
-struct TerminalDialect;
+/// Codec of a terminal.
+struct TerminalCodec;
 
 /// Checks the size of a window.
 fn size(cols: u32, rows: u32) -> Result<TerminalSize, String> {
@@ -88,28 +90,28 @@ fn size(cols: u32, rows: u32) -> Result<TerminalSize, String> {
     }
 }
 
-impl Dialect for TerminalDialect {
-    type Hears = ClientFrame;
-    type Tells = ServerFrame;
+impl FrameCodec for TerminalCodec {
+    type ClientFrame = ClientFrame;
+    type ServerFrame = ServerFrame;
 
-    fn hear(frame: ClientFrame) -> Result<Heard, Ending> {
+    fn decode(frame: ClientFrame) -> Result<Decoded, Ending> {
         let input = match frame {
             ClientFrame::Start(_) | ClientFrame::Connect { .. } => {
                 return Err(out_of_order("no second `start` or `connect`"));
             }
-            ClientFrame::Input { data } => Input::Stdin(decode(&data)?),
+            ClientFrame::Input { data } => Input::Stdin(decode_base64(&data)?),
             ClientFrame::Resize { cols, rows } => match size(cols, rows) {
                 Ok(size) => Input::Resize(size),
                 // A window may be that small for a moment.
-                Err(message) => return Ok(Heard::InVain(message)),
+                Err(message) => return Ok(Decoded::Rejected(message)),
             },
             ClientFrame::Signal { signal } => Input::Signal(Signal { number: signal.number() }),
             ClientFrame::Kill => Input::Signal(Signal { number: SignalName::Kill.number() }),
         };
-        Ok(Heard::Input(input))
+        Ok(Decoded::Input(input))
     }
 
-    fn tell(&mut self, event: Event) -> Vec<ServerFrame> {
+    fn encode(&mut self, event: Event) -> Vec<ServerFrame> {
         match event {
             Event::Started(started) => vec![ServerFrame::Started { tag: started.tag, pid: started.pid }],
             Event::Stdout(bytes) | Event::Stderr(bytes) => bytes
@@ -146,27 +148,24 @@ impl StartFrame {
 /// `{"type":"auth","token"}` or `{"type":"auth","api_key"}` before that. Later it may send `input` (`data` in base64),
 /// `resize` (`cols`, `rows`), `signal` (`signal`: a name) and `kill`. It is sent `started` (`tag`, `pid`), `output`
 /// (`data` in base64), `dropped` (`bytes` that were not kept), at the end `exit` (`exit_code`), `error` (`data`,
-/// `fatal`: whether the socket closes), and now and then `ping`. The session outlives the socket.
+/// `fatal`: true if the socket closes), and now and then `ping`. The session outlives the socket.
 #[utoipa::path(
-    get, path = "/v1/capsules/{id}/pty", tag = "processes",
-    security(("bearerAuth" = []), ("apiKeyAuth" = [])),
+    get, path = Action::Terminal.path(), tag = "processes",
     params(("id" = String, Path, description = "The capsule")),
     responses(
         (status = 101, description = "The socket is open"),
-        (status = 400, description = "No WebSocket was asked for", body = ErrorBody),
-        (status = 401, description = "Credentials are wrong", body = ErrorBody),
-        (status = 403, description = "The account is disabled or not in the team", body = ErrorBody),
+        (status = 400, description = "The request is not for a WebSocket", body = ErrorBody),
         (status = 404, description = "The team has no such capsule", body = ErrorBody),
         (status = 409, description = "The capsule is not running (`invalid_state`)", body = ErrorBody),
-        (status = 503, description = "The host is away (`host_unavailable`)", body = ErrorBody),
+        (status = 503, description = session::UNAVAILABLE, body = ErrorBody),
     ),
 )]
 pub(crate) async fn pty(request: HttpRequest, payload: Payload) -> actix_web::Result<HttpResponse> {
-    process_socket::open(&request, payload, converse).await
+    process_socket::open(Action::Terminal, &request, payload, run_terminal).await
 }
 
-async fn converse(
-    capsule: Capsule,
+async fn run_terminal(
+    opener: SessionOpener,
     (): (),
     incoming: &mut Incoming,
     outgoing: &Outgoing,
@@ -179,8 +178,8 @@ async fn converse(
         }
         _ => return Err(out_of_order("`start` or `connect`")),
     };
-    let session = capsule.session(opening).await?;
-    drive(session, incoming, outgoing, TerminalDialect).await
+    let session = opener.open(opening).await?;
+    relay(session, incoming, outgoing, TerminalCodec).await
 }
 
 #[cfg(test)]
@@ -209,6 +208,6 @@ mod tests {
             assert!(matches!(start(bad), Err(Ending::Refused(_))), "{bad}");
         }
         let resize = ClientFrame::Resize { cols: 0, rows: 5 };
-        assert!(matches!(TerminalDialect::hear(resize), Ok(Heard::InVain(_))));
+        assert!(matches!(TerminalCodec::decode(resize), Ok(Decoded::Rejected(_))));
     }
 }

@@ -1,16 +1,30 @@
-//! What everything that is done inside a capsule has in common: how it fails, and what a client is told.
+//! Errors of sessions, which everything that is done inside a capsule has in common.
 
-use wrenn_actors::{SessionError, SessionOpenError};
+use wrenn_actors::SessionOpenError;
+use wrenn_control::{sandbox_operate::OperateError, session_open::SessionError};
 use wrenn_domain::error_code::ErrorCode;
 
-use super::operate::{self, OperateError};
-use crate::error::{ApiError, Chain};
+use super::operate;
+use crate::error::{ApiError, Chain, ClientError};
 
-/// How much of a guest's message is believed, in characters.
+/// Description of status 503 of requests that open a session.
+pub(super) const UNAVAILABLE: &str = "The host is away (`host_unavailable`), or the server has too much to do (`overloaded`); see `Retry-After`";
+
+/// Longest message of a guest that is passed on, in characters.
 const MESSAGE_CHARACTERS: usize = 300;
 
-/// The answer to whoever could not get into a capsule.
-pub(crate) fn open_answer(error: &SessionOpenError) -> ApiError {
+impl ClientError for SessionError {
+    fn api_error(&self) -> ApiError {
+        match self {
+            Self::Enter(error) => ApiError::not_entered(error),
+            Self::Find(error) => error.api_error(),
+            Self::Open(error) => open_error(error),
+        }
+    }
+}
+
+/// Converts the error of a session that was not opened.
+pub(crate) fn open_error(error: &SessionOpenError) -> ApiError {
     match error {
         SessionOpenError::NotFound(id) => OperateError::NotFound(*id).api_error(),
         SessionOpenError::InvalidState { status, operation } => operate::not_running(*status, *operation),
@@ -19,25 +33,24 @@ pub(crate) fn open_answer(error: &SessionOpenError) -> ApiError {
             ApiError::new(ErrorCode::AgentError, error.to_string())
         }
         SessionOpenError::Unanswered(error) => ApiError::unanswered(*error),
-        SessionOpenError::Store(_) => ApiError::internal(),
-        SessionOpenError::Wake(error) => operate::operation_answer(error),
+        SessionOpenError::Store(error) => ApiError::of_store(error),
+        SessionOpenError::Wake(error) => operate::operation_error(error),
     }
 }
 
-/// The answer to whoever was in a capsule when something broke.
-pub(crate) fn broken_answer(error: &SessionError) -> ApiError {
+/// Converts the error of a session that broke before its last event.
+pub(super) fn broken_error(error: &wrenn_actors::SessionError) -> ApiError {
     ApiError::new(ErrorCode::AgentError, Chain(error).to_string())
 }
 
-/// What a guest says, cut to a size at which it can be passed on: out of its middle, where the long path stands whose
-/// fault it names at the end.
-pub(crate) fn quote(message: &str) -> String {
-    let said: Vec<char> = message.chars().filter(|c| !c.is_control()).collect();
-    if said.len() <= MESSAGE_CHARACTERS {
-        return said.into_iter().collect();
+/// Truncates a guest's message in the middle: the path comes first and the reason last. Control characters are removed.
+pub(super) fn quote(message: &str) -> String {
+    let printable: Vec<char> = message.chars().filter(|c| !c.is_control()).collect();
+    if printable.len() <= MESSAGE_CHARACTERS {
+        return printable.into_iter().collect();
     }
     let half = MESSAGE_CHARACTERS / 2;
-    let (head, tail) = (&said[..half], &said[said.len() - half..]);
+    let (head, tail) = (&printable[..half], &printable[printable.len() - half..]);
     head.iter().chain(&['…']).chain(tail).collect()
 }
 

@@ -1,17 +1,17 @@
-//! Text out of bytes that arrive in pieces.
+//! Incremental decoding of text from bytes that arrive in pieces.
 
 /// Longest piece of output in one frame, in bytes.
 pub(super) const PIECE_BYTES: usize = 16 * 1024;
 
-/// Puts characters together that were cut, and replaces what is no text.
+/// Decoder that joins characters across pieces, and replaces invalid bytes by U+FFFD.
 #[derive(Debug, Default)]
 pub(super) struct Utf8Stream {
-    /// The beginning of a character; at most three bytes.
+    /// Bytes of an incomplete character; at most three.
     cut: Vec<u8>,
 }
 
 impl Utf8Stream {
-    /// The text so far; the beginning of a character waits for its end.
+    /// Decodes a piece; an incomplete character at its end waits for the next one.
     pub(super) fn push(&mut self, bytes: &[u8]) -> String {
         let joined;
         let mut rest = if self.cut.is_empty() {
@@ -41,7 +41,7 @@ impl Utf8Stream {
         }
     }
 
-    /// What is left when nothing follows.
+    /// Returns a replacement for the incomplete character, if there is one, when nothing follows.
     pub(super) fn finish(&mut self) -> String {
         if std::mem::take(&mut self.cut).is_empty() {
             String::new()
@@ -51,7 +51,7 @@ impl Utf8Stream {
     }
 }
 
-/// Cuts a text between characters.
+/// Splits a text into pieces of at most [`PIECE_BYTES`], between characters.
 pub(super) fn pieces(mut text: &str) -> impl Iterator<Item = &str> {
     std::iter::from_fn(move || {
         let (piece, rest) = text.split_at(text.floor_char_boundary(PIECE_BYTES));

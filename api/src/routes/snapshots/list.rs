@@ -3,13 +3,14 @@
 use actix_web::{HttpResponse, web::Data};
 use serde::Deserialize;
 use utoipa::IntoParams;
-use wrenn_store::StoreError;
+use wrenn_control::template_list;
+use wrenn_domain::action::Action;
 
 use super::{Template, TemplateType};
 use crate::{
     app::App,
-    auth::Caller,
-    error::{ApiError, ErrorBody, impl_response_error},
+    auth::Authorized,
+    error::{ApiError, ErrorBody},
     http::extract::{AuthThen, Query},
 };
 
@@ -23,35 +24,21 @@ pub(crate) struct ListSnapshotsQuery {
     kind: Option<TemplateType>,
 }
 
-/// Why there is no list.
-#[derive(Debug, thiserror::Error)]
-#[error("the templates could not be listed")]
-pub(crate) struct ListSnapshotsError(#[from] StoreError);
-
-impl ListSnapshotsError {
-    fn api_error(&self) -> ApiError {
-        ApiError::internal()
-    }
-}
-impl_response_error!(ListSnapshotsError);
-
 /// List the templates that capsules can be made from
 ///
 /// The team's own and the platform's.
 #[utoipa::path(
-    get, path = "/v1/snapshots", tag = "snapshots", security(("bearerAuth" = []), ("apiKeyAuth" = [])),
+    get, path = Action::TemplateList.path(), tag = "snapshots",
     params(ListSnapshotsQuery),
     responses(
         (status = 200, description = "The templates, newest first", body = [Template]),
         (status = 400, description = "The request is not valid", body = ErrorBody),
-        (status = 401, description = "Credentials are missing or wrong", body = ErrorBody),
-        (status = 403, description = "The account is disabled or not in the team", body = ErrorBody),
     ),
 )]
 pub(crate) async fn list_snapshots(
     app: Data<App>,
-    AuthThen(caller, Query(query)): AuthThen<Caller, Query<ListSnapshotsQuery>>,
-) -> Result<HttpResponse, ListSnapshotsError> {
-    let templates = app.store.template_list(caller.team_id, query.kind.map(Into::into)).await?;
+    AuthThen(Authorized(principal), Query(query)): AuthThen<Authorized, Query<ListSnapshotsQuery>>,
+) -> Result<HttpResponse, ApiError> {
+    let templates = template_list::run(&app.control, &principal, query.kind.map(Into::into)).await?;
     Ok(HttpResponse::Ok().json(templates.into_iter().map(Template::from).collect::<Vec<_>>()))
 }

@@ -1,4 +1,4 @@
-//! Templates: what capsules are made from. Called snapshots in addresses, also those that are a disk only.
+//! Templates, from which capsules are made. Called snapshots in addresses, also those that are a disk only.
 //!
 //! A team sees its own and the platform's, and changes its own.
 
@@ -9,10 +9,12 @@ pub(crate) mod list;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
-use wrenn_domain::template::{self, TemplateKind};
-use wrenn_proto::ids::TeamId;
+use wrenn_domain::{
+    ids::TeamId,
+    template::{self, TemplateKind},
+};
 
-/// What a template consists of.
+/// Content of a template.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum TemplateType {
@@ -40,7 +42,7 @@ impl From<TemplateType> for TemplateKind {
     }
 }
 
-/// What a capsule is made from.
+/// A template, from which capsules are made.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct Template {
     #[schema(example = "tpl-01jx3m8k2vdqg5z7c9h4f6t8r")]
@@ -50,7 +52,7 @@ pub(crate) struct Template {
     #[serde(rename = "type")]
     kind: TemplateType,
     team_id: String,
-    /// Whether it is the platform's, and so everybody's to use and no team's to delete.
+    /// True if it is the platform's: every team can use it, and none can delete it.
     platform: bool,
     /// Null for a `base` template, which fits any machine.
     #[schema(required = true)]
@@ -60,7 +62,7 @@ pub(crate) struct Template {
     memory_mb: Option<i32>,
     /// Least disk that a capsule of it needs.
     disk_size_mb: i32,
-    /// What it occupies.
+    /// Space that it occupies.
     size_bytes: i64,
     /// User of commands that name none.
     default_user: String,

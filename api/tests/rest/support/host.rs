@@ -18,6 +18,7 @@ const PATIENCE: Duration = Duration::from_secs(20);
 pub(crate) struct Installation {
     pub(crate) host: SimHost,
     pub(crate) server: TestServer,
+    config: ServerConfig,
     _folder: Arc<TempDir>,
 }
 
@@ -30,7 +31,7 @@ impl Installation {
         let folder = Arc::new(tempfile::tempdir().expect("a folder can be made"));
         let grpc_addr = format!("unix:{}", folder.path().join("agents.sock").display());
         let config = ServerConfig { grpc_addr: grpc_addr.clone(), ..super::config(&pool) };
-        let server = TestServer::start_with(pool.clone(), config).await;
+        let server = TestServer::start_with(pool.clone(), config.clone()).await;
 
         let store = Store::from_pool(pool);
         let admin =
@@ -43,7 +44,17 @@ impl Installation {
         let attached =
             tokio::time::timeout(PATIENCE, host.attached()).await.expect("the host attaches in time");
         assert!(attached, "the host may attach");
-        Self { host, server, _folder: folder }
+        Self { host, server, config, _folder: folder }
+    }
+
+    /// Ends the server and starts another one on the same database; the agent dials that one.
+    pub(crate) async fn restart_server(self) -> Self {
+        let Self { host, server, config, _folder } = self;
+        let pool = server.pool.clone();
+        let ended = tokio::task::spawn_blocking(move || drop(server));
+        ended.await.expect("the server ends");
+        let server = TestServer::start_with(pool, config.clone()).await;
+        Self { host, server, config, _folder }
     }
 
     /// Creates a capsule that runs and returns its id.

@@ -11,7 +11,10 @@ use tokio::time::{sleep, timeout};
 use wrenn_actors::{ControlPlane, Until};
 use wrenn_agent::sim::{SimHost, SimIdentity, SimOptions};
 use wrenn_api::bootstrap;
-use wrenn_domain::{host::NewHost, lifecycle::SandboxStatus, sandbox::NewSandbox, template::Template};
+use wrenn_domain::{
+    action::Action, audit::AuditIntent, host::NewHost, lifecycle::SandboxStatus, principal::SystemReason,
+    sandbox::NewSandbox, template::Template,
+};
 use wrenn_proto::{
     agent::Capacity,
     ids::{SandboxId, TeamId},
@@ -19,6 +22,11 @@ use wrenn_proto::{
 use wrenn_store::Store;
 
 use crate::bench::capsule::ms_since;
+
+/// An audit entry of the control plane itself.
+fn intent() -> AuditIntent {
+    AuditIntent::system(SystemReason::Build, Action::SandboxCreate)
+}
 
 /// Requests that are under way at once.
 const CLIENTS: usize = 64;
@@ -74,7 +82,7 @@ impl Fleet {
     ) -> anyhow::Result<Vec<f64>> {
         let requests = stream::iter(0..count).map(|_| async move {
             let begun = Instant::now();
-            let row = control_plane.sandbox_create(new_sandbox(template)).await?;
+            let row = control_plane.sandbox_create(new_sandbox(template), intent()).await?;
             anyhow::Ok((row.id, ms_since(begun)))
         });
         let made: Vec<_> = requests.buffer_unordered(CLIENTS).try_collect().await?;

@@ -1,16 +1,16 @@
-//! A build that comes as a form: its configuration, and its archive.
+//! Request body of a new build: JSON, or a form with the same JSON and an archive.
 //!
 //! ```text
 //!   part `archive` ─┬─▶ a file without a name ─▶ checked as a whole
 //!                   └─▶ object storage        ─▶ complete once the check has passed
 //! ```
 //!
-//! Nothing is kept of a request that is refused, or whose client leaves.
+//! If the request is refused or its client disconnects, no part of it is kept.
 
 use std::{fs::File, io::Write as _};
 
 use actix_multipart::Field;
-use actix_web::{HttpRequest, web::Payload};
+use actix_web::{FromRequest as _, HttpRequest, http::header, web::Payload};
 use futures_util::StreamExt as _;
 use tokio::time::timeout;
 use uuid::Uuid;
@@ -23,28 +23,30 @@ use wrenn_domain::{archive::Contents, error_code::ErrorCode};
 use super::create::CreateBuildRequest;
 use crate::{
     app::App,
-    error::{ApiError, Chain},
+    error::{ApiError, Chain, ClientError},
     http::{
-        extract::{self, JsonError},
+        extract::{self, Json, JsonError},
         form::{Form, FormError, STALLED, text},
     },
 };
 
-/// What the form takes.
+/// Parts that the form takes.
 const PARTS: &str = "`config` and `archive`";
 /// Largest `config`.
 const MAX_CONFIG_BYTES: usize = 1024 * 1024;
 
 /// An archive that was accepted.
 pub(super) struct Archive {
-    /// Its name in object storage.
+    /// Name in object storage.
     pub(super) name: String,
     pub(super) contents: Contents,
 }
 
-/// Why a form was not accepted.
+/// The reason for which a body was not accepted.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum IntakeError {
+pub(super) enum IntakeError {
+    #[error(transparent)]
+    Json(#[from] JsonError),
     #[error(transparent)]
     Form(#[from] FormError),
     #[error("config: {0}")]
@@ -61,9 +63,10 @@ pub(crate) enum IntakeError {
     Interrupted(#[source] tokio::task::JoinError),
 }
 
-impl IntakeError {
-    pub(super) fn api_error(&self) -> ApiError {
+impl ClientError for IntakeError {
+    fn api_error(&self) -> ApiError {
         let code = match self {
+            Self::Json(error) => return error.api_error(),
             Self::Form(error) => return error.api_error(),
             Self::Config(_) | Self::Archive(_) => ErrorCode::InvalidRequest,
             Self::TooLarge => ErrorCode::TooLarge,
@@ -73,8 +76,26 @@ impl IntakeError {
     }
 }
 
-/// Takes a form.
-pub(super) async fn form(
+/// Receives the body of a request; an archive is stored then.
+pub(super) async fn receive(
+    app: &App,
+    request: &HttpRequest,
+    payload: Payload,
+) -> Result<(CreateBuildRequest, Option<Archive>), IntakeError> {
+    if is_form(request) {
+        form(app, request, payload).await
+    } else {
+        let Json(config) = Json::from_request(request, &mut payload.into_inner()).await?;
+        Ok((config, None))
+    }
+}
+
+fn is_form(request: &HttpRequest) -> bool {
+    let content_type = request.headers().get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
+    content_type.is_some_and(|value| value.trim_start().to_ascii_lowercase().starts_with("multipart/"))
+}
+
+async fn form(
     app: &App,
     request: &HttpRequest,
     payload: Payload,
@@ -94,10 +115,10 @@ pub(super) async fn form(
     }
 }
 
-/// Removes an archive that is not needed; one that cannot be removed does no harm.
+/// Removes an archive that is not needed; a failure to remove it does no harm.
 pub(super) async fn remove(app: &App, name: &str) {
-    if let Err(error) = app.control_plane.objects().delete(name).await {
-        tracing::warn!(error = %Chain(&error), name, "an archive was not removed");
+    if let Err(error) = app.control.actors().objects().delete(name).await {
+        tracing::warn!(error = %Chain(&error), name, "removing unneeded archive failed");
     }
 }
 
@@ -119,10 +140,10 @@ async fn parts(
     extract::parse(config.as_bytes()).map_err(IntakeError::Config)
 }
 
-/// Takes an archive, and checks it.
+/// Stores an archive, and checks it.
 async fn take(app: &App, part: Field) -> Result<Archive, IntakeError> {
     let name = format!("archives/{}", Uuid::new_v4());
-    let mut writer = app.control_plane.objects().create(&name).await?;
+    let mut writer = app.control.actors().objects().create(&name).await?;
     let checked = match spool(part, &mut writer).await {
         Ok(file) => check(file).await,
         Err(error) => Err(error),
@@ -134,7 +155,7 @@ async fn take(app: &App, part: Field) -> Result<Archive, IntakeError> {
         }
         Err(error) => {
             if let Err(error) = writer.abort().await {
-                tracing::warn!(error = %Chain(&error), "an unwanted archive was not given up");
+                tracing::warn!(error = %Chain(&error), "aborting upload of refused archive failed");
             }
             Err(error)
         }

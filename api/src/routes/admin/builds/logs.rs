@@ -1,7 +1,7 @@
-//! `GET /v1/admin/builds/{id}/logs`: a build as it goes on, as server-sent events.
+//! `GET /v1/admin/builds/{id}/logs`: the progress of a build, as server-sent events.
 //!
 //! ```text
-//!   event: build    data: the build without its logs: at first, whenever it changes, and when all of it was told
+//!   event: build    data: the build without its logs: first, whenever it changes, and after everything else
 //!   event: step     data: a log entry without its text, when the step begins and when it ends
 //!   id: 17
 //!   event: line     data: {"step": 3, "stream": "stdout", "text": "…"}
@@ -9,35 +9,35 @@
 //!   event: end      nothing follows
 //! ```
 //!
-//! Everything that is known is told first, then what happens. A client that comes again with the `Last-Event-ID` of a line
-//! gets the lines after it; lines of an attempt that is over are not told again.
+//! The events of the past come first, then those of the present. A client that reconnects with the `Last-Event-ID` of a
+//! line receives the lines after it; lines of an attempt that is over are not repeated.
 
 use std::{collections::BTreeMap, time::Duration};
 
 use actix_web::{HttpRequest, HttpResponse, web::Data};
 use serde::Serialize;
-use tokio::{
-    sync::watch,
-    time::{Instant, sleep_until},
-};
+use tokio::time::{Instant, sleep_until};
+use tokio_util::sync::CancellationToken;
 use utoipa::ToSchema;
-use wrenn_proto::ids::BuildId;
+use wrenn_control::{
+    build_follow::{self, FollowedBuild},
+    read_error::ReadError,
+};
+use wrenn_domain::{action::Action, ids::BuildId};
 
-use super::{Build, LogEntry, get::GetBuildError};
+use super::{Build, LogEntry};
 use crate::{
     app::App,
-    auth::Admin,
-    error::{Chain, ErrorBody},
+    auth::Authorized,
+    error::{ApiError, Chain, ErrorBody},
     http::{
         extract::{AuthThen, PathId},
         sse::{self, Events, Left},
     },
 };
 
-/// How long a look is put off if nothing is told: the build may be another server's.
-const LOOK_EVERY: Duration = Duration::from_secs(1);
-/// So many lines are read at once.
-const LINES: u32 = 500;
+/// Interval of polling without a report of a change: another server may carry the build out.
+const POLL_EVERY: Duration = Duration::from_secs(1);
 
 /// The data of a `line`.
 #[derive(Debug, Serialize, ToSchema)]
@@ -45,7 +45,7 @@ pub(crate) struct LogLine {
     step: u32,
     /// `stdout` or `stderr`.
     stream: &'static str,
-    /// Without its end.
+    /// The line without its end.
     text: String,
 }
 
@@ -55,30 +55,26 @@ pub(crate) struct LogLine {
 /// is printed, `build` (without logs) whenever it changes, `end` when nothing follows. `Last-Event-ID` goes on after a
 /// line.
 #[utoipa::path(
-    get, path = "/v1/admin/builds/{id}/logs", tag = "administration", security(("bearerAuth" = [])),
+    get, path = Action::BuildFollow.path(), tag = "administration",
     params(
         ("id" = String, Path, description = "The build"),
         ("Last-Event-ID" = Option<String>, Header, description = "Id of the last `line` that was received"),
     ),
     responses(
         (status = 200, description = "Events, until the build has ended", body = LogLine, content_type = "text/event-stream"),
-        (status = 401, description = "Credentials are missing or wrong", body = ErrorBody),
-        (status = 403, description = "Only for administrators of the platform", body = ErrorBody),
         (status = 404, description = "There is no such build", body = ErrorBody),
     ),
 )]
 pub(crate) async fn follow_build(
     app: Data<App>,
     request: HttpRequest,
-    AuthThen(_admin, PathId(id)): AuthThen<Admin, PathId<BuildId>>,
-) -> Result<HttpResponse, GetBuildError> {
-    let changed = app.control_plane.build_follow(id);
-    app.store.build_fetch(id).await?.ok_or(GetBuildError::NotFound(id))?;
+    AuthThen(Authorized(principal), PathId(id)): AuthThen<Authorized, PathId<BuildId>>,
+) -> Result<HttpResponse, ApiError> {
+    let followed = build_follow::run(&app.control, &principal, id).await?;
     let last = request.headers().get("last-event-id").and_then(|id| id.to_str().ok()?.trim().parse().ok());
     let follower = Follower {
-        app: app.clone(),
-        id,
-        changed,
+        followed,
+        stopping: app.stopping.clone(),
         seq: last.unwrap_or(0),
         steps: BTreeMap::new(),
         build: None,
@@ -86,36 +82,60 @@ pub(crate) async fn follow_build(
     Ok(sse::answer(|events| follower.run(events)))
 }
 
+/// A client's view of a build, and the events that lead to it.
 struct Follower {
-    app: Data<App>,
-    id: BuildId,
-    changed: watch::Receiver<()>,
-    /// The last line that was told.
+    followed: FollowedBuild,
+    stopping: CancellationToken,
+    /// The last line that was sent.
     seq: u64,
-    /// What was told of the steps, and of the build.
+    /// The steps as they were sent last.
     steps: BTreeMap<u32, LogEntry>,
+    /// The build as it was sent last.
     build: Option<Build>,
+}
+
+enum Progress {
+    InFlight,
+    Ended,
+}
+
+/// The reason for which the events end before the build does.
+enum Interruption {
+    Left(Left),
+    Read(ReadError),
+}
+
+impl From<Left> for Interruption {
+    fn from(left: Left) -> Self {
+        Self::Left(left)
+    }
+}
+
+impl From<ReadError> for Interruption {
+    fn from(error: ReadError) -> Self {
+        Self::Read(error)
+    }
 }
 
 impl Follower {
     async fn run(mut self, mut events: Events) -> Result<(), Left> {
         loop {
-            self.changed.borrow_and_update();
-            match self.look(&mut events).await? {
-                Ok(Progress::GoesOn) => {}
+            self.followed.mark_seen();
+            match self.poll(&mut events).await {
+                Ok(Progress::InFlight) => {}
                 Ok(Progress::Ended) => return events.tell("end", &serde_json::Map::new()).await,
-                // The client comes again.
-                Err(error) => {
-                    tracing::warn!(error = %Chain(&error), "a build cannot be followed");
+                Err(Interruption::Left(left)) => return Err(left),
+                // The client reconnects.
+                Err(Interruption::Read(error)) => {
+                    tracing::warn!(error = %Chain(&error), "following build failed");
                     return Ok(());
                 }
             }
-            let look_at = Instant::now() + LOOK_EVERY;
+            let poll_at = Instant::now() + POLL_EVERY;
             tokio::select! {
-                // That nobody tells anything any more does not mean that nothing happens.
-                Ok(()) = self.changed.changed() => {}
-                () = sleep_until(look_at.min(events.alive_at())) => {}
-                () = self.app.stopping.cancelled() => return Ok(()),
+                () = self.followed.changed() => {}
+                () = sleep_until(poll_at.min(events.alive_at())) => {}
+                () = self.stopping.cancelled() => return Ok(()),
             }
             if Instant::now() >= events.alive_at() {
                 events.alive().await?;
@@ -123,32 +143,22 @@ impl Follower {
         }
     }
 
-    /// Tells what is new. The build is read first and told last: when it has ended, everything else is there. Whoever does
-    /// not know it, or not this attempt, is told before, too: lines can be many.
-    async fn look(&mut self, events: &mut Events) -> Result<Result<Progress, wrenn_store::StoreError>, Left> {
-        let store = &self.app.store;
-        let build = match store.build_fetch(self.id).await {
-            Ok(Some(build)) => build,
-            Ok(None) => return Ok(Ok(Progress::Ended)),
-            Err(error) => return Ok(Err(error)),
-        };
+    /// Sends everything that is new.
+    ///
+    /// The build is read first and sent last, so that its end follows all steps and lines. A client that does not know
+    /// it, or not this attempt, receives it at the beginning, too: there can be many lines.
+    async fn poll(&mut self, events: &mut Events) -> Result<Progress, Interruption> {
+        let Some(build) = self.followed.build().await? else { return Ok(Progress::Ended) };
         let has_ended = build.status.has_ended();
         let build = Build::from(build);
-        if self.build.as_ref().is_none_or(|told| told.attempt != build.attempt) {
+        if self.build.as_ref().is_none_or(|sent| sent.attempt != build.attempt) {
             self.steps.clear();
             events.tell("build", &build).await?;
         }
         loop {
-            // Lines before steps: that way the step of each line is known.
-            let lines = match store.build_lines(self.id, self.seq, LINES).await {
-                Ok(lines) => lines,
-                Err(error) => return Ok(Err(error)),
-            };
-            let steps = match store.build_steps(self.id).await {
-                Ok(steps) => steps,
-                Err(error) => return Ok(Err(error)),
-            };
-            for step in steps {
+            // Lines before steps, so that the step of each line is known.
+            let lines = self.followed.lines(self.seq).await?;
+            for step in self.followed.steps().await? {
                 let entry = LogEntry::from(step);
                 if self.steps.get(&entry.step) != Some(&entry) {
                     events.tell("step", &entry).await?;
@@ -168,11 +178,6 @@ impl Follower {
             events.tell("build", &build).await?;
             self.build = Some(build);
         }
-        Ok(Ok(if has_ended { Progress::Ended } else { Progress::GoesOn }))
+        Ok(if has_ended { Progress::Ended } else { Progress::InFlight })
     }
-}
-
-enum Progress {
-    GoesOn,
-    Ended,
 }

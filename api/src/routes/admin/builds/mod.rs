@@ -14,7 +14,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 use wrenn_domain::build::{self, BuildStage, LoggedStep};
 
-/// Where a build stands.
+/// Status of a build.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum BuildStatus {
@@ -37,17 +37,17 @@ impl From<build::BuildStatus> for BuildStatus {
     }
 }
 
-/// What a running build is doing.
+/// Stage of a running build.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum Stage {
-    /// It looks for what is known already, and gets its capsule.
+    /// Looks up cached steps and gets a capsule.
     Preparing,
     Steps,
     Healthcheck,
-    /// Its template is being made.
+    /// Makes the template.
     Template,
-    /// A capsule is made of its template, to see that it works.
+    /// Makes a capsule of the template, to check that it works.
     Testing,
 }
 
@@ -63,12 +63,12 @@ impl From<BuildStage> for Stage {
     }
 }
 
-/// A recipe on its way to a template, or there.
+/// A build: a recipe that becomes a template of the platform.
 #[derive(Debug, PartialEq, Serialize, ToSchema)]
 pub(crate) struct Build {
     #[schema(example = "bld-01jx3m8k2vdqg5z7c9h4f6t8r")]
     id: String,
-    /// Of the template that it makes.
+    /// Name of the template that the build makes.
     name: String,
     base_template: String,
     recipe: Vec<String>,
@@ -80,30 +80,30 @@ pub(crate) struct Build {
     skip_pre_post: bool,
     no_cache: bool,
     status: BuildStatus,
-    /// What it is doing, while it is running.
+    /// Present while the build is running.
     #[schema(required = true)]
     stage: Option<Stage>,
-    /// The step that it is at, counted from 1 over all phases.
+    /// Number of the current step, counted from 1 over all phases.
     current_step: u32,
     total_steps: u32,
-    /// What each step has printed; empty in lists and events.
+    /// Output of each step; empty in lists and events.
     logs: Vec<LogEntry>,
-    /// Why it failed, or had to begin anew.
+    /// Reason for which the build failed, or began anew.
     #[schema(required = true)]
     error: Option<String>,
-    /// The capsule in which it is built.
+    /// The capsule in which the build runs, or ran.
     #[schema(required = true)]
     sandbox_id: Option<String>,
     #[schema(required = true)]
     host_id: Option<String>,
-    /// What it has made.
+    /// The template that the build made.
     #[schema(required = true)]
     template_id: Option<String>,
     /// User of commands in the template's capsules that name none.
     default_user: String,
     /// Environment of every command in the template's capsules.
     default_env: BTreeMap<String, String>,
-    /// How often it was taken up; more than once if a host, capsule or server failed meanwhile.
+    /// Number of attempts; more than one if a host, capsule or server failed meanwhile.
     attempt: u32,
     created_at: DateTime<Utc>,
     #[schema(required = true)]
@@ -145,15 +145,15 @@ impl From<build::Build> for Build {
     }
 }
 
-/// A step of a build, and what it has printed.
+/// A step of a build, and its output.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub(crate) struct LogEntry {
-    /// Counted from 1 over all phases.
+    /// Number of the step, counted from 1 over all phases.
     step: u32,
     /// `pre-build`, `recipe`, `post-build` or `healthcheck`.
     #[schema(example = "recipe")]
     phase: String,
-    /// As it was written.
+    /// The instruction as it was written.
     cmd: String,
     stdout: String,
     stderr: String,
@@ -164,7 +164,7 @@ pub(crate) struct LogEntry {
     #[schema(required = true)]
     ok: Option<bool>,
     elapsed_ms: u64,
-    /// Its outcome was known from an earlier build.
+    /// True if the outcome was known from an earlier build.
     cached: bool,
     started_at: DateTime<Utc>,
 }

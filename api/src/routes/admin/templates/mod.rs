@@ -1,4 +1,4 @@
-//! Every team's templates.
+//! The templates of all teams.
 
 pub(crate) mod delete;
 pub(crate) mod list;

@@ -3,57 +3,62 @@
 use actix_web::web::{Data, Json as JsonBody};
 use serde::Serialize;
 use utoipa::ToSchema;
-use wrenn_proto::{
-    guest::{FileFailure, FileStat, file_start::Request},
-    ids::SandboxId,
-};
+use wrenn_domain::{action::Action, ids::SandboxId};
+use wrenn_proto::guest::{FileFailure, FileStat, file_start::Request};
 
-use super::{FileError, FileType, PathRequest, session, types};
+use super::{
+    FileError, FileType, PathRequest,
+    session::{self, FileAccess},
+    types,
+};
 use crate::{
     app::App,
-    auth::Caller,
-    error::ErrorBody,
+    auth::Authorized,
+    error::{ApiError, ErrorBody},
     http::extract::{AuthThen, Json, PathId},
+    routes::capsules::session::UNAVAILABLE,
 };
 
-/// Whether something is there.
+/// Existence of a file, folder or link.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct ExistsResponse {
-    /// Also true for a link that leads nowhere.
+    /// True for a dangling link, too.
     exists: bool,
-    /// Absent if nothing is there.
+    /// Absent if nothing exists at the path.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false, required = false)]
     r#type: Option<FileType>,
 }
 
-/// Whether a file, folder or link exists
+/// Check if a file, folder or link exists
 #[utoipa::path(
-    post, path = "/v1/capsules/{id}/files/exists", tag = "files",
-    security(("bearerAuth" = []), ("apiKeyAuth" = [])),
+    post, path = Action::FileExists.path(), tag = "files",
     params(("id" = String, Path, description = "The capsule")),
     request_body = PathRequest,
     responses(
-        (status = 200, description = "Whether something is there", body = ExistsResponse),
+        (status = 200, description = "Existence and type", body = ExistsResponse),
         (status = 400, description = "The request is not valid", body = ErrorBody),
-        (status = 401, description = "Credentials are missing or wrong", body = ErrorBody),
-        (status = 403, description = "The account may not, or the capsule's user may not (`forbidden`)", body = ErrorBody),
+        (status = 403, description = session::FORBIDDEN, body = ErrorBody),
         (status = 404, description = "The team has no such capsule", body = ErrorBody),
         (status = 409, description = "The capsule is not running (`invalid_state`)", body = ErrorBody),
         (status = 502, description = "Host or capsule failed (`agent_error`)", body = ErrorBody),
-        (status = 503, description = "The host is away (`host_unavailable`)", body = ErrorBody),
+        (status = 503, description = UNAVAILABLE, body = ErrorBody),
     ),
 )]
 pub(crate) async fn file_exists(
     app: Data<App>,
-    AuthThen(caller, (PathId(id), Json(request))): AuthThen<Caller, (PathId<SandboxId>, Json<PathRequest>)>,
-) -> Result<JsonBody<ExistsResponse>, FileError> {
+    AuthThen(Authorized(principal), (PathId(id), Json(request))): AuthThen<
+        Authorized,
+        (PathId<SandboxId>, Json<PathRequest>),
+    >,
+) -> Result<JsonBody<ExistsResponse>, ApiError> {
+    let access = FileAccess::new(&app, &principal, Action::FileExists, id);
     let stat = Request::Stat(FileStat { path: request.path });
-    let r#type = match session::entry(&app, caller, id, request.user, stat).await {
+    let r#type = match access.entry(request.user, stat).await {
         Ok(entry) => Some(types(entry.kind()).0),
-        // Nothing is in something that is no folder.
+        // A path below something that is not a folder does not exist.
         Err(FileError::Failed { kind: FileFailure::NotFound | FileFailure::NotDirectory, .. }) => None,
-        Err(error) => return Err(error),
+        Err(error) => return Err(error.into()),
     };
     Ok(JsonBody(ExistsResponse { exists: r#type.is_some(), r#type }))
 }

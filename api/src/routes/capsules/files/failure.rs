@@ -1,26 +1,24 @@
-//! What goes wrong with files, and what a client is told.
+//! Errors of files.
 
-use wrenn_actors::{SessionError, SessionOpenError};
+use wrenn_control::session_open;
 use wrenn_domain::{error_code::ErrorCode, limits};
 use wrenn_proto::guest::{FileFailed, FileFailure};
 
 use crate::{
-    error::{ApiError, impl_response_error},
-    routes::capsules::{operate::OperateError, session},
+    error::{ApiError, ClientError},
+    routes::capsules::session,
 };
 
-/// Why something was not done with files of a capsule.
+/// The reason for which a request about files of a capsule failed.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum FileError {
-    #[error("the capsule cannot be used")]
-    Find(#[from] OperateError),
     #[error(transparent)]
     Limit(#[from] limits::LimitError),
     #[error(transparent)]
-    Open(#[from] SessionOpenError),
+    Session(#[from] session_open::SessionError),
     #[error(transparent)]
-    Session(#[from] SessionError),
-    /// The guest could not do it; the text says why, and names the path.
+    Broken(#[from] wrenn_actors::SessionError),
+    /// The guest failed; the message has the path and the reason.
     #[error("{message}")]
     Failed { kind: FileFailure, message: String },
     #[error("the capsule broke off without saying what became of it")]
@@ -31,21 +29,19 @@ pub(crate) enum FileError {
     GuestStalled,
 }
 
-impl FileError {
-    pub(crate) fn api_error(&self) -> ApiError {
+impl ClientError for FileError {
+    fn api_error(&self) -> ApiError {
         match self {
-            Self::Find(error) => error.api_error(),
-            Self::Open(error) => session::open_answer(error),
-            Self::Session(error) => session::broken_answer(error),
+            Self::Session(error) => error.api_error(),
+            Self::Broken(error) => session::broken_error(error),
             Self::Limit(_) => ApiError::new(ErrorCode::InvalidRequest, self.to_string()),
-            Self::Failed { kind, message } => failed_answer(*kind, message),
+            Self::Failed { kind, message } => guest_error(*kind, message),
             Self::NoEnd | Self::Unexpected | Self::GuestStalled => {
                 ApiError::new(ErrorCode::AgentError, self.to_string())
             }
         }
     }
 }
-impl_response_error!(FileError);
 
 impl From<FileFailed> for FileError {
     fn from(failed: FileFailed) -> Self {
@@ -53,7 +49,7 @@ impl From<FileFailed> for FileError {
     }
 }
 
-fn failed_answer(kind: FileFailure, message: &str) -> ApiError {
+fn guest_error(kind: FileFailure, message: &str) -> ApiError {
     let code = match kind {
         FileFailure::NotFound => ErrorCode::NotFound,
         FileFailure::NotPermitted => ErrorCode::Forbidden,

@@ -5,8 +5,8 @@
 //!          ◀──── body, piece by piece ─ download ◀─ session ◀─ guest   stops when the client does not read
 //! ```
 //!
-//! Nothing is collected here but the entries of a list, of which there is a bounded number: content passes through as
-//! it comes. Who stands still for [`STALLED`] is given up.
+//! Content is streamed; only the entries of a list are collected, of which there is a bounded number. A side that makes
+//! no progress for [`STALLED`] is given up.
 
 pub(crate) mod exists;
 mod failure;
@@ -33,15 +33,15 @@ use crate::http::form::STALLED;
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct PathRequest {
-    /// A relative path is meant from the user's home.
+    /// A relative path starts at the user's home.
     #[schema(example = "/etc/hostname")]
     path: String,
-    /// With whose rights; by default those of the capsule's `default_user`.
+    /// User whose rights apply; by default the capsule's `default_user`.
     #[schema(nullable = false, required = false)]
     user: Option<String>,
 }
 
-/// What something is.
+/// Type of an entry.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum FileType {
@@ -50,7 +50,7 @@ pub(crate) enum FileType {
     Symlink,
 }
 
-/// What a file is that is none with content.
+/// Kind of a special file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum SpecialFile {
@@ -60,10 +60,10 @@ pub(crate) enum SpecialFile {
     BlockDevice,
 }
 
-/// A file, folder or link; of a link, the link itself.
+/// Metadata of a file, folder or link; for a link, the link's own.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct FileEntry {
-    /// What is not UTF-8 in it is replaced.
+    /// Bytes that are not UTF-8 are replaced.
     name: String,
     path: String,
     r#type: FileType,
@@ -84,12 +84,12 @@ pub(crate) struct FileEntry {
     group: String,
     /// Seconds since 1970.
     modified_at: i64,
-    /// Null for what is not a link.
+    /// Null unless it is a link.
     #[schema(required = true)]
     symlink_target: Option<String>,
 }
 
-/// Something's entry.
+/// Entry at a path.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct EntryResponse {
     entry: FileEntry,
@@ -115,7 +115,7 @@ impl From<guest::FileEntry> for FileEntry {
     }
 }
 
-/// What the contract calls it: everything else is a file.
+/// Returns the type of an entry in the API: everything but folders and links is a file.
 fn types(kind: FileKind) -> (FileType, Option<SpecialFile>) {
     match kind {
         FileKind::Directory => (FileType::Directory, None),
@@ -139,7 +139,7 @@ fn permissions(kind: FileKind, mode: u32) -> String {
         FileKind::File | FileKind::Unspecified => '-',
     };
     let mut text = String::from(first);
-    // For each class: its bits, and the special bit that shows in place of `x`.
+    // For each class: its bits, and the special bit that replaces `x`.
     for (shift, special_bit, special) in [(6, 0o4000, 's'), (3, 0o2000, 's'), (0, 0o1000, 't')] {
         let bits = mode >> shift;
         text.push(if bits & 4 == 0 { '-' } else { 'r' });

@@ -4,8 +4,8 @@
 //!   guest ─▶ session ─▶ pump ─ one piece ─▶ body ─▶ client
 //! ```
 //!
-//! The head is sent when the guest has opened the file. What goes wrong afterwards breaks the connection off, so that
-//! nobody takes a part for the whole.
+//! The head is sent when the guest has opened the file. A later failure aborts the connection, so that no client takes
+//! a part for the whole.
 
 use std::{io, pin::Pin};
 
@@ -19,93 +19,92 @@ use bytes::Bytes;
 use futures_util::{Stream, stream};
 use tokio::{sync::mpsc, time::timeout};
 use wrenn_actors::FileSession;
-use wrenn_proto::{
-    guest::{FileRead, file_event::Event, file_start::Request},
-    ids::SandboxId,
-};
+use wrenn_domain::{action::Action, ids::SandboxId};
+use wrenn_proto::guest::{FileRead, file_event::Event, file_start::Request};
 
-use super::{FileError, PathRequest, STALLED, session};
+use super::{
+    FileError, PathRequest, STALLED,
+    session::{self, FileAccess},
+};
 use crate::{
     app::App,
-    auth::Caller,
-    error::ErrorBody,
+    auth::Authorized,
+    error::{ApiError, ErrorBody},
     http::extract::{AuthThen, Json, PathId},
+    routes::capsules::session::UNAVAILABLE,
 };
 
 /// Read a file
 ///
-/// Nothing is kept in memory, whatever its size, so this is the same as `files/stream/read`. The answer has a length
-/// if the file has a size; a connection that breaks off before it means that the file could not be read to its end.
+/// The content is streamed, so this is the same as `files/stream/read`. The answer has a length if the file has a size;
+/// a connection that ends before it means that the file could not be read to its end.
 #[utoipa::path(
-    post, path = "/v1/capsules/{id}/files/read", tag = "files",
-    security(("bearerAuth" = []), ("apiKeyAuth" = [])),
+    post, path = Action::FileRead.path(), tag = "files",
     params(("id" = String, Path, description = "The capsule")),
     request_body = PathRequest,
     responses(
         (status = 200, description = "The content", body = Vec<u8>, content_type = "application/octet-stream"),
         (status = 400, description = "The request is not valid, or the path is not that of a file", body = ErrorBody),
-        (status = 401, description = "Credentials are missing or wrong", body = ErrorBody),
-        (status = 403, description = "The account may not, or the capsule's user may not (`forbidden`)", body = ErrorBody),
-        (status = 404, description = "The team has no such capsule, or it no such file", body = ErrorBody),
+        (status = 403, description = session::FORBIDDEN, body = ErrorBody),
+        (status = 404, description = "The team has no such capsule, or the capsule no such file", body = ErrorBody),
         (status = 409, description = "The capsule is not running (`invalid_state`)", body = ErrorBody),
         (status = 502, description = "Host or capsule failed (`agent_error`)", body = ErrorBody),
-        (status = 503, description = "The host is away (`host_unavailable`)", body = ErrorBody),
+        (status = 503, description = UNAVAILABLE, body = ErrorBody),
     ),
 )]
 pub(crate) async fn read_file(
     app: Data<App>,
-    AuthThen(caller, (PathId(id), Json(request))): AuthThen<Caller, (PathId<SandboxId>, Json<PathRequest>)>,
-) -> Result<HttpResponse, FileError> {
-    read(&app, caller, id, request).await
+    AuthThen(Authorized(principal), (PathId(id), Json(request))): AuthThen<
+        Authorized,
+        (PathId<SandboxId>, Json<PathRequest>),
+    >,
+) -> Result<HttpResponse, ApiError> {
+    Ok(read(FileAccess::new(&app, &principal, Action::FileRead, id), request).await?)
 }
 
 /// Read a file of any size
 ///
-/// Another name of `files/read`.
+/// Alias of `files/read`.
 #[utoipa::path(
-    post, path = "/v1/capsules/{id}/files/stream/read", tag = "files",
-    security(("bearerAuth" = []), ("apiKeyAuth" = [])),
+    post, path = Action::FileStreamRead.path(), tag = "files",
     params(("id" = String, Path, description = "The capsule")),
     request_body = PathRequest,
     responses(
         (status = 200, description = "The content", body = Vec<u8>, content_type = "application/octet-stream"),
         (status = 400, description = "The request is not valid, or the path is not that of a file", body = ErrorBody),
-        (status = 401, description = "Credentials are missing or wrong", body = ErrorBody),
-        (status = 403, description = "The account may not, or the capsule's user may not (`forbidden`)", body = ErrorBody),
-        (status = 404, description = "The team has no such capsule, or it no such file", body = ErrorBody),
+        (status = 403, description = session::FORBIDDEN, body = ErrorBody),
+        (status = 404, description = "The team has no such capsule, or the capsule no such file", body = ErrorBody),
         (status = 409, description = "The capsule is not running (`invalid_state`)", body = ErrorBody),
         (status = 502, description = "Host or capsule failed (`agent_error`)", body = ErrorBody),
-        (status = 503, description = "The host is away (`host_unavailable`)", body = ErrorBody),
+        (status = 503, description = UNAVAILABLE, body = ErrorBody),
     ),
 )]
 pub(crate) async fn stream_read_file(
     app: Data<App>,
-    AuthThen(caller, (PathId(id), Json(request))): AuthThen<Caller, (PathId<SandboxId>, Json<PathRequest>)>,
-) -> Result<HttpResponse, FileError> {
-    read(&app, caller, id, request).await
+    AuthThen(Authorized(principal), (PathId(id), Json(request))): AuthThen<
+        Authorized,
+        (PathId<SandboxId>, Json<PathRequest>),
+    >,
+) -> Result<HttpResponse, ApiError> {
+    Ok(read(FileAccess::new(&app, &principal, Action::FileStreamRead, id), request).await?)
 }
 
-async fn read(
-    app: &App,
-    caller: Caller,
-    id: SandboxId,
-    request: PathRequest,
-) -> Result<HttpResponse, FileError> {
-    let wanted = Request::Read(FileRead { path: request.path });
-    let mut session = session::open(app, caller, id, request.user, wanted).await?;
+async fn read(access: FileAccess<'_>, request: PathRequest) -> Result<HttpResponse, FileError> {
+    let read = Request::Read(FileRead { path: request.path });
+    let mut session = access.open(request.user, read).await?;
     let Some(Event::Entry(entry)) = session::next(&mut session.events).await? else {
         return Err(FileError::Unexpected);
     };
     let mut response = HttpResponse::Ok();
     response
         .content_type(ContentType::octet_stream())
-        // It is nobody's text, and its length is to be known.
+        // Compression would hide the length.
         .insert_header((header::CONTENT_ENCODING, "identity"));
     if entry.size > 0 {
         let body = body(session, Content::Sized { missing: entry.size });
         return Ok(response.body(SizedStream::new(entry.size, body)));
     }
-    // Files of the kernel have no size and yet something in them.
+    // Files of the kernel have content although their size is 0.
     let first = match session::next(&mut session.events).await? {
         Some(Event::Data(data)) => data,
         Some(_) => return Err(FileError::Unexpected),
@@ -114,17 +113,17 @@ async fn read(
     Ok(response.streaming(body(session, Content::Unknown { first })))
 }
 
-/// How much there is to send.
+/// Extent of the content.
 enum Content {
-    /// As many bytes as the head says.
+    /// The number of bytes that the head announced.
     Sized { missing: u64 },
-    /// To the end, after what is known already.
+    /// All bytes to the end, after the first piece.
     Unknown { first: Bytes },
 }
 
 type Piece = Result<Bytes, io::Error>;
 
-/// The body of an answer. A client that does not read for long is given up, with its session.
+/// Returns the body of an answer. A client that does not read for [`STALLED`] is given up, with its session.
 fn body(session: FileSession, content: Content) -> Pin<Box<dyn Stream<Item = Piece>>> {
     let (pieces, received) = mpsc::channel(1);
     actix_web::rt::spawn(async move {
@@ -133,7 +132,7 @@ fn body(session: FileSession, content: Content) -> Pin<Box<dyn Stream<Item = Pie
             () = pieces.closed() => Ok(()),
         };
         if let Err(error) = ended {
-            tracing::info!(error = %error, "a download broke off");
+            tracing::info!(error = %error, "download aborted");
             let _ = timeout(STALLED, pieces.send(Err(io::Error::other(error)))).await;
         }
     });
@@ -142,7 +141,7 @@ fn body(session: FileSession, content: Content) -> Pin<Box<dyn Stream<Item = Pie
     }))
 }
 
-/// Why a body breaks off.
+/// The reason for which a body is aborted.
 #[derive(Debug, thiserror::Error)]
 enum BrokenOff {
     #[error(transparent)]
@@ -174,7 +173,7 @@ async fn pump(
             None => return Ok(()),
         };
         if let Some(missing) = &mut missing {
-            // What has been added to the file meanwhile is not in the length that was promised.
+            // Bytes that were appended meanwhile exceed the announced length.
             data.truncate(usize::try_from(*missing).unwrap_or(usize::MAX));
             *missing -= data.len() as u64;
         }
@@ -186,6 +185,6 @@ async fn pump(
 }
 
 async fn hand_over(data: Bytes, pieces: &mpsc::Sender<Piece>) -> Result<(), BrokenOff> {
-    // One that has left is noticed elsewhere.
+    // A closed channel ends the pump in `body`.
     timeout(STALLED, pieces.send(Ok(data))).await.map_err(|_| BrokenOff::ClientStalled).map(|_| ())
 }

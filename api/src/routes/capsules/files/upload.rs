@@ -1,12 +1,12 @@
-//! Uploads: a form that is passed on to the guest piece by piece.
+//! Uploads: a form that is streamed to the guest.
 //!
 //! ```text
 //!   parts of the form    path, user ─▶ file …………………………… ─▶ (no more)
 //!   the session                     open, ready ─▶ data … ─▶ end ─▶ done
 //! ```
 //!
-//! The guest writes nothing without the end of the data, which is sent only when the form has ended well. So whatever
-//! goes wrong, on whichever side, leaves nothing behind: the session is dropped, and with it what was sent.
+//! The guest writes nothing before the end of the data, which is sent only after the end of a valid form. So a failure on
+//! either side leaves nothing behind: the session is dropped, and its data with it.
 
 use actix_multipart::Field;
 use actix_web::{HttpRequest, HttpResponse, web::Payload};
@@ -16,34 +16,34 @@ use tokio::time::timeout;
 use utoipa::ToSchema;
 use wrenn_actors::{FileSession, SessionEvents, SessionInput};
 use wrenn_domain::error_code::ErrorCode;
-use wrenn_proto::{
-    guest::{FileEnd, FileInput, FileWrite, file_event::Event, file_input::Input, file_start::Request},
-    ids::SandboxId,
+use wrenn_proto::guest::{
+    FileEnd, FileInput, FileWrite, file_event::Event, file_input::Input, file_start::Request,
 };
 
-use super::{FileError, STALLED, session};
+use super::{
+    FileError, STALLED,
+    session::{self, FileAccess},
+};
 use crate::{
-    app::App,
-    auth::Caller,
-    error::{ApiError, impl_response_error},
+    error::{ApiError, ClientError},
     http::form::{Form, FormError, text},
 };
 
 /// Largest part of the form that is not the file.
 const MAX_TEXT_BYTES: usize = 16 * 1024;
-/// Pieces are put together until they have this size, and so are at most twice as large: several fit into a stream's
-/// window, so that one is under way while another one is written.
+/// Size up to which pieces are joined, so that they are at most twice as large: several fit into a stream's window, so
+/// that one is in flight while another one is written.
 const PIECE_BYTES: usize = 64 * 1024;
-/// What the form takes.
+/// Parts of the form, for error messages.
 const PARTS: &str = "`path`, `user` and `file`";
 
-/// A file and where it belongs. The parts must come in this order.
+/// A file and its path. The parts must come in this order.
 #[derive(Debug, ToSchema)]
 #[expect(dead_code, reason = "describes the form, whose parts are read one by one")]
 pub(crate) struct UploadForm {
-    /// A relative path is meant from the user's home.
+    /// A relative path starts at the user's home.
     path: String,
-    /// With whose rights; by default those of the capsule's `default_user`.
+    /// User whose rights apply; by default the capsule's `default_user`.
     #[schema(nullable = false, required = false)]
     user: Option<String>,
     /// The content.
@@ -51,7 +51,7 @@ pub(crate) struct UploadForm {
     file: Vec<u8>,
 }
 
-/// Why a file was not written. Nothing is left of it.
+/// The reason for which a file was not written. Nothing is left of it.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum UploadError {
     #[error(transparent)]
@@ -64,7 +64,7 @@ pub(crate) enum UploadError {
     TooLarge { limit: u64 },
 }
 
-impl UploadError {
+impl ClientError for UploadError {
     fn api_error(&self) -> ApiError {
         let code = match self {
             Self::File(error) => return error.api_error(),
@@ -75,32 +75,23 @@ impl UploadError {
         ApiError::new(code, self.to_string())
     }
 }
-impl_response_error!(UploadError);
 
-/// Takes a form and writes its file.
+/// Reads a form and writes its file.
 pub(super) async fn run(
-    app: &App,
-    caller: Caller,
-    id: SandboxId,
+    access: FileAccess<'_>,
     request: &HttpRequest,
     payload: Payload,
     limit: Option<u64>,
 ) -> Result<HttpResponse, UploadError> {
     let mut form = Form::new(request.headers(), payload);
-    let uploaded = upload(app, caller, id, &mut form, limit).await;
+    let uploaded = upload(access, &mut form, limit).await;
     if uploaded.is_err() {
         form.discard().await;
     }
     uploaded.map(|()| HttpResponse::NoContent().finish())
 }
 
-async fn upload(
-    app: &App,
-    caller: Caller,
-    id: SandboxId,
-    form: &mut Form,
-    limit: Option<u64>,
-) -> Result<(), UploadError> {
+async fn upload(access: FileAccess<'_>, form: &mut Form, limit: Option<u64>) -> Result<(), UploadError> {
     let (mut path, mut user) = (None, None);
     let file = loop {
         let mut part = form.next().await?.ok_or(FormError::Missing { part: "file" })?;
@@ -113,10 +104,10 @@ async fn upload(
     };
     let path = path.ok_or(UploadError::Order { part: "path" })?;
     let write = Request::Write(FileWrite { path });
-    let FileSession { input, events } = ready(app, caller, id, user, write).await?;
+    let FileSession { input, events } = open_ready(access, user, write).await?;
     let mut transfer = Transfer { input, events, limit, sent: 0 };
     transfer.run(file).await?;
-    // Only a form that has ended well is meant.
+    // A form with further parts is refused, and its file is not written.
     if let Some(part) = form.next().await? {
         return Err(match part.name().unwrap_or_default() {
             "path" => UploadError::Order { part: "path" },
@@ -129,21 +120,19 @@ async fn upload(
 }
 
 /// Opens the session and waits until the guest takes data.
-async fn ready(
-    app: &App,
-    caller: Caller,
-    id: SandboxId,
+async fn open_ready(
+    access: FileAccess<'_>,
     user: Option<String>,
     write: Request,
 ) -> Result<FileSession, FileError> {
-    let mut session = session::open(app, caller, id, user, write).await?;
+    let mut session = access.open(user, write).await?;
     match session::next(&mut session.events).await? {
         Some(Event::Ready(_)) => Ok(session),
         _ => Err(FileError::Unexpected),
     }
 }
 
-/// A file on its way to the guest.
+/// A transfer of a file to the guest.
 struct Transfer {
     input: SessionInput<FileInput>,
     events: SessionEvents<FileInput>,
@@ -152,17 +141,17 @@ struct Transfer {
 }
 
 impl Transfer {
-    /// Sends everything that is in a part of the form.
+    /// Sends the content of a part of the form.
     async fn run(&mut self, file: Field) -> Result<(), UploadError> {
         let mut file = file.fuse();
         loop {
             let piece = tokio::select! {
-                // The guest says nothing before the end, unless it has failed.
-                failed = session::next(&mut self.events) => return Err(unasked(failed).into()),
+                // The guest sends no event before the end, unless it has failed.
+                early = session::next(&mut self.events) => return Err(early_event(early).into()),
                 piece = timeout(STALLED, file.next()) => piece.map_err(|_| FormError::Stalled)?,
             };
             let Some(piece) = piece.transpose().map_err(FormError::from)? else { return Ok(()) };
-            let piece = with_what_is_there(piece, &mut file)?;
+            let piece = join_received(piece, &mut file)?;
             self.sent += piece.len() as u64;
             if let Some(limit) = self.limit.filter(|&limit| self.sent > limit) {
                 return Err(UploadError::TooLarge { limit });
@@ -171,7 +160,7 @@ impl Transfer {
         }
     }
 
-    /// Sends the end of the data, and waits until the file is there.
+    /// Sends the end of the data, and waits until the file is written.
     async fn finish(mut self) -> Result<(), FileError> {
         self.send(Input::End(FileEnd {})).await?;
         let finished = async {
@@ -185,21 +174,21 @@ impl Transfer {
 
     async fn send(&mut self, input: Input) -> Result<(), FileError> {
         let is_sent = tokio::select! {
-            failed = session::next(&mut self.events) => return Err(unasked(failed)),
+            early = session::next(&mut self.events) => return Err(early_event(early)),
             sent = timeout(STALLED, self.input.send(input)) => sent.map_err(|_| FileError::GuestStalled)?,
         };
-        // Why a session has ended, its events tell.
-        if is_sent { Ok(()) } else { Err(unasked(session::next(&mut self.events).await)) }
+        // The events of a session that has ended have the reason.
+        if is_sent { Ok(()) } else { Err(early_event(session::next(&mut self.events).await)) }
     }
 }
 
-/// What it means that the guest says something before all data is sent.
-fn unasked(said: Result<Option<Event>, FileError>) -> FileError {
-    said.err().unwrap_or(FileError::Unexpected)
+/// Returns the error for an event that the guest sent before the end of the data.
+fn early_event(event: Result<Option<Event>, FileError>) -> FileError {
+    event.err().unwrap_or(FileError::Unexpected)
 }
 
-/// Adds to a piece what has come already: fewer and larger pieces cost less on the way.
-fn with_what_is_there(piece: Bytes, file: &mut Fuse<Field>) -> Result<Bytes, UploadError> {
+/// Joins a piece with those that have arrived already: fewer and larger pieces cost less.
+fn join_received(piece: Bytes, file: &mut Fuse<Field>) -> Result<Bytes, UploadError> {
     let mut all = BytesMut::new();
     let mut first = Some(piece);
     while all.len() < PIECE_BYTES {

@@ -1,51 +1,53 @@
 //! `GET /v1/capsules/{id}/files/watch`: changes, as server-sent events.
 //!
 //! ```text
-//!   event: ready        every later change will be told
+//!   event: ready        every later change is reported
 //!   event: change       data: {"type": "write", "path": "/srv/a"}
 //!   : alive             now and then
 //!   event: error        data: {"code": "agent_error", "message": "…"}; nothing follows
 //! ```
 //!
-//! A client that does not read slows the guest, which says so if changes were lost.
+//! A client that does not read slows the guest, which reports lost changes as `overflow`.
 
 use actix_web::{HttpResponse, web::Data};
 use serde::{Deserialize, Serialize};
 use tokio::time::sleep_until;
 use utoipa::{IntoParams, ToSchema};
 use wrenn_actors::FileSession;
-use wrenn_proto::{
-    guest::{FileChange, FileChanged, FileWatch, file_event::Event, file_start::Request},
-    ids::SandboxId,
-};
+use wrenn_domain::{action::Action, ids::SandboxId};
+use wrenn_proto::guest::{FileChange, FileChanged, FileWatch, file_event::Event, file_start::Request};
 
-use super::{FileError, session};
+use super::{
+    FileError,
+    session::{self, FileAccess},
+};
 use crate::{
     app::App,
-    auth::Caller,
-    error::ErrorBody,
+    auth::Authorized,
+    error::{ApiError, ClientError as _, ErrorBody},
     http::{
         extract::{AuthThen, PathId, Query},
         sse::{self, Events, Left},
     },
+    routes::capsules::session::UNAVAILABLE,
 };
 
-/// What is to be watched.
+/// Path and scope of a watch.
 #[derive(Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 pub(crate) struct WatchQuery {
-    /// A file or folder. A relative path is meant from the user's home.
+    /// A file or folder. A relative path starts at the user's home.
     path: String,
-    /// Whether subfolders are watched, too, also those that are still to be made.
+    /// Includes subfolders, also those that are created later.
     #[serde(default)]
     #[param(required = false)]
     recursive: bool,
-    /// With whose rights; by default those of the capsule's `default_user`.
+    /// User whose rights apply; by default the capsule's `default_user`.
     #[param(nullable = false, required = false)]
     user: Option<String>,
 }
 
-/// What happened to a file.
+/// Kind of a change.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum ChangeType {
@@ -54,7 +56,7 @@ pub(crate) enum ChangeType {
     Remove,
     Rename,
     Attributes,
-    /// Changes were lost: look again.
+    /// Changes were lost: read the folder again.
     Overflow,
 }
 
@@ -63,7 +65,7 @@ pub(crate) enum ChangeType {
 pub(crate) struct FileChangeEvent {
     r#type: ChangeType,
     path: String,
-    /// Where it was, for `rename`.
+    /// The former path, for `rename`.
     #[serde(skip_serializing_if = "String::is_empty")]
     #[schema(required = false)]
     from: String,
@@ -78,37 +80,38 @@ struct ErrorEvent {
 
 /// Watch a file or folder
 ///
-/// Server-sent events: `ready` when every later change will be told; `change` for each of them; `error` with a `code`
-/// and a `message` as the last one, when the capsule ends or what is watched is gone. Comments keep the connection
-/// alive.
+/// Server-sent events: `ready` when every later change is reported; `change` for each of them; `error` with a `code` and
+/// a `message` as the last one, when the capsule ends or the watched path is removed. Comments keep the connection alive.
 #[utoipa::path(
-    get, path = "/v1/capsules/{id}/files/watch", tag = "files",
-    security(("bearerAuth" = []), ("apiKeyAuth" = [])),
+    get, path = Action::FileWatch.path(), tag = "files",
     params(("id" = String, Path, description = "The capsule"), WatchQuery),
     responses(
-        (status = 200, description = "Events, until the client leaves", body = FileChangeEvent, content_type = "text/event-stream"),
+        (status = 200, description = "Events, until the client disconnects", body = FileChangeEvent, content_type = "text/event-stream"),
         (status = 400, description = "The request is not valid, or too much is being watched", body = ErrorBody),
-        (status = 401, description = "Credentials are missing or wrong", body = ErrorBody),
-        (status = 403, description = "The account may not, or the capsule's user may not (`forbidden`)", body = ErrorBody),
-        (status = 404, description = "The team has no such capsule, or it no such file", body = ErrorBody),
+        (status = 403, description = session::FORBIDDEN, body = ErrorBody),
+        (status = 404, description = "The team has no such capsule, or the capsule no such file", body = ErrorBody),
         (status = 409, description = "The capsule is not running (`invalid_state`)", body = ErrorBody),
         (status = 502, description = "Host or capsule failed (`agent_error`)", body = ErrorBody),
-        (status = 503, description = "The host is away (`host_unavailable`)", body = ErrorBody),
+        (status = 503, description = UNAVAILABLE, body = ErrorBody),
     ),
 )]
 pub(crate) async fn watch_files(
     app: Data<App>,
-    AuthThen(caller, (PathId(id), Query(query))): AuthThen<Caller, (PathId<SandboxId>, Query<WatchQuery>)>,
-) -> Result<HttpResponse, FileError> {
+    AuthThen(Authorized(principal), (PathId(id), Query(query))): AuthThen<
+        Authorized,
+        (PathId<SandboxId>, Query<WatchQuery>),
+    >,
+) -> Result<HttpResponse, ApiError> {
     let watch = Request::Watch(FileWatch { path: query.path, recursive: query.recursive });
-    let mut session = session::open(&app, caller, id, query.user, watch).await?;
+    let access = FileAccess::new(&app, &principal, Action::FileWatch, id);
+    let mut session = access.open(query.user, watch).await?;
     let Some(Event::Ready(_)) = session::next(&mut session.events).await? else {
-        return Err(FileError::Unexpected);
+        return Err(FileError::Unexpected.into());
     };
     Ok(sse::answer(|events| pump(session, events)))
 }
 
-/// Tells everything until the session ends, or the client leaves.
+/// Relays events until the session ends, or the client disconnects.
 async fn pump(mut session: FileSession, mut events: Events) -> Result<(), Left> {
     events.tell("ready", &serde_json::Map::new()).await?;
     loop {
@@ -136,7 +139,7 @@ impl From<FileChanged> for FileChangeEvent {
             FileChange::Removed => ChangeType::Remove,
             FileChange::Renamed => ChangeType::Rename,
             FileChange::Attributes => ChangeType::Attributes,
-            // What a later guest tells is a reason to look, too.
+            // An unknown kind, of a later guest, is a reason to read again, too.
             FileChange::Overflow | FileChange::Unspecified => ChangeType::Overflow,
         };
         Self { r#type, path: changed.path, from: changed.from }

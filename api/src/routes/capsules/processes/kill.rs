@@ -2,21 +2,19 @@
 
 use actix_web::{HttpResponse, web::Data};
 use serde::Deserialize;
-use wrenn_proto::{
-    guest::{ProcessSignal, Signal, exec_event::Event, exec_input::Input},
-    ids::SandboxId,
-};
+use wrenn_domain::{action::Action, ids::SandboxId};
+use wrenn_proto::guest::{ProcessSignal, Signal, exec_event::Event, exec_input::Input};
 
-use super::{ProcessError, SignalName, ask, selector::PathSelector};
+use super::{ProcessError, SignalName, query, selector::PathSelector};
 use crate::{
     app::App,
-    auth::Caller,
-    error::ErrorBody,
+    auth::Authorized,
+    error::{ApiError, ErrorBody},
     http::extract::{AuthThen, PathId, Query},
-    routes::capsules::operate,
+    routes::capsules::session,
 };
 
-/// How the process is to be ended, or what else it is told.
+/// The signal for the process.
 #[derive(Debug, Deserialize)]
 pub(crate) struct KillQuery {
     #[serde(default)]
@@ -27,8 +25,7 @@ pub(crate) struct KillQuery {
 ///
 /// `SIGKILL`, the default, reaches everything that the process has started; other signals reach its process group.
 #[utoipa::path(
-    delete, path = "/v1/capsules/{id}/processes/{selector}", tag = "processes",
-    security(("bearerAuth" = []), ("apiKeyAuth" = [])),
+    delete, path = Action::ProcessKill.path(), tag = "processes",
     params(
         ("id" = String, Path, description = "The capsule"),
         ("selector" = String, Path, description = "A pid, or a tag"),
@@ -37,26 +34,23 @@ pub(crate) struct KillQuery {
     responses(
         (status = 204, description = "The signal was sent"),
         (status = 400, description = "The request is not valid", body = ErrorBody),
-        (status = 401, description = "Credentials are missing or wrong", body = ErrorBody),
-        (status = 403, description = "The account is disabled or not in the team", body = ErrorBody),
         (status = 404, description = "No such process runs, or the team has no such capsule", body = ErrorBody),
         (status = 409, description = "The capsule is not running (`invalid_state`)", body = ErrorBody),
         (status = 502, description = "Host or capsule failed (`agent_error`)", body = ErrorBody),
-        (status = 503, description = "The host is away (`host_unavailable`)", body = ErrorBody),
+        (status = 503, description = session::UNAVAILABLE, body = ErrorBody),
     ),
 )]
 pub(crate) async fn kill_process(
     app: Data<App>,
-    AuthThen(caller, (PathId(id), PathSelector(selector), Query(query))): AuthThen<
-        Caller,
+    AuthThen(Authorized(principal), (PathId(id), PathSelector(selector), Query(kill))): AuthThen<
+        Authorized,
         (PathId<SandboxId>, PathSelector, Query<KillQuery>),
     >,
-) -> Result<HttpResponse, ProcessError> {
-    operate::find(&app, caller, id).await?;
-    let signal = Some(Signal { number: query.signal.number() });
-    let question = Input::SignalProcess(ProcessSignal { process: Some(selector.into()), signal });
-    match ask(&app, id, question).await? {
+) -> Result<HttpResponse, ApiError> {
+    let signal = Some(Signal { number: kill.signal.number() });
+    let request = Input::SignalProcess(ProcessSignal { process: Some(selector.into()), signal });
+    match query(&app, &principal, Action::ProcessKill, id, request).await? {
         Event::Signalled(_) => Ok(HttpResponse::NoContent().finish()),
-        _ => Err(ProcessError::NoAnswer),
+        _ => Err(ProcessError::NoAnswer.into()),
     }
 }

@@ -4,31 +4,29 @@ use actix_web::web::{self, Data};
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 use utoipa::ToSchema;
-use wrenn_proto::{
-    guest::{self, ProcessList, exec_event::Event, exec_input::Input},
-    ids::SandboxId,
-};
+use wrenn_domain::{action::Action, ids::SandboxId};
+use wrenn_proto::guest::{self, ProcessList, exec_event::Event, exec_input::Input};
 
-use super::{ProcessError, ask};
+use super::{ProcessError, query};
 use crate::{
     app::App,
-    auth::Caller,
-    error::ErrorBody,
+    auth::Authorized,
+    error::{ApiError, ErrorBody},
     http::extract::{AuthThen, PathId},
-    routes::capsules::{operate, session},
+    routes::capsules::session,
 };
 
-/// A process that runs.
+/// A running process.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct Process {
     pid: u32,
-    /// Name by which it can be found, too.
+    /// Name of the process.
     tag: String,
-    /// The beginning, if it is long.
+    /// Truncated if it is long.
     cmd: String,
-    /// The beginning, if they are long.
+    /// Truncated if they are long.
     args: Vec<String>,
-    /// Whether it runs in a terminal.
+    /// True if it runs in a terminal.
     terminal: bool,
     user: String,
     started_at: DateTime<Utc>,
@@ -43,43 +41,39 @@ impl From<guest::ProcessInfo> for Process {
             args: info.args,
             terminal: info.terminal,
             user: session::quote(&info.user),
-            // The guest's clock is its own affair.
+            // The guest's clock may be at any time.
             started_at: DateTime::from_timestamp(info.started_at, 0).unwrap_or(DateTime::UNIX_EPOCH),
         }
     }
 }
 
-/// All that run.
+/// The running processes.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct Processes {
     processes: Vec<Process>,
 }
 
-/// List what was started in a capsule and runs
+/// List the running processes that were started through the API
 #[utoipa::path(
-    get, path = "/v1/capsules/{id}/processes", tag = "processes",
-    security(("bearerAuth" = []), ("apiKeyAuth" = [])),
+    get, path = Action::ProcessList.path(), tag = "processes",
     params(("id" = String, Path, description = "The capsule")),
     responses(
-        (status = 200, description = "What runs", body = Processes),
-        (status = 400, description = "The id is none", body = ErrorBody),
-        (status = 401, description = "Credentials are missing or wrong", body = ErrorBody),
-        (status = 403, description = "The account is disabled or not in the team", body = ErrorBody),
+        (status = 200, description = "The running processes", body = Processes),
+        (status = 400, description = "The id is not valid", body = ErrorBody),
         (status = 404, description = "The team has no such capsule", body = ErrorBody),
         (status = 409, description = "The capsule is not running (`invalid_state`)", body = ErrorBody),
         (status = 502, description = "Host or capsule failed (`agent_error`)", body = ErrorBody),
-        (status = 503, description = "The host is away (`host_unavailable`)", body = ErrorBody),
+        (status = 503, description = session::UNAVAILABLE, body = ErrorBody),
     ),
 )]
 pub(crate) async fn list_processes(
     app: Data<App>,
-    AuthThen(caller, PathId(id)): AuthThen<Caller, PathId<SandboxId>>,
-) -> Result<web::Json<Processes>, ProcessError> {
-    operate::find(&app, caller, id).await?;
-    match ask(&app, id, Input::List(ProcessList {})).await? {
+    AuthThen(Authorized(principal), PathId(id)): AuthThen<Authorized, PathId<SandboxId>>,
+) -> Result<web::Json<Processes>, ApiError> {
+    match query(&app, &principal, Action::ProcessList, id, Input::List(ProcessList {})).await? {
         Event::Processes(listed) => {
             Ok(web::Json(Processes { processes: listed.processes.into_iter().map(Into::into).collect() }))
         }
-        _ => Err(ProcessError::NoAnswer),
+        _ => Err(ProcessError::NoAnswer.into()),
     }
 }

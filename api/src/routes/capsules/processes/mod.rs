@@ -1,4 +1,4 @@
-//! What runs in a capsule: listed, signalled, followed. Only what was started through the API is known.
+//! Processes of a capsule: listed, signalled, followed. The API knows only those that it started.
 
 pub(crate) mod kill;
 pub(crate) mod list;
@@ -9,60 +9,57 @@ pub(crate) mod stream;
 use std::time::Duration;
 
 use tokio::time::timeout;
-use wrenn_actors::{ExecSession, SessionError, SessionOpenError};
-use wrenn_proto::{
-    guest::{exec_event::Event, exec_input::Input},
-    ids::SandboxId,
-};
+use wrenn_actors::ExecSession;
+use wrenn_control::session_open;
+use wrenn_domain::{action::Action, error_code::ErrorCode, ids::SandboxId, principal::Principal};
+use wrenn_proto::guest::{exec_event::Event, exec_input::Input};
 
 pub(super) use self::{
     selector::{Selector, TagError, check_tag},
     signal::SignalName,
 };
-use super::{command::CommandError, operate::OperateError, session};
+use super::{command::CommandError, session};
 use crate::{
     app::App,
-    error::{ApiError, impl_response_error},
+    error::{ApiError, ClientError},
 };
-use wrenn_domain::error_code::ErrorCode;
 
-/// How long a guest may take to answer.
+/// Time limit for the guest's answer.
 const ANSWER_WITHIN: Duration = Duration::from_secs(20);
 
-/// Why processes were not listed or signalled.
+/// The reason for which processes were not listed or signalled.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ProcessError {
-    #[error("the capsule cannot be used")]
-    Find(#[from] OperateError),
-    #[error("selector: {0}")]
-    Selector(#[from] TagError),
     #[error(transparent)]
-    Open(#[from] SessionOpenError),
+    Session(#[from] session_open::SessionError),
     #[error(transparent)]
-    Session(#[from] SessionError),
+    Broken(#[from] wrenn_actors::SessionError),
     #[error(transparent)]
     Refused(#[from] CommandError),
     #[error("the capsule did not answer")]
     NoAnswer,
 }
 
-impl ProcessError {
+impl ClientError for ProcessError {
     fn api_error(&self) -> ApiError {
         match self {
-            Self::Find(error) => error.api_error(),
-            Self::Selector(_) => ApiError::new(ErrorCode::InvalidRequest, self.to_string()),
-            Self::Open(error) => session::open_answer(error),
-            Self::Session(error) => session::broken_answer(error),
+            Self::Session(error) => error.api_error(),
+            Self::Broken(error) => session::broken_error(error),
             Self::Refused(error) => error.api_error(),
             Self::NoAnswer => ApiError::new(ErrorCode::AgentError, self.to_string()),
         }
     }
 }
-impl_response_error!(ProcessError);
 
-/// Asks a capsule something that it answers with one event.
-async fn ask(app: &App, id: SandboxId, question: Input) -> Result<Event, ProcessError> {
-    let mut session: ExecSession = app.control_plane.session_open(id, question).await?;
+/// Sends a request that the guest answers with one event.
+async fn query(
+    app: &App,
+    principal: &Principal,
+    action: Action,
+    id: SandboxId,
+    request: Input,
+) -> Result<Event, ProcessError> {
+    let mut session: ExecSession = session_open::run(&app.control, principal, action, id, request).await?;
     let answer = timeout(ANSWER_WITHIN, session.events.recv()).await.map_err(|_| ProcessError::NoAnswer)?;
     match answer.transpose()?.and_then(|event| event.event) {
         Some(Event::Failed(failed)) => Err(CommandError::from(failed).into()),

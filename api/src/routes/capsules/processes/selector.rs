@@ -1,16 +1,17 @@
-//! Which process: a pid or a tag.
+//! Selection of a process by its pid or tag.
 
 use std::str::FromStr;
 
 use actix_web::{FromRequest, HttpRequest, dev::Payload};
+use wrenn_domain::error_code::ErrorCode;
 use wrenn_proto::guest::{ProcessSelector, process_selector::By};
 
-use super::ProcessError;
+use crate::error::ApiError;
 
 /// Longest tag, in bytes.
 const MAX_TAG_BYTES: usize = 64;
 
-/// Why a text is no tag.
+/// The reason for which a text is not a tag.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum TagError {
     #[error("a tag has 1 to {MAX_TAG_BYTES} letters, digits, dots, hyphens, underscores and colons")]
@@ -21,7 +22,7 @@ pub(crate) enum TagError {
     Pid,
 }
 
-/// Checks a tag that a process is to have.
+/// Checks the tag of a new process.
 ///
 /// # Errors
 /// See [`TagError`].
@@ -32,7 +33,7 @@ pub(crate) fn check_tag(tag: &str) -> Result<(), TagError> {
     }
 }
 
-/// A pid, if it has digits only, else a tag.
+/// A pid if it consists of digits, else a tag.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Selector {
     Pid(u32),
@@ -69,12 +70,13 @@ impl From<Selector> for ProcessSelector {
 pub(crate) struct PathSelector(pub(crate) Selector);
 
 impl FromRequest for PathSelector {
-    type Error = ProcessError;
-    type Future = std::future::Ready<Result<Self, ProcessError>>;
+    type Error = ApiError;
+    type Future = std::future::Ready<Result<Self, ApiError>>;
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
         let selector = request.match_info().get("selector").unwrap_or_default();
-        std::future::ready(selector.parse().map(Self).map_err(ProcessError::Selector))
+        let refuse = |error: TagError| ApiError::new(ErrorCode::InvalidRequest, format!("selector: {error}"));
+        std::future::ready(selector.parse().map(Self).map_err(refuse))
     }
 }
 

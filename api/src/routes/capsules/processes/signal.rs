@@ -30,7 +30,7 @@ pub(crate) enum SignalName {
 }
 
 impl SignalName {
-    /// Its number, as the capsules' kernel has it.
+    /// Returns the signal's number in the capsules' kernel.
     pub(crate) fn number(self) -> i32 {
         match self {
             Self::Hangup => libc::SIGHUP,
