@@ -16,5 +16,5 @@ export default defineConfig({
 	},
 	// Runes in the managers under test must be the reactive ones, not those of server rendering.
 	resolve: process.env.VITEST ? { conditions: ['browser'] } : {},
-	test: { include: ['src/**/*.test.ts'], environment: 'node' }
+	test: { include: ['src/**/*.test.ts', '*.test.js'], environment: 'node' }
 });

@@ -1,4 +1,6 @@
-/** The sign-in and sign-up forms: what of the input can be sent at all. */
+/** The sign-in and sign-up forms: which input can be sent. */
+import { limits } from './api/limits';
+import { lengthProblem } from './text-length';
 
 export interface AuthForm {
 	name: string;
@@ -9,8 +11,7 @@ export interface AuthForm {
 export type AuthMode = 'in' | 'up';
 export type AuthFormErrors = Partial<Record<keyof AuthForm, string>>;
 
-const PASSWORD_MIN_LENGTH = 8;
-const NAME_MAX_LENGTH = 100;
+const LIMITS = limits.SignupRequest;
 
 /** Returns what is wrong per field; nothing if it can be sent. */
 export function checkAuthForm(mode: AuthMode, form: AuthForm): AuthFormErrors {
@@ -20,11 +21,14 @@ export function checkAuthForm(mode: AuthMode, form: AuthForm): AuthFormErrors {
 		if (form.password === '') errors.password = 'Enter your password.';
 		return errors;
 	}
+	const check = (field: keyof AuthForm, text: string) => {
+		const problem = lengthProblem(text, LIMITS[field]);
+		if (problem !== null) errors[field] ??= problem;
+	};
 	const name = form.name.trim();
 	if (name === '') errors.name = 'Enter your name.';
-	else if (name.length > NAME_MAX_LENGTH) errors.name = `At most ${NAME_MAX_LENGTH} characters.`;
-	if (form.password.length < PASSWORD_MIN_LENGTH) {
-		errors.password = `At least ${PASSWORD_MIN_LENGTH} characters.`;
-	}
+	check('name', name);
+	check('email', form.email.trim());
+	check('password', form.password);
 	return errors;
 }

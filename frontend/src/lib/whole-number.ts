@@ -1,15 +1,23 @@
 /** Whole numbers as they are typed into forms. */
 
+/** Bounds of a number, as `limits` has them. A missing bound is left to the server. */
+export interface NumberBounds {
+	minimum?: number;
+	maximum?: number;
+}
+
 /** The number, or what is wrong with it. */
 export function parseWholeNumber(
 	typed: string,
 	label: string,
-	min: number
+	{ minimum = 0, maximum = Infinity }: NumberBounds
 ): { value: number } | { problem: string } {
 	const text = typed.trim();
 	const value = Number(text);
 	if (!/^\d+$/.test(text) || !Number.isSafeInteger(value)) {
 		return { problem: `${label} must be a whole number.` };
 	}
-	return value < min ? { problem: `${label} must be at least ${min}.` } : { value };
+	if (value < minimum) return { problem: `${label} must be at least ${minimum}.` };
+	if (value > maximum) return { problem: `${label} must be at most ${maximum}.` };
+	return { value };
 }

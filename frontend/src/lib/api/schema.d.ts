@@ -181,7 +181,7 @@ export interface paths {
         post?: never;
         /**
          * Delete an API key
-         * @description It stops working at once.
+         * @description The key stops working at once.
          */
         delete: operations["delete_api_key"];
         options?: never;
@@ -260,15 +260,15 @@ export interface paths {
         };
         /**
          * Show a capsule
-         * @description One that was destroyed is shown as `stopped`.
+         * @description A destroyed capsule is shown as `stopped`.
          */
         get: operations["get_capsule"];
         put?: never;
         post?: never;
         /**
          * Destroy a capsule
-         * @description Answers when it is gone; destroying it again is fine. In case of 502 or 503 its end is decided and goes
-         *     on without the client.
+         * @description Answers when it is gone; destroying it again is fine. In case of 502 or 503 `host_unavailable` its end is decided and
+         *     goes on without the client.
          */
         delete: operations["destroy_capsule"];
         options?: never;
@@ -327,7 +327,7 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** Whether a file, folder or link exists */
+        /** Check if a file, folder or link exists */
         post: operations["file_exists"];
         delete?: never;
         options?: never;
@@ -344,7 +344,7 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** List a folder, and its subfolders as deep as wanted */
+        /** List a folder, and its subfolders down to a depth */
         post: operations["list_dir"];
         delete?: never;
         options?: never;
@@ -363,7 +363,7 @@ export interface paths {
         put?: never;
         /**
          * Make a folder and its parents
-         * @description One that is there already is fine.
+         * @description Succeeds if the folder exists already.
          */
         post: operations["make_dir"];
         delete?: never;
@@ -383,8 +383,8 @@ export interface paths {
         put?: never;
         /**
          * Read a file
-         * @description Nothing is kept in memory, whatever its size, so this is the same as `files/stream/read`. The answer has a length
-         *     if the file has a size; a connection that breaks off before it means that the file could not be read to its end.
+         * @description The content is streamed, so this is the same as `files/stream/read`. The answer has a length if the file has a size;
+         *     a connection that ends before it means that the file could not be read to its end.
          */
         post: operations["read_file"];
         delete?: never;
@@ -404,7 +404,7 @@ export interface paths {
         put?: never;
         /**
          * Remove a file, a link, or a folder with everything in it
-         * @description Links are removed and not followed. A client that leaves before the answer stops it where it is.
+         * @description Links are removed, not followed. If the client disconnects before the answer, the removal stops where it is.
          */
         post: operations["remove_file"];
         delete?: never;
@@ -424,7 +424,7 @@ export interface paths {
         put?: never;
         /**
          * Move a file, folder or link
-         * @description Within a filesystem; it is there or here at any moment. `files/move` is another name of it.
+         * @description Atomic, within one filesystem. `files/move` is an alias.
          */
         post: operations["rename_file"];
         delete?: never;
@@ -442,7 +442,7 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** Look at a file, folder or link */
+        /** Get the metadata of a file, folder or link */
         post: operations["stat_file"];
         delete?: never;
         options?: never;
@@ -461,7 +461,7 @@ export interface paths {
         put?: never;
         /**
          * Read a file of any size
-         * @description Another name of `files/read`.
+         * @description Alias of `files/read`.
          */
         post: operations["stream_read_file"];
         delete?: never;
@@ -481,7 +481,7 @@ export interface paths {
         put?: never;
         /**
          * Write a file of any size
-         * @description As `files/write`, without its limit.
+         * @description Same as `files/write`, without its limit.
          */
         post: operations["stream_write_file"];
         delete?: never;
@@ -499,9 +499,8 @@ export interface paths {
         };
         /**
          * Watch a file or folder
-         * @description Server-sent events: `ready` when every later change will be told; `change` for each of them; `error` with a `code`
-         *     and a `message` as the last one, when the capsule ends or what is watched is gone. Comments keep the connection
-         *     alive.
+         * @description Server-sent events: `ready` when every later change is reported; `change` for each of them; `error` with a `code` and
+         *     a `message` as the last one, when the capsule ends or the watched path is removed. Comments keep the connection alive.
          */
         get: operations["watch_files"];
         put?: never;
@@ -523,7 +522,8 @@ export interface paths {
         put?: never;
         /**
          * Write a file of up to 100 MB
-         * @description It appears complete or not at all. Its parents are made; it belongs to the user. One that is replaced keeps its mode.
+         * @description The file appears complete or not at all. Its parents are created; it belongs to the user. A file that is replaced keeps
+         *     its mode.
          */
         post: operations["write_file"];
         delete?: never;
@@ -602,7 +602,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** List what was started in a capsule and runs */
+        /** List the running processes that were started through the API */
         get: operations["list_processes"];
         put?: never;
         post?: never;
@@ -667,7 +667,7 @@ export interface paths {
          *     `{"type":"auth","token"}` or `{"type":"auth","api_key"}` before that. Later it may send `input` (`data` in base64),
          *     `resize` (`cols`, `rows`), `signal` (`signal`: a name) and `kill`. It is sent `started` (`tag`, `pid`), `output`
          *     (`data` in base64), `dropped` (`bytes` that were not kept), at the end `exit` (`exit_code`), `error` (`data`,
-         *     `fatal`: whether the socket closes), and now and then `ping`. The session outlives the socket.
+         *     `fatal`: true if the socket closes), and now and then `ping`. The session outlives the socket.
          */
         get: operations["pty"];
         put?: never;
@@ -689,10 +689,30 @@ export interface paths {
         put?: never;
         /**
          * Resume a capsule
-         * @description One that is paused goes on where it was; one that is stopped is booted from its disk. Answers when it runs; one that
-         *     runs stays as it is.
+         * @description A paused capsule goes on where it was; a stopped one is booted from its disk. Answers when it runs; a running one stays
+         *     as it is.
          */
         post: operations["resume_capsule"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/capsules/{id}/timeout": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Set the idle time after which a capsule is paused
+         * @description Counts as activity: the time begins anew.
+         */
+        post: operations["set_capsule_timeout"];
         delete?: never;
         options?: never;
         head?: never;
@@ -801,9 +821,9 @@ export interface paths {
 export type webhooks = Record<string, never>;
 export interface components {
     schemas: {
-        /** @description A template, and whose it is. */
+        /** @description A template and its team. */
         AdminTemplate: components["schemas"]["Template"] & {
-            /** @description Its team's name. */
+            /** @description Name of the team that owns the template. */
             team_name: string;
         };
         /** @description An API key's record. */
@@ -812,13 +832,13 @@ export interface components {
             created_at: string;
             /** @example key-01jx3m8k2vdqg5z7c9h4f6t8r */
             id: string;
-            /** @description The key itself; only in the answer that created it. */
+            /** @description The key itself; only in the answer to its creation. */
             key?: string;
             /** @description First characters of the key, to recognise it by. */
             key_prefix: string;
             /**
              * Format: date-time
-             * @description When it was last used, to the minute.
+             * @description Time of the last use, to the minute.
              */
             last_used: string | null;
             name: string;
@@ -827,7 +847,7 @@ export interface components {
         /** @description A user who is signed in now. */
         AuthResponse: {
             email: string;
-            /** @description Whether the user administers the platform. */
+            /** @description True if the user administers the platform. */
             is_admin: boolean;
             name: string;
             /**
@@ -840,7 +860,7 @@ export interface components {
             /** @example usr-01jx3m8k2vdqg5z7c9h4f6t8r */
             user_id: string;
         };
-        /** @description Which process runs in the background. */
+        /** @description The process that runs in the background. */
         BackgroundResponse: {
             cmd: string;
             /** Format: int32 */
@@ -848,11 +868,11 @@ export interface components {
             sandbox_id: string;
             tag: string;
         };
-        /** @description A recipe on its way to a template, or there. */
+        /** @description A build: a recipe that becomes a template of the platform. */
         Build: {
             /**
              * Format: int32
-             * @description How often it was taken up; more than once if a host, capsule or server failed meanwhile.
+             * @description Number of attempts; more than one if a host, capsule or server failed meanwhile.
              */
             attempt: number;
             base_template: string;
@@ -862,7 +882,7 @@ export interface components {
             created_at: string;
             /**
              * Format: int32
-             * @description The step that it is at, counted from 1 over all phases.
+             * @description Number of the current step, counted from 1 over all phases.
              */
             current_step: number;
             /** @description Environment of every command in the template's capsules. */
@@ -873,28 +893,28 @@ export interface components {
             default_user: string;
             /** Format: int32 */
             disk_size_mb: number;
-            /** @description Why it failed, or had to begin anew. */
+            /** @description Reason for which the build failed, or began anew. */
             error: string | null;
             healthcheck: string | null;
             host_id: string | null;
             /** @example bld-01jx3m8k2vdqg5z7c9h4f6t8r */
             id: string;
-            /** @description What each step has printed; empty in lists and events. */
+            /** @description Output of each step; empty in lists and events. */
             logs: components["schemas"]["LogEntry"][];
             /** Format: int32 */
             memory_mb: number;
-            /** @description Of the template that it makes. */
+            /** @description Name of the template that the build makes. */
             name: string;
             no_cache: boolean;
             recipe: string[];
-            /** @description The capsule in which it is built. */
+            /** @description The capsule in which the build runs, or ran. */
             sandbox_id: string | null;
             skip_pre_post: boolean;
             stage: components["schemas"]["Stage"] | null;
             /** Format: date-time */
             started_at: string | null;
             status: components["schemas"]["BuildStatus"];
-            /** @description What it has made. */
+            /** @description The template that the build made. */
             template_id: string | null;
             /** Format: int32 */
             total_steps: number;
@@ -902,13 +922,13 @@ export interface components {
             vcpus: number;
         };
         /**
-         * @description Where a build stands.
+         * @description Status of a build.
          * @enum {string}
          */
         BuildStatus: "pending" | "running" | "success" | "failed" | "cancelled";
         /** @description A microVM of the team. */
         Capsule: {
-            /** @description Whether traffic resumes it. */
+            /** @description True if traffic resumes it when it is paused. */
             auto_resume: boolean;
             /** Format: date-time */
             created_at: string;
@@ -932,7 +952,7 @@ export interface components {
              * @description To a few seconds.
              */
             last_active_at: string | null;
-            /** @description Why the last operation failed, if it did. */
+            /** @description Reason for which the last operation failed, if it did. */
             last_error: string | null;
             /** Format: date-time */
             last_updated: string;
@@ -942,19 +962,19 @@ export interface components {
                 [key: string]: string;
             };
             operation: components["schemas"]["CapsuleOperation"] | null;
-            /** @description Who may reach its ports. */
+            /** @description Access to its ports. */
             preview_access: components["schemas"]["CapsulePreviewAccess"];
-            /** @description What a visitor must know unless access is public. */
+            /** @description Token that visitors need unless access is public. */
             preview_token: string;
             /**
-             * @description Where its ports are reached, with `{port}` in place of the port.
+             * @description Address of its ports, with `{port}` in place of the port.
              * @example http://{port}-cl-01jx3m8k2vdqg5z7c9h4f6t8r.localhost:8000
              */
             preview_url: string;
             /** Format: date-time */
             started_at: string | null;
             status: components["schemas"]["CapsuleStatus"];
-            /** @description Why the machine is not running any more. */
+            /** @description Reason for which the machine ended, if it did. */
             stop_reason: string | null;
             /** @description Name of the template that it was made from. */
             template: string;
@@ -969,26 +989,26 @@ export interface components {
             vcpus: number;
         };
         /**
-         * @description What is being done to a capsule at this moment.
+         * @description Operation on a capsule that is in flight.
          * @enum {string}
          */
         CapsuleOperation: "starting" | "pausing" | "resuming" | "snapshotting" | "flattening" | "destroying";
         /**
-         * @description Who may reach the ports of a capsule through its preview addresses.
+         * @description Access to the ports of a capsule through its preview addresses.
          * @enum {string}
          */
         CapsulePreviewAccess: "public" | "token";
         /**
-         * @description The last settled state of a capsule.
+         * @description Last settled state of a capsule.
          * @enum {string}
          */
         CapsuleStatus: "pending" | "starting" | "running" | "paused" | "hibernated" | "stopped" | "missing" | "error";
         /**
-         * @description What happened to a file.
+         * @description Kind of a change.
          * @enum {string}
          */
         ChangeType: "create" | "write" | "remove" | "rename" | "attributes" | "overflow";
-        /** @description What the key is to be called. */
+        /** @description Name of a new API key. */
         CreateApiKeyRequest: {
             /** @default Unnamed API Key */
             name?: string;
@@ -1003,7 +1023,7 @@ export interface components {
             /** @description The same as JSON. */
             config: components["schemas"]["CreateBuildRequest"];
         };
-        /** @description What the build shall make, and how. */
+        /** @description Recipe of a build, and options. */
         CreateBuildRequest: {
             /**
              * @description A template of the platform.
@@ -1017,7 +1037,7 @@ export interface components {
             disk_size_mb?: number;
             /**
              * @description `[--interval=3s] [--timeout=10s] [--start-period=30s] [--retries=3] command`. With one the template has memory, and
-             *     what was started runs in its capsules; without one it is a disk.
+             *     the started processes run in its capsules; without one it is a disk.
              */
             healthcheck?: string | null;
             /**
@@ -1026,7 +1046,7 @@ export interface components {
              */
             memory_mb?: number;
             /**
-             * @description Of the platform's template that it makes; one of that name is replaced when the build succeeds.
+             * @description Name of the platform's template that the build makes; a template of that name is replaced when the build succeeds.
              * @example python-app
              */
             name: string;
@@ -1049,10 +1069,10 @@ export interface components {
              */
             vcpus?: number;
         };
-        /** @description What the capsule shall be. Everything has a default. */
+        /** @description The capsule to create. Everything has a default. */
         CreateCapsuleRequest: {
             /**
-             * @description Whether traffic resumes it when it is paused.
+             * @description True if traffic shall resume it when it is paused.
              * @default false
              */
             auto_resume?: boolean;
@@ -1071,14 +1091,14 @@ export interface components {
              * @default 512
              */
             memory_mb?: number;
-            /** @description Whatever you want to note. */
+            /** @description Notes of its owner. */
             metadata?: {
                 [key: string]: string;
             };
-            /** @description Who may reach its ports through its preview addresses. */
+            /** @description Access to its ports through its preview addresses. */
             preview_access?: components["schemas"]["CapsulePreviewAccess"];
             /**
-             * @description One of the team's templates, or of the platform's.
+             * @description Name of a template of the team or of the platform.
              * @default minimal
              */
             template?: string;
@@ -1099,16 +1119,16 @@ export interface components {
              */
             wait?: boolean;
         };
-        /** @description What the template shall be made of. */
+        /** @description The template to make. */
         CreateSnapshotRequest: {
-            /** @description Up to 63 lower-case letters, digits, `.`, `_` and `-`, the first a letter or digit. By default one is made up. */
+            /** @description Lower-case letters, digits, `.`, `_` and `-`, the first a letter or digit. By default one is made up. */
             name?: string;
             /** @description The capsule. */
             sandbox_id: string;
             /** @description By default `snapshot`. One of a running or stopped capsule can be `base`, its disk alone. */
             type?: components["schemas"]["TemplateType"];
         };
-        /** @description Something's entry. */
+        /** @description Entry at a path. */
         EntryResponse: {
             entry: components["schemas"]["FileEntry"];
         };
@@ -1130,7 +1150,7 @@ export interface components {
         ExecRequest: {
             args?: string[];
             /**
-             * @description Answers as soon as the process runs. Its output is kept, up to a limit, for whoever follows its stream.
+             * @description Answers as soon as the process runs. Its output is kept, up to a limit, for clients that follow its stream.
              * @default false
              */
             background?: boolean;
@@ -1145,19 +1165,18 @@ export interface components {
             envs?: {
                 [key: string]: string;
             };
-            /** @description Name by which the process can be found; no two that run have the same. Made up if there is none. */
+            /** @description Name of the process, unique among those that run. Generated if absent. */
             tag?: string;
             /**
              * Format: int32
-             * @description After it the whole process group is killed and `exit_code` is 124; 0 means no limit, which is also the default
-             *     of background processes.
+             * @description After it the whole process group is killed and `exit_code` is 124; 0 means no limit, which is also the default of background processes.
              * @default 30
              */
             timeout_sec?: number;
             /** @description By default the capsule's `default_user`. */
             user?: string;
         };
-        /** @description What the command did. */
+        /** @description Outcome of a command that ended. */
         ExecResponse: {
             cmd: string;
             /** Format: int64 */
@@ -1171,24 +1190,24 @@ export interface components {
             sandbox_id: string;
             stderr: string;
             stdout: string;
-            /** @description Whether one of the streams was longer than what is kept: 8 MiB, or less while the server has no room. */
+            /** @description True if one of the streams was longer than the kept part: 8 MiB, or less while the server has no room. */
             truncated: boolean;
         };
-        /** @description Whether something is there. */
+        /** @description Existence of a file, folder or link. */
         ExistsResponse: {
-            /** @description Also true for a link that leads nowhere. */
+            /** @description True for a dangling link, too. */
             exists: boolean;
-            /** @description Absent if nothing is there. */
+            /** @description Absent if nothing exists at the path. */
             type?: components["schemas"]["FileType"];
         };
         /** @description The data of a `change`. */
         FileChangeEvent: {
-            /** @description Where it was, for `rename`. */
+            /** @description The former path, for `rename`. */
             from?: string;
             path: string;
             type: components["schemas"]["ChangeType"];
         };
-        /** @description A file, folder or link; of a link, the link itself. */
+        /** @description Metadata of a file, folder or link; for a link, the link's own. */
         FileEntry: {
             group: string;
             /**
@@ -1202,7 +1221,7 @@ export interface components {
              * @description Seconds since 1970.
              */
             modified_at: number;
-            /** @description What is not UTF-8 in it is replaced. */
+            /** @description Bytes that are not UTF-8 are replaced. */
             name: string;
             /** @description By name, or by number where there is none. */
             owner: string;
@@ -1219,16 +1238,16 @@ export interface components {
             size: number;
             /** @description For a `file` that is a pipe, socket or device. */
             special?: components["schemas"]["SpecialFile"];
-            /** @description Null for what is not a link. */
+            /** @description Null unless it is a link. */
             symlink_target: string | null;
             type: components["schemas"]["FileType"];
         };
         /**
-         * @description What something is.
+         * @description Type of an entry.
          * @enum {string}
          */
         FileType: "file" | "directory" | "symlink";
-        /** @description How the server is, and what is wrong. */
+        /** @description Status of the server and of its components. */
         Health: {
             database: components["schemas"]["HealthCheck"];
             hosts: components["schemas"]["HostsHealth"];
@@ -1236,14 +1255,14 @@ export interface components {
             status: components["schemas"]["HealthStatus"];
             version: string;
         };
-        /** @description One thing that the server needs. */
+        /** @description Status of a component that the server needs. */
         HealthCheck: {
-            /** @description What is wrong and what it means, when something is. */
+            /** @description The problem and its consequence; absent if there is none. */
             message?: string;
             status: components["schemas"]["HealthStatus"];
         };
         /**
-         * @description How the server is.
+         * @description Status of the server, or of a component that it needs.
          * @enum {string}
          */
         HealthStatus: "ok" | "degraded" | "down";
@@ -1256,7 +1275,7 @@ export interface components {
             cpu_cores: number | null;
             /** Format: date-time */
             created_at: string;
-            /** @description Absent for a host that nobody in particular made. */
+            /** @description User who made the record of the host; absent if no user did. */
             created_by?: string;
             /** Format: int64 */
             disk_gb: number | null;
@@ -1273,12 +1292,12 @@ export interface components {
             updated_at: string;
         };
         /**
-         * @description How a host is doing.
+         * @description Status of a host.
          * @enum {string}
          */
         HostStatus: "pending" | "online" | "offline" | "draining" | "unreachable";
         /**
-         * @description Whose a host is.
+         * @description Owner of a host.
          * @enum {string}
          */
         HostType: "regular" | "byoc";
@@ -1287,31 +1306,31 @@ export interface components {
             online: number;
             total: number;
         };
-        /** @description Which folder. */
+        /** @description The folder to list. */
         ListDirRequest: {
             /**
              * Format: int32
-             * @description 1 lists the folder itself, 2 its subfolders, too, and so on.
+             * @description 1 lists the folder itself, 2 includes its subfolders, and so on.
              * @default 1
              */
             depth?: number;
-            /** @description A relative path is meant from the user's home. */
+            /** @description A relative path starts at the user's home. */
             path: string;
-            /** @description With whose rights; by default those of the capsule's `default_user`. */
+            /** @description User whose rights apply; by default the capsule's `default_user`. */
             user?: string;
         };
-        /** @description What is in a folder. */
+        /** @description Content of a folder. */
         ListDirResponse: {
             /** @description Sorted by path. Links to folders are not followed. */
             entries: components["schemas"]["FileEntry"][];
-            /** @description Whether there are more than fit into an answer: 20,000. */
+            /** @description True if there are more entries than an answer holds: 20,000. */
             truncated: boolean;
         };
-        /** @description A step of a build, and what it has printed. */
+        /** @description A step of a build, and its output. */
         LogEntry: {
-            /** @description Its outcome was known from an earlier build. */
+            /** @description True if the outcome was known from an earlier build. */
             cached: boolean;
-            /** @description As it was written. */
+            /** @description The instruction as it was written. */
             cmd: string;
             /** Format: int64 */
             elapsed_ms: number;
@@ -1333,7 +1352,7 @@ export interface components {
             stdout: string;
             /**
              * Format: int32
-             * @description Counted from 1 over all phases.
+             * @description Number of the step, counted from 1 over all phases.
              */
             step: number;
         };
@@ -1343,10 +1362,10 @@ export interface components {
             step: number;
             /** @description `stdout` or `stderr`. */
             stream: string;
-            /** @description Without its end. */
+            /** @description The line without its end. */
             text: string;
         };
-        /** @description Who wants to sign in. */
+        /** @description Credentials of a user. */
         LoginRequest: {
             /** Format: email */
             email: string;
@@ -1365,56 +1384,56 @@ export interface components {
             user_id: string;
         };
         /**
-         * @description How `stdout` and `stderr` are written.
+         * @description Encoding of `stdout` and `stderr`.
          * @enum {string}
          */
         OutputEncoding: "utf-8" | "base64";
         /** @description A path in the capsule. */
         PathRequest: {
             /**
-             * @description A relative path is meant from the user's home.
+             * @description A relative path starts at the user's home.
              * @example /etc/hostname
              */
             path: string;
-            /** @description With whose rights; by default those of the capsule's `default_user`. */
+            /** @description User whose rights apply; by default the capsule's `default_user`. */
             user?: string;
         };
-        /** @description A process that runs. */
+        /** @description A running process. */
         Process: {
-            /** @description The beginning, if they are long. */
+            /** @description Truncated if they are long. */
             args: string[];
-            /** @description The beginning, if it is long. */
+            /** @description Truncated if it is long. */
             cmd: string;
             /** Format: int32 */
             pid: number;
             /** Format: date-time */
             started_at: string;
-            /** @description Name by which it can be found, too. */
+            /** @description Name of the process. */
             tag: string;
-            /** @description Whether it runs in a terminal. */
+            /** @description True if it runs in a terminal. */
             terminal: boolean;
             user: string;
         };
-        /** @description All that run. */
+        /** @description The running processes. */
         Processes: {
             processes: components["schemas"]["Process"][];
         };
         /** @description A recipe: one text, or a list of instructions. */
         RecipeText: string[] | string;
-        /** @description What is to be moved, and where to. */
+        /** @description Source and destination of a move. */
         RenameRequest: {
             from: string;
             /**
-             * @description Whether a file, link or empty folder at `to` is replaced.
+             * @description Replaces a file, link or empty folder at `to`.
              * @default false
              */
             overwrite?: boolean;
             /** @description Its parents are made. */
             to: string;
-            /** @description With whose rights; by default those of the capsule's `default_user`. */
+            /** @description User whose rights apply; by default the capsule's `default_user`. */
             user?: string;
         };
-        /** @description How it shall be resumed. May be left out. */
+        /** @description Options of a resume. May be left out. */
         ResumeCapsuleRequest: {
             /**
              * @description Give up the capsule's memory and boot it from its disk, for memory that cannot be restored.
@@ -1422,17 +1441,25 @@ export interface components {
              */
             drop_memory?: boolean;
         };
-        /** @description What shall change. */
+        /** @description Changes to the access to a capsule. */
         SetPreviewRequest: {
-            /** @description As before if it is left out. */
+            /** @description Unchanged if it is left out. */
             access?: components["schemas"]["CapsulePreviewAccess"];
             /**
-             * @description Makes a new token; links with the old one lead nowhere any more.
+             * @description Makes a new token; links with the old one stop working.
              * @default false
              */
             rotate_token?: boolean;
         };
-        /** @description Who wants an account. */
+        /** @description The idle time of a capsule. */
+        SetTimeoutRequest: {
+            /**
+             * Format: int32
+             * @description Seconds of no activity after which it is paused; 0 means never.
+             */
+            timeout_sec: number;
+        };
+        /** @description A person who wants an account. */
         SignupRequest: {
             /** Format: email */
             email: string;
@@ -1440,17 +1467,17 @@ export interface components {
             password: string;
         };
         /**
-         * @description What a file is that is none with content.
+         * @description Kind of a special file.
          * @enum {string}
          */
         SpecialFile: "fifo" | "socket" | "char_device" | "block_device";
         /**
-         * @description What a running build is doing.
+         * @description Stage of a running build.
          * @enum {string}
          */
         Stage: "preparing" | "steps" | "healthcheck" | "template" | "testing";
         /**
-         * @description What a member may do.
+         * @description Role of a member in a team.
          * @enum {string}
          */
         TeamRole: "owner" | "admin" | "member";
@@ -1459,14 +1486,14 @@ export interface components {
             /** Format: date-time */
             created_at: string;
             id: string;
-            /** @description Whether the team may bring hosts of its own. */
+            /** @description True if the team may bring hosts of its own. */
             is_byoc: boolean;
             name: string;
             role: components["schemas"]["TeamRole"];
             /** @description Name in addresses; unique. */
             slug: string;
         };
-        /** @description What a capsule is made from. */
+        /** @description A template, from which capsules are made. */
         Template: {
             /** Format: date-time */
             created_at: string;
@@ -1486,11 +1513,11 @@ export interface components {
             memory_mb: number | null;
             /** @description Unique among those that the team sees. */
             name: string;
-            /** @description Whether it is the platform's, and so everybody's to use and no team's to delete. */
+            /** @description True if it is the platform's: every team can use it, and none can delete it. */
             platform: boolean;
             /**
              * Format: int64
-             * @description What it occupies.
+             * @description Space that it occupies.
              */
             size_bytes: number;
             team_id: string;
@@ -1502,20 +1529,20 @@ export interface components {
             vcpus: number | null;
         };
         /**
-         * @description What a template consists of.
+         * @description Content of a template.
          * @enum {string}
          */
         TemplateType: "base" | "snapshot";
-        /** @description A file and where it belongs. The parts must come in this order. */
+        /** @description A file and its path. The parts must come in this order. */
         UploadForm: {
             /**
              * Format: binary
              * @description The content.
              */
             file: string;
-            /** @description A relative path is meant from the user's home. */
+            /** @description A relative path starts at the user's home. */
             path: string;
-            /** @description With whose rights; by default those of the capsule's `default_user`. */
+            /** @description User whose rights apply; by default the capsule's `default_user`. */
             user?: string;
         };
     };
@@ -1585,6 +1612,24 @@ export interface operations {
             };
             /** @description Only for administrators of the platform */
             403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description The client or its team asks too often (`rate_limited`); see `Retry-After` */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description The server has too much to do (`overloaded`); see `Retry-After` */
+            503: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -1671,6 +1716,24 @@ export interface operations {
                     "application/json": components["schemas"]["Error"];
                 };
             };
+            /** @description The client or its team asks too often (`rate_limited`); see `Retry-After` */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description The server has too much to do (`overloaded`); see `Retry-After` */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
         };
     };
     get_build: {
@@ -1721,6 +1784,24 @@ export interface operations {
                     "application/json": components["schemas"]["Error"];
                 };
             };
+            /** @description The client or its team asks too often (`rate_limited`); see `Retry-After` */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description The server has too much to do (`overloaded`); see `Retry-After` */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
         };
     };
     cancel_build: {
@@ -1735,7 +1816,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description It is cancelled */
+            /** @description The build, cancelled */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -1771,8 +1852,26 @@ export interface operations {
                     "application/json": components["schemas"]["Error"];
                 };
             };
-            /** @description It has ended already (`invalid_state`) */
+            /** @description The build has ended already (`invalid_state`) */
             409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description The client or its team asks too often (`rate_limited`); see `Retry-After` */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description The server has too much to do (`overloaded`); see `Retry-After` */
+            503: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -1833,6 +1932,24 @@ export interface operations {
                     "application/json": components["schemas"]["Error"];
                 };
             };
+            /** @description The client or its team asks too often (`rate_limited`); see `Retry-After` */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description The server has too much to do (`overloaded`); see `Retry-After` */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
         };
     };
     list_all_templates: {
@@ -1871,12 +1988,30 @@ export interface operations {
                     "application/json": components["schemas"]["Error"];
                 };
             };
+            /** @description The client or its team asks too often (`rate_limited`); see `Retry-After` */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description The server has too much to do (`overloaded`); see `Retry-After` */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
         };
     };
     delete_any_template: {
         parameters: {
             query?: {
-                /** @description The platform's, if not given. */
+                /** @description Id of the team that owns the template; the platform's team if not given. */
                 team_id?: string;
             };
             header?: never;
@@ -1940,6 +2075,24 @@ export interface operations {
                     "application/json": components["schemas"]["Error"];
                 };
             };
+            /** @description The client or its team asks too often (`rate_limited`); see `Retry-After` */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description The server has too much to do (`overloaded`); see `Retry-After` */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
         };
     };
     list_api_keys: {
@@ -1971,6 +2124,24 @@ export interface operations {
             };
             /** @description The account is disabled or not in the team */
             403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description The client or its team asks too often (`rate_limited`); see `Retry-After` */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description The server has too much to do (`overloaded`); see `Retry-After` */
+            503: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -2029,6 +2200,24 @@ export interface operations {
                     "application/json": components["schemas"]["Error"];
                 };
             };
+            /** @description The client or its team asks too often (`rate_limited`); see `Retry-After` */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description The server has too much to do (`overloaded`); see `Retry-After` */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
         };
     };
     delete_api_key: {
@@ -2079,6 +2268,24 @@ export interface operations {
             };
             /** @description The team has no such key */
             404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description The client or its team asks too often (`rate_limited`); see `Retry-After` */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description The server has too much to do (`overloaded`); see `Retry-After` */
+            503: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -2146,6 +2353,15 @@ export interface operations {
                     "application/json": components["schemas"]["Error"];
                 };
             };
+            /** @description The server has too much to do (`overloaded`); see `Retry-After` */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
         };
     };
     signup: {
@@ -2197,6 +2413,15 @@ export interface operations {
                     "application/json": components["schemas"]["Error"];
                 };
             };
+            /** @description The server has too much to do (`overloaded`); see `Retry-After` */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
         };
     };
     list_capsules: {
@@ -2228,6 +2453,24 @@ export interface operations {
             };
             /** @description The account is disabled or not in the team */
             403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description The client or its team asks too often (`rate_limited`); see `Retry-After` */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description The server has too much to do (`overloaded`); see `Retry-After` */
+            503: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -2298,6 +2541,15 @@ export interface operations {
                     "application/json": components["schemas"]["Error"];
                 };
             };
+            /** @description The client or its team asks too often (`rate_limited`); see `Retry-After` */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
             /** @description It was waited for and did not start */
             502: {
                 headers: {
@@ -2307,7 +2559,7 @@ export interface operations {
                     "application/json": components["schemas"]["Error"];
                 };
             };
-            /** @description No host has room for it (`host_unavailable`) */
+            /** @description No host has room for it (`host_unavailable`), or the server has too much to do (`overloaded`) */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -2375,6 +2627,24 @@ export interface operations {
                     "application/json": components["schemas"]["Error"];
                 };
             };
+            /** @description The client or its team asks too often (`rate_limited`); see `Retry-After` */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description The server has too much to do (`overloaded`); see `Retry-After` */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
         };
     };
     destroy_capsule: {
@@ -2432,6 +2702,15 @@ export interface operations {
                     "application/json": components["schemas"]["Error"];
                 };
             };
+            /** @description The client or its team asks too often (`rate_limited`); see `Retry-After` */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
             /** @description The host failed (`agent_error`) */
             502: {
                 headers: {
@@ -2441,7 +2720,7 @@ export interface operations {
                     "application/json": components["schemas"]["Error"];
                 };
             };
-            /** @description The host is away (`host_unavailable`) */
+            /** @description The host is away (`host_unavailable`), or the server has too much to do (`overloaded`) */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -2531,6 +2810,15 @@ export interface operations {
                     "application/json": components["schemas"]["Error"];
                 };
             };
+            /** @description The client or its team asks too often (`rate_limited`); see `Retry-After` */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
             /** @description Host or capsule failed (`agent_error`) */
             502: {
                 headers: {
@@ -2540,7 +2828,7 @@ export interface operations {
                     "application/json": components["schemas"]["Error"];
                 };
             };
-            /** @description The host is away (`host_unavailable`) */
+            /** @description The host is away (`host_unavailable`), or the server has too much to do (`overloaded`); see `Retry-After` */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -2570,7 +2858,7 @@ export interface operations {
                 };
                 content?: never;
             };
-            /** @description No WebSocket was asked for */
+            /** @description The request is not for a WebSocket */
             400: {
                 headers: {
                     [name: string]: unknown;
@@ -2579,7 +2867,7 @@ export interface operations {
                     "application/json": components["schemas"]["Error"];
                 };
             };
-            /** @description Credentials are wrong */
+            /** @description Credentials are missing or wrong */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -2615,7 +2903,16 @@ export interface operations {
                     "application/json": components["schemas"]["Error"];
                 };
             };
-            /** @description The host is away (`host_unavailable`) */
+            /** @description The client or its team asks too often (`rate_limited`); see `Retry-After` */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description The host is away (`host_unavailable`), or the server has too much to do (`overloaded`); see `Retry-After` */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -2642,7 +2939,7 @@ export interface operations {
             };
         };
         responses: {
-            /** @description Whether something is there */
+            /** @description Existence and type */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -2669,7 +2966,7 @@ export interface operations {
                     "application/json": components["schemas"]["Error"];
                 };
             };
-            /** @description The account may not, or the capsule's user may not (`forbidden`) */
+            /** @description The account is disabled or not in the team, or the capsule's user may not do this (`forbidden`) */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -2696,6 +2993,15 @@ export interface operations {
                     "application/json": components["schemas"]["Error"];
                 };
             };
+            /** @description The client or its team asks too often (`rate_limited`); see `Retry-After` */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
             /** @description Host or capsule failed (`agent_error`) */
             502: {
                 headers: {
@@ -2705,7 +3011,7 @@ export interface operations {
                     "application/json": components["schemas"]["Error"];
                 };
             };
-            /** @description The host is away (`host_unavailable`) */
+            /** @description The host is away (`host_unavailable`), or the server has too much to do (`overloaded`); see `Retry-After` */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -2732,7 +3038,7 @@ export interface operations {
             };
         };
         responses: {
-            /** @description What is in it */
+            /** @description Content of the folder */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -2759,7 +3065,7 @@ export interface operations {
                     "application/json": components["schemas"]["Error"];
                 };
             };
-            /** @description The account may not, or the capsule's user may not (`forbidden`) */
+            /** @description The account is disabled or not in the team, or the capsule's user may not do this (`forbidden`) */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -2768,7 +3074,7 @@ export interface operations {
                     "application/json": components["schemas"]["Error"];
                 };
             };
-            /** @description The team has no such capsule, or it no such file */
+            /** @description The team has no such capsule, or the capsule no such file */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -2786,6 +3092,15 @@ export interface operations {
                     "application/json": components["schemas"]["Error"];
                 };
             };
+            /** @description The client or its team asks too often (`rate_limited`); see `Retry-After` */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
             /** @description Host or capsule failed (`agent_error`) */
             502: {
                 headers: {
@@ -2795,7 +3110,7 @@ export interface operations {
                     "application/json": components["schemas"]["Error"];
                 };
             };
-            /** @description The host is away (`host_unavailable`) */
+            /** @description The host is away (`host_unavailable`), or the server has too much to do (`overloaded`); see `Retry-After` */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -2822,7 +3137,7 @@ export interface operations {
             };
         };
         responses: {
-            /** @description The folder is there */
+            /** @description The folder exists */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -2849,7 +3164,7 @@ export interface operations {
                     "application/json": components["schemas"]["Error"];
                 };
             };
-            /** @description The account may not, or the capsule's user may not (`forbidden`) */
+            /** @description The account is disabled or not in the team, or the capsule's user may not do this (`forbidden`) */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -2876,6 +3191,15 @@ export interface operations {
                     "application/json": components["schemas"]["Error"];
                 };
             };
+            /** @description The client or its team asks too often (`rate_limited`); see `Retry-After` */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
             /** @description Host or capsule failed (`agent_error`) */
             502: {
                 headers: {
@@ -2885,7 +3209,7 @@ export interface operations {
                     "application/json": components["schemas"]["Error"];
                 };
             };
-            /** @description The host is away (`host_unavailable`) */
+            /** @description The host is away (`host_unavailable`), or the server has too much to do (`overloaded`); see `Retry-After` */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -2939,7 +3263,7 @@ export interface operations {
                     "application/json": components["schemas"]["Error"];
                 };
             };
-            /** @description The account may not, or the capsule's user may not (`forbidden`) */
+            /** @description The account is disabled or not in the team, or the capsule's user may not do this (`forbidden`) */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -2948,7 +3272,7 @@ export interface operations {
                     "application/json": components["schemas"]["Error"];
                 };
             };
-            /** @description The team has no such capsule, or it no such file */
+            /** @description The team has no such capsule, or the capsule no such file */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -2966,6 +3290,15 @@ export interface operations {
                     "application/json": components["schemas"]["Error"];
                 };
             };
+            /** @description The client or its team asks too often (`rate_limited`); see `Retry-After` */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
             /** @description Host or capsule failed (`agent_error`) */
             502: {
                 headers: {
@@ -2975,7 +3308,7 @@ export interface operations {
                     "application/json": components["schemas"]["Error"];
                 };
             };
-            /** @description The host is away (`host_unavailable`) */
+            /** @description The host is away (`host_unavailable`), or the server has too much to do (`overloaded`); see `Retry-After` */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -3002,7 +3335,7 @@ export interface operations {
             };
         };
         responses: {
-            /** @description It is gone */
+            /** @description It is removed */
             204: {
                 headers: {
                     [name: string]: unknown;
@@ -3027,7 +3360,7 @@ export interface operations {
                     "application/json": components["schemas"]["Error"];
                 };
             };
-            /** @description The account may not, or the capsule's user may not (`forbidden`) */
+            /** @description The account is disabled or not in the team, or the capsule's user may not do this (`forbidden`) */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -3036,7 +3369,7 @@ export interface operations {
                     "application/json": components["schemas"]["Error"];
                 };
             };
-            /** @description The team has no such capsule, or it no such file */
+            /** @description The team has no such capsule, or the capsule no such file */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -3054,6 +3387,15 @@ export interface operations {
                     "application/json": components["schemas"]["Error"];
                 };
             };
+            /** @description The client or its team asks too often (`rate_limited`); see `Retry-After` */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
             /** @description Host or capsule failed (`agent_error`) */
             502: {
                 headers: {
@@ -3063,7 +3405,7 @@ export interface operations {
                     "application/json": components["schemas"]["Error"];
                 };
             };
-            /** @description The host is away (`host_unavailable`) */
+            /** @description The host is away (`host_unavailable`), or the server has too much to do (`overloaded`); see `Retry-After` */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -3090,7 +3432,7 @@ export interface operations {
             };
         };
         responses: {
-            /** @description It is where it was to be */
+            /** @description The entry at its new path */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -3117,7 +3459,7 @@ export interface operations {
                     "application/json": components["schemas"]["Error"];
                 };
             };
-            /** @description The account may not, or the capsule's user may not (`forbidden`) */
+            /** @description The account is disabled or not in the team, or the capsule's user may not do this (`forbidden`) */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -3126,7 +3468,7 @@ export interface operations {
                     "application/json": components["schemas"]["Error"];
                 };
             };
-            /** @description The team has no such capsule, or it no such file */
+            /** @description The team has no such capsule, or the capsule no such file */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -3144,6 +3486,15 @@ export interface operations {
                     "application/json": components["schemas"]["Error"];
                 };
             };
+            /** @description The client or its team asks too often (`rate_limited`); see `Retry-After` */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
             /** @description Host or capsule failed (`agent_error`) */
             502: {
                 headers: {
@@ -3153,7 +3504,7 @@ export interface operations {
                     "application/json": components["schemas"]["Error"];
                 };
             };
-            /** @description The host is away (`host_unavailable`) */
+            /** @description The host is away (`host_unavailable`), or the server has too much to do (`overloaded`); see `Retry-After` */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -3180,7 +3531,7 @@ export interface operations {
             };
         };
         responses: {
-            /** @description What is there; of a link, the link itself */
+            /** @description The entry; for a link, the link's own */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -3207,7 +3558,7 @@ export interface operations {
                     "application/json": components["schemas"]["Error"];
                 };
             };
-            /** @description The account may not, or the capsule's user may not (`forbidden`) */
+            /** @description The account is disabled or not in the team, or the capsule's user may not do this (`forbidden`) */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -3216,7 +3567,7 @@ export interface operations {
                     "application/json": components["schemas"]["Error"];
                 };
             };
-            /** @description The team has no such capsule, or it no such file */
+            /** @description The team has no such capsule, or the capsule no such file */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -3234,6 +3585,15 @@ export interface operations {
                     "application/json": components["schemas"]["Error"];
                 };
             };
+            /** @description The client or its team asks too often (`rate_limited`); see `Retry-After` */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
             /** @description Host or capsule failed (`agent_error`) */
             502: {
                 headers: {
@@ -3243,7 +3603,7 @@ export interface operations {
                     "application/json": components["schemas"]["Error"];
                 };
             };
-            /** @description The host is away (`host_unavailable`) */
+            /** @description The host is away (`host_unavailable`), or the server has too much to do (`overloaded`); see `Retry-After` */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -3297,7 +3657,7 @@ export interface operations {
                     "application/json": components["schemas"]["Error"];
                 };
             };
-            /** @description The account may not, or the capsule's user may not (`forbidden`) */
+            /** @description The account is disabled or not in the team, or the capsule's user may not do this (`forbidden`) */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -3306,7 +3666,7 @@ export interface operations {
                     "application/json": components["schemas"]["Error"];
                 };
             };
-            /** @description The team has no such capsule, or it no such file */
+            /** @description The team has no such capsule, or the capsule no such file */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -3324,6 +3684,15 @@ export interface operations {
                     "application/json": components["schemas"]["Error"];
                 };
             };
+            /** @description The client or its team asks too often (`rate_limited`); see `Retry-After` */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
             /** @description Host or capsule failed (`agent_error`) */
             502: {
                 headers: {
@@ -3333,7 +3702,7 @@ export interface operations {
                     "application/json": components["schemas"]["Error"];
                 };
             };
-            /** @description The host is away (`host_unavailable`) */
+            /** @description The host is away (`host_unavailable`), or the server has too much to do (`overloaded`); see `Retry-After` */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -3360,7 +3729,7 @@ export interface operations {
             };
         };
         responses: {
-            /** @description The file is there, complete */
+            /** @description The file is written completely */
             204: {
                 headers: {
                     [name: string]: unknown;
@@ -3385,7 +3754,7 @@ export interface operations {
                     "application/json": components["schemas"]["Error"];
                 };
             };
-            /** @description The account may not, or the capsule's user may not (`forbidden`) */
+            /** @description The account is disabled or not in the team, or the capsule's user may not do this (`forbidden`) */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -3412,6 +3781,15 @@ export interface operations {
                     "application/json": components["schemas"]["Error"];
                 };
             };
+            /** @description The client or its team asks too often (`rate_limited`); see `Retry-After` */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
             /** @description Host or capsule failed (`agent_error`) */
             502: {
                 headers: {
@@ -3421,7 +3799,7 @@ export interface operations {
                     "application/json": components["schemas"]["Error"];
                 };
             };
-            /** @description The host is away (`host_unavailable`) */
+            /** @description The host is away (`host_unavailable`), or the server has too much to do (`overloaded`); see `Retry-After` */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -3435,11 +3813,11 @@ export interface operations {
     watch_files: {
         parameters: {
             query: {
-                /** @description A file or folder. A relative path is meant from the user's home. */
+                /** @description A file or folder. A relative path starts at the user's home. */
                 path: string;
-                /** @description Whether subfolders are watched, too, also those that are still to be made. */
+                /** @description Includes subfolders, also those that are created later. */
                 recursive?: boolean;
-                /** @description With whose rights; by default those of the capsule's `default_user`. */
+                /** @description User whose rights apply; by default the capsule's `default_user`. */
                 user?: string;
             };
             header?: never;
@@ -3451,7 +3829,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description Events, until the client leaves */
+            /** @description Events, until the client disconnects */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -3478,7 +3856,7 @@ export interface operations {
                     "application/json": components["schemas"]["Error"];
                 };
             };
-            /** @description The account may not, or the capsule's user may not (`forbidden`) */
+            /** @description The account is disabled or not in the team, or the capsule's user may not do this (`forbidden`) */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -3487,7 +3865,7 @@ export interface operations {
                     "application/json": components["schemas"]["Error"];
                 };
             };
-            /** @description The team has no such capsule, or it no such file */
+            /** @description The team has no such capsule, or the capsule no such file */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -3505,6 +3883,15 @@ export interface operations {
                     "application/json": components["schemas"]["Error"];
                 };
             };
+            /** @description The client or its team asks too often (`rate_limited`); see `Retry-After` */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
             /** @description Host or capsule failed (`agent_error`) */
             502: {
                 headers: {
@@ -3514,7 +3901,7 @@ export interface operations {
                     "application/json": components["schemas"]["Error"];
                 };
             };
-            /** @description The host is away (`host_unavailable`) */
+            /** @description The host is away (`host_unavailable`), or the server has too much to do (`overloaded`); see `Retry-After` */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -3541,7 +3928,7 @@ export interface operations {
             };
         };
         responses: {
-            /** @description The file is there, complete */
+            /** @description The file is written completely */
             204: {
                 headers: {
                     [name: string]: unknown;
@@ -3566,7 +3953,7 @@ export interface operations {
                     "application/json": components["schemas"]["Error"];
                 };
             };
-            /** @description The account may not, or the capsule's user may not (`forbidden`) */
+            /** @description The account is disabled or not in the team, or the capsule's user may not do this (`forbidden`) */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -3602,6 +3989,15 @@ export interface operations {
                     "application/json": components["schemas"]["Error"];
                 };
             };
+            /** @description The client or its team asks too often (`rate_limited`); see `Retry-After` */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
             /** @description Host or capsule failed (`agent_error`) */
             502: {
                 headers: {
@@ -3611,7 +4007,7 @@ export interface operations {
                     "application/json": components["schemas"]["Error"];
                 };
             };
-            /** @description The host is away (`host_unavailable`) */
+            /** @description The host is away (`host_unavailable`), or the server has too much to do (`overloaded`); see `Retry-After` */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -3681,6 +4077,15 @@ export interface operations {
             };
             /** @description It does not run, or another operation is in flight (`invalid_state`) */
             409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description The client or its team asks too often (`rate_limited`); see `Retry-After` */
+            429: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -3772,6 +4177,24 @@ export interface operations {
                     "application/json": components["schemas"]["Error"];
                 };
             };
+            /** @description The client or its team asks too often (`rate_limited`); see `Retry-After` */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description The server has too much to do (`overloaded`); see `Retry-After` */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
         };
     };
     set_capsule_preview: {
@@ -3835,6 +4258,24 @@ export interface operations {
                     "application/json": components["schemas"]["Error"];
                 };
             };
+            /** @description The client or its team asks too often (`rate_limited`); see `Retry-After` */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description The server has too much to do (`overloaded`); see `Retry-After` */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
         };
     };
     list_processes: {
@@ -3849,7 +4290,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description What runs */
+            /** @description The running processes */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -3858,7 +4299,7 @@ export interface operations {
                     "application/json": components["schemas"]["Processes"];
                 };
             };
-            /** @description The id is none */
+            /** @description The id is not valid */
             400: {
                 headers: {
                     [name: string]: unknown;
@@ -3903,6 +4344,15 @@ export interface operations {
                     "application/json": components["schemas"]["Error"];
                 };
             };
+            /** @description The client or its team asks too often (`rate_limited`); see `Retry-After` */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
             /** @description Host or capsule failed (`agent_error`) */
             502: {
                 headers: {
@@ -3912,7 +4362,7 @@ export interface operations {
                     "application/json": components["schemas"]["Error"];
                 };
             };
-            /** @description The host is away (`host_unavailable`) */
+            /** @description The host is away (`host_unavailable`), or the server has too much to do (`overloaded`); see `Retry-After` */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -3992,6 +4442,15 @@ export interface operations {
                     "application/json": components["schemas"]["Error"];
                 };
             };
+            /** @description The client or its team asks too often (`rate_limited`); see `Retry-After` */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
             /** @description Host or capsule failed (`agent_error`) */
             502: {
                 headers: {
@@ -4001,7 +4460,7 @@ export interface operations {
                     "application/json": components["schemas"]["Error"];
                 };
             };
-            /** @description The host is away (`host_unavailable`) */
+            /** @description The host is away (`host_unavailable`), or the server has too much to do (`overloaded`); see `Retry-After` */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -4036,7 +4495,7 @@ export interface operations {
                 };
                 content?: never;
             };
-            /** @description No WebSocket was asked for */
+            /** @description The request is not for a WebSocket */
             400: {
                 headers: {
                     [name: string]: unknown;
@@ -4045,7 +4504,7 @@ export interface operations {
                     "application/json": components["schemas"]["Error"];
                 };
             };
-            /** @description Credentials are wrong */
+            /** @description Credentials are missing or wrong */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -4081,7 +4540,16 @@ export interface operations {
                     "application/json": components["schemas"]["Error"];
                 };
             };
-            /** @description The host is away (`host_unavailable`) */
+            /** @description The client or its team asks too often (`rate_limited`); see `Retry-After` */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description The host is away (`host_unavailable`), or the server has too much to do (`overloaded`); see `Retry-After` */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -4111,7 +4579,7 @@ export interface operations {
                 };
                 content?: never;
             };
-            /** @description No WebSocket was asked for */
+            /** @description The request is not for a WebSocket */
             400: {
                 headers: {
                     [name: string]: unknown;
@@ -4120,7 +4588,7 @@ export interface operations {
                     "application/json": components["schemas"]["Error"];
                 };
             };
-            /** @description Credentials are wrong */
+            /** @description Credentials are missing or wrong */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -4156,7 +4624,16 @@ export interface operations {
                     "application/json": components["schemas"]["Error"];
                 };
             };
-            /** @description The host is away (`host_unavailable`) */
+            /** @description The client or its team asks too often (`rate_limited`); see `Retry-After` */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description The host is away (`host_unavailable`), or the server has too much to do (`overloaded`); see `Retry-After` */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -4237,6 +4714,15 @@ export interface operations {
                     "application/json": components["schemas"]["Error"];
                 };
             };
+            /** @description The client or its team asks too often (`rate_limited`); see `Retry-After` */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
             /** @description The host failed, or has not finished in time (`agent_error`) */
             502: {
                 headers: {
@@ -4246,7 +4732,97 @@ export interface operations {
                     "application/json": components["schemas"]["Error"];
                 };
             };
-            /** @description The host is away or has no room (`host_unavailable`) */
+            /** @description The host is away or has no room (`host_unavailable`), or the server has too much to do (`overloaded`) */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+        };
+    };
+    set_capsule_timeout: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The capsule */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["SetTimeoutRequest"];
+            };
+        };
+        responses: {
+            /** @description The capsule as it is now */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Capsule"];
+                };
+            };
+            /** @description The request is not valid */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Credentials are missing or wrong */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description The account is disabled or not in the team */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description The team has no such capsule */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description It was destroyed (`invalid_state`) */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description The client or its team asks too often (`rate_limited`); see `Retry-After` */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description The server has too much to do (`overloaded`); see `Retry-After` */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -4293,6 +4869,24 @@ export interface operations {
                     "application/json": components["schemas"]["Error"];
                 };
             };
+            /** @description The client or its team asks too often (`rate_limited`); see `Retry-After` */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description The server has too much to do (`overloaded`); see `Retry-After` */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
         };
     };
     get_me: {
@@ -4324,6 +4918,24 @@ export interface operations {
             };
             /** @description The account is disabled or not in the team */
             403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description The client or its team asks too often (`rate_limited`); see `Retry-After` */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description The server has too much to do (`overloaded`); see `Retry-After` */
+            503: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -4374,6 +4986,24 @@ export interface operations {
             };
             /** @description The account is disabled or not in the team */
             403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description The client or its team asks too often (`rate_limited`); see `Retry-After` */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description The server has too much to do (`overloaded`); see `Retry-After` */
+            503: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -4453,6 +5083,15 @@ export interface operations {
                     "application/json": components["schemas"]["Error"];
                 };
             };
+            /** @description The client or its team asks too often (`rate_limited`); see `Retry-After` */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
             /** @description The host failed, or has not finished in time (`agent_error`) */
             502: {
                 headers: {
@@ -4462,7 +5101,7 @@ export interface operations {
                     "application/json": components["schemas"]["Error"];
                 };
             };
-            /** @description The host is away (`host_unavailable`) */
+            /** @description The host is away (`host_unavailable`), or the server has too much to do (`overloaded`) */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -4519,6 +5158,24 @@ export interface operations {
                     "application/json": components["schemas"]["Error"];
                 };
             };
+            /** @description The client or its team asks too often (`rate_limited`); see `Retry-After` */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description The server has too much to do (`overloaded`); see `Retry-After` */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
         };
     };
     list_teams: {
@@ -4550,6 +5207,24 @@ export interface operations {
             };
             /** @description The account is disabled or not in the team */
             403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description The client or its team asks too often (`rate_limited`); see `Retry-After` */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description The server has too much to do (`overloaded`); see `Retry-After` */
+            503: {
                 headers: {
                     [name: string]: unknown;
                 };

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { ApiError } from '../api/errors';
+import { limits } from '../api/limits';
 import {
 	archiveProblem,
 	DEFAULT_BUILD_FORM,
@@ -47,6 +48,19 @@ describe('parseBuildForm', () => {
 			'name',
 			'vcpus'
 		]);
+	});
+
+	it('refuses numbers outside the limits of the API', () => {
+		const labels = { vcpus: 'vCPUs', memory_mb: 'Memory', disk_size_mb: 'Disk' };
+		for (const [field, label] of Object.entries(labels)) {
+			const { minimum, maximum } = limits.CreateBuildRequest[field as keyof typeof labels];
+			const parse = (value: number) => parseBuildForm({ ...FORM, [field]: String(value) }, null);
+			const refused = (text: string) => ({ ok: false, problems: { [field]: { text, line: null } } });
+			expect(parse(minimum).ok, field).toBe(true);
+			expect(parse(maximum).ok, field).toBe(true);
+			expect(parse(minimum - 1)).toEqual(refused(`${label} must be at least ${minimum}.`));
+			expect(parse(maximum + 1)).toEqual(refused(`${label} must be at most ${maximum}.`));
+		}
 	});
 
 	it('needs a name', () => {

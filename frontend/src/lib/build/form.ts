@@ -1,10 +1,11 @@
 /**
- * The form for a new build: what is typed, and what of it can be sent.
+ * The form for a new build: the input, and the request that it makes.
  *
- * Only what can never be right is refused here. The recipe language is the server's: what it says
- * is wrong is brought back to the field, and the line, that it is about.
+ * The form checks the limits of the API. The server alone parses recipes: its error is shown at the
+ * field and the line that it names.
  */
 import type { ApiError } from '../api/errors';
+import { limits } from '../api/limits';
 import type { BuildHead, CreateBuildRequest } from '../api/types';
 import { formatSize } from '../format';
 import { templateNameProblem } from '../template/name';
@@ -13,13 +14,11 @@ import { parseWholeNumber } from '../whole-number';
 export const MAX_ARCHIVE_BYTES = 100 * 1024 * 1024;
 export const ARCHIVE_ENDINGS = ['.tar', '.tar.gz', '.tgz', '.zip'];
 
-const NUMBER_FIELDS = {
-	vcpus: { label: 'vCPUs', min: 1 },
-	memory_mb: { label: 'Memory', min: 128 },
-	disk_size_mb: { label: 'Disk', min: 256 }
-} as const;
+const LIMITS = limits.CreateBuildRequest;
 
-type NumberField = keyof typeof NUMBER_FIELDS;
+const NUMBER_LABELS = { vcpus: 'vCPUs', memory_mb: 'Memory', disk_size_mb: 'Disk' } as const;
+
+type NumberField = keyof typeof NUMBER_LABELS;
 type TextField = 'name' | 'base_template' | 'recipe' | 'healthcheck';
 export type BuildField = TextField | NumberField | 'archive';
 
@@ -41,14 +40,14 @@ export type ParsedBuildForm =
 
 export const DEFAULT_BUILD_FORM: Readonly<BuildForm> = {
 	name: '',
-	base_template: 'minimal',
+	base_template: LIMITS.base_template.default,
 	recipe: '',
 	healthcheck: '',
-	vcpus: '1',
-	memory_mb: '512',
-	disk_size_mb: '5120',
-	skip_pre_post: false,
-	no_cache: false
+	vcpus: String(LIMITS.vcpus.default),
+	memory_mb: String(LIMITS.memory_mb.default),
+	disk_size_mb: String(LIMITS.disk_size_mb.default),
+	skip_pre_post: LIMITS.skip_pre_post.default,
+	no_cache: LIMITS.no_cache.default
 };
 
 /** What to type to get the same build again. */
@@ -75,8 +74,7 @@ export function parseBuildForm(
 		if (text !== null) problems[field] = { text, line: null };
 	};
 	const number = (field: NumberField): number => {
-		const { label, min } = NUMBER_FIELDS[field];
-		const parsed = parseWholeNumber(form[field], label, min);
+		const parsed = parseWholeNumber(form[field], NUMBER_LABELS[field], LIMITS[field]);
 		if ('value' in parsed) return parsed.value;
 		note(field, parsed.problem);
 		return NaN;

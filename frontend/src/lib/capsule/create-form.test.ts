@@ -1,4 +1,5 @@
 import { expect, it } from 'vitest';
+import { limits } from '../api/limits';
 import { DEFAULT_CREATE_FORM, parseCreateForm, withTemplate } from './create-form';
 import { template } from './testing';
 
@@ -38,8 +39,29 @@ it('names every field that cannot be right', () => {
 	});
 });
 
-it('leaves upper limits to the server', () => {
-	expect(parseCreateForm({ ...DEFAULT_CREATE_FORM, vcpus: '10000' }).ok).toBe(true);
+it('refuses numbers above the maximum', () => {
+	const labels = {
+		vcpus: 'vCPUs',
+		memory_mb: 'Memory',
+		disk_size_mb: 'Disk',
+		timeout_sec: 'Idle timeout'
+	};
+	for (const [field, label] of Object.entries(labels)) {
+		const { maximum } = limits.CreateCapsuleRequest[field as keyof typeof labels];
+		const parse = (value: number) =>
+			parseCreateForm({ ...DEFAULT_CREATE_FORM, [field]: String(value) });
+		expect(parse(maximum).ok, field).toBe(true);
+		expect(parse(maximum + 1)).toEqual({
+			ok: false,
+			errors: { [field]: `${label} must be at most ${maximum}.` }
+		});
+	}
+});
+
+it('accepts a small disk: the template decides how small', () => {
+	const form = { ...DEFAULT_CREATE_FORM, disk_size_mb: '1' };
+	expect(parseCreateForm(form).ok).toBe(true);
+	expect(parseCreateForm(form, template({ disk_size_mb: 1 })).ok).toBe(true);
 });
 
 it('refuses numbers that lose digits', () => {
@@ -69,4 +91,7 @@ it('asks for no less disk than the template needs', () => {
 		ok: false,
 		errors: { disk_size_mb: 'Disk must be at least 300.' }
 	});
+	const { maximum } = limits.CreateCapsuleRequest.disk_size_mb;
+	const tooLarge = { ...DEFAULT_CREATE_FORM, disk_size_mb: String(maximum + 1) };
+	expect(parseCreateForm(tooLarge, template({ disk_size_mb: 300 })).ok).toBe(false);
 });

@@ -1,21 +1,24 @@
 /**
- * The form for a new capsule: what is typed, and what of it can be sent.
+ * The form for a new capsule: the input, and the request that it makes.
  *
- * Only what can never be right is refused here. Upper limits are the server's, which knows its
- * hosts; its answer is shown beside the form.
+ * The form checks the limits of the API. The server also knows its hosts and templates; its error is
+ * shown beside the form.
  */
+import { limits } from '../api/limits';
 import type { CreateCapsuleRequest, Template } from '../api/types';
 import type { PreviewAccess } from '../preview/links';
 import { parseWholeNumber } from '../whole-number';
 
-const NUMBER_FIELDS = {
-	vcpus: { label: 'vCPUs', min: 1 },
-	memory_mb: { label: 'Memory', min: 128 },
-	disk_size_mb: { label: 'Disk', min: 64 },
-	timeout_sec: { label: 'Idle timeout', min: 0 }
+const LIMITS = limits.CreateCapsuleRequest;
+
+const NUMBER_LABELS = {
+	vcpus: 'vCPUs',
+	memory_mb: 'Memory',
+	disk_size_mb: 'Disk',
+	timeout_sec: 'Idle timeout'
 } as const;
 
-type NumberField = keyof typeof NUMBER_FIELDS;
+type NumberField = keyof typeof NUMBER_LABELS;
 export type CreateField = 'template' | NumberField;
 
 /** Exactly what stands in the inputs. */
@@ -29,12 +32,12 @@ export type ParsedCreateForm =
 	{ ok: true; request: CreateCapsuleRequest } | { ok: false; errors: CreateFormErrors };
 
 export const DEFAULT_CREATE_FORM: Readonly<CreateForm> = {
-	template: 'minimal',
-	vcpus: '1',
-	memory_mb: '512',
-	disk_size_mb: '5120',
-	timeout_sec: '0',
-	auto_resume: false,
+	template: LIMITS.template.default,
+	vcpus: String(LIMITS.vcpus.default),
+	memory_mb: String(LIMITS.memory_mb.default),
+	disk_size_mb: String(LIMITS.disk_size_mb.default),
+	timeout_sec: String(LIMITS.timeout_sec.default),
+	auto_resume: LIMITS.auto_resume.default,
 	preview_access: 'token'
 };
 
@@ -68,10 +71,9 @@ export function parseCreateForm(
 	if (template === '') errors.template = 'Choose a template.';
 
 	const number = (field: NumberField): number => {
-		const { label } = NUMBER_FIELDS[field];
-		const isDisk = field === 'disk_size_mb';
-		const min = isDisk && chosen ? chosen.disk_size_mb : NUMBER_FIELDS[field].min;
-		const parsed = parseWholeNumber(form[field], label, min);
+		const ofTemplate = field === 'disk_size_mb' && chosen ? { minimum: chosen.disk_size_mb } : {};
+		const bounds = { ...LIMITS[field], ...ofTemplate };
+		const parsed = parseWholeNumber(form[field], NUMBER_LABELS[field], bounds);
 		if ('value' in parsed) return parsed.value;
 		errors[field] = parsed.problem;
 		return NaN;

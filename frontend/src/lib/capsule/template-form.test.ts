@@ -26,7 +26,7 @@ it('sends what is wanted', () => {
 });
 
 it('refuses names that no template can have', () => {
-	for (const name of ['Upper', '-a', 'a b', 'ä', 'a'.repeat(64)]) {
+	for (const name of ['Upper', '-a', 'a b', 'ä']) {
 		const form = { name, type: 'snapshot', overwrite: false } as const;
 		expect(parseTemplateForm(capsule(), form).ok, name).toBe(false);
 	}

@@ -1,10 +1,15 @@
-/** What templates can be called. */
+/** Names that templates can have. */
+import { limits } from '../api/limits';
+import { lengthProblem, type LengthBounds } from '../text-length';
 
-const NAME = /^[a-z0-9][a-z0-9._-]{0,62}$/;
+const NAME = /^[a-z0-9][a-z0-9._-]*$/;
 
-/** What is wrong with a name; null if nothing is. */
-export function templateNameProblem(name: string): string | null {
+/** Bounds of a name's length, as far as the API documents them. */
+export const TEMPLATE_NAME_LENGTH: LengthBounds = limits.CreateSnapshotRequest.name;
+
+/** Returns the problem with a name; null if there is none. */
+export function templateNameProblem(name: string, length = TEMPLATE_NAME_LENGTH): string | null {
 	return NAME.test(name)
-		? null
-		: 'Up to 63 lower-case letters, digits, dots, dashes and underscores; the first a letter or digit.';
+		? lengthProblem(name, length)
+		: 'Use lower-case letters, digits, dots, dashes and underscores; begin with a letter or digit.';
 }

@@ -1,0 +1,18 @@
+/** Lengths of texts as they are typed into forms. */
+
+/** Bounds of a length, as `limits` has them. A missing bound is left to the server. */
+export interface LengthBounds {
+	minLength?: number;
+	maxLength?: number;
+}
+
+/** Returns the problem with a length; null if there is none. Counts code points, as the server does. */
+export function lengthProblem(
+	text: string,
+	{ minLength = 0, maxLength = Infinity }: LengthBounds
+): string | null {
+	const length = Array.from(text).length;
+	if (length < minLength) return `At least ${minLength} characters.`;
+	if (length > maxLength) return `At most ${maxLength} characters.`;
+	return null;
+}
