@@ -30,6 +30,16 @@ CREATE TABLE audit_logs (
 CREATE INDEX audit_logs_team ON audit_logs (team_id, created_at DESC, id DESC);
 CREATE INDEX audit_logs_newest ON audit_logs (created_at DESC, id DESC);
 
+-- Name of an actor at this moment; of the system, the reason for which it acts.
+CREATE FUNCTION audit_actor_name(actor_type text, actor_id uuid, reason text) RETURNS text
+LANGUAGE sql STABLE AS $$
+    SELECT CASE actor_type
+        WHEN 'user' THEN (SELECT name FROM users WHERE id = actor_id)
+        WHEN 'api_key' THEN (SELECT name FROM api_keys WHERE id = actor_id)
+        ELSE reason
+    END
+$$;
+
 -- Events, written in the transaction of what they tell of. Transactions commit in another order than they take numbers, so
 -- readers go by the transaction's id and stop before the oldest one that is still open: nothing can appear behind them.
 CREATE TABLE outbox (

@@ -95,7 +95,7 @@ pub async fn run(
 ) -> Result<Build, BuildCreateError> {
     let pass = control.enter(principal, Action::BuildCreate).await?;
     let id = BuildId::new();
-    let intent = pass.intent().in_team(TeamId::PLATFORM).of(id).with("name", short(&request.name));
+    let intent = pass.intent().in_team(TeamId::PLATFORM).of(id).with("name", limits::echo(&request.name));
     let created = create(control, principal, id, &intent, request, archive).await;
     control.audited(intent, created).await
 }
@@ -155,11 +155,11 @@ async fn create(
 /// Fills in the defaults and checks what can be checked without the base template.
 fn into_order(request: BuildRequest, principal: &Principal) -> Result<BuildOrder, BuildCreateError> {
     if !limits::is_template_name(&request.name) {
-        return Err(BuildCreateError::Name(short(&request.name)));
+        return Err(BuildCreateError::Name(limits::echo(&request.name)));
     }
     let base_template = request.base_template.unwrap_or_else(|| limits::DEFAULT_TEMPLATE.to_owned());
     if !limits::is_template_name(&base_template) {
-        return Err(BuildCreateError::NoBase(short(&base_template)));
+        return Err(BuildCreateError::NoBase(limits::echo(&base_template)));
     }
     let memory_mb = request.memory_mb.unwrap_or(limits::DEFAULT_MEMORY_MB);
     let disk_size_mb = request.disk_size_mb.unwrap_or(limits::DEFAULT_DISK_MB);
@@ -175,9 +175,4 @@ fn into_order(request: BuildRequest, principal: &Principal) -> Result<BuildOrder
         no_cache: request.no_cache,
         created_by: principal.user(),
     })
-}
-
-/// Cuts a wrong name to the length that an error repeats.
-fn short(name: &str) -> String {
-    name.chars().take(limits::ECHO_CHARACTERS).collect()
 }

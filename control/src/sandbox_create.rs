@@ -118,7 +118,7 @@ pub async fn run(
     let pass = control.enter(principal, Action::SandboxCreate).await?;
     let id = SandboxId::new();
     let name = request.template.as_deref().unwrap_or(limits::DEFAULT_TEMPLATE);
-    let intent = pass.intent().of(id).with("template", short(name));
+    let intent = pass.intent().of(id).with("template", limits::echo(name));
     let created = create(control, pass.team(), id, &intent, request).await;
     let created = control.audited(intent, created).await?;
     // The wait for the host takes no place from others.
@@ -139,7 +139,7 @@ async fn create(
 ) -> Result<Sandbox, CreateError> {
     let name = request.template.clone().unwrap_or_else(|| limits::DEFAULT_TEMPLATE.to_owned());
     check_alone(&request)?;
-    let no_template = || CreateError::NoTemplate(short(&name));
+    let no_template = || CreateError::NoTemplate(limits::echo(&name));
     if !limits::is_template_name(&name) {
         return Err(no_template());
     }
@@ -242,11 +242,6 @@ fn with_template(
         preview_access: request.preview_access.unwrap_or_default(),
         build: None,
     })
-}
-
-/// Cuts a wrong name to the length that an error repeats.
-fn short(name: &str) -> String {
-    name.chars().take(limits::ECHO_CHARACTERS).collect()
 }
 
 #[cfg(test)]

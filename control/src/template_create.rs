@@ -46,8 +46,7 @@ pub async fn run(
     let pass = control.enter(principal, Action::TemplateCreate).await.map_err(OperateError::from)?;
     let id = TemplateId::new();
     let name = name.unwrap_or_else(|| default_name(id));
-    let shown: String = name.chars().take(limits::ECHO_CHARACTERS).collect();
-    let intent = pass.intent().of(id).with("name", shown).with("capsule", sandbox);
+    let intent = pass.intent().of(id).with("name", limits::echo(&name)).with("capsule", sandbox);
     let made = async {
         let order = order(id, name, kind, on_conflict)?;
         find(control, pass.team(), sandbox).await?;

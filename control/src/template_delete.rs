@@ -1,7 +1,9 @@
 //! Deletes a template: from everybody's sight, from the hosts, from object storage, then its row.
 
 use wrenn_actors::DeleteTemplateError as ActorError;
-use wrenn_domain::{action::Action, ids::TeamId, limits, principal::Principal};
+use wrenn_domain::{
+    action::Action, audit::AuditIntent, ids::TeamId, limits, principal::Principal, template::Template,
+};
 use wrenn_store::StoreError;
 
 use crate::{Control, EnterError};
@@ -46,9 +48,9 @@ pub enum DeleteTemplateError {
 /// See [`DeleteTemplateError`].
 pub async fn run(control: &Control, principal: &Principal, name: &str) -> Result<(), DeleteTemplateError> {
     let pass = control.enter(principal, Action::TemplateDelete).await?;
-    let intent = pass.intent().with("name", short(name));
+    let intent = pass.intent().with("name", limits::echo(name));
     let found = async {
-        let not_found = || DeleteTemplateError::NotFound(short(name));
+        let not_found = || DeleteTemplateError::NotFound(limits::echo(name));
         if !limits::is_template_name(name) {
             return Err(not_found());
         }
@@ -60,14 +62,7 @@ pub async fn run(control: &Control, principal: &Principal, name: &str) -> Result
     };
     let template = control.audited(intent.clone(), found.await).await?;
     drop(pass);
-    let intent = intent.of(template.id);
-    let deleted = match control.actors().template_delete(template.id, intent.clone()).await {
-        Ok(true) => Ok(()),
-        // Somebody else was first.
-        Ok(false) => Err(DeleteTemplateError::NotFound(short(name))),
-        Err(error) => Err(error.into()),
-    };
-    control.audited(intent, deleted).await?;
+    delete(control, intent, &template, || DeleteTemplateError::NotFound(limits::echo(name))).await?;
     tracing::info!(template_id = %template.id, team_id = %template.team_id, "template deleted");
     Ok(())
 }
@@ -83,10 +78,10 @@ pub async fn run_any(
     name: &str,
 ) -> Result<(), DeleteTemplateError> {
     let pass = control.enter(principal, Action::AdminTemplateDelete).await?;
-    let intent = pass.intent().in_team(team).with("name", short(name));
+    let intent = pass.intent().in_team(team).with("name", limits::echo(name));
     let store = control.store();
     let found = async {
-        let not_found = || DeleteTemplateError::NotOfTeam(short(name));
+        let not_found = || DeleteTemplateError::NotOfTeam(limits::echo(name));
         if !limits::is_template_name(name) {
             return Err(not_found());
         }
@@ -109,19 +104,23 @@ pub async fn run_any(
     };
     let template = control.audited(intent.clone(), found.await).await?;
     drop(pass);
-    let intent = intent.of(template.id);
-    let deleted = match control.actors().template_delete(template.id, intent.clone()).await {
-        Ok(true) => Ok(()),
-        // Somebody else was first.
-        Ok(false) => Err(DeleteTemplateError::NotOfTeam(short(name))),
-        Err(error) => Err(error.into()),
-    };
-    control.audited(intent, deleted).await?;
+    delete(control, intent, &template, || DeleteTemplateError::NotOfTeam(limits::echo(name))).await?;
     tracing::info!(template_id = %template.id, team_id = %team, "template deleted by an administrator");
     Ok(())
 }
 
-/// Cuts a wrong name to the length that an error repeats.
-fn short(name: &str) -> String {
-    name.chars().take(limits::ECHO_CHARACTERS).collect()
+/// Deletes a template that was found; another request may have been first.
+async fn delete(
+    control: &Control,
+    intent: AuditIntent,
+    template: &Template,
+    not_found: impl FnOnce() -> DeleteTemplateError,
+) -> Result<(), DeleteTemplateError> {
+    let intent = intent.of(template.id);
+    let deleted = match control.actors().template_delete(template.id, intent.clone()).await {
+        Ok(true) => Ok(()),
+        Ok(false) => Err(not_found()),
+        Err(error) => Err(error.into()),
+    };
+    control.audited(intent, deleted).await
 }

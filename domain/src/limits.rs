@@ -45,6 +45,11 @@ pub const MAX_METADATA_BYTES: usize = 1024;
 /// Characters of a wrong name that an error repeats.
 pub const ECHO_CHARACTERS: usize = 80;
 
+/// Truncates a wrong name to the length that an error repeats.
+pub fn echo(name: &str) -> String {
+    name.chars().take(ECHO_CHARACTERS).collect()
+}
+
 /// A value that is out of range.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{field}: {wrong}")]

@@ -36,10 +36,7 @@ pub(crate) async fn insert(
         "WITH entry AS (
             INSERT INTO audit_logs (id, team_id, scope, actor_type, actor_id, actor_name, action, resource_type,
                 resource_id, status, error, metadata, settled_at)
-            VALUES ($1, $2, $3, $4, $5, CASE $4::text
-                    WHEN 'user' THEN (SELECT name FROM users WHERE users.id = $5)
-                    WHEN 'api_key' THEN (SELECT name FROM api_keys WHERE api_keys.id = $5)
-                    ELSE $6 END,
+            VALUES ($1, $2, $3, $4, $5, audit_actor_name($4, $5, $6),
                 $7, $8, $9, $10, $11, $12, CASE WHEN $10 <> 'accepted' THEN clock_timestamp() END)
             ON CONFLICT (id) DO NOTHING
             RETURNING id)
