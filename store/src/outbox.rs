@@ -7,8 +7,8 @@
 //!
 //! Transactions commit in another order than they take their numbers, so a reader that went by a sequence would skip the
 //! event of one that commits late. Rows carry the number of their transaction; a reader goes by it, and stops before the
-//! oldest transaction that is still open, behind which nothing can appear any more. A transaction that stays open for long
-//! holds readers up, and loses nothing.
+//! oldest transaction that is still open, behind which nothing can appear any more. A transaction that stays open for long,
+//! also one of another database on the same server, holds readers up, and loses nothing.
 
 use std::time::Duration;
 
