@@ -15,6 +15,8 @@ CREATE TABLE audit_logs (
     resource_type   text NOT NULL,
     -- Null if the change was refused before there was a resource.
     resource_id     text,
+    -- The entry of the operation in flight that the change joined, with which it is settled.
+    joined_to       uuid,
     -- `accepted` until the operation that it began has ended.
     status          text NOT NULL CHECK (status IN ('accepted', 'succeeded', 'failed', 'refused')),
     error           text,
@@ -28,6 +30,7 @@ CREATE TABLE audit_logs (
         CHECK ((actor_type IN ('user', 'api_key', 'host')) = (actor_id IS NOT NULL))
 );
 CREATE INDEX audit_logs_team ON audit_logs (team_id, created_at DESC, id DESC);
+CREATE INDEX audit_logs_joined ON audit_logs (joined_to) WHERE status = 'accepted' AND joined_to IS NOT NULL;
 CREATE INDEX audit_logs_newest ON audit_logs (created_at DESC, id DESC);
 
 -- Name of an actor at this moment; of the system, the reason for which it acts.

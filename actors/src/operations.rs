@@ -20,13 +20,13 @@ use wrenn_domain::{
 };
 use wrenn_proto::ids::{SandboxId, TemplateId};
 use wrenn_store::StoreError;
-use wrenn_supervision::call_within;
+use wrenn_supervision::{CallError, call_within};
 
 use crate::{
     ControlPlane, DeleteTemplateError, DestroyError, OperationError, WaitError,
     host::{DropTemplate, Retire},
     retry::until_answered,
-    sandbox::{Operate, OperationRequest, SetTimeout, TemplateOrder, Until},
+    sandbox::{Operate, OperationRequest, SetTimeout, TemplateOrder, UnlessBegun, Until},
     shared::Shared,
     transfer,
 };
@@ -45,7 +45,7 @@ impl ControlPlane {
         intent: AuditIntent,
         within: Duration,
     ) -> Result<Sandbox, OperationError> {
-        let begun = self.operate(id, OperationRequest::Pause, intent).await?;
+        let begun = self.operate(id, OperationRequest::Pause, intent, UnlessBegun::Write).await?;
         let row = self.wait_settled(&begun, within).await?;
         match row.lifecycle.status {
             SandboxStatus::Paused | SandboxStatus::Hibernated => Ok(row),
@@ -66,7 +66,19 @@ impl ControlPlane {
         intent: AuditIntent,
         within: Duration,
     ) -> Result<Sandbox, OperationError> {
-        let begun = self.operate(id, OperationRequest::Resume(memory), intent).await?;
+        self.resume(id, memory, intent, UnlessBegun::Write, within).await
+    }
+
+    /// As [`sandbox_resume`](Self::sandbox_resume), for a client or for a use of the sandbox.
+    pub(crate) async fn resume(
+        &self,
+        id: SandboxId,
+        memory: Memory,
+        intent: AuditIntent,
+        unless_begun: UnlessBegun,
+        within: Duration,
+    ) -> Result<Sandbox, OperationError> {
+        let begun = self.operate(id, OperationRequest::Resume(memory), intent, unless_begun).await?;
         let row = self.wait_settled(&begun, within).await?;
         if row.lifecycle.status == SandboxStatus::Running { Ok(row) } else { Err(failed(&row)) }
     }
@@ -83,7 +95,8 @@ impl ControlPlane {
         within: Duration,
     ) -> Result<Template, OperationError> {
         let id = order.id;
-        let begun = self.operate(sandbox, OperationRequest::Template(order), intent).await?;
+        let begun =
+            self.operate(sandbox, OperationRequest::Template(order), intent, UnlessBegun::Write).await?;
         let row = self.wait_settled(&begun, within).await?;
         let made = self.shared.store.template_fetch(id).await.map_err(OperationError::Store)?;
         made.ok_or_else(|| failed(&row))
@@ -117,7 +130,7 @@ impl ControlPlane {
         within: Duration,
     ) -> Result<Sandbox, DestroyError> {
         let deadline = Instant::now() + within;
-        let begun = self.operate(id, OperationRequest::Destroy, intent).await?;
+        let begun = self.operate(id, OperationRequest::Destroy, intent, UnlessBegun::Write).await?;
         if begun.lifecycle.end == End::Reached {
             return Ok(begun);
         }
@@ -145,7 +158,9 @@ impl ControlPlane {
                 Err(DestroyError::TimedOut(id))
             }
             Err(WaitError::TimedOut(sandbox)) => Err(DestroyError::HostAway { sandbox, host }),
-            Err(WaitError::Unanswered(id, error)) => Err(DestroyError::Unanswered(id, error)),
+            Err(WaitError::Unanswered(id, _)) => {
+                Err(DestroyError::Unanswered(id, CallError::MayHaveExecuted))
+            }
         }
     }
 
@@ -170,8 +185,9 @@ impl ControlPlane {
         id: SandboxId,
         wanted: OperationRequest,
         intent: AuditIntent,
+        unless_begun: UnlessBegun,
     ) -> Result<Sandbox, OperationError> {
-        let ask = || Operate { wanted: wanted.clone(), intent: intent.clone() };
+        let ask = || Operate { wanted: wanted.clone(), intent: intent.clone(), unless_begun };
         let answer = self.ask_sandbox(id, ask).await;
         answer.map_err(|error| OperationError::Unanswered(id, error))?
     }
@@ -189,7 +205,10 @@ impl ControlPlane {
             match self.sandbox_wait(id, Until::Settled, patience).await {
                 Ok(row) => return Ok(row),
                 Err(WaitError::NotFound(id)) => return Err(OperationError::NotFound(id)),
-                Err(WaitError::Unanswered(id, error)) => return Err(OperationError::Unanswered(id, error)),
+                // The operation has begun, whatever became of the question.
+                Err(WaitError::Unanswered(id, _)) => {
+                    return Err(OperationError::Unanswered(id, CallError::MayHaveExecuted));
+                }
                 Err(WaitError::TimedOut(_)) if !self.shared.board.is_online(host) => {
                     return Err(OperationError::HostLost { sandbox: id, host });
                 }

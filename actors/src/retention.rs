@@ -1,7 +1,7 @@
 //! Removes what is older than it is kept: events and audit entries.
 //!
-//! It takes no input and keeps nothing. Each look removes a portion, so that it never holds the database up; a look that
-//! fails is followed by the next.
+//! The actor takes no input and keeps nothing. Each look removes rows in small portions, so that no statement holds others
+//! up; a look that fails is followed by the next.
 
 use std::{sync::Arc, time::Duration};
 
@@ -16,8 +16,10 @@ const DAY: Duration = Duration::from_secs(86_400);
 const EVENTS_KEPT: Duration = Duration::from_secs(7 * DAY.as_secs());
 /// Age at which an audit entry is removed.
 const ENTRIES_KEPT: Duration = Duration::from_secs(400 * DAY.as_secs());
-/// Rows of each kind that one look removes at most; four times what a busy server writes in that time.
-const PORTION: u32 = 100_000;
+/// Rows that one statement removes at most: readers of events wait for its end.
+const PORTION: u32 = 5_000;
+/// Statements of one look for each kind of rows; together four times what a busy server writes in that time.
+const PORTIONS: u32 = 20;
 
 pub(crate) struct Retention {
     shared: Arc<Shared>,
@@ -46,8 +48,21 @@ impl Retention {
 }
 
 async fn look(store: &Store) -> Result<(), StoreError> {
-    let events = store.outbox_retire(EVENTS_KEPT, PORTION).await?;
-    let entries = store.audit_retire(ENTRIES_KEPT, PORTION).await?;
+    let (mut events, mut entries) = (0, 0);
+    for _ in 0..PORTIONS {
+        let removed = store.outbox_retire(EVENTS_KEPT, PORTION).await?;
+        events += removed;
+        if removed < PORTION.into() {
+            break;
+        }
+    }
+    for _ in 0..PORTIONS {
+        let removed = store.audit_retire(ENTRIES_KEPT, PORTION).await?;
+        entries += removed;
+        if removed < PORTION.into() {
+            break;
+        }
+    }
     if events + entries > 0 {
         tracing::info!(events, entries, "old rows removed");
     }

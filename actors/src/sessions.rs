@@ -29,7 +29,7 @@ use crate::{
     ControlPlane, OperationError, SessionOpenError, WaitError,
     activity::ActivityGuard,
     host::{self, OpenTunnel},
-    sandbox::{PrepareUse, Until, UseTarget},
+    sandbox::{PrepareUse, UnlessBegun, Until, UseTarget},
     tunnel::{Opened, Session},
 };
 
@@ -113,7 +113,7 @@ impl ControlPlane {
                 }
             }
             let intent = AuditIntent::new(by, Action::SandboxResume).of(id).with("cause", "use");
-            match self.sandbox_resume(id, Memory::Keep, intent, rest).await {
+            match self.resume(id, Memory::Keep, intent, UnlessBegun::Skip, rest).await {
                 // Somebody else was quicker: look again.
                 Ok(_) | Err(OperationError::Refused(_)) => {}
                 Err(error) => return Err(SessionOpenError::Wake(Box::new(error))),

@@ -98,7 +98,13 @@ impl ApiError {
 
     /// For a statement that the database did not carry out: too much to do, or the server's fault.
     pub(crate) fn of_store(error: &StoreError) -> Self {
-        if error.is_overload() { Self::overloaded() } else { Self::internal() }
+        if error.is_overload() {
+            let message =
+                "the database had no connection free in time; nothing was done, so try again in a moment";
+            Self::later(ErrorCode::Overloaded, message, 1)
+        } else {
+            Self::internal()
+        }
     }
 
     /// For a request that certainly changed nothing, because there is too much to do.

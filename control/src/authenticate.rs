@@ -1,6 +1,8 @@
 //! Authentication: the principal for which a token or an API key stands, as the database sees it at this moment.
 
-use uuid::Uuid;
+use std::collections::HashMap;
+
+use parking_lot::Mutex;
 use wrenn_domain::{
     api_key::KeyHash,
     ids::{TeamId, UserId},
@@ -9,6 +11,9 @@ use wrenn_domain::{
 use wrenn_store::StoreError;
 
 use crate::{Control, admission::Overload, auth::api_key_text};
+
+/// Keys whose teams are remembered; all are forgotten when there are more, and known again after one lookup each.
+const MAX_KNOWN_KEYS: usize = 20_000;
 
 /// The reason for which credentials are not accepted.
 #[derive(Debug, thiserror::Error)]
@@ -59,18 +64,35 @@ pub async fn api_key(control: &Control, key: &str) -> Result<Principal, Authenti
         return Err(AuthenticateError::ApiKey);
     }
     let hash: KeyHash = api_key_text::hash(key);
-    let slot = control.shared.lookups.admit(Some(lane_of(&hash))).await?;
+    let known = control.shared.known_keys.team_of(&hash);
+    let slot = control.shared.lookups.admit(known).await?;
     let identity = control.store().api_key_authenticate(&hash).await?.ok_or(AuthenticateError::ApiKey)?;
     drop(slot);
+    control.shared.known_keys.note(hash, identity.team_id);
     if !identity.creator_is_active {
         return Err(AuthenticateError::AccountDisabled);
     }
     Ok(Principal::ApiKey { id: identity.id, team: identity.team_id, created_by: identity.created_by })
 }
 
-/// Returns the turns that lookups of a key take, before its team is known: those of a team of its own.
-fn lane_of(hash: &KeyHash) -> TeamId {
-    let mut bytes = [0; 16];
-    bytes.copy_from_slice(&hash[..16]);
-    TeamId(Uuid::from_bytes(bytes))
+/// The teams of keys that were valid lately, so that lookups of a key take the turns of its team. Keys that were never valid
+/// share the turns of requests without a team: a flood of made-up ones delays each other only. Never a permission: the
+/// database is asked all the same.
+#[derive(Debug, Default)]
+pub(crate) struct KnownKeys {
+    teams: Mutex<HashMap<KeyHash, TeamId>>,
+}
+
+impl KnownKeys {
+    fn team_of(&self, hash: &KeyHash) -> Option<TeamId> {
+        self.teams.lock().get(hash).copied()
+    }
+
+    fn note(&self, hash: KeyHash, team: TeamId) {
+        let mut teams = self.teams.lock();
+        if teams.len() >= MAX_KNOWN_KEYS && !teams.contains_key(&hash) {
+            teams.clear();
+        }
+        teams.insert(hash, team);
+    }
 }

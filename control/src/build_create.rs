@@ -97,7 +97,11 @@ pub async fn run(
     let id = BuildId::new();
     let intent = pass.intent().in_team(TeamId::PLATFORM).of(id).with("name", limits::echo(&request.name));
     let created = create(control, principal, id, &intent, request, archive).await;
-    control.audited(intent, created).await
+    let build = control.audited(intent, created).await?;
+    drop(pass);
+    control.actors().build_announce(build.id).await;
+    tracing::info!(build = %build.id, name = build.order.name, "build created");
+    Ok(build)
 }
 
 async fn create(
@@ -147,8 +151,6 @@ async fn create(
         BuildInsertError::NameInUse => BuildCreateError::InUse(new.order.name),
         BuildInsertError::Store(error) => BuildCreateError::Store(error),
     })?;
-    control.actors().build_announce(build.id).await;
-    tracing::info!(build = %build.id, name = build.order.name, "build created");
     Ok(build)
 }
 

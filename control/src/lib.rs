@@ -73,6 +73,7 @@ use wrenn_store::Store;
 use self::{
     admission::Admission,
     auth::{hash_limit::HashLimit, login_throttle::LoginThrottle, password::Passwords},
+    authenticate::KnownKeys,
 };
 pub use self::{
     auth::password::PasswordError,
@@ -92,6 +93,7 @@ struct Shared {
     admission: Admission,
     /// Lookups of credentials, which come before the team's turn.
     lookups: Admission,
+    known_keys: KnownKeys,
     passwords: Passwords,
     hash_limit: HashLimit,
     login_throttle: LoginThrottle,
@@ -110,6 +112,7 @@ impl Control {
                 actors,
                 admission: Admission::new(database_connections),
                 lookups: Admission::new(database_connections),
+                known_keys: KnownKeys::default(),
                 passwords: Passwords::new()?,
                 hash_limit: HashLimit::default(),
                 login_throttle: LoginThrottle::default(),

@@ -39,7 +39,7 @@ pub async fn run(control: &Control, principal: &Principal, id: SandboxId) -> Res
         let sandbox = control.store().sandbox_fetch(pass.team(), id).await?;
         let sandbox = sandbox.ok_or(DestroyError::NotFound(id))?;
         if sandbox.destroyed_at.is_some() {
-            control.store().audit_done_already(&intent).await?;
+            control.store().audit_note(&intent).await?;
             return Ok(());
         }
         // The wait for the host takes no place from others.

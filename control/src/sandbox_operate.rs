@@ -15,7 +15,7 @@ pub enum OperateError {
     /// The team has no such sandbox.
     #[error("there is no capsule {0}")]
     NotFound(SandboxId),
-    /// It was destroyed.
+    /// The sandbox was destroyed.
     #[error("capsule {0} was destroyed; create another one")]
     Destroyed(SandboxId),
     /// The operation was refused, failed, or is not known to have ended.

@@ -6,7 +6,7 @@ use wrenn_domain::{action::Action, ids::SandboxId, principal::Principal, sandbox
 
 use crate::{Control, sandbox_find::find, sandbox_operate::OperateError};
 
-/// How long a caller waits. A pause takes milliseconds, but a host may be busy.
+/// Longest wait of a caller. A pause takes milliseconds, but a host may be busy.
 const WITHIN: Duration = Duration::from_secs(120);
 
 /// Pauses a sandbox of the principal's team and waits until it is paused; one that is paused stays as it is.

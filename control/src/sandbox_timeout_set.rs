@@ -37,6 +37,8 @@ pub async fn run(
     let changed = async {
         let timeout_sec = limits::in_range("timeout_sec", timeout_sec, limits::TIMEOUT_SEC)?;
         find(control, pass.team(), id).await?;
+        // The actor may wait for placement or the database; that takes no place from others.
+        drop(pass);
         let changed = control.actors().sandbox_set_timeout(id, timeout_sec, intent.clone()).await;
         Ok(changed.map_err(OperateError::from)?)
     };

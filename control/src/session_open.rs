@@ -29,7 +29,7 @@ pub enum SessionError {
 
 /// Permission of a principal to open sessions in one sandbox of its team.
 ///
-/// Only [`check`] returns one, so that no session is opened unchecked.
+/// Made by a check only, so that no session is opened unchecked.
 #[derive(Debug, Clone, Copy)]
 pub struct SessionPermit {
     id: SandboxId,

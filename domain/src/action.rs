@@ -91,28 +91,28 @@ impl ResourceKind {
     }
 }
 
-/// Whether an action is written to the audit log.
+/// Rule for the audit log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Audit {
-    /// It is not: it reads, or it happens inside a capsule.
+    /// The action is not written: it reads, or happens inside a capsule.
     None,
-    /// It is, once for each time.
+    /// The action is written, once for each time.
     Change,
 }
 
-/// Whether an action is part of the documented interface.
+/// Place of an action in the documented interface.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Documented {
-    /// It is in the OpenAPI document.
+    /// The action is in the OpenAPI document.
     Yes,
-    /// It exists only where the configuration allows fault injection.
+    /// The action exists only where the configuration allows fault injection.
     FaultInjection,
 }
 
-/// One row of the table.
+/// Row of the table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ActionSpec {
-    /// Its name in the audit log: a kind of resource and a verb.
+    /// Name in the audit log: a kind of resource and a verb.
     pub name: &'static str,
     /// HTTP method.
     pub method: Method,
@@ -126,9 +126,9 @@ pub struct ActionSpec {
     pub scope: Option<Scope>,
     /// Kind of resource that it is about.
     pub resource: ResourceKind,
-    /// Whether it is written to the audit log.
+    /// Rule for the audit log.
     pub audit: Audit,
-    /// Whether it is part of the documented interface.
+    /// Place in the documented interface.
     pub documented: Documented,
 }
 

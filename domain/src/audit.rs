@@ -7,8 +7,9 @@
 //! ```
 //!
 //! An intent travels with the message of the change, and is written in the transaction of the change, so no change is
-//! without an entry and no entry without a change. Its id is made beforehand: whoever writes it a second time, because the
-//! answer to the first was lost, writes nothing.
+//! without an entry and no entry without a change. The id is made beforehand: a second write, because the answer to the first
+//! was lost, writes nothing, and a change that is committed late takes the place of a refusal. A request that joins an
+//! operation in flight has an entry of its own, which is settled with that operation.
 
 use std::collections::BTreeMap;
 
@@ -24,15 +25,15 @@ use crate::{
 const MAX_TEXT_CHARACTERS: usize = 500;
 
 words! {
-    /// How a change ended.
+    /// State of a change.
     AuditStatus, "audit status" {
-        /// It was begun, and has not ended.
+        /// The change was begun, and has not ended.
         Accepted = "accepted",
-        /// It was done.
+        /// The change was made.
         Succeeded = "succeeded",
-        /// It was begun, and did not lead to what was wanted.
+        /// The change was begun, and did not lead to what was wanted.
         Failed = "failed",
-        /// It was permitted, and not begun.
+        /// The change was permitted, and not begun.
         Refused = "refused",
     }
 }
@@ -42,7 +43,7 @@ words! {
 pub struct AuditIntent {
     /// Id of the entry.
     pub id: AuditId,
-    /// On whose behalf.
+    /// Principal on whose behalf it is made.
     pub principal: Principal,
     /// The action.
     pub action: Action,
@@ -82,7 +83,7 @@ impl AuditIntent {
     /// Names the resource, unless it has a name.
     #[must_use]
     pub fn named(mut self, resource: impl ToString) -> Self {
-        self.resource.get_or_insert_with(|| resource.to_string());
+        self.resource.get_or_insert_with(|| harmless(&resource.to_string()));
         self
     }
 
@@ -120,7 +121,7 @@ pub fn harmless(text: &str) -> String {
 pub struct AuditOutcome {
     /// [`AuditStatus::Succeeded`] or [`AuditStatus::Failed`].
     pub status: AuditStatus,
-    /// Why it failed.
+    /// Reason of a failure.
     pub error: Option<String>,
 }
 
@@ -145,7 +146,7 @@ pub struct AuditChange {
     pub ends: Option<(AuditId, AuditOutcome)>,
 }
 
-/// Says how the operation in flight ended, if the step from `before` to `after` ended it.
+/// Returns the outcome of the operation in flight, if the step from `before` to `after` ends it.
 ///
 /// `is_published` is true if the step makes the operation's template ready. A removal that is begun anew has not ended.
 pub fn outcome_of_step(before: &Lifecycle, after: &Lifecycle, is_published: bool) -> Option<AuditOutcome> {
@@ -157,25 +158,32 @@ pub fn outcome_of_step(before: &Lifecycle, after: &Lifecycle, is_published: bool
         Operation::Starting | Operation::Resuming => after.status == SandboxStatus::Running,
         Operation::Pausing => matches!(after.status, SandboxStatus::Paused | SandboxStatus::Hibernated),
         Operation::Snapshotting | Operation::Flattening => is_published,
-        // One that was not requested only removes the leftovers of a machine.
-        Operation::Destroying => after.operation.is_none() && leaves_nothing(after),
+        Operation::Destroying if before.end == End::Requested => after.end == End::Reached,
+        // A removal that nobody requested only cleans up after a machine.
+        Operation::Destroying => after.operation.is_none() && after.status == SandboxStatus::Error,
     };
     if is_reached {
-        return Some(AuditOutcome::succeeded());
+        Some(AuditOutcome::succeeded())
+    } else {
+        Some(AuditOutcome::failed(failure(before, after)))
     }
-    let error = match (after.operation, &after.last_error, &after.stop_reason) {
-        (Some(Operation::Destroying), None, None) => "a removal overtook it".to_owned(),
-        (_, Some(error), _) | (_, None, Some(error)) => error.clone(),
-        (_, None, None) => format!("the capsule is {}", after.status),
-    };
-    Some(AuditOutcome::failed(error))
 }
 
-fn leaves_nothing(lifecycle: &Lifecycle) -> bool {
-    lifecycle.end == End::Reached || lifecycle.status == SandboxStatus::Error
+/// Returns the reason for which an operation ended without success. Texts of earlier operations stay in a row, so those that
+/// the step wrote come first.
+fn failure(before: &Lifecycle, after: &Lifecycle) -> String {
+    if before.end == End::NotRequested && after.end == End::Requested {
+        return "a removal overtook it".to_owned();
+    }
+    let written = |after: &Option<String>, before: &Option<String>| after.clone().filter(|_| after != before);
+    written(&after.last_error, &before.last_error)
+        .or_else(|| written(&after.stop_reason, &before.stop_reason))
+        .or_else(|| after.last_error.clone())
+        .or_else(|| after.stop_reason.clone())
+        .unwrap_or_else(|| format!("the capsule is {}", after.status))
 }
 
-/// Returns true if the step from `before` to `after` begins an operation, or takes over a removal that nobody asked for.
+/// Returns true if the step from `before` to `after` begins an operation, or takes over a removal that nobody requested.
 pub fn begins(before: &Lifecycle, after: &Lifecycle) -> bool {
     let is_requested = before.end == End::NotRequested && after.end == End::Requested;
     after.operation.is_some() && (after.operation != before.operation || is_requested)
@@ -232,11 +240,45 @@ mod tests {
 
     #[test]
     fn what_a_removal_overtakes_has_failed() {
-        let pausing = life(SandboxStatus::Running, Some(Operation::Pausing));
-        let removing = life(SandboxStatus::Running, Some(Operation::Destroying));
+        let old = Some("an earlier failure".to_owned());
+        let pausing =
+            Lifecycle { last_error: old.clone(), ..life(SandboxStatus::Running, Some(Operation::Pausing)) };
+        let removing =
+            Lifecycle { operation: Some(Operation::Destroying), end: End::Requested, ..pausing.clone() };
         let outcome = outcome_of_step(&pausing, &removing, false);
         assert_eq!(outcome, Some(AuditOutcome::failed("a removal overtook it")));
         assert!(begins(&pausing, &removing));
+    }
+
+    #[test]
+    fn the_reason_of_a_failure_is_the_one_that_the_step_wrote() {
+        let old = Some("an earlier failure".to_owned());
+        let resuming =
+            Lifecycle { last_error: old, ..life(SandboxStatus::Paused, Some(Operation::Resuming)) };
+        let retired = Lifecycle {
+            stop_reason: Some("its host is gone for good".into()),
+            operation: None,
+            status: SandboxStatus::Error,
+            ..resuming.clone()
+        };
+        let outcome = outcome_of_step(&resuming, &retired, false);
+        assert_eq!(outcome, Some(AuditOutcome::failed("its host is gone for good")));
+        let again = Lifecycle { operation: None, ..resuming.clone() };
+        assert_eq!(
+            outcome_of_step(&resuming, &again, false),
+            Some(AuditOutcome::failed("an earlier failure"))
+        );
+    }
+
+    #[test]
+    fn a_requested_removal_that_leaves_the_row_has_failed() {
+        let removing =
+            Lifecycle { end: End::Requested, ..life(SandboxStatus::Paused, Some(Operation::Destroying)) };
+        let refused = Lifecycle { last_error: Some("stale".into()), ..life(SandboxStatus::Error, None) };
+        assert_eq!(outcome_of_step(&removing, &refused, false), Some(AuditOutcome::failed("stale")));
+        let clean_up = life(SandboxStatus::Error, Some(Operation::Destroying));
+        let clean = life(SandboxStatus::Error, None);
+        assert_eq!(outcome_of_step(&clean_up, &clean, false), Some(AuditOutcome::succeeded()));
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! Permission: a pure function of a principal and an action, from the table of actions.
 //!
-//! It says nothing of resources: a use case looks up the team's own, and answers *not found* for all others.
+//! The function knows nothing of resources: a use case looks up the team's own, and answers *not found* for all others.
 
 use crate::{
     action::{Access, Action},
@@ -11,19 +11,19 @@ use crate::{
 /// The reason for which a principal may not carry out an action.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum Denial {
-    /// It has not signed in.
+    /// The principal has not signed in.
     #[error("sign in first")]
     NotSignedIn,
-    /// Its API key does not open this action.
+    /// The API key does not open this action.
     #[error("an API key cannot do this; sign in")]
     NotForKeys,
-    /// Its role in the team is too low.
+    /// The role in the team is too low.
     #[error("only a team's {} may do this", .0.as_str())]
     Role(Role),
-    /// It does not administer the platform.
+    /// The user does not administer the platform.
     #[error("only a platform administrator may do this")]
     NotAdmin,
-    /// It is a host.
+    /// The principal is a host.
     #[error("a host cannot do this")]
     NotForHosts,
 }

@@ -8,7 +8,10 @@ use wrenn_domain::{
     ids::{ApiKeyId, TeamId, UserId},
 };
 
-use crate::{Store, StoreError, audit};
+use crate::{
+    Store, StoreError,
+    audit::{self, EntryKind},
+};
 
 struct ApiKeyRow {
     id: Uuid,
@@ -52,7 +55,7 @@ impl Store {
         )
         .fetch_one(&mut *transaction)
         .await?;
-        audit::insert(&mut transaction, intent, AuditStatus::Succeeded, None).await?;
+        audit::insert(&mut transaction, intent, AuditStatus::Succeeded, None, EntryKind::Change).await?;
         transaction.commit().await?;
         Ok(row.into())
     }
@@ -83,7 +86,7 @@ impl Store {
             .await?
             .rows_affected();
         if deleted == 1 {
-            audit::insert(&mut transaction, intent, AuditStatus::Succeeded, None).await?;
+            audit::insert(&mut transaction, intent, AuditStatus::Succeeded, None, EntryKind::Change).await?;
             transaction.commit().await?;
         }
         Ok(deleted == 1)

@@ -6,9 +6,10 @@
 //!   audit_refuse, on its own ─▶ refused
 //! ```
 //!
-//! An entry is written once, whoever writes it: its id is made by whoever makes the change, and a second insert does
-//! nothing. Each entry and its end are events, too; a refusal is not. The entries of sandboxes are written by
-//! [`sandboxes`](crate::sandboxes) in the statements of their transitions.
+//! An entry is written once: its id is made beforehand, and a second insert does nothing, except that a change which is
+//! committed late takes the place of a refusal. The entry of a change and its end are events; refusals and requests that
+//! change nothing are not. The entries of sandboxes are written by [`sandboxes`](crate::sandboxes) in the statements of
+//! their transitions, whose event is `capsule.changed`.
 
 use std::time::Duration;
 
@@ -23,26 +24,44 @@ use wrenn_domain::{
 
 use crate::{Store, StoreError};
 
-/// Writes the entry of a change in the transaction of the change, with its event; nothing if it is written already. The
-/// entry of a refusal is no event.
+/// Place of an entry among the others.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum EntryKind {
+    /// The entry of a change, which is an event, too.
+    Change,
+    /// The entry of a request that changed nothing.
+    Note,
+    /// The entry of a request that joined an operation, with whose entry it is settled.
+    Joined(AuditId),
+}
+
+/// Writes an entry in the transaction of the change. An entry that is written already stays as it is, unless it is a refusal
+/// and the change was made after all.
 pub(crate) async fn insert(
     connection: &mut PgConnection,
     intent: &AuditIntent,
     status: AuditStatus,
     error: Option<&str>,
+    kind: EntryKind,
 ) -> Result<(), sqlx::Error> {
     let spec = intent.action.spec();
+    let joined_to = match kind {
+        EntryKind::Joined(id) => Some(id.0),
+        EntryKind::Change | EntryKind::Note => None,
+    };
     sqlx::query!(
         "WITH entry AS (
             INSERT INTO audit_logs (id, team_id, scope, actor_type, actor_id, actor_name, action, resource_type,
-                resource_id, status, error, metadata, settled_at)
-            VALUES ($1, $2, $3, $4, $5, audit_actor_name($4, $5, $6),
-                $7, $8, $9, $10, $11, $12, CASE WHEN $10 <> 'accepted' THEN clock_timestamp() END)
-            ON CONFLICT (id) DO NOTHING
+                resource_id, status, error, metadata, settled_at, joined_to)
+            VALUES ($1, $2, $3, $4, $5, audit_actor_name($4, $5, $6), $7, $8, $9, $10, $11, $12,
+                CASE WHEN $10 <> 'accepted' THEN clock_timestamp() END, $14)
+            ON CONFLICT (id) DO UPDATE
+                SET status = EXCLUDED.status, error = EXCLUDED.error, settled_at = EXCLUDED.settled_at
+                WHERE audit_logs.status = 'refused' AND EXCLUDED.status <> 'refused'
             RETURNING id)
          INSERT INTO outbox (event, team_id, resource_type, resource_id, payload)
          SELECT $7, $2, $8, $9, jsonb_build_object('status', $10::text, 'audit_id', id)
-         FROM entry WHERE $10::text <> 'refused'",
+         FROM entry WHERE $13::boolean",
         intent.id.0,
         intent.team.map(|team| team.0),
         intent.scope(),
@@ -55,13 +74,16 @@ pub(crate) async fn insert(
         status.as_str(),
         error,
         Json(&intent.metadata) as _,
+        kind == EntryKind::Change,
+        joined_to,
     )
     .execute(connection)
     .await?;
     Ok(())
 }
 
-/// Writes how a change ended, with its event, in the transaction that ends it; nothing if that is written already.
+/// Writes the end of a change, with its event, in the transaction that ends it, and that of the requests which joined it;
+/// nothing if that is written already.
 pub(crate) async fn settle(
     connection: &mut PgConnection,
     id: AuditId,
@@ -70,12 +92,12 @@ pub(crate) async fn settle(
     sqlx::query!(
         "WITH entry AS (
             UPDATE audit_logs SET status = $2, error = $3, settled_at = clock_timestamp()
-            WHERE id = $1 AND status = 'accepted'
+            WHERE (id = $1 OR joined_to = $1) AND status = 'accepted'
             RETURNING *)
          INSERT INTO outbox (event, team_id, resource_type, resource_id, payload)
          SELECT action, team_id, resource_type, resource_id,
             jsonb_build_object('status', status, 'error', error, 'audit_id', id)
-         FROM entry",
+         FROM entry WHERE id = $1",
         id.0,
         outcome.status.as_str(),
         outcome.error,
@@ -150,13 +172,20 @@ impl Store {
     /// Writes that a change was permitted and not begun; nothing if its entry is there already, because it was begun.
     pub async fn audit_refuse(&self, intent: &AuditIntent, error: &str) -> Result<(), StoreError> {
         let mut connection = self.pool.acquire().await?;
-        Ok(insert(&mut connection, intent, AuditStatus::Refused, Some(&harmless(error))).await?)
+        Ok(insert(&mut connection, intent, AuditStatus::Refused, Some(&harmless(error)), EntryKind::Note)
+            .await?)
     }
 
-    /// Writes the entry of a change that is so already, for which nothing has to be begun.
-    pub async fn audit_done_already(&self, intent: &AuditIntent) -> Result<(), StoreError> {
+    /// Writes the entry of a request that finds what it wants, so that nothing has to be begun.
+    pub async fn audit_note(&self, intent: &AuditIntent) -> Result<(), StoreError> {
         let mut connection = self.pool.acquire().await?;
-        Ok(insert(&mut connection, intent, AuditStatus::Succeeded, None).await?)
+        Ok(insert(&mut connection, intent, AuditStatus::Succeeded, None, EntryKind::Note).await?)
+    }
+
+    /// Writes the entry of a request that joins the operation in flight whose entry is `joined`.
+    pub async fn audit_join(&self, intent: &AuditIntent, joined: AuditId) -> Result<(), StoreError> {
+        let mut connection = self.pool.acquire().await?;
+        Ok(insert(&mut connection, intent, AuditStatus::Accepted, None, EntryKind::Joined(joined)).await?)
     }
 
     /// Removes audit entries that are older than `age`, at most `limit`; returns how many.

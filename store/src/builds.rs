@@ -20,7 +20,11 @@ use wrenn_domain::{
     ids::{AuditId, BuildId, HostId, SandboxId, TeamId, TemplateId, UserId},
 };
 
-use crate::{Store, StoreError, audit, templates};
+use crate::{
+    Store, StoreError,
+    audit::{self, EntryKind},
+    templates,
+};
 
 /// Why a build was not taken in.
 #[derive(Debug, thiserror::Error)]
@@ -150,7 +154,9 @@ impl Store {
         );
         match row.fetch_one(&mut *transaction).await {
             Ok(row) => {
-                let insert = audit::insert(&mut transaction, intent, AuditStatus::Accepted, None).await;
+                let insert =
+                    audit::insert(&mut transaction, intent, AuditStatus::Accepted, None, EntryKind::Change)
+                        .await;
                 insert.map_err(StoreError::from)?;
                 transaction.commit().await.map_err(StoreError::from)?;
                 Ok(row.try_into()?)
@@ -345,7 +351,7 @@ impl Store {
             audit::settle(&mut transaction, AuditId(entry), &AuditOutcome::failed("it was cancelled"))
                 .await?;
         }
-        audit::insert(&mut transaction, intent, AuditStatus::Succeeded, None).await?;
+        audit::insert(&mut transaction, intent, AuditStatus::Succeeded, None, EntryKind::Change).await?;
         transaction.commit().await?;
         Ok(Some(row.try_into()?))
     }

@@ -17,7 +17,11 @@ use wrenn_domain::{
     template::{TemplateChange, TemplateNameError},
 };
 
-use crate::{Store, StoreError, audit, templates};
+use crate::{
+    Store, StoreError,
+    audit::{self, EntryKind},
+    templates,
+};
 
 /// Why a sandbox's row was not written.
 #[derive(Debug, thiserror::Error)]
@@ -168,11 +172,12 @@ async fn transition(
             SELECT $14, team_id, $15, $16, $17, audit_actor_name($16, $17, $18),
                 $19, $20, $21, 'accepted', $22
             FROM changed WHERE $14::uuid IS NOT NULL
-            ON CONFLICT (id) DO NOTHING),
+            ON CONFLICT (id) DO UPDATE SET status = 'accepted', error = NULL, settled_at = NULL
+                WHERE audit_logs.status = 'refused'),
          ended AS (
             UPDATE audit_logs SET status = $24, error = $25, settled_at = clock_timestamp()
-            WHERE id = $23 AND status = 'accepted' AND EXISTS (SELECT FROM changed)),
-         told AS (
+            WHERE (id = $23 OR joined_to = $23) AND status = 'accepted' AND EXISTS (SELECT FROM changed)),
+         event AS (
             INSERT INTO outbox (event, team_id, resource_type, resource_id, payload)
             SELECT 'capsule.changed', team_id, 'capsule', $26, jsonb_build_object('status', status,
                 'operation', operation, 'generation', generation, 'audit_id', COALESCE($14, $23, audit_id))
@@ -308,8 +313,9 @@ impl Store {
                 SELECT $21, $2, $22, $23, $24, audit_actor_name($23, $24, $25),
                     $26, $27, $28, 'accepted', $29
                 FROM changed
-                ON CONFLICT (id) DO NOTHING),
-             told AS (
+                ON CONFLICT (id) DO UPDATE SET status = 'accepted', error = NULL, settled_at = NULL
+                    WHERE audit_logs.status = 'refused'),
+             event AS (
                 INSERT INTO outbox (event, team_id, resource_type, resource_id, payload)
                 SELECT 'capsule.changed', $2, $27, $28, jsonb_build_object('status', status, 'operation', operation,
                     'generation', generation, 'audit_id', audit_id)
@@ -412,7 +418,7 @@ impl Store {
             timeout_sec.cast_signed(),
         );
         let Some(row) = row.fetch_optional(&mut *transaction).await? else { return Ok(None) };
-        audit::insert(&mut transaction, intent, AuditStatus::Succeeded, None).await?;
+        audit::insert(&mut transaction, intent, AuditStatus::Succeeded, None, EntryKind::Change).await?;
         transaction.commit().await?;
         Ok(Some(row.try_into()?))
     }
@@ -440,7 +446,7 @@ impl Store {
             new_token,
         );
         let Some(row) = row.fetch_optional(&mut *transaction).await? else { return Ok(None) };
-        audit::insert(&mut transaction, intent, AuditStatus::Succeeded, None).await?;
+        audit::insert(&mut transaction, intent, AuditStatus::Succeeded, None, EntryKind::Change).await?;
         transaction.commit().await?;
         Ok(Some(row.try_into()?))
     }

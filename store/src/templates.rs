@@ -25,7 +25,11 @@ use wrenn_domain::{
     },
 };
 
-use crate::{Store, StoreError, audit, sandboxes::TransitionError};
+use crate::{
+    Store, StoreError,
+    audit::{self, EntryKind},
+    sandboxes::TransitionError,
+};
 
 struct TemplateRow {
     id: Uuid,
@@ -136,7 +140,7 @@ impl Store {
         if done.rows_affected() == 0 {
             return Ok(false);
         }
-        audit::insert(&mut transaction, intent, AuditStatus::Accepted, None).await?;
+        audit::insert(&mut transaction, intent, AuditStatus::Accepted, None, EntryKind::Change).await?;
         transaction.commit().await?;
         Ok(true)
     }

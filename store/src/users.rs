@@ -10,7 +10,10 @@ use wrenn_domain::{
     user::{NewAccount, User},
 };
 
-use crate::{Store, StoreError, audit};
+use crate::{
+    Store, StoreError,
+    audit::{self, EntryKind},
+};
 
 struct UserRow {
     id: Uuid,
@@ -112,7 +115,7 @@ impl Store {
             principal => principal,
         };
         let intent = AuditIntent { principal, ..intent.clone() }.in_team(team_id).of(user_id);
-        audit::insert(&mut transaction, &intent, AuditStatus::Succeeded, None).await?;
+        audit::insert(&mut transaction, &intent, AuditStatus::Succeeded, None, EntryKind::Change).await?;
         transaction.commit().await?;
         Ok((user.into(), team_id))
     }

@@ -125,12 +125,14 @@ async fn an_operation_is_accepted_with_its_beginning_and_settled_with_its_end(po
 
 #[sqlx::test(migrator = "wrenn_store::MIGRATIONS")]
 async fn a_transition_that_was_overtaken_writes_no_entry_and_no_event(pool: PgPool) {
-    let store = Store::from_pool(pool);
+    let store = Store::from_pool(pool.clone());
     let (user, team) = account(&store).await;
     let new = new_sandbox(&store, team).await;
     let create = AuditIntent::new(principal(user, team), Action::SandboxCreate).of(new.id);
     let row = store.sandbox_insert(&new, host(&store).await, &create).await.unwrap().unwrap();
-    let before = store.outbox_read(OutboxCursor::default(), ALL).await.unwrap().len();
+    let events =
+        async || -> i64 { sqlx::query_scalar("SELECT count(*) FROM outbox").fetch_one(&pool).await.unwrap() };
+    let before = events().await;
     let stale = Lifecycle { generation: row.lifecycle.generation.next(), ..row.lifecycle.clone() };
     let change = AuditChange {
         begins: Some(AuditIntent::new(principal(user, team), Action::SandboxPause).of(row.id)),
@@ -140,7 +142,7 @@ async fn a_transition_that_was_overtaken_writes_no_entry_and_no_event(pool: PgPo
     assert_eq!(written, None);
     assert_eq!(entries(&store, team, Action::SandboxPause).await, []);
     assert_eq!(entries(&store, team, Action::SandboxCreate).await[0].status, AuditStatus::Accepted);
-    assert_eq!(store.outbox_read(OutboxCursor::default(), ALL).await.unwrap().len(), before);
+    assert_eq!(events().await, before);
 }
 
 #[sqlx::test(migrator = "wrenn_store::MIGRATIONS")]
@@ -159,7 +161,7 @@ async fn an_entry_is_written_once_and_a_refusal_never_covers_a_change(pool: PgPo
     };
     store.api_key_create(new, &intent).await.unwrap();
     store.audit_refuse(&intent, "the answer was lost").await.unwrap();
-    store.audit_done_already(&intent).await.unwrap();
+    store.audit_note(&intent).await.unwrap();
     let created = entries(&store, team, Action::ApiKeyCreate).await;
     assert_eq!(created.iter().map(|entry| entry.status).collect::<Vec<_>>(), [AuditStatus::Succeeded]);
 
@@ -167,6 +169,30 @@ async fn an_entry_is_written_once_and_a_refusal_never_covers_a_change(pool: PgPo
     store.audit_refuse(&refused, "there is no such key").await.unwrap();
     let entry = &entries(&store, team, Action::ApiKeyDelete).await[0];
     assert_eq!((entry.status, entry.error.as_deref()), (AuditStatus::Refused, Some("there is no such key")));
+}
+
+#[sqlx::test(migrator = "wrenn_store::MIGRATIONS")]
+async fn a_change_that_is_committed_late_takes_the_place_of_its_refusal(pool: PgPool) {
+    let store = Store::from_pool(pool);
+    let (user, team) = account(&store).await;
+    let new = new_sandbox(&store, team).await;
+    let create = AuditIntent::new(principal(user, team), Action::SandboxCreate).of(new.id);
+    store.audit_refuse(&create, "no answer in time").await.unwrap();
+    let row = store.sandbox_insert(&new, host(&store).await, &create).await.unwrap().unwrap();
+    let entry = &entries(&store, team, Action::SandboxCreate).await[0];
+    assert_eq!((entry.status, &entry.error), (AuditStatus::Accepted, &None));
+
+    // A request that joins is settled with the operation that it joined.
+    let joined = AuditIntent::new(principal(user, team), Action::SandboxCreate).of(new.id);
+    store.audit_join(&joined, create.id).await.unwrap();
+    let settle = AuditChange { begins: None, ends: Some((create.id, AuditOutcome::failed("no space"))) };
+    let to = running(&row.lifecycle);
+    store.sandbox_transition(row.id, &row.lifecycle, &to, None, &settle).await.unwrap().unwrap();
+    let found = entries(&store, team, Action::SandboxCreate).await;
+    assert_eq!(found.len(), 2);
+    for entry in found {
+        assert_eq!((entry.status, entry.error.as_deref()), (AuditStatus::Failed, Some("no space")));
+    }
 }
 
 #[sqlx::test(migrator = "wrenn_store::MIGRATIONS")]

@@ -16,7 +16,7 @@ use crate::{
     ControlPlane,
     operations::delete_template,
     retry::until_answered,
-    sandbox::{Operate, OperationRequest},
+    sandbox::{Operate, OperationRequest, UnlessBegun},
     shared::Shared,
 };
 
@@ -78,7 +78,11 @@ async fn look(shared: &Arc<Shared>) -> Result<(), StoreError> {
         tracing::info!(%sandbox, "the build of this capsule is over");
         // One that has too much to do is told next time.
         let intent = clean_up_intent(Action::SandboxDestroy).of(sandbox);
-        drop(shared.sandbox(sandbox).try_send(Operate { wanted: OperationRequest::Destroy, intent }));
+        drop(shared.sandbox(sandbox).try_send(Operate {
+            wanted: OperationRequest::Destroy,
+            intent,
+            unless_begun: UnlessBegun::Skip,
+        }));
     }
     for template in store.templates_untested_left().await? {
         tracing::info!(%template, "the build of this template is over");

@@ -43,7 +43,7 @@ use wrenn_supervision::{CallError, SupervisedContext, call_within};
 
 use super::messages::{
     CaughtUp, InjectPanic, Observe, Operate, OperationRequest, PauseIfIdle, PrepareUse, RowRead, SetTimeout,
-    TemplateDefaults, TemplateOrder, Until, UseTarget, Wait,
+    TemplateDefaults, TemplateOrder, UnlessBegun, Until, UseTarget, Wait,
 };
 use crate::{
     OperationError,
@@ -94,13 +94,15 @@ fn is_reached(until: Until, lifecycle: &Lifecycle) -> bool {
     }
 }
 
-/// The audit entries that a step writes. An operation that nobody asked for removes the leftovers of a machine.
+/// Returns the audit entries that a step writes. A request that changes the row begins something, also a removal anew; an
+/// operation that no request began cleans up after a machine.
 fn audit_of(row: &Sandbox, step: &Step, intent: Option<AuditIntent>) -> AuditChange {
     let (before, after) = (&row.lifecycle, &step.next.lifecycle);
-    let begins = audit::begins(before, after).then(|| {
-        let clean_up = || AuditIntent::system(SystemReason::MachineCleanUp, Action::SandboxDestroy);
-        intent.unwrap_or_else(clean_up).in_team(row.team_id).named(row.id)
-    });
+    let clean_up = || {
+        let intent = AuditIntent::system(SystemReason::MachineCleanUp, Action::SandboxDestroy);
+        audit::begins(before, after).then(|| intent.in_team(row.team_id).of(row.id))
+    };
+    let begins = intent.or_else(clean_up);
     let is_published = matches!(step.template, Some(TemplateEffect::Publish { .. }));
     let outcome = audit::outcome_of_step(before, after, is_published)
         .or_else(|| begins.as_ref().map(|_| AuditOutcome::failed("another request took it over")));
@@ -210,10 +212,12 @@ impl SandboxActor {
         &self,
         wanted: &OperationRequest,
         intent: AuditIntent,
+        unless_begun: UnlessBegun,
     ) -> LocalBoxActorFuture<Self, Result<Sandbox, OperationError>> {
         let Some(current) = &self.current else {
             return Box::pin(ready(Err(OperationError::NotFound(self.id))));
         };
+        let intent = intent.in_team(current.row.team_id).named(self.id);
         let host = current.row.host_id;
         let is_online = self.shared.board.is_online(host);
         let step = match step(&current.state, &Input::Operate(wanted.request())) {
@@ -231,7 +235,14 @@ impl SandboxActor {
         let (from, to) = (current.state.lifecycle.clone(), step.next.lifecycle.clone());
         if from == to {
             let row = current.row.clone();
-            let note = async move { store.audit_done_already(&intent).await };
+            let joined = row.lifecycle.operation.and(row.audit_id);
+            let note = async move {
+                match (unless_begun, joined) {
+                    (UnlessBegun::Skip, _) => Ok(()),
+                    (UnlessBegun::Write, Some(joined)) => store.audit_join(&intent, joined).await,
+                    (UnlessBegun::Write, None) => store.audit_note(&intent).await,
+                }
+            };
             let note = note.into_actor(self).map(|noted, actor: &mut Self, _: &mut Context<Self>| {
                 if let Err(error) = noted {
                     let error = &error as &dyn std::error::Error;
@@ -416,8 +427,12 @@ impl Supervised for SandboxActor {
 impl Handler<Operate> for SandboxActor {
     type Result = AtomicResponse<Self, Result<Sandbox, OperationError>>;
 
-    fn handle(&mut self, Operate { wanted, intent }: Operate, _: &mut Context<Self>) -> Self::Result {
-        AtomicResponse::new(self.operate(&wanted, intent))
+    fn handle(
+        &mut self,
+        Operate { wanted, intent, unless_begun }: Operate,
+        _: &mut Context<Self>,
+    ) -> Self::Result {
+        AtomicResponse::new(self.operate(&wanted, intent, unless_begun))
     }
 }
 
@@ -469,7 +484,7 @@ impl Handler<PauseIfIdle> for SandboxActor {
         }
         tracing::info!(sandbox = %self.id, "pausing idle sandbox");
         let intent = AuditIntent::system(SystemReason::Idle, Action::SandboxPause).of(self.id);
-        AtomicResponse::new(Box::pin(self.operate(&OperationRequest::Pause, intent).map(
+        AtomicResponse::new(Box::pin(self.operate(&OperationRequest::Pause, intent, UnlessBegun::Skip).map(
             |begun, actor, _| {
                 if let Err(failure) = begun {
                     // The next look tries again.

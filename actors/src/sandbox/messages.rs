@@ -24,6 +24,16 @@ pub(crate) struct Operate {
     pub(crate) wanted: OperationRequest,
     /// The audit entry that is written with the beginning.
     pub(crate) intent: AuditIntent,
+    pub(crate) unless_begun: UnlessBegun,
+}
+
+/// Fate of the audit entry of a request that begins nothing, because the sandbox is as wanted, or will be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum UnlessBegun {
+    /// The entry is written all the same: a client asked for the change.
+    Write,
+    /// The entry is left out: a use of the sandbox would only have woken it.
+    Skip,
 }
 
 /// An operation that somebody wants.

@@ -8,5 +8,5 @@ pub use messages::{TemplateDefaults, TemplateOrder, Until};
 pub(crate) use actor::SandboxActor;
 pub(crate) use messages::{
     CaughtUp, InjectPanic, Observe, Operate, OperationRequest, PauseIfIdle, PrepareUse, RowRead, SetTimeout,
-    UseTarget, Wait,
+    UnlessBegun, UseTarget, Wait,
 };

@@ -53,6 +53,12 @@ macro_rules! bindings {
             ]
         }
 
+        /// Returns each documented action with the path of its handler.
+        #[cfg(test)]
+        fn documented() -> Vec<(Action, &'static str)> {
+            vec![$((Action::$action, stringify!($($handler)::+)),)+]
+        }
+
         #[derive(utoipa::OpenApi)]
         #[openapi(paths($($($handler)::+),+), modifiers(&FromTable))]
         #[openapi(info(
@@ -204,5 +210,17 @@ mod tests {
             .map(|action| (action.spec().method.as_str().to_owned(), action.path().to_owned()))
             .collect();
         assert_eq!(described, expected);
+    }
+
+    #[test]
+    fn each_handler_describes_itself_at_the_address_of_the_action_that_it_is_bound_to() {
+        let document = serde_json::to_value(Document::openapi()).unwrap();
+        for (action, handler) in documented() {
+            let name: String = handler.chars().filter(|c| !c.is_whitespace()).collect();
+            let name = name.rsplit("::").next().unwrap();
+            let method = action.spec().method.as_str().to_lowercase();
+            let described = &document["paths"][action.path()][method]["operationId"];
+            assert_eq!(described, name, "{action} is bound to {handler}");
+        }
     }
 }

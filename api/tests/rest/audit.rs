@@ -2,38 +2,53 @@
 //! actions, so a new action without a case does not compile.
 
 use serde_json::{Value, json};
-use sqlx::PgPool;
+use sqlx::{PgPool, Row as _, postgres::PgRow, types::Uuid};
 use wrenn_agent::sim::{SimFault, SimStep};
 use wrenn_domain::{
     action::{Access, Action, Audit},
     audit::AuditStatus,
-    ids::TeamId,
 };
-use wrenn_store::{Store, audit::AuditEntry};
 
 use crate::support::{
     As, TestServer,
     host::{Installation, eventually},
 };
 
-const ALL: u32 = 1000;
+/// An entry of the audit log, of whichever team or of the platform.
+#[derive(Debug, PartialEq)]
+struct Entry {
+    team_id: Option<Uuid>,
+    actor_type: String,
+    actor_id: Option<Uuid>,
+    actor_name: Option<String>,
+    resource_type: String,
+    resource_id: Option<String>,
+    status: AuditStatus,
+    error: Option<String>,
+}
 
-/// Entries of an action, of every team and of the platform, newest first.
-async fn entries(pool: &PgPool, action: Action) -> Vec<AuditEntry> {
-    let store = Store::from_pool(pool.clone());
-    let teams: Vec<Option<sqlx::types::Uuid>> =
-        sqlx::query_scalar("SELECT DISTINCT team_id FROM audit_logs").fetch_all(pool).await.unwrap();
-    let mut found = Vec::new();
-    for team in teams.into_iter().flatten() {
-        found.extend(store.audit_list(TeamId(team), ALL).await.unwrap());
-    }
-    found.retain(|entry| entry.action == action.name());
-    found.sort_by_key(|entry| std::cmp::Reverse((entry.created_at, entry.id)));
-    found
+/// Entries of an action, newest first.
+async fn entries(pool: &PgPool, action: Action) -> Vec<Entry> {
+    let rows = sqlx::query(
+        "SELECT team_id, actor_type, actor_id, actor_name, resource_type, resource_id, status, error
+         FROM audit_logs WHERE action = $1 ORDER BY created_at DESC, id DESC",
+    );
+    let rows = rows.bind(action.name()).fetch_all(pool).await.unwrap();
+    let entry = |row: PgRow| Entry {
+        team_id: row.get("team_id"),
+        actor_type: row.get("actor_type"),
+        actor_id: row.get("actor_id"),
+        actor_name: row.get("actor_name"),
+        resource_type: row.get("resource_type"),
+        resource_id: row.get("resource_id"),
+        status: row.get::<String, _>("status").parse().unwrap(),
+        error: row.get("error"),
+    };
+    rows.into_iter().map(entry).collect()
 }
 
 /// Entries of clients: the control plane's own are not asked for by anybody.
-async fn of_clients(pool: &PgPool, action: Action) -> Vec<AuditEntry> {
+async fn of_clients(pool: &PgPool, action: Action) -> Vec<Entry> {
     let mut found = entries(pool, action).await;
     found.retain(|entry| entry.actor_type != "system");
     found
@@ -73,11 +88,11 @@ impl Case<'_> {
     }
 
     /// Prepares what an action needs; returns the request that carries it out once.
-    async fn request(&self, action: Action) -> (reqwest::RequestBuilder, As) {
+    async fn request(&self, action: Action) -> reqwest::RequestBuilder {
         let (server, name) = (self.server(), self.name);
         let who = if action.spec().access == Access::Platform { &self.admin } else { &self.who };
         let post = |path: String, body: Value| server.request("POST", &path, who).json(&body);
-        let request = match action {
+        match action {
             Action::SignUp => {
                 let email = format!("{name}.{}@example.org", rand_suffix());
                 let body = json!({"email": email, "password": "correct horse", "name": name});
@@ -163,8 +178,7 @@ impl Case<'_> {
             | Action::Health
             | Action::InjectPanic
             | Action::InjectCut => panic!("{action} is not a change"),
-        };
-        (request, who.clone())
+        }
     }
 }
 
@@ -195,7 +209,7 @@ async fn every_change_has_one_entry_with_its_principal_and_its_outcome(pool: PgP
             if actor_type == "api_key" && spec.scope.is_none() {
                 continue;
             }
-            let (request, _) = case.request(action).await;
+            let request = case.request(action).await;
             let before = of_clients(&pool, action).await.len();
             let answer = server.send(request).await;
             assert!((200..300).contains(&answer.status), "{action}: {answer:?}");
@@ -252,7 +266,7 @@ async fn what_changes_nothing_and_what_fails_have_one_entry_each(pool: PgPool) {
     for _ in 0..2 {
         server.post(&format!("/v1/capsules/{id}/pause"), &key, json!({})).await.ok(200);
     }
-    let statuses = |found: Vec<AuditEntry>| found.into_iter().map(|entry| entry.status).collect::<Vec<_>>();
+    let statuses = |found: Vec<Entry>| found.into_iter().map(|entry| entry.status).collect::<Vec<_>>();
     let paused = of_clients(&pool, Action::SandboxPause).await;
     assert_eq!(statuses(paused), [AuditStatus::Succeeded; 2]);
 
@@ -269,34 +283,90 @@ async fn what_changes_nothing_and_what_fails_have_one_entry_each(pool: PgPool) {
     assert_eq!(statuses(destroyed), [AuditStatus::Succeeded; 2]);
 }
 
+/// The step of the host at which a change that takes a while stands still; `None` for one that is done in one transaction.
+fn stands_still_at(action: Action) -> Option<SimStep> {
+    match action {
+        Action::SandboxCreate => Some(SimStep::Admit),
+        Action::SandboxDestroy => Some(SimStep::Kill),
+        Action::SandboxPause => Some(SimStep::Suspend),
+        Action::SandboxResume => Some(SimStep::Restore),
+        Action::TemplateCreate => Some(SimStep::CopyInto),
+        Action::TemplateDelete | Action::AdminTemplateDelete => Some(SimStep::DropTemplate),
+        // The build waits for its capsule.
+        Action::BuildCreate => Some(SimStep::Admit),
+        _ => None,
+    }
+}
+
 #[sqlx::test(migrator = "wrenn_store::MIGRATIONS")]
-async fn a_change_is_settled_by_the_next_server(pool: PgPool) {
+async fn every_change_that_takes_a_while_is_settled_by_the_next_server(pool: PgPool) {
+    let mut installation = Installation::start(pool.clone()).await;
+    let key = installation.server.key(&installation.server.token("ada").await).await;
+    let admin = admin(&installation.server).await;
+    for action in changes() {
+        let Some(step) = stands_still_at(action) else { continue };
+        let case = Case { installation: &installation, who: key.clone(), admin: admin.clone(), name: "ada" };
+        let request = case.request(action).await;
+        let before = of_clients(&pool, action).await.len();
+        installation.host.world().order_fault(step, SimFault::StallBefore, 1);
+        let asked = tokio::spawn(request.send());
+        let is_accepted = || async {
+            let found = of_clients(&pool, action).await;
+            found.len() == before + 1 && found[0].status == AuditStatus::Accepted
+        };
+        eventually(&format!("{action} is accepted"), is_accepted).await;
+        eventually(&format!("{action} stands still"), || async {
+            installation.host.world().faults_left(step) == 0
+        })
+        .await;
+        // The client is gone, and the server with it; the agent begins anew, too, and goes on.
+        asked.abort();
+        installation = installation.restart_server().await;
+        installation.host.kill_agent().await;
+        installation.host.start_agent().await.unwrap();
+        eventually(&format!("{action} is settled"), || async {
+            of_clients(&pool, action).await[0].status != AuditStatus::Accepted
+        })
+        .await;
+        let found = of_clients(&pool, action).await;
+        assert_eq!(found.len(), before + 1, "{action}: {found:?}");
+        // The next agent takes these back; everything else it carries out.
+        let is_taken_back =
+            matches!(action, Action::SandboxCreate | Action::SandboxResume | Action::TemplateCreate);
+        let expected = if is_taken_back { AuditStatus::Failed } else { AuditStatus::Succeeded };
+        assert_eq!(found[0].status, expected, "{action}: {found:?}");
+        assert_eq!(found[0].error.is_some(), expected == AuditStatus::Failed, "{action}: {found:?}");
+        assert!(matches!(found[0].actor_type.as_str(), "user" | "api_key"), "{action}: {found:?}");
+        assert!(installation.host.attached().await);
+    }
+}
+
+#[sqlx::test(migrator = "wrenn_store::MIGRATIONS")]
+async fn a_request_that_joins_an_operation_is_settled_with_it(pool: PgPool) {
     let mut installation = Installation::start(pool.clone()).await;
     let key = installation.server.key(&installation.server.token("ada").await).await;
     let id = installation.running(&key).await;
     installation.host.world().order_fault(SimStep::Suspend, SimFault::StallBefore, 1);
     let path = format!("/v1/capsules/{id}/pause");
-    let pause = installation.server.request("POST", &path, &key).json(&json!({}));
-    let asked = tokio::spawn(pause.send());
-    eventually("it is accepted", || async {
+    let pause = || installation.server.request("POST", &path, &key).json(&json!({})).send();
+    let (first, second) = (tokio::spawn(pause()), tokio::spawn(pause()));
+    eventually("both are accepted", || async {
         let found = of_clients(&pool, Action::SandboxPause).await;
-        found.first().is_some_and(|entry| entry.status == AuditStatus::Accepted)
+        found.len() == 2 && found.iter().all(|entry| entry.status == AuditStatus::Accepted)
     })
     .await;
-    // The client is gone, and the server with it.
-    asked.abort();
-    installation = installation.restart_server().await;
-    let accepted = of_clients(&pool, Action::SandboxPause).await;
-    assert_eq!((accepted.len(), accepted[0].status), (1, AuditStatus::Accepted));
     installation.host.kill_agent().await;
     installation.host.start_agent().await.unwrap();
-    eventually("it is settled", || async {
-        of_clients(&pool, Action::SandboxPause).await[0].status != AuditStatus::Accepted
+    // The answers depend on how long the host was away.
+    drop((first.await, second.await));
+    eventually("both are settled", || async {
+        let found = of_clients(&pool, Action::SandboxPause).await;
+        found.iter().all(|entry| entry.status != AuditStatus::Accepted)
     })
     .await;
-    let settled = of_clients(&pool, Action::SandboxPause).await;
-    assert_eq!((settled.len(), settled[0].status), (1, AuditStatus::Succeeded), "{settled:?}");
-    assert_eq!(settled[0].actor_type, "api_key");
+    let paused = of_clients(&pool, Action::SandboxPause).await;
+    assert_eq!(paused.len(), 2, "{paused:?}");
+    assert!(paused.iter().all(|entry| entry.status == AuditStatus::Succeeded), "{paused:?}");
 }
 
 #[sqlx::test(migrator = "wrenn_store::MIGRATIONS")]

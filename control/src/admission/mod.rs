@@ -48,8 +48,8 @@ use self::queue::{Arrival, Bounds, Queue, Team, Ticket};
 
 /// Slots per connection of the database pool. A use case uses one connection at a time and spends part of its time
 /// without one (placement, actors, encoding); a second use case keeps the connection busy meanwhile. The surplus waits
-/// in the pool, which knows no teams and serves the control plane's own statements in the same line, so it must stay
-/// small: with 2, a statement finds at most one request per connection ahead of it. Not tuned by a benchmark.
+/// in the pool, which knows no teams and serves the lookups of credentials and the control plane's own statements in the
+/// same line, so it must stay small. Not tuned by a benchmark.
 const SLOTS_PER_CONNECTION: u32 = 2;
 /// Longest wait for a slot. Half of the pool's own timeout (10 s), and short enough for an interactive client; given by
 /// issue 11.
