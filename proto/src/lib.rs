@@ -37,4 +37,4 @@ pub const GUEST_IP: (std::net::Ipv4Addr, u8) = (std::net::Ipv4Addr::new(172, 30,
 /// Address of the host's side of every tap; also the guest's gateway and resolver.
 pub const GUEST_GATEWAY: std::net::Ipv4Addr = std::net::Ipv4Addr::new(172, 30, 0, 1);
 /// Size of a capsule's disk in MiB, unless its owner says otherwise.
-pub const DEFAULT_DISK_MB: u32 = 5120;
+pub const DEFAULT_DISK_MB: u32 = wrenn_domain::limits::DEFAULT_DISK_MB.unsigned_abs() as u32;

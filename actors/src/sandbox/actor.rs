@@ -27,7 +27,7 @@ use chrono::Utc;
 use tokio::time::Instant;
 use wrenn_domain::{
     action::Action,
-    audit::{self, AuditChange, AuditIntent, AuditOutcome},
+    audit::AuditIntent,
     lifecycle::{End, Lifecycle, Operation, SandboxStatus},
     principal::SystemReason,
     sandbox::{
@@ -35,15 +35,18 @@ use wrenn_domain::{
         state::{Effect, Input, Refusal, State, Step, TemplateEffect},
         step,
     },
-    template::{NewTemplate, TemplateChange},
+    template::TemplateChange,
 };
 use wrenn_proto::ids::SandboxId;
 use wrenn_store::sandboxes::TransitionError;
 use wrenn_supervision::{CallError, SupervisedContext, call_within};
 
-use super::messages::{
-    CaughtUp, InjectPanic, Observe, Operate, OperationRequest, PauseIfIdle, PrepareUse, RowRead, SetTimeout,
-    TemplateDefaults, TemplateOrder, UnlessBegun, Until, UseTarget, Wait,
+use super::{
+    messages::{
+        CaughtUp, InjectPanic, Observe, Operate, OperationRequest, PauseIfIdle, PrepareUse, RowRead,
+        SetTimeout, UnlessBegun, Until, UseTarget, Wait,
+    },
+    writes::{audit_of, ending, new_template},
 };
 use crate::{
     OperationError,
@@ -91,52 +94,6 @@ fn is_reached(until: Until, lifecycle: &Lifecycle) -> bool {
     match until {
         Until::Settled => lifecycle.operation.is_none(),
         Until::Gone => lifecycle.operation != Some(Operation::Destroying),
-    }
-}
-
-/// Returns the audit entries that a step writes. A request that changes the row begins something, also a removal anew; an
-/// operation that no request began cleans up after a machine.
-fn audit_of(row: &Sandbox, step: &Step, intent: Option<AuditIntent>) -> AuditChange {
-    let (before, after) = (&row.lifecycle, &step.next.lifecycle);
-    let clean_up = || {
-        let intent = AuditIntent::system(SystemReason::MachineCleanUp, Action::SandboxDestroy);
-        audit::begins(before, after).then(|| intent.in_team(row.team_id).of(row.id))
-    };
-    let begins = intent.or_else(clean_up);
-    let is_published = matches!(step.template, Some(TemplateEffect::Publish { .. }));
-    let outcome = audit::outcome_of_step(before, after, is_published)
-        .or_else(|| begins.as_ref().map(|_| AuditOutcome::failed("another request took it over")));
-    AuditChange { begins, ends: row.audit_id.zip(outcome) }
-}
-
-/// The end of a template in the making, in the store's words.
-fn ending(effect: TemplateEffect) -> Option<TemplateChange> {
-    match effect {
-        // What it begins as is known to whoever wants it.
-        TemplateEffect::Begin(_) => None,
-        TemplateEffect::Publish { template: id, size_bytes, disk_size_mb } => {
-            Some(TemplateChange::Publish { id, size_bytes, disk_size_mb })
-        }
-        TemplateEffect::Discard(id) => Some(TemplateChange::Discard(id)),
-    }
-}
-
-fn new_template(row: &Sandbox, order: &TemplateOrder) -> NewTemplate {
-    let defaults = order.defaults.clone();
-    let TemplateDefaults { user, env } = defaults
-        .unwrap_or_else(|| TemplateDefaults { user: row.default_user.clone(), env: row.envs.clone() });
-    NewTemplate {
-        id: order.id,
-        team_id: row.team_id,
-        name: order.name.clone(),
-        source: order.source,
-        vcpus: row.vcpus,
-        memory_mb: row.memory_mb,
-        disk_size_mb: row.disk_size_mb,
-        default_user: user,
-        default_env: env,
-        on_conflict: order.on_conflict,
-        origin: order.origin.clone(),
     }
 }
 

@@ -2,6 +2,7 @@
 
 mod actor;
 mod messages;
+mod writes;
 
 pub use messages::{TemplateDefaults, TemplateOrder, Until};
 
