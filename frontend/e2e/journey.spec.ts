@@ -160,7 +160,13 @@ test('a create form is checked here and by the server', async ({ page }) => {
 
 	await dialog.getByLabel('vCPUs').fill('1000');
 	await create.click();
-	await expect(dialog.getByRole('alert')).toBeVisible();
+	await expect(dialog.getByText('vCPUs must be at most 32.')).toBeVisible();
+
+	// Within the limits, and more than the host has: only the server knows.
+	await dialog.getByLabel('vCPUs').fill('32');
+	await dialog.getByLabel('Memory').fill('65536');
+	await create.click();
+	await expect(dialog.getByRole('alert')).toContainText('host_unavailable');
 	await dialog.getByRole('button', { name: 'Cancel' }).click();
 	await expect(dialog).toHaveCount(0);
 });
