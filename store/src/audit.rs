@@ -9,7 +9,8 @@
 //! An entry is written once: its id is made beforehand, and a second insert does nothing, except that a change which is
 //! committed late takes the place of a refusal. The entry of a change and its end are events; refusals and requests that
 //! change nothing are not. The entries of sandboxes are written by [`sandboxes`](crate::sandboxes) in the statements of
-//! their transitions, whose event is `capsule.changed`.
+//! their transitions, whose event is `capsule.changed`. The expression for the name of an actor stands in each of these
+//! statements: a function of it in the database is planned anew at each call.
 
 use std::time::Duration;
 
@@ -53,7 +54,10 @@ pub(crate) async fn insert(
         "WITH entry AS (
             INSERT INTO audit_logs (id, team_id, scope, actor_type, actor_id, actor_name, action, resource_type,
                 resource_id, status, error, metadata, settled_at, joined_to)
-            VALUES ($1, $2, $3, $4, $5, audit_actor_name($4, $5, $6), $7, $8, $9, $10, $11, $12,
+            VALUES ($1, $2, $3, $4, $5, CASE $4::text
+                    WHEN 'user' THEN (SELECT name FROM users WHERE users.id = $5)
+                    WHEN 'api_key' THEN (SELECT name FROM api_keys WHERE api_keys.id = $5)
+                    ELSE $6 END, $7, $8, $9, $10, $11, $12,
                 CASE WHEN $10 <> 'accepted' THEN clock_timestamp() END, $14)
             ON CONFLICT (id) DO UPDATE
                 SET status = EXCLUDED.status, error = EXCLUDED.error, settled_at = EXCLUDED.settled_at
@@ -188,12 +192,11 @@ impl Store {
         Ok(insert(&mut connection, intent, AuditStatus::Accepted, None, EntryKind::Joined(joined)).await?)
     }
 
-    /// Removes audit entries that are older than `age`, at most `limit`; returns how many.
+    /// Removes those of the `limit` oldest audit entries that are older than `age`; returns how many.
     pub async fn audit_retire(&self, age: Duration, limit: u32) -> Result<u64, StoreError> {
         let done = sqlx::query!(
-            "DELETE FROM audit_logs WHERE id IN (
-                SELECT id FROM audit_logs WHERE created_at < now() - make_interval(secs => $1)
-                ORDER BY created_at LIMIT $2)",
+            "DELETE FROM audit_logs WHERE id IN (SELECT id FROM audit_logs ORDER BY id LIMIT $2)
+                AND created_at < now() - make_interval(secs => $1)",
             age.as_secs_f64(),
             i64::from(limit),
         );

@@ -73,12 +73,11 @@ impl Store {
         Ok(events.collect())
     }
 
-    /// Removes events that are older than `age`, at most `limit`; returns how many.
+    /// Removes those of the `limit` oldest events that are older than `age`; returns how many.
     pub async fn outbox_retire(&self, age: Duration, limit: u32) -> Result<u64, StoreError> {
         let done = sqlx::query!(
-            "DELETE FROM outbox WHERE (xid, id) IN (
-                SELECT xid, id FROM outbox WHERE created_at < now() - make_interval(secs => $1)
-                ORDER BY created_at LIMIT $2)",
+            "DELETE FROM outbox WHERE (xid, id) IN (SELECT xid, id FROM outbox ORDER BY xid, id LIMIT $2)
+                AND created_at < now() - make_interval(secs => $1)",
             age.as_secs_f64(),
             i64::from(limit),
         );

@@ -169,8 +169,10 @@ async fn transition(
          begun AS (
             INSERT INTO audit_logs (id, team_id, scope, actor_type, actor_id, actor_name, action, resource_type,
                 resource_id, status, metadata)
-            SELECT $14, team_id, $15, $16, $17, audit_actor_name($16, $17, $18),
-                $19, $20, $21, 'accepted', $22
+            SELECT $14, team_id, $15, $16, $17, CASE $16::text
+                    WHEN 'user' THEN (SELECT name FROM users WHERE users.id = $17)
+                    WHEN 'api_key' THEN (SELECT name FROM api_keys WHERE api_keys.id = $17)
+                    ELSE $18 END, $19, $20, $21, 'accepted', $22
             FROM changed WHERE $14::uuid IS NOT NULL
             ON CONFLICT (id) DO UPDATE SET status = 'accepted', error = NULL, settled_at = NULL
                 WHERE audit_logs.status = 'refused'),
@@ -310,8 +312,10 @@ impl Store {
              begun AS (
                 INSERT INTO audit_logs (id, team_id, scope, actor_type, actor_id, actor_name, action, resource_type,
                     resource_id, status, metadata)
-                SELECT $21, $2, $22, $23, $24, audit_actor_name($23, $24, $25),
-                    $26, $27, $28, 'accepted', $29
+                SELECT $21, $2, $22, $23, $24, CASE $23::text
+                    WHEN 'user' THEN (SELECT name FROM users WHERE users.id = $24)
+                    WHEN 'api_key' THEN (SELECT name FROM api_keys WHERE api_keys.id = $24)
+                    ELSE $25 END, $26, $27, $28, 'accepted', $29
                 FROM changed
                 ON CONFLICT (id) DO UPDATE SET status = 'accepted', error = NULL, settled_at = NULL
                     WHERE audit_logs.status = 'refused'),
