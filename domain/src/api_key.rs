@@ -18,7 +18,7 @@ pub struct ApiKey {
     pub name: String,
     /// First characters of the key, to recognise it by.
     pub key_prefix: String,
-    /// Who made it.
+    /// Maker of the key.
     pub created_by: UserId,
     /// When it was made.
     pub created_at: DateTime<Utc>,
@@ -26,7 +26,7 @@ pub struct ApiKey {
     pub last_used: Option<DateTime<Utc>>,
 }
 
-/// What a key's record is made from.
+/// Content of a new key's record.
 #[derive(Debug, Clone)]
 pub struct NewApiKey {
     /// Its id.
@@ -39,7 +39,7 @@ pub struct NewApiKey {
     pub key_hash: KeyHash,
     /// First characters of the key.
     pub key_prefix: String,
-    /// Who makes it.
+    /// Maker of the key.
     pub created_by: UserId,
 }
 
@@ -50,7 +50,7 @@ pub struct ApiKeyIdentity {
     pub id: ApiKeyId,
     /// The team that it acts for.
     pub team_id: TeamId,
-    /// Who made it.
+    /// Maker of the key.
     pub created_by: UserId,
     /// False when the account that made it is switched off.
     pub creator_is_active: bool,

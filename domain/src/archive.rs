@@ -3,7 +3,7 @@
 /// Digest of an entry of an archive: of its content, kind and mode.
 pub type EntryDigest = [u8; 32];
 
-/// How an archive is packed.
+/// Packing of an archive.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Format {
     /// Plain tar.
@@ -14,14 +14,14 @@ pub enum Format {
     Zip,
 }
 
-/// What an entry is.
+/// Kind of an entry.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Kind {
     /// A regular file.
     File {
-        /// How long it is, unpacked.
+        /// Unpacked size.
         size_bytes: u64,
-        /// Whether its owner may execute it.
+        /// True if its owner may execute the file.
         is_executable: bool,
     },
     /// A folder.
@@ -38,22 +38,22 @@ pub enum Kind {
     },
 }
 
-/// One entry; its path is relative, without `.`, `..` or double slashes.
+/// Entry of an archive; its path is relative, without `.`, `..` or double slashes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Entry {
-    /// Where it belongs.
+    /// Path in the archive.
     pub path: String,
-    /// What it is.
+    /// Kind of the entry.
     pub kind: Kind,
 }
 
-/// What is in an archive that was accepted.
+/// Content of an archive that was accepted.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Contents {
-    /// How it is packed.
+    /// Packing of the archive.
     pub format: Format,
     /// In the order of the archive.
     pub entries: Vec<Entry>,
-    /// What its files take, unpacked.
+    /// Unpacked size of its files.
     pub unpacked_bytes: u64,
 }

@@ -1,4 +1,4 @@
-//! What the environment of a capsule may be, whoever sets it: a client, or a recipe for the capsules of its template.
+//! Rules for the environment of a capsule, set by a client or by a recipe for the capsules of its template.
 
 use std::collections::BTreeMap;
 
@@ -9,7 +9,7 @@ pub const MAX_NAME_BYTES: usize = 128;
 /// Length of all names and values together, in bytes; a kernel takes more.
 pub const MAX_BYTES: usize = 64 * 1024;
 
-/// What is too much, or not possible.
+/// Fault of an environment.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum EnvironmentError {
     /// There are too many variables.

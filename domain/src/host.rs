@@ -8,22 +8,22 @@ use crate::{
 };
 
 words! {
-    /// How a host is doing.
+    /// State of a host.
     HostStatus, "host status" {
-        /// It never attached.
+        /// The host never attached.
         Pending = "pending",
         /// Its agent is attached.
         Online = "online",
         /// Its agent is not attached.
         Offline = "offline",
-        /// It takes no new sandboxes.
+        /// The host takes no new sandboxes.
         Draining = "draining",
-        /// It has not been heard of for so long that its sandboxes count as missing.
+        /// The host has been silent for so long that its sandboxes count as missing.
         Unreachable = "unreachable",
     }
 }
 
-/// What a host offers.
+/// Resources that a host offers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct HostCapacity {
     /// Processors.
@@ -41,21 +41,21 @@ pub struct Host {
     pub id: HostId,
     /// The team that brought it; none for a host of the platform.
     pub team_id: Option<TeamId>,
-    /// Who rents it out.
+    /// Provider from whom the machine is rented.
     pub provider: Option<String>,
-    /// Where it stands.
+    /// Availability zone.
     pub availability_zone: Option<String>,
     /// Its processors' architecture.
     pub arch: Option<String>,
-    /// What it offers; none until it registered.
+    /// Resources that it offers; `None` until it registered.
     pub capacity: Option<HostCapacity>,
     /// Its address, for people.
     pub address: Option<String>,
-    /// How it is doing.
+    /// State of the host.
     pub status: HostStatus,
     /// When it was heard of last.
     pub last_heartbeat_at: Option<DateTime<Utc>>,
-    /// Who made the record.
+    /// User who made the record.
     pub created_by: Option<UserId>,
     /// When the record was made.
     pub created_at: DateTime<Utc>,
@@ -63,15 +63,15 @@ pub struct Host {
     pub updated_at: DateTime<Utc>,
 }
 
-/// What a host's record is made from.
+/// Content of a new host's record.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct NewHost {
     /// The team that brings it; none for a host of the platform.
     pub team_id: Option<TeamId>,
-    /// Who rents it out.
+    /// Provider from whom the machine is rented.
     pub provider: Option<String>,
-    /// Where it stands.
+    /// Availability zone.
     pub availability_zone: Option<String>,
-    /// Who makes the record.
+    /// User who makes the record.
     pub created_by: Option<UserId>,
 }

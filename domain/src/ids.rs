@@ -53,7 +53,7 @@ macro_rules! id {
         pub struct $name(pub Uuid);
 
         impl $name {
-            /// What the id's text starts with, before the dash.
+            /// Prefix of the id's text, before the dash.
             pub const PREFIX: &'static str = $prefix;
 
             /// A fresh id; ids made later sort later.

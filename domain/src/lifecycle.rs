@@ -24,7 +24,7 @@ words! {
         Stopped = "stopped",
         /// Its host has not been heard of for too long; what became of it is not known.
         Missing = "missing",
-        /// Nothing is left of it, and nobody wanted that.
+        /// The machine is gone with all that belonged to it, without a request.
         Error = "error",
     }
 }
@@ -55,7 +55,7 @@ words! {
 pub struct Generation(pub u64);
 
 impl Generation {
-    /// What a row begins with.
+    /// Generation of a new row.
     pub const FIRST: Self = Self(1);
 
     /// The generation after this one; the largest has none, and only a host that lies says that it accepted it.
@@ -70,21 +70,21 @@ impl fmt::Display for Generation {
     }
 }
 
-/// Whether a sandbox is meant to live.
+/// Purpose of a sandbox: to live, or to end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum End {
-    /// It is meant to live.
+    /// The sandbox is meant to live.
     NotRequested,
-    /// Somebody asked for its end, which is not reached yet.
+    /// A client asked for its end, which is not reached yet.
     Requested,
-    /// It is gone; its row is settled for ever.
+    /// The sandbox is gone; its row is settled for ever.
     Reached,
 }
 
-/// What a host has, or may have, in use for a sandbox.
+/// Resources of its host that a sandbox has, or may have, in use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Hold {
-    /// Nothing.
+    /// No resources.
     Nothing,
     /// Its disk, and the memory of a paused one, which is a file.
     Disk,
@@ -101,7 +101,7 @@ pub struct Lifecycle {
     pub operation: Option<Operation>,
     /// The fencing number.
     pub generation: Generation,
-    /// Whether it is meant to live.
+    /// Purpose: to live, or to end.
     pub end: End,
     /// The template that the operation in flight makes.
     pub template: Option<TemplateId>,
@@ -116,7 +116,7 @@ pub struct Lifecycle {
 }
 
 impl Lifecycle {
-    /// What a new row begins with: its start is in flight already.
+    /// Returns the lifecycle of a new row: its start is in flight already.
     pub const fn first() -> Self {
         Self {
             status: SandboxStatus::Starting,

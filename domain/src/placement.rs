@@ -9,7 +9,7 @@ use std::{cmp::Ordering, fmt};
 
 use crate::{ids::HostId, lifecycle::Hold};
 
-/// How many times over a host's resources may be promised.
+/// Factors by which a host's resources may be promised several times over.
 ///
 /// Memory is never promised twice: a sandbox keeps what it touched. Processors are shared in time. Disks
 /// are sparse and share their template's blocks, so most of what is promised is never written; what is
@@ -30,7 +30,7 @@ impl Default for Overcommit {
     }
 }
 
-/// What a sandbox takes, or many do.
+/// Resources that a sandbox takes, or many do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Demand {
     /// Processors.
@@ -60,7 +60,7 @@ impl std::ops::AddAssign for Demand {
     }
 }
 
-/// Where the template is from a host's point of view. What is less comes first.
+/// Place of the template from a host's point of view; the lesser comes first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum TemplateIs {
     /// The host has it.
@@ -74,17 +74,17 @@ pub enum TemplateIs {
 pub struct Candidate {
     /// Which host.
     pub host: HostId,
-    /// Where the template is.
+    /// Place of the template.
     pub template: TemplateIs,
-    /// What it has.
+    /// Resources of the host.
     pub capacity: Demand,
-    /// What is promised of it.
+    /// Resources that are promised.
     pub reserved: Demand,
-    /// What of its disk is really free, as it said last; none if it has not said.
+    /// Disk that is really free, as the host said last; `None` if it has not said.
     pub disk_available_mb: Option<u64>,
 }
 
-/// What there is too little of.
+/// Resource of which there is too little.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Resource {
     /// Processors.
@@ -95,14 +95,14 @@ pub enum Resource {
     Disk,
 }
 
-/// What is missing on the host that comes nearest.
+/// Shortage on the host that comes nearest.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Shortage {
-    /// What there is too little of.
+    /// Resource of which there is too little.
     pub resource: Resource,
-    /// How much is asked for, in vCPUs or megabytes.
+    /// Amount that is asked for, in vCPUs or megabytes.
     pub wanted: u64,
-    /// How much is left, in vCPUs or megabytes.
+    /// Amount that is left, in vCPUs or megabytes.
     pub left: u64,
 }
 
@@ -219,7 +219,7 @@ fn tightness(demand: Demand, candidate: &Candidate, overcommit: &Overcommit) -> 
     Ok(tightest)
 }
 
-/// Whether `shortage` is the smaller one: less is missing of what is wanted.
+/// Returns true if `shortage` is the smaller one: less is missing of what is wanted.
 fn is_nearer(shortage: &Shortage, known: &Shortage) -> bool {
     let missing = |of: &Shortage| Share { promised: of.wanted - of.left, total: of.wanted.max(1) };
     missing(shortage).compare(&missing(known)).is_lt()

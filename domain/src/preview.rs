@@ -3,11 +3,11 @@
 use crate::word::words;
 
 words! {
-    /// Who may reach the ports of a sandbox.
+    /// Visitors that may reach the ports of a sandbox.
     PreviewAccess, "preview access" {
         /// Everybody who knows the address.
         Public = "public",
-        /// Those who know the token.
+        /// Visitors that know the token.
         Token = "token",
     }
 }
@@ -22,7 +22,7 @@ impl Default for PreviewAccess {
 /// The ports of a sandbox, as whoever calls at them is let in or not.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Preview {
-    /// Whether the token is needed.
+    /// Visitors that are let in.
     pub access: PreviewAccess,
     /// The token.
     pub token: String,

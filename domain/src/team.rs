@@ -5,7 +5,7 @@ use chrono::{DateTime, Utc};
 use crate::{ids::TeamId, word::words};
 
 words! {
-    /// What a member may do in a team.
+    /// Role of a member in a team.
     Role, "role" {
         /// Made the team or was given it; exactly one.
         Owner = "owner",
@@ -23,7 +23,7 @@ impl Role {
     }
 }
 
-/// One team.
+/// A team.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Team {
     /// Its id.
@@ -32,7 +32,7 @@ pub struct Team {
     pub name: String,
     /// Name in addresses; unique.
     pub slug: String,
-    /// Whether it may bring hosts of its own.
+    /// True if it may bring hosts of its own.
     pub is_byoc: bool,
     /// When it was made.
     pub created_at: DateTime<Utc>,

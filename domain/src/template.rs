@@ -11,7 +11,7 @@ use crate::{
 };
 
 words! {
-    /// What a template consists of.
+    /// Content of a template.
     TemplateKind, "template type" {
         /// A disk image only; fits any machine.
         Base = "base",
@@ -20,7 +20,7 @@ words! {
     }
 }
 
-/// What of a sandbox a template is made of.
+/// Source of a template, as far as it is a sandbox's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum TemplateSource {
     /// Its disk, memory and device state.
@@ -32,7 +32,7 @@ pub enum TemplateSource {
 }
 
 impl TemplateSource {
-    /// What the template consists of.
+    /// Returns the content of the template.
     pub fn kind(self) -> TemplateKind {
         match self {
             Self::Snapshot => TemplateKind::Snapshot,
@@ -53,7 +53,7 @@ impl FromStr for TemplateSource {
 }
 
 impl From<TemplateKind> for TemplateSource {
-    /// What a template of this kind is made of if nothing else is said.
+    /// Returns the source of a template of this kind if none is named.
     fn from(kind: TemplateKind) -> Self {
         match kind {
             TemplateKind::Base => Self::Flattened,
@@ -62,7 +62,7 @@ impl From<TemplateKind> for TemplateSource {
     }
 }
 
-/// One template.
+/// A template.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Template {
     /// Its id.
@@ -73,7 +73,7 @@ pub struct Template {
     pub name: String,
     /// File name of an image that every host is given; none if its files were made on a host.
     pub image: Option<String>,
-    /// What it consists of.
+    /// Content of the template.
     pub kind: TemplateKind,
     /// vCPUs of the machine in a snapshot.
     pub vcpus: Option<i32>,
@@ -81,7 +81,7 @@ pub struct Template {
     pub memory_mb: Option<i32>,
     /// Least disk that a capsule of it needs.
     pub disk_size_mb: i32,
-    /// What it occupies.
+    /// Size on a host.
     pub size_bytes: i64,
     /// User that commands run as when they name none.
     pub default_user: String,
@@ -91,7 +91,7 @@ pub struct Template {
     pub created_at: DateTime<Utc>,
 }
 
-/// What a template is made as.
+/// Content of a new template's row.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NewTemplate {
     /// Its id.
@@ -100,7 +100,7 @@ pub struct NewTemplate {
     pub team_id: TeamId,
     /// Its name.
     pub name: String,
-    /// What it is made of.
+    /// Source of the template.
     pub source: TemplateSource,
     /// vCPUs of the machine that it is made of.
     pub vcpus: u32,
@@ -112,24 +112,24 @@ pub struct NewTemplate {
     pub default_user: String,
     /// Environment of every command, below its own.
     pub default_env: BTreeMap<String, String>,
-    /// What becomes of a ready template that has its name.
+    /// Fate of a ready template that has its name.
     pub on_conflict: OnConflict,
-    /// Whose work it is, and what it is for.
+    /// Origin and purpose.
     pub origin: TemplateOrigin,
 }
 
-/// Whose work a template is, and what it is for.
+/// Origin and purpose of a template.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum TemplateOrigin {
     /// A client's: it is ready when it is made.
     Client,
-    /// What a step of a build left: for later builds only.
+    /// A step of a build left it, for later builds only.
     Step(Claim),
     /// A build's: it is to be tested before it is ready.
     Build {
         /// Which attempt makes it.
         claim: Claim,
-        /// What all that led to it comes to, if that decides what it is.
+        /// Key over all that led to it, if that decides what it is.
         result_key: Option<StepKey>,
     },
 }
@@ -144,30 +144,30 @@ impl TemplateOrigin {
     }
 }
 
-/// What becomes of a template whose name another one gets.
+/// Fate of a template whose name another one gets.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum OnConflict {
-    /// It stays, and the other one cannot have the name.
+    /// The template stays, and the other one cannot have the name.
     Refuse,
-    /// It goes when the other one is ready.
+    /// The template goes when the other one is ready.
     Replace,
 }
 
-/// What a sandbox's transition does to the template that its operation makes.
+/// Change of the template that a sandbox's operation makes, with a transition.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum TemplateChange {
-    /// It begins to be made.
+    /// The template begins to be made.
     Begin(NewTemplate),
-    /// It is ready, on the sandbox's host.
+    /// The template is ready, on the sandbox's host.
     Publish {
         /// Which.
         id: TemplateId,
-        /// What it occupies.
+        /// Size on the host.
         size_bytes: u64,
         /// Least disk that a sandbox of it needs.
         disk_size_mb: u32,
     },
-    /// It will never be ready.
+    /// The template will never be ready.
     Discard(TemplateId),
 }
 

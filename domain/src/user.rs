@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 
 use crate::ids::UserId;
 
-/// One account.
+/// An account.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct User {
     /// Its id.
@@ -13,7 +13,7 @@ pub struct User {
     pub email: String,
     /// Name for people, 1 to 100 characters.
     pub name: String,
-    /// Whether it may administer the platform.
+    /// True if it may administer the platform.
     pub is_admin: bool,
     /// False once an administrator switched the account off.
     pub is_active: bool,
@@ -21,7 +21,7 @@ pub struct User {
     pub created_at: DateTime<Utc>,
 }
 
-/// What an account is made from.
+/// Content of a new account.
 #[derive(Debug, Clone)]
 pub struct NewAccount {
     /// Address to sign in with.

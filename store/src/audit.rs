@@ -111,7 +111,7 @@ pub(crate) async fn settle(
     Ok(())
 }
 
-/// One entry of the audit log.
+/// Entry of the audit log.
 #[derive(Debug, Clone, PartialEq)]
 pub struct AuditEntry {
     /// Its id.
@@ -132,7 +132,7 @@ pub struct AuditEntry {
     pub resource_type: String,
     /// Id of the resource, if there was one.
     pub resource_id: Option<String>,
-    /// How the change ended, if it has.
+    /// State of the change.
     pub status: AuditStatus,
     /// Why it failed or was refused.
     pub error: Option<String>,

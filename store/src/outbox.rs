@@ -28,7 +28,7 @@ pub struct OutboxCursor {
     pub id: i64,
 }
 
-/// One event.
+/// An event.
 #[derive(Debug, Clone, PartialEq)]
 pub struct OutboxEvent {
     /// The place behind it.

@@ -1,4 +1,4 @@
-//! What `COPY` copies: which entries of the archive, and under which names. No input or output.
+//! Selection of what `COPY` copies: entries of the archive, and their new names. No input or output.
 //!
 //! | written | meant |
 //! |---|---|
@@ -16,7 +16,7 @@ use glob::{MatchOptions, Pattern};
 
 use crate::archive::{Entry, Kind};
 
-/// Where entries go.
+/// Destination of the entries.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Target {
     /// An absolute folder.
@@ -98,7 +98,7 @@ enum Source<'a> {
     Folder(&'a str),
 }
 
-/// What is copied: the names in the archive, and those below the target's folder.
+/// Entries that are copied: the names in the archive, and those below the target's folder.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Selection {
     /// Path in the archive to name below the target.

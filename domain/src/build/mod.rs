@@ -16,36 +16,36 @@ use crate::{
 pub type StepKey = [u8; 32];
 
 words! {
-    /// Where a build stands.
+    /// State of a build.
     BuildStatus, "build status" {
-        /// It waits for a worker.
+        /// The build waits for a worker.
         Pending = "pending",
         /// A worker works on it.
         Running = "running",
         /// Its template is ready.
         Success = "success",
-        /// It made no template.
+        /// The build made no template.
         Failed = "failed",
-        /// Somebody did not want it any more.
+        /// A client cancelled the build.
         Cancelled = "cancelled",
     }
 }
 
 impl BuildStatus {
-    /// Whether nothing changes any more.
+    /// Returns true if nothing changes any more.
     pub fn has_ended(self) -> bool {
         matches!(self, Self::Success | Self::Failed | Self::Cancelled)
     }
 }
 
 words! {
-    /// What a running build is doing.
+    /// Stage of a running build.
     BuildStage, "build stage" {
-        /// It looks for what is there already, and gets its capsule.
+        /// The attempt looks for known steps, and gets its capsule.
         Preparing = "preparing",
-        /// It carries out its steps.
+        /// The attempt carries out its steps.
         Steps = "steps",
-        /// It waits until what was started is ready.
+        /// The attempt waits until what was started is ready.
         Healthcheck = "healthcheck",
         /// Its template is being made.
         Template = "template",
@@ -54,16 +54,16 @@ words! {
     }
 }
 
-/// What a build is asked for. Sizes must be within the range of an `i32`.
+/// Request for a build. Sizes must be within the range of an `i32`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BuildOrder {
     /// Name of the platform's template that it makes; one that is there is replaced when it is ready.
     pub name: String,
-    /// What it begins with: the name of a template of the platform.
+    /// Name of the platform's template with which the build begins.
     pub base_template: String,
     /// The recipe as it was sent, in parts of one or more lines.
     pub recipe: Vec<String>,
-    /// How it is known that what was started is ready; with one, the template has memory.
+    /// Check that what was started is ready; with one, the template has memory.
     pub healthcheck: Option<String>,
     /// Processors.
     pub vcpus: u32,
@@ -75,7 +75,7 @@ pub struct BuildOrder {
     pub skip_pre_post: bool,
     /// Carries out every step, also those whose outcome is known.
     pub no_cache: bool,
-    /// Who wants it.
+    /// User who asked for the build.
     pub created_by: Option<UserId>,
 }
 
@@ -84,11 +84,11 @@ pub struct BuildOrder {
 pub struct NewBuild {
     /// Its id.
     pub id: BuildId,
-    /// What is asked for.
+    /// The request.
     pub order: BuildOrder,
-    /// Where its archive is in object storage.
+    /// Name of the archive in object storage.
     pub archive: Option<String>,
-    /// How many steps it has, those before and after the recipe included.
+    /// Number of steps, those before and after the recipe included.
     pub total_steps: u32,
 }
 
@@ -97,15 +97,15 @@ pub struct NewBuild {
 pub struct Build {
     /// Its id.
     pub id: BuildId,
-    /// What it was asked for.
+    /// The request.
     pub order: BuildOrder,
-    /// Where its archive is in object storage; none if it has none, or has ended.
+    /// Name of the archive in object storage; `None` if there is none, or the build has ended.
     pub archive: Option<String>,
-    /// How many steps it has, those before and after the recipe included.
+    /// Number of steps, those before and after the recipe included.
     pub total_steps: u32,
-    /// Where it stands.
+    /// State of the build.
     pub status: BuildStatus,
-    /// What it is doing, if it runs.
+    /// Stage of the attempt, while the build runs.
     pub stage: Option<BuildStage>,
     /// The step that it is at, counted from 1; 0 before the first.
     pub current_step: u32,
@@ -113,7 +113,7 @@ pub struct Build {
     pub error: Option<String>,
     /// The capsule in which it is, or was, built.
     pub sandbox_id: Option<SandboxId>,
-    /// Where that is.
+    /// Host of that capsule.
     pub host_id: Option<HostId>,
     /// The template that it made.
     pub template_id: Option<TemplateId>,
@@ -121,7 +121,7 @@ pub struct Build {
     pub default_user: String,
     /// Environment of every command in capsules of its template.
     pub default_env: BTreeMap<String, String>,
-    /// How often it was taken up.
+    /// Number of attempts so far.
     pub attempt: u32,
     /// When it was asked for.
     pub created_at: DateTime<Utc>,
@@ -131,7 +131,7 @@ pub struct Build {
     pub completed_at: Option<DateTime<Utc>>,
 }
 
-/// One attempt at a build.
+/// Attempt at a build.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Claim {
     /// Which build.
@@ -140,7 +140,7 @@ pub struct Claim {
     pub attempt: u32,
 }
 
-/// How an attempt ends a build.
+/// End of a build, as an attempt writes it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum BuildEnd {
     /// Its template is ready: either this one, which has been tested, or one that was ready already.
@@ -149,7 +149,7 @@ pub enum BuildEnd {
     Failed(String),
 }
 
-/// One step of a build, as it is logged.
+/// Step of a build, as it is logged.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LoggedStep {
     /// Its number, counted from 1 over all phases.
@@ -160,29 +160,29 @@ pub struct LoggedStep {
     pub cmd: String,
     /// The exit code of its command; none while it runs, and for a step that is no command.
     pub exit: Option<i32>,
-    /// Whether it succeeded; none while it runs.
+    /// True if the step succeeded; `None` while it runs.
     pub ok: Option<bool>,
-    /// How long it took.
+    /// Duration.
     pub elapsed_ms: u64,
-    /// Whether its outcome was known already.
+    /// True if the outcome was known from an earlier build.
     pub cached: bool,
     /// When it began.
     pub started_at: DateTime<Utc>,
 }
 
-/// How a step ended.
+/// End of a step.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct StepEnd {
     /// Exit code of its command.
     pub exit: Option<i32>,
-    /// Whether it succeeded.
+    /// True if the step succeeded.
     pub ok: bool,
-    /// How long it took.
+    /// Duration.
     pub elapsed_ms: u64,
 }
 
 words! {
-    /// Where a line was printed.
+    /// Stream on which a line was printed.
     LogStream, "log stream" {
         /// Standard output.
         Stdout = "stdout",
@@ -191,15 +191,15 @@ words! {
     }
 }
 
-/// One line, without its end.
+/// Line of output, without its end.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LoggedLine {
     /// Grows by the line, over all attempts.
     pub seq: u64,
     /// The step that printed it.
     pub step: u32,
-    /// Where.
+    /// Stream on which it was printed.
     pub stream: LogStream,
-    /// What. No zero byte is in it.
+    /// Text, without zero bytes.
     pub line: String,
 }

@@ -165,12 +165,12 @@ pub enum PlanError {
     /// The healthcheck is wrong.
     #[error("healthcheck: {0}")]
     Healthcheck(#[from] HealthcheckError),
-    /// One of the recipe's instructions cannot be carried out.
+    /// An instruction of the recipe cannot be carried out.
     #[error("recipe: line {line}: {instruction}: {reason}")]
     Step {
         /// Its line.
         line: usize,
-        /// What it is.
+        /// Name of the instruction.
         instruction: &'static str,
         /// Why not.
         reason: String,
@@ -221,12 +221,12 @@ pub fn plan(order: Order<'_>, base: &Base, archive: Option<&ArchiveIndex>) -> Re
 }
 
 impl Plan {
-    /// Whether anything is copied from an archive.
+    /// Returns true if anything is copied from an archive.
     pub fn copies_something(&self) -> bool {
         self.steps.iter().any(|step| matches!(step.action, StepAction::Copy { .. }))
     }
 
-    /// How many steps are logged, the healthcheck included.
+    /// Returns the number of steps that are logged, the healthcheck included.
     pub fn total_steps(&self) -> u32 {
         let steps = self.steps.len() + usize::from(self.healthcheck.is_some());
         u32::try_from(steps).unwrap_or(u32::MAX)
@@ -283,7 +283,7 @@ impl<'a> Planner<'a> {
         Ok(())
     }
 
-    /// What a step does; the context becomes what it is after it.
+    /// Returns the work of a step; the context becomes what it is after it.
     fn action(&mut self, step: &Step) -> Result<(&'static str, StepAction), StepFault> {
         Ok(match &step.instruction {
             Instruction::Run { command, timeout } => {

@@ -1,17 +1,17 @@
-//! What can be wrong with a recipe.
+//! Faults of a recipe.
 
 use std::fmt;
 
 use super::{MAX_BYTES, MAX_INSTRUCTIONS, MAX_RUN_TIMEOUT};
 
-/// Where a recipe is wrong, and what would be right.
+/// Place of a fault in a recipe, and the right form.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub struct RecipeError {
     /// The line, counted from 1.
     pub line: usize,
     /// The instruction, if it is known.
     pub instruction: Option<&'static str>,
-    /// What is wrong.
+    /// The fault.
     pub fault: Fault,
 }
 
@@ -25,7 +25,7 @@ impl fmt::Display for RecipeError {
     }
 }
 
-/// What is wrong with one instruction.
+/// Fault of an instruction.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Fault {
     /// The recipe is too large.
@@ -43,20 +43,20 @@ pub enum Fault {
     /// No instruction of this language.
     #[error("`{word}` is no instruction; {remedy}")]
     Unknown {
-        /// What stands there.
+        /// Text of the recipe.
         word: String,
-        /// What could be meant.
+        /// Suggestion.
         remedy: String,
     },
-    /// Nothing follows the instruction's name.
+    /// The instruction's name stands alone.
     #[error("nothing follows; write `{0}`")]
     Missing(&'static str),
     /// An option that the instruction does not have.
     #[error("there is no option `{option}`; {remedy}")]
     Option {
-        /// What stands there.
+        /// Text of the recipe.
         option: String,
-        /// What could be meant.
+        /// Suggestion.
         remedy: &'static str,
     },
     /// A time that is none.

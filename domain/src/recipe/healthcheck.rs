@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::duration::parse_duration;
 
-/// How a template is known to be ready.
+/// Check that a template is ready.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Healthcheck {
     /// Run under `/bin/sh -c`; 0 means ready.
@@ -19,7 +19,7 @@ pub struct Healthcheck {
     pub retries: u32,
 }
 
-/// What is wrong with a healthcheck.
+/// Fault of a healthcheck.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum HealthcheckError {
     /// There is no command.
@@ -40,7 +40,7 @@ pub enum HealthcheckError {
     Duration {
         /// Which option.
         option: &'static str,
-        /// What was given.
+        /// Text that was given.
         text: String,
         /// The shortest one.
         least: &'static str,

@@ -1,4 +1,4 @@
-//! One instruction.
+//! Instructions of a recipe.
 
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ const MAX_PATH_BYTES: usize = 4095;
 /// Longest name of a user (`useradd` of Debian).
 const MAX_USER_BYTES: usize = 32;
 
-/// What is to be done.
+/// Instruction of a recipe.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Instruction {
     /// Runs a command under `/bin/sh -c`, and waits for it.
@@ -148,7 +148,7 @@ fn split_assignments(text: &str) -> Result<Vec<(String, String)>, Fault> {
     Ok(assignments)
 }
 
-/// Where the first word of a text ends: at the first space outside of quotes.
+/// Returns the end of a text's first word: the first space outside of quotes.
 fn word_end(text: &str) -> usize {
     let mut quote = None;
     let mut is_escaped = false;
@@ -186,7 +186,7 @@ fn user(rest: &str) -> Result<Instruction, Fault> {
     }
 }
 
-/// Whether Debian's `useradd` makes a user of this name.
+/// Returns true if Debian's `useradd` makes a user of this name.
 fn is_user_name(name: &str) -> bool {
     let is_first = |byte: u8| byte.is_ascii_lowercase() || byte == b'_';
     name.len() <= MAX_USER_BYTES

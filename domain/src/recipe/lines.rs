@@ -5,7 +5,7 @@ use super::{Fault, RecipeError};
 /// An instruction on one line.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct LogicalLine {
-    /// Where it begins, counted from 1.
+    /// Line on which it begins, counted from 1.
     pub(super) number: usize,
     pub(super) text: String,
 }

@@ -40,19 +40,19 @@ use self::{instruction::parse, lines::logical_lines};
 pub const MAX_INSTRUCTIONS: usize = 200;
 /// Length of a recipe, in bytes.
 pub const MAX_BYTES: usize = 256 * 1024;
-/// How long a `RUN` may take that does not say.
+/// Time limit of a `RUN` that names none.
 pub const DEFAULT_RUN_TIMEOUT: Duration = Duration::from_secs(30 * 60);
-/// How long a `RUN` may be given.
+/// Longest time limit of a `RUN`.
 pub const MAX_RUN_TIMEOUT: Duration = Duration::from_secs(6 * 60 * 60);
 
-/// One instruction, where it stands.
+/// Instruction with its place.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Step {
     /// Its first line, counted from 1.
     pub line: usize,
     /// As it was written, on one line.
     pub text: String,
-    /// What it says.
+    /// The instruction.
     pub instruction: Instruction,
 }
 

@@ -68,7 +68,7 @@ impl fmt::Display for Value {
     }
 }
 
-/// Whether a variable can have this name.
+/// Returns true if a variable can have this name.
 pub(super) fn is_variable_name(name: &str) -> bool {
     !name.starts_with(|c: char| c.is_ascii_digit())
         && !name.is_empty()

@@ -1,4 +1,4 @@
-//! What is always true of a sandbox, as plain predicates.
+//! Invariants of a sandbox, as plain predicates.
 //!
 //! Used by the exhaustive test of the state machine, by model checks, and by the actor's debug assertions
 //! before anything is written.

@@ -29,15 +29,15 @@ use crate::{
 pub struct Sandbox {
     /// Its id.
     pub id: SandboxId,
-    /// Whose it is.
+    /// Team that owns it.
     pub team_id: TeamId,
-    /// What it was made from; none when that template is gone.
+    /// Template from which it was made; `None` when that template is gone.
     pub template_id: Option<TemplateId>,
     /// The template's name when it was made.
     pub template_name: String,
     /// File name of the image that it was started from; none if it came from files that were made on its host.
     pub template_image: Option<String>,
-    /// Where it lives.
+    /// Host on which it lives.
     pub host_id: HostId,
     /// Processors.
     pub vcpus: u32,
@@ -47,7 +47,7 @@ pub struct Sandbox {
     pub disk_size_mb: u32,
     /// Idle time after which it is paused; 0 means never.
     pub timeout_sec: u32,
-    /// Whether traffic resumes it.
+    /// True if traffic resumes it.
     pub auto_resume: bool,
     /// User of commands that name none.
     pub default_user: String,
@@ -55,13 +55,13 @@ pub struct Sandbox {
     pub envs: BTreeMap<String, String>,
     /// Whatever its owner noted.
     pub metadata: BTreeMap<String, String>,
-    /// Who may reach its ports.
+    /// Visitors that may reach its ports.
     pub preview_access: PreviewAccess,
-    /// What those must know who may reach its ports.
+    /// Token of those visitors.
     pub preview_token: String,
-    /// What its actor writes.
+    /// Part of the row that its actor writes.
     pub lifecycle: Lifecycle,
-    /// What the template is made of that its operation makes; none if it makes none.
+    /// Source of the template that its operation makes; `None` if it makes none.
     pub making: Option<TemplateSource>,
     /// When it was made.
     pub created_at: DateTime<Utc>,
@@ -77,14 +77,14 @@ pub struct Sandbox {
     pub audit_id: Option<AuditId>,
 }
 
-/// What a new sandbox is made of. Sizes must be within the range of an `i32`; the database refuses others.
+/// Content of a new sandbox's row. Sizes must be within the range of an `i32`; the database refuses others.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NewSandbox {
     /// Its id.
     pub id: SandboxId,
-    /// Whose it is.
+    /// Team that owns it.
     pub team_id: TeamId,
-    /// What it is made from.
+    /// Template from which it is made.
     pub template_id: TemplateId,
     /// The template's name.
     pub template_name: String,
@@ -100,7 +100,7 @@ pub struct NewSandbox {
     pub disk_size_mb: u32,
     /// Idle time after which it is paused; 0 means never.
     pub timeout_sec: u32,
-    /// Whether traffic resumes it.
+    /// True if traffic resumes it.
     pub auto_resume: bool,
     /// User of commands that name none.
     pub default_user: String,
@@ -108,13 +108,13 @@ pub struct NewSandbox {
     pub envs: BTreeMap<String, String>,
     /// Whatever its owner wants to note.
     pub metadata: BTreeMap<String, String>,
-    /// Who may reach its ports.
+    /// Visitors that may reach its ports.
     pub preview_access: PreviewAccess,
     /// The attempt at a build that it is for; it is destroyed when that is over.
     pub build: Option<Claim>,
 }
 
-/// What a sandbox takes from its host.
+/// Resources that a sandbox takes from its host.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SandboxReservation {
     /// Which sandbox.
@@ -127,6 +127,6 @@ pub struct SandboxReservation {
     pub memory_mb: u32,
     /// Size of its disk as the guest sees it.
     pub disk_size_mb: u32,
-    /// How much of that it has, or may have.
+    /// Part of them that it has, or may have.
     pub hold: Hold,
 }

@@ -1,22 +1,22 @@
-//! What the state of a sandbox is made of, what can happen to it, and what follows. [`step`](super::step()) decides.
+//! States of a sandbox, inputs and effects. [`step`](super::step()) decides.
 
 use crate::{
     ids::TemplateId,
     lifecycle::{Generation, Hold, Lifecycle, Operation, SandboxStatus},
 };
 
-/// What a host says about a machine.
+/// State of a machine, as a host reports it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Machine {
-    /// It is being made.
+    /// The machine is being made.
     Starting,
-    /// It runs.
+    /// The machine runs.
     Running,
     /// Its memory and disk are kept.
     Paused,
-    /// It ended, and its disk is kept.
+    /// The machine ended, and its disk is kept.
     Stopped,
-    /// It ended, and nothing of it is left.
+    /// The machine ended, and left nothing.
     Exited,
 }
 
@@ -27,10 +27,10 @@ impl Machine {
     }
 }
 
-/// What is known of the machine on the host. Lives in memory only: nothing is known after a restart.
+/// Knowledge of the machine on the host. Lives in memory only: after a restart all is unknown.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Observed {
-    /// Nothing is known; so before and during every remote call.
+    /// The machine is unknown; so before and during every remote call.
     Unknown,
     /// There is no machine, for certain.
     Absent,
@@ -45,9 +45,9 @@ pub enum Observed {
 /// Everything that decides about a sandbox.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct State {
-    /// What the row says.
+    /// Part of the row that the actor writes.
     pub lifecycle: Lifecycle,
-    /// What is known of the host.
+    /// Knowledge of the host.
     pub observed: Observed,
 }
 
@@ -58,7 +58,7 @@ impl State {
     }
 }
 
-/// What a client can want.
+/// Request of a client.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Request {
     /// Keep it, and use neither memory nor processors for it.
@@ -86,16 +86,16 @@ impl Request {
     }
 }
 
-/// What becomes of the memory of a paused sandbox that is resumed.
+/// Fate of the memory of a paused sandbox that is resumed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Memory {
-    /// It goes on where it was.
+    /// The sandbox goes on where it was.
     Keep,
-    /// It is given up, and the machine booted from its disk.
+    /// The memory is given up, and the machine booted from its disk.
     Drop,
 }
 
-/// How a command ended.
+/// End of a command.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Outcome {
     /// The machine runs, or runs again.
@@ -111,34 +111,34 @@ pub enum Outcome {
     TemplateMade {
         /// Which template.
         template: TemplateId,
-        /// What it occupies.
+        /// Size on the host.
         size_bytes: u64,
         /// Least disk that a sandbox of it needs.
         disk_size_mb: u32,
-        /// What is true of the machine afterwards, if that is known.
+        /// State of the machine afterwards, if it is known.
         machine: Option<Machine>,
     },
-    /// Nothing of the machine is left.
+    /// The machine is gone with all that belonged to it.
     Destroyed,
     /// The command failed.
     Failed {
         /// For people.
         message: String,
-        /// What is true of the machine now, if that is known.
+        /// State of the machine now, if it is known.
         machine: Option<Machine>,
     },
 }
 
-/// Whether a host is carrying out a command for a machine that it reports.
+/// Work of a host on a machine that it reports.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Activity {
-    /// It is.
+    /// The host carries out a command for the machine.
     Busy,
-    /// It is not.
+    /// The host carries out no command for the machine.
     Idle,
 }
 
-/// What can happen to a sandbox.
+/// Event in the life of a sandbox.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Input {
     /// A client wants this.
@@ -149,14 +149,14 @@ pub enum Input {
     Finished {
         /// The command's generation.
         generation: Generation,
-        /// How it ended.
+        /// End of the command.
         outcome: Outcome,
     },
     /// The machine ended by itself.
     Exited {
         /// The machine's generation.
         generation: Generation,
-        /// What is left of it: [`Machine::Stopped`] or [`Machine::Exited`].
+        /// Remainder of the machine: [`Machine::Stopped`] or [`Machine::Exited`].
         machine: Machine,
         /// Why.
         reason: String,
@@ -169,12 +169,12 @@ pub enum Input {
         machine: Machine,
         /// Why, for one that ended.
         reason: String,
-        /// Whether a command is being carried out.
+        /// Work of the host on the machine.
         activity: Activity,
     },
     /// The host's inventory does not list the machine.
     NotReported {
-        /// What the row said when the inventory was compared.
+        /// Generation of the row when the inventory was compared.
         generation: Generation,
     },
     /// The host was not heard of for too long.
@@ -200,7 +200,7 @@ pub enum Command {
     Destroy,
 }
 
-/// What is to be done once the next state is committed.
+/// Effect that is carried out once the next state is committed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Effect {
     /// Send a command of the current generation.
@@ -209,7 +209,7 @@ pub enum Effect {
     Hold(Hold),
 }
 
-/// What is committed together with the next state.
+/// Change of a template that is committed together with the next state.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum TemplateEffect {
     /// The template begins to be made.
@@ -218,7 +218,7 @@ pub enum TemplateEffect {
     Publish {
         /// Which.
         template: TemplateId,
-        /// What it occupies.
+        /// Size on the host.
         size_bytes: u64,
         /// Least disk that a sandbox of it needs.
         disk_size_mb: u32,
@@ -230,24 +230,24 @@ pub enum TemplateEffect {
 /// Why an input changed nothing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Ignored {
-    /// It belongs to another generation.
+    /// The input belongs to another generation.
     OtherGeneration,
     /// An operation is in flight, and only its outcome counts.
     OperationInFlight,
-    /// What it says is known already, or what it wants is so or under way.
+    /// The input says what is known already, or wants what is so or in flight.
     NothingNew,
     /// The sandbox is settled, and this cannot change it any more.
     Settled,
 }
 
-/// What an input leads to.
+/// Result of an input.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Step {
     /// The state afterwards.
     pub next: State,
-    /// What is committed with it.
+    /// Change of a template that is committed with the state.
     pub template: Option<TemplateEffect>,
-    /// What is to be done then, in this order.
+    /// Effects, in the order in which they are carried out.
     pub effects: Vec<Effect>,
     /// Why nothing changed, if nothing did.
     pub ignored: Option<Ignored>,
@@ -261,7 +261,7 @@ pub struct Refusal {
     pub wanted: Operation,
     /// The settled state.
     pub status: SandboxStatus,
-    /// What is in flight.
+    /// Operation in flight.
     pub operation: Option<Operation>,
 }
 
