@@ -73,7 +73,7 @@ impl ControlPlane {
     pub async fn build_abandon(&self, build: &Build) {
         let (plane, id) = (self.clone(), build.id);
         let attempt = Claim { build: id, attempt: build.attempt };
-        // What follows is done also if the caller leaves.
+        // A task of its own, so that the rest is done if the caller leaves.
         let rest = tokio::spawn(async move {
             if let Some(actor) = plane.shared.builds.get(&attempt) {
                 // One that has failed, or is on another server, learns it when it renews its lease.

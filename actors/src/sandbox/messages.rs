@@ -97,7 +97,7 @@ pub struct TemplateDefaults {
     pub env: BTreeMap<String, String>,
 }
 
-/// Somebody sets the idle time after which the sandbox is paused.
+/// Sets the idle time after which the sandbox is paused.
 #[derive(Debug, Message)]
 #[rtype(result = "Result<Sandbox, OperationError>")]
 pub(crate) struct SetTimeout {

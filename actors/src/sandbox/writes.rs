@@ -33,7 +33,7 @@ pub(super) fn audit_of(row: &Sandbox, step: &Step, intent: Option<AuditIntent>) 
 /// Returns the end of a template in the making, as the store is told.
 pub(super) fn ending(effect: TemplateEffect) -> Option<TemplateChange> {
     match effect {
-        // What it begins as is known to whoever wants it.
+        // The order of the template says how it begins.
         TemplateEffect::Begin(_) => None,
         TemplateEffect::Publish { template: id, size_bytes, disk_size_mb } => {
             Some(TemplateChange::Publish { id, size_bytes, disk_size_mb })
