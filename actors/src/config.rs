@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use wrenn_domain::placement::Overcommit;
+use wrenn_domain::{channel::address::Receivers, placement::Overcommit};
 
 use crate::objects::ObjectsLocation;
 
@@ -29,6 +29,8 @@ pub struct Config {
     pub unreachable_after: Duration,
     /// How often an attached host is asked what it has.
     pub inventory_interval: Duration,
+    /// A server that was silent for so long is taken for dead, and others take its hosts.
+    pub server_lease: Duration,
     /// How long an operation waits for a host that is not attached, before it says so.
     pub away_wait: Duration,
     /// How long an agent may take to open a tunnel.
@@ -41,6 +43,8 @@ pub struct Config {
     pub overcommit: Overcommit,
     /// How templates are built.
     pub builds: BuildConfig,
+    /// Rules for notifications.
+    pub notify: NotifyConfig,
     /// Where objects are kept.
     pub objects: ObjectsLocation,
     /// Whether faults may be injected on purpose.
@@ -64,6 +68,29 @@ impl Default for BuildConfig {
     }
 }
 
+/// Rules for notifications.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NotifyConfig {
+    /// Addresses that may be asked.
+    pub receivers: Receivers,
+    /// Pause after the first failed attempt; it doubles up to an hour.
+    pub first_pause: Duration,
+}
+
+impl Default for NotifyConfig {
+    fn default() -> Self {
+        Self { receivers: Receivers::default(), first_pause: Duration::from_secs(5) }
+    }
+}
+
+impl Config {
+    /// Returns how often somebody looks whether a host is silent, or is to be compared.
+    pub(crate) fn look_period(&self) -> Duration {
+        let shortest = self.silent_after.min(self.unreachable_after);
+        (shortest / 6).max(Duration::from_millis(10))
+    }
+}
+
 impl Default for Config {
     fn default() -> Self {
         Self {
@@ -72,12 +99,14 @@ impl Default for Config {
             silent_after: Duration::from_secs(30),
             unreachable_after: Duration::from_secs(90),
             inventory_interval: Duration::from_secs(60),
+            server_lease: Duration::from_secs(30),
             away_wait: Duration::from_secs(5),
             tunnel_open_within: Duration::from_secs(10),
             touch_interval: Duration::from_secs(5),
             idle_interval: Duration::from_secs(1),
             overcommit: Overcommit::default(),
             builds: BuildConfig::default(),
+            notify: NotifyConfig::default(),
             objects: ObjectsLocation::default(),
             fault_injection: FaultInjection::Off,
         }

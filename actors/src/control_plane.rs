@@ -2,13 +2,17 @@
 
 use std::{fmt, sync::Arc, time::Duration};
 
-use actix::{Handler, Message};
+use futures_util::future::BoxFuture;
 use tokio::{
     sync::{mpsc, oneshot},
-    time::{Instant, timeout_at},
+    time::timeout_at,
 };
+use wrenn_base::Clock;
 use wrenn_domain::{
     audit::AuditIntent,
+    channel::{Target, message::Notification},
+    host::HostPool,
+    ids::{DeliveryId, ServerId},
     sandbox::{NewSandbox, Sandbox},
 };
 use wrenn_proto::{
@@ -16,32 +20,60 @@ use wrenn_proto::{
     ids::{HostId, SandboxId, TunnelId},
 };
 use wrenn_store::Store;
-use wrenn_supervision::{
-    ArbiterPool, CallError, MetricsSnapshot, Root, Watchdog, WatchdogConfig, call, call_within,
-    metrics_snapshot,
-};
+use wrenn_supervision::{CallError, MetricsSnapshot, call, call_within, metrics_snapshot};
 
 use crate::{
-    AttachError, CreateError, InjectError, StartError, WaitError,
-    build::BuildQueue,
-    config::{BuildConfig, Config, FaultInjection},
-    host::{self, AgentLink, Attach, board::HostView},
+    AttachError, CreateError, InjectError, WaitError,
+    activity::Activity,
+    build::BuildDesk,
+    config::{Config, FaultInjection},
+    directory::Late,
+    grants::Grants,
+    host::{self, AgentLink, Attach, HostConnections, HostDirectory, board::HostView},
+    notify::{Notifier, SendError},
     objects::Objects,
-    placement::{Admit, Others},
-    sandbox::{self, SandboxActor, Until, Wait},
-    shared::Shared,
-    tunnel::TunnelAcceptor,
+    placement::{Admit, Others, Placement},
+    reconcile::Reconciler,
+    sandbox::{self, ANSWER_WITHIN, SandboxDirectory, Until, Wait},
+    transfer::{TransferDesk, Uploads},
+    tunnel::{TunnelAcceptor, TunnelDesk},
 };
-
-/// How long a question that needs no host may take.
-pub(crate) const ANSWER_WITHIN: Duration = Duration::from_secs(30);
 
 /// The running actors; clones share them. Can be used from any thread and any runtime.
 #[derive(Clone)]
 pub struct ControlPlane {
-    pub(crate) shared: Arc<Shared>,
-    /// Stops with the last clone.
-    _watchdog: Arc<Watchdog>,
+    pub(crate) parts: Arc<PlaneParts>,
+}
+
+/// Everything that users of sandboxes need; the actors themselves get less.
+pub(crate) struct PlaneParts {
+    pub(crate) store: Store,
+    pub(crate) server: ServerId,
+    pub(crate) config: Config,
+    pub(crate) clock: Clock,
+    pub(crate) sandboxes: SandboxDirectory,
+    pub(crate) hosts: HostDirectory,
+    pub(crate) connections: HostConnections,
+    pub(crate) reconciler: Reconciler,
+    pub(crate) placement: Placement,
+    pub(crate) tunnels: TunnelDesk,
+    pub(crate) transfers: TransferDesk,
+    pub(crate) uploads: Uploads,
+    pub(crate) activity: Activity,
+    pub(crate) grants: Grants,
+    pub(crate) builds: BuildDesk,
+    pub(crate) objects: Objects,
+    pub(crate) notifier: Notifier,
+    pub(crate) children: Late<dyn Children>,
+}
+
+/// Everything that was started.
+pub(crate) trait Children: Send + Sync {
+    /// Returns the names of the threads and how many actors live on each.
+    fn loads(&self) -> Vec<(String, usize)>;
+
+    /// Ends all actors and waits until they have ended.
+    fn end(&self) -> BoxFuture<'_, ()>;
 }
 
 /// Numbers about the actors.
@@ -69,48 +101,17 @@ pub enum Victim {
 }
 
 impl ControlPlane {
-    /// Starts the actors, and takes up whatever the last run left in flight.
-    ///
-    /// Must be called on a thread of an actix system, whose arbiters the actors' threads become. If placement
-    /// fails for good, `root` decides what happens to the process.
-    ///
-    /// # Errors
-    /// See [`StartError`]; nothing is left running then.
-    pub async fn start(store: Store, config: Config, root: &Root) -> Result<Self, StartError> {
-        let hosts = store.host_list().await.map_err(StartError::Store)?;
-        let arbiters = ArbiterPool::named("actors", config.arbiters).map_err(StartError::Arbiters)?;
-        // It counts and logs; to end the process would harm those who do not hang.
-        let watchdog = Watchdog::start(WatchdogConfig::default(), |_| {}).map_err(StartError::Watchdog)?;
-        let BuildConfig { workers, redis_url, .. } = &config.builds;
-        let queue = redis_url.as_deref().map(|url| BuildQueue::new(url, *workers)).transpose();
-        let queue = queue.map_err(StartError::Queue)?;
-        let objects = Objects::open(&config.objects).map_err(StartError::Objects)?;
-        let shared = Arc::new(Shared::new(store, queue, objects, config, arbiters));
-        let deleting = shared.store.templates_deleting().await.map_err(StartError::Store)?;
-        for template in deleting {
-            shared.store.template_delete_finish(template).await.map_err(StartError::Store)?;
-            tracing::info!(%template, "finished the deletion of a template");
-        }
-        shared.start_placement(root);
-        shared.start_idle_watch(root);
-        shared.start_object_sweep(root);
-        shared.start_retention(root);
-        for host in hosts {
-            shared.host(host.id);
-        }
-        let plane = Self { shared, _watchdog: Arc::new(watchdog) };
-        plane.start_builds(root);
-        Ok(plane)
-    }
-
     /// Ends all actors. Machines live on; what is in flight is taken up by the next start.
     pub async fn shutdown(&self) {
-        self.shared.end_actors().await;
+        if let Some(children) = self.parts.children.get() {
+            children.end().await;
+            self.parts.children.release();
+        }
     }
 
     /// Returns the way to the database.
     pub fn store(&self) -> &Store {
-        &self.shared.store
+        &self.parts.store
     }
 
     /// Chooses a host, writes the row and begins the start; does not wait for the machine.
@@ -120,13 +121,16 @@ impl ControlPlane {
     /// # Errors
     /// See [`CreateError`].
     pub async fn sandbox_create(&self, new: NewSandbox, intent: AuditIntent) -> Result<Sandbox, CreateError> {
+        let pool = self.parts.store.host_pool(new.team_id, new.template_id).await;
+        let pool = match pool.map_err(CreateError::Store)? {
+            (HostPool::Platform, Some(_)) => return Err(CreateError::OwnHostsOnly),
+            (pool, _) => pool,
+        };
         let others = match &new.template_hosts {
             Some(_) if !self.template_can_be_fetched(new.template_id).await => Others::CannotFetch,
             _ => Others::CanFetch,
         };
-        call_within(&self.shared.placement(), Admit { new, others, intent }, ANSWER_WITHIN)
-            .await
-            .map_err(CreateError::Unanswered)?
+        self.parts.placement.admit(Admit { new, others, pool, intent }).await
     }
 
     /// Waits until a sandbox is in the state that `until` names, for at most `within`.
@@ -141,11 +145,11 @@ impl ControlPlane {
         until: Until,
         within: Duration,
     ) -> Result<Sandbox, WaitError> {
-        let deadline = Instant::now() + within;
+        let deadline = self.parts.clock.now() + within;
         let wait = async {
             loop {
                 let (reply, answer) = oneshot::channel();
-                let asked = call(&self.shared.sandbox(id), Wait { until, reply }).await;
+                let asked = call(&self.parts.sandboxes.address(id), Wait { until, reply }).await;
                 match (asked, answer.await) {
                     (_, Ok(Some(row))) => return Ok(row),
                     (_, Ok(None)) => return Err(WaitError::NotFound(id)),
@@ -155,22 +159,30 @@ impl ControlPlane {
                 }
             }
         };
-        timeout_at(deadline, wait).await.unwrap_or(Err(WaitError::TimedOut(id)))
+        timeout_at(deadline.into(), wait).await.unwrap_or(Err(WaitError::TimedOut(id)))
+    }
+
+    /// Sends a notification to a destination once, and waits for the outcome.
+    ///
+    /// # Errors
+    /// See [`SendError`].
+    pub async fn notify(&self, target: &Target, notification: &Notification) -> Result<(), SendError> {
+        self.parts.notifier.send(target, notification, DeliveryId::new()).await
     }
 
     /// Returns how every host is doing, sorted by id.
     pub fn hosts_snapshot(&self) -> Vec<HostView> {
-        self.shared.board.snapshot()
+        self.parts.hosts.snapshot()
     }
 
     /// Returns numbers about the actors.
     pub fn metrics(&self) -> Metrics {
         Metrics {
             supervision: metrics_snapshot(),
-            sandbox_actors: self.shared.sandboxes.len(),
-            hosts: self.shared.board.snapshot(),
-            tunnels_opening: self.shared.desk.len(),
-            arbiters: self.shared.loads(),
+            sandbox_actors: self.parts.sandboxes.len(),
+            hosts: self.parts.hosts.snapshot(),
+            tunnels_opening: self.parts.tunnels.len(),
+            arbiters: self.parts.children.get().map(|children| children.loads()).unwrap_or_default(),
         }
     }
 
@@ -185,14 +197,14 @@ impl ControlPlane {
         hello: AgentHello,
         outgoing: mpsc::Sender<ServerFrame>,
     ) -> Result<AgentLink, AttachError> {
-        call_within(&self.shared.host(host), Attach { hello, outgoing }, ANSWER_WITHIN)
+        call_within(&self.parts.connections.address(host), Attach { hello, outgoing }, ANSWER_WITHIN)
             .await
             .map_err(|error| AttachError::Unanswered(host, error))?
     }
 
     /// Takes a tunnel that a host opened; none if nobody asked that host for one with this id.
     pub fn tunnel_accept(&self, host: HostId, tunnel: TunnelId) -> Option<TunnelAcceptor> {
-        self.shared.desk.accept(host, tunnel)
+        self.parts.tunnels.accept(host, tunnel)
     }
 
     /// Makes an actor's handler panic, to see what that costs; waits until it has.
@@ -200,17 +212,17 @@ impl ControlPlane {
     /// # Errors
     /// See [`InjectError`].
     pub async fn inject_panic(&self, victim: Victim) -> Result<(), InjectError> {
-        if self.shared.config.fault_injection == FaultInjection::Off {
+        if self.parts.config.fault_injection == FaultInjection::Off {
             return Err(InjectError::Off);
         }
         // The answer is that there is none.
         match victim {
             Victim::Sandbox(id) => {
-                let addr = self.shared.sandboxes.get(&id).ok_or(InjectError::NotFound)?;
+                let addr = self.parts.sandboxes.living(id).ok_or(InjectError::NotFound)?;
                 let _ = call(&addr, sandbox::InjectPanic).await;
             }
             Victim::Host(id) => {
-                let addr = self.shared.hosts.get(&id).ok_or(InjectError::NotFound)?;
+                let addr = self.parts.connections.living(id).ok_or(InjectError::NotFound)?;
                 let _ = call(&addr, host::InjectPanic).await;
             }
         }
@@ -222,39 +234,18 @@ impl ControlPlane {
     /// # Errors
     /// See [`InjectError`].
     pub async fn inject_cut(&self, host: HostId) -> Result<(), InjectError> {
-        if self.shared.config.fault_injection == FaultInjection::Off {
+        if self.parts.config.fault_injection == FaultInjection::Off {
             return Err(InjectError::Off);
         }
-        let addr = self.shared.hosts.get(&host).ok_or(InjectError::NotFound)?;
+        let addr = self.parts.connections.living(host).ok_or(InjectError::NotFound)?;
         // The actor may fail for another reason meanwhile, which does no harm.
         let _ = call(&addr, host::CutLink).await;
         Ok(())
-    }
-
-    /// Asks a sandbox's actor; once more if it ended meanwhile, which mostly means that it had nothing to do.
-    /// What is asked this way may be executed twice.
-    pub(crate) async fn ask_sandbox<M>(
-        &self,
-        id: SandboxId,
-        message: impl Fn() -> M,
-    ) -> Result<M::Result, CallError>
-    where
-        M: Message + Send + 'static,
-        M::Result: Send,
-        SandboxActor: Handler<M>,
-        <SandboxActor as actix::Actor>::Context: actix::dev::ToEnvelope<SandboxActor, M>,
-    {
-        match call_within(&self.shared.sandbox(id), message(), ANSWER_WITHIN).await {
-            Err(CallError::NotDelivered | CallError::MayHaveExecuted) => {
-                call_within(&self.shared.sandbox(id), message(), ANSWER_WITHIN).await
-            }
-            answer => answer,
-        }
     }
 }
 
 impl fmt::Debug for ControlPlane {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ControlPlane").field("config", &self.shared.config).finish_non_exhaustive()
+        f.debug_struct("ControlPlane").field("config", &self.parts.config).finish_non_exhaustive()
     }
 }

@@ -1,8 +1,10 @@
 //! Why an operation of the control plane failed: one type per operation.
 
 use wrenn_domain::{
+    admission::EnterError,
     lifecycle::{Operation, SandboxStatus},
     placement::Shortage,
+    quota::NotAdmitted,
     sandbox::Refusal,
     template::TemplateNameError,
 };
@@ -41,12 +43,28 @@ pub enum CreateError {
     /// No host that the team may use is attached.
     #[error("no host is available")]
     NoHost,
+    /// The team runs on its own hosts, and none of them takes sandboxes now.
+    #[error("the team runs on its own hosts only, and none of them is attached and takes new capsules")]
+    NoOwnHost,
+    /// The template was made on the team's own hosts, and the team runs on the platform's.
+    #[error(
+        "the template was made on the team's own hosts and runs only there, and the team runs on the platform's hosts"
+    )]
+    OwnHostsOnly,
     /// There are hosts, and none has room for it.
     #[error("no host has room: {0}")]
     NothingFits(Shortage),
+    /// Since a moment ago the chosen host is attached to another server, drained, deleted, or not for the team any more.
+    #[error(
+        "host {0} has just changed: it is attached to another server, drained, or not for this team; try again"
+    )]
+    HostMoved(HostId),
     /// It was for a build that does not want it any more.
     #[error("the build is over")]
     BuildOver,
+    /// The team may not use as much.
+    #[error(transparent)]
+    NotAdmitted(#[from] NotAdmitted),
     /// The row could not be written, for example because a size is out of range.
     #[error("cannot write the new sandbox")]
     Store(#[source] StoreError),
@@ -84,6 +102,14 @@ pub enum DestroyError {
         /// Its host.
         host: HostId,
     },
+    /// Its host is attached to another server; nothing was begun.
+    #[error("host {host} of sandbox {sandbox} is attached to another server")]
+    Elsewhere {
+        /// Which sandbox.
+        sandbox: SandboxId,
+        /// Its host.
+        host: HostId,
+    },
     /// Its host tried and failed; asking again tries again.
     #[error("the host could not remove the machine: {0}")]
     Failed(String),
@@ -115,6 +141,9 @@ pub enum SessionOpenError {
     /// Its host is not attached, or has too much to do.
     #[error("host {0} is not available")]
     HostUnavailable(HostId),
+    /// Its host is attached to another server.
+    #[error("host {0} is attached to another server")]
+    Elsewhere(HostId),
     /// The host could not open the way to the machine.
     #[error("the host could not reach the machine: {message}")]
     Refused {
@@ -151,20 +180,38 @@ pub enum SessionError {
     /// The link to the host ended; what became of what was begun is not known.
     #[error("the link to the host was lost")]
     LinkLost,
+    /// The principal lost its permission: it left the team, its key or token ended, or the account was switched off.
+    #[error("the permission has been revoked; sign in again, or use another key")]
+    Revoked,
 }
 
-/// Why a sandbox was not paused or resumed, or no template was made of it.
+/// Why a sandbox was not found, changed, paused or resumed, or no template was made of it: the error of these use cases,
+/// which an actor answers with as it is.
 #[derive(Debug, thiserror::Error)]
 pub enum OperationError {
-    /// There is no such sandbox.
-    #[error("there is no sandbox {0}")]
+    /// The use case did not begin.
+    #[error(transparent)]
+    Enter(#[from] EnterError),
+    /// There is no such sandbox, or it is another team's.
+    #[error("there is no capsule {0}")]
     NotFound(SandboxId),
+    /// The sandbox is gone, at the wish of somebody.
+    #[error("capsule {0} was destroyed; create another one")]
+    Destroyed(SandboxId),
     /// The state machine refused it; nothing changed.
     #[error(transparent)]
     Refused(Refusal),
     /// Its host is not attached; nothing was begun.
     #[error("host {host} of sandbox {sandbox} is away")]
     HostAway {
+        /// Which sandbox.
+        sandbox: SandboxId,
+        /// Its host.
+        host: HostId,
+    },
+    /// Its host is attached to another server; nothing was begun.
+    #[error("host {host} of sandbox {sandbox} is attached to another server")]
+    Elsewhere {
         /// Which sandbox.
         sandbox: SandboxId,
         /// Its host.
@@ -184,6 +231,9 @@ pub enum OperationError {
     /// The template cannot have its name; nothing was begun.
     #[error(transparent)]
     Name(TemplateNameError),
+    /// The team may not use as much; nothing was begun.
+    #[error(transparent)]
+    NotAdmitted(NotAdmitted),
     /// The host tried and failed; the sandbox is what its row says.
     #[error("{0}")]
     Failed(String),
@@ -212,6 +262,18 @@ pub enum DeleteTemplateError {
     Interrupted(#[source] tokio::task::JoinError),
 }
 
+/// An inventory lists more than a host can have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "the inventory lists {machines} machines and {templates} templates, which is more than a host can have"
+)]
+pub struct InventoryTooLarge {
+    /// Machines that it lists.
+    pub machines: usize,
+    /// Templates that it lists.
+    pub templates: usize,
+}
+
 /// Why an agent may not attach.
 #[derive(Debug, thiserror::Error)]
 pub enum AttachError {
@@ -221,6 +283,9 @@ pub enum AttachError {
     /// There is no such host any more.
     #[error("there is no host {0}")]
     NotFound(HostId),
+    /// The inventory lists more than a host can have.
+    #[error(transparent)]
+    Inventory(InventoryTooLarge),
     /// The database did not answer; trying again helps.
     #[error("cannot write that host {0} attached")]
     Store(HostId, #[source] StoreError),

@@ -1,59 +1,50 @@
 //! Looks for sandboxes that nobody uses.
 //!
-//! It takes no input, keeps nothing, and decides nothing: it asks the database which sandboxes were not used, as far as
-//! is written, for as long as their timeout, and tells their actors, which know better. Whatever goes wrong, the next
-//! look is a moment later.
+//! The watch keeps nothing and decides nothing: it writes the uses that are in memory, asks the database which sandboxes were not
+//! used for as long as their timeout, and tells their actors, which ask once more. It looks at this server's hosts only:
+//! uses of other sandboxes pass through other servers. Whatever goes wrong, the next look is a
+//! moment later.
 
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
-use actix::{Actor, ActorFutureExt, AsyncContext, Context, Supervised, WrapFuture};
+use wrenn_domain::ids::ServerId;
+use wrenn_store::{Store, StoreError};
 
-use crate::{sandbox::PauseIfIdle, shared::Shared};
+use crate::{
+    activity::Activity,
+    sandbox::{PauseIfIdle, SandboxDirectory},
+};
 
-/// How long uses are remembered in memory: as long as the longest timeout. A row says when a session began, not when it
-/// ended.
-const REMEMBERED: Duration = Duration::from_secs(366 * 24 * 3600);
-
+/// Looks for idle sandboxes; clones share everything.
+#[derive(Clone)]
 pub(crate) struct IdleWatch {
-    shared: Arc<Shared>,
-    is_looking: bool,
+    pub(crate) store: Store,
+    pub(crate) server: ServerId,
+    pub(crate) activity: Activity,
+    pub(crate) sandboxes: SandboxDirectory,
+    /// Shortest time between two writes of one sandbox's use.
+    pub(crate) touch_interval: Duration,
 }
 
 impl IdleWatch {
-    pub(crate) fn new(shared: Arc<Shared>) -> Self {
-        Self { shared, is_looking: false }
-    }
-
-    fn look(&mut self, ctx: &mut Context<Self>) {
-        self.shared.activity.forget_older_than(REMEMBERED);
-        if std::mem::replace(&mut self.is_looking, true) {
-            return;
+    /// Writes uses, and has sandboxes paused that are idle.
+    ///
+    /// # Errors
+    /// The database did not answer.
+    pub(crate) async fn look(&self) -> Result<(), StoreError> {
+        let idle = self.store.sandboxes_idle(self.server).await?;
+        // A sandbox whose use is not written stays, and is looked at again when it is.
+        let uses = self.activity.take_due(self.touch_interval, &idle);
+        if !uses.ages.is_empty() {
+            self.store.sandboxes_used(self.server, &uses.ages).await?;
         }
-        let store = self.shared.store.clone();
-        let look = async move { store.sandboxes_idle().await };
-        ctx.spawn(look.into_actor(self).map(|idle, actor, _| {
-            actor.is_looking = false;
-            match idle {
+        for id in idle {
+            if !self.activity.is_in_use(id) {
                 // One that has too much to do is told next time.
-                Ok(idle) => {
-                    idle.into_iter().for_each(|id| drop(actor.shared.sandbox(id).try_send(PauseIfIdle)))
-                }
-                Err(error) => tracing::warn!(%error, "cannot look for idle sandboxes"),
+                drop(self.sandboxes.address(id).try_send(PauseIfIdle));
             }
-        }));
-    }
-}
-
-impl Actor for IdleWatch {
-    type Context = Context<Self>;
-
-    fn started(&mut self, ctx: &mut Context<Self>) {
-        ctx.run_interval(self.shared.config.idle_interval, Self::look);
-    }
-}
-
-impl Supervised for IdleWatch {
-    fn restarting(&mut self, _: &mut Context<Self>) {
-        self.is_looking = false;
+        }
+        self.activity.written(&uses);
+        Ok(())
     }
 }

@@ -13,6 +13,7 @@
 //! | [`placement`] | what is promised of each host |
 //! | [`tunnel`] | sessions between clients and machines |
 //! | [`transfer`] | templates on their way from host to host |
+//! | `notify` | events on their way to notification channels |
 //! | `build`, [`archive`] | recipes that become templates, and the archives that come with them |
 //!
 //! Reads go straight to the store; everything that changes a sandbox goes through [`ControlPlane`].
@@ -31,28 +32,38 @@ pub mod archive;
 mod build;
 pub mod config;
 mod control_plane;
+mod deleted_teams;
+mod directory;
 mod errors;
+mod grants;
 pub mod host;
+mod host_deletion;
 mod idle;
+mod membership;
+mod notify;
 pub mod objects;
 mod operations;
 pub mod placement;
+mod reconcile;
 mod retention;
 mod retry;
+mod runtime;
 pub mod sandbox;
 mod sessions;
-mod shared;
 pub mod transfer;
 pub mod tunnel;
 
 pub use activity::ActivityGuard;
 pub use build::QueueError;
-pub use config::{BuildConfig, Config, FaultInjection};
+pub use config::{BuildConfig, Config, FaultInjection, NotifyConfig};
 pub use control_plane::{ControlPlane, Metrics, Victim};
 pub use errors::{
-    AttachError, CreateError, DeleteTemplateError, DestroyError, InjectError, OperationError, SessionError,
-    SessionOpenError, StartError, WaitError,
+    AttachError, CreateError, DeleteTemplateError, DestroyError, InjectError, InventoryTooLarge,
+    OperationError, SessionError, SessionOpenError, StartError, WaitError,
 };
+pub use grants::Grant;
+pub use host_deletion::DeleteHostError;
+pub use notify::SendError;
 pub use sandbox::{TemplateDefaults, TemplateOrder, Until};
 pub use tunnel::{
     ConnectSession, ExecSession, FileSession, Session, SessionEvents, SessionInput, TunnelAcceptor,

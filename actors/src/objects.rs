@@ -3,13 +3,22 @@
 //! A folder by default; other stores of the library can take its place, as nothing here knows what is behind it. An
 //! object appears complete or not at all, and is written once.
 
-use std::{fmt, path::PathBuf, sync::Arc};
+use std::{
+    fmt,
+    path::PathBuf,
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
 
 use bytes::Bytes;
 use futures_util::{StreamExt as _, stream::BoxStream};
 use object_store::{
     ObjectStore, ObjectStoreExt as _, WriteMultipart, local::LocalFileSystem, memory::InMemory, path::Path,
 };
+use wrenn_base::blocking;
+
+/// Silence after which nobody writes an object any more: ten times as long as the sender of a template may stall.
+const ABANDONED_AFTER: Duration = Duration::from_secs(600);
 
 /// Where objects are kept.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -27,8 +36,8 @@ pub enum ObjectError {
     /// There is no such object.
     #[error("there is no object `{0}`")]
     NotFound(String),
-    /// The folder could not be made.
-    #[error("cannot make the folder for objects")]
+    /// The folder could not be made, or looked through.
+    #[error("cannot use the folder for objects")]
     Folder(#[source] std::io::Error),
     /// The store failed.
     #[error("object storage failed")]
@@ -48,6 +57,8 @@ impl From<object_store::Error> for ObjectError {
 #[derive(Clone)]
 pub struct Objects {
     store: Arc<dyn ObjectStore>,
+    /// The folder, if the objects are in one.
+    folder: Option<PathBuf>,
 }
 
 /// An object that is being written. Dropped before it is finished, it was never there.
@@ -69,11 +80,27 @@ impl Objects {
             ObjectsLocation::Memory => Arc::new(InMemory::new()),
             ObjectsLocation::Folder(folder) => {
                 std::fs::create_dir_all(folder).map_err(ObjectError::Folder)?;
-                remove_half_written(folder).map_err(ObjectError::Folder)?;
                 Arc::new(LocalFileSystem::new_with_prefix(folder)?.with_fsync(true))
             }
         };
-        Ok(Self { store })
+        let folder = match location {
+            ObjectsLocation::Memory => None,
+            ObjectsLocation::Folder(folder) => Some(folder.clone()),
+        };
+        Ok(Self { store, folder })
+    }
+
+    /// Removes what servers that were killed have left of objects that they were writing; `now` is the time of day.
+    ///
+    /// Other servers may be writing at this moment, so only files are removed that were not written for
+    /// [`ABANDONED_AFTER`].
+    ///
+    /// # Errors
+    /// [`ObjectError::Folder`].
+    pub async fn remove_half_written(&self, now: SystemTime) -> Result<(), ObjectError> {
+        let Some(folder) = self.folder.clone() else { return Ok(()) };
+        let before = now - ABANDONED_AFTER;
+        blocking(move || remove_half_written(&folder, before)).await.map_err(ObjectError::Folder)
     }
 
     /// Begins an object; nobody sees it before it is finished.
@@ -170,8 +197,9 @@ impl ObjectWriter {
     }
 }
 
-/// Removes files whose names the library gives to what is being written: those of an object, a `#`, and a number.
-fn remove_half_written(folder: &std::path::Path) -> std::io::Result<()> {
+/// Removes files that were written last before an instant, and whose names the library gives to what is being written:
+/// those of an object, a `#`, and a number.
+fn remove_half_written(folder: &std::path::Path, before: SystemTime) -> std::io::Result<()> {
     for entry in std::fs::read_dir(folder)? {
         let entry = entry?;
         let name = entry.file_name();
@@ -179,13 +207,22 @@ fn remove_half_written(folder: &std::path::Path) -> std::io::Result<()> {
             !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit())
         });
         if entry.file_type()?.is_dir() {
-            remove_half_written(&entry.path())?;
-        } else if is_half {
+            remove_half_written(&entry.path(), before)?;
+        } else if is_half && is_older(&entry, before)? {
             tracing::info!(path = %entry.path().display(), "removing an object that was never complete");
             std::fs::remove_file(entry.path())?;
         }
     }
     Ok(())
+}
+
+/// Returns true if a file was written last before an instant; false if it has been finished or removed meanwhile.
+fn is_older(entry: &std::fs::DirEntry, before: SystemTime) -> std::io::Result<bool> {
+    match entry.metadata() {
+        Ok(metadata) => Ok(metadata.modified()? < before),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(false),
+        Err(error) => Err(error),
+    }
 }
 
 impl fmt::Debug for Objects {
@@ -196,10 +233,12 @@ impl fmt::Debug for Objects {
 
 #[cfg(test)]
 mod tests {
+    use wrenn_base::Clock;
+
     use super::*;
 
     #[tokio::test]
-    async fn objects_are_listed_and_what_a_killed_server_has_left_is_removed() {
+    async fn objects_are_listed_and_only_what_nobody_writes_any_more_is_removed() {
         let folder = tempfile::tempdir().unwrap();
         let location = ObjectsLocation::Folder(folder.path().to_owned());
         let objects = Objects::open(&location).unwrap();
@@ -210,7 +249,12 @@ mod tests {
         std::mem::forget(half);
         let files = || std::fs::read_dir(folder.path().join("templates")).unwrap().count();
         assert_eq!((files(), objects.list("templates").await.unwrap()), (2, vec!["whole".to_owned()]));
-        let objects = Objects::open(&location).unwrap();
+        let (clock, hand) = Clock::manual();
+        let other_server = Objects::open(&location).unwrap();
+        other_server.remove_half_written(clock.wall()).await.unwrap();
+        assert_eq!(files(), 2, "it may still be written");
+        hand.advance(ABANDONED_AFTER * 2);
+        other_server.remove_half_written(clock.wall()).await.unwrap();
         assert_eq!((files(), objects.list("templates").await.unwrap()), (1, vec!["whole".to_owned()]));
     }
 

@@ -2,10 +2,11 @@
 
 use std::{future::Future, time::Duration};
 
+use wrenn_base::Backoff;
 use wrenn_store::{StoreError, sandboxes::TransitionError};
 
-const FIRST_DELAY: Duration = Duration::from_millis(100);
-const LONGEST_DELAY: Duration = Duration::from_secs(5);
+/// Waits between tries. Without jitter: each waits for a connection of the pool, not for its turn.
+const BACKOFF: Backoff = Backoff::new(Duration::from_millis(100), Duration::from_secs(5));
 
 /// Repeats `ask` until it succeeds, for what must not be given up while the database is away.
 ///
@@ -14,11 +15,11 @@ pub(crate) async fn until_answered<T, F>(what: &'static str, ask: impl Fn() -> F
 where
     F: Future<Output = Result<T, StoreError>>,
 {
-    let mut delay = FIRST_DELAY;
+    let mut failures = 0;
     loop {
         match ask().await {
             Ok(answer) => return answer,
-            Err(error) => pause(what, &error, &mut delay).await,
+            Err(error) => pause(what, &error, &mut failures).await,
         }
     }
 }
@@ -31,19 +32,19 @@ pub(crate) async fn until_decided<T, F>(what: &'static str, ask: impl Fn() -> F)
 where
     F: Future<Output = Result<T, TransitionError>>,
 {
-    let mut delay = FIRST_DELAY;
+    let mut failures = 0;
     loop {
         match ask().await {
             Err(TransitionError::Store(error)) if !error.is_refusal() => {
-                pause(what, &error, &mut delay).await
+                pause(what, &error, &mut failures).await
             }
             decided => return decided,
         }
     }
 }
 
-async fn pause(what: &'static str, error: &StoreError, delay: &mut Duration) {
+async fn pause(what: &'static str, error: &StoreError, failures: &mut u32) {
     tracing::warn!(what, error = error as &dyn std::error::Error, "database does not answer");
-    tokio::time::sleep(*delay).await;
-    *delay = (*delay * 2).min(LONGEST_DELAY);
+    *failures = failures.saturating_add(1);
+    tokio::time::sleep(BACKOFF.plain_delay(*failures)).await;
 }

@@ -11,7 +11,7 @@
 
 use std::time::Duration;
 
-use tokio::time::{Instant, timeout};
+use tokio::time::timeout;
 use wrenn_domain::{
     action::Action,
     audit::AuditIntent,
@@ -23,11 +23,11 @@ use wrenn_proto::{
     ids::{HostId, SandboxId},
     session::Input,
 };
-use wrenn_supervision::call_within;
 
 use crate::{
     ControlPlane, OperationError, SessionOpenError, WaitError,
     activity::ActivityGuard,
+    grants::Grant,
     host::{self, OpenTunnel},
     sandbox::{PrepareUse, UnlessBegun, Until, UseTarget},
     tunnel::{Opened, Session},
@@ -37,6 +37,12 @@ use crate::{
 const AWAKE_WITHIN: Duration = Duration::from_secs(60);
 
 impl ControlPlane {
+    /// Notes a permission that was just given, for as long as the grant is held; it is revoked if the principal loses
+    /// its rights.
+    pub fn grant(&self, principal: Principal, action: Action) -> Grant {
+        self.parts.grants.hold(principal, action)
+    }
+
     /// Opens a session with a running machine and tells it `opening`; returns when the host is connected to the
     /// machine. A paused sandbox whose `auto_resume` is set is resumed first.
     ///
@@ -46,13 +52,16 @@ impl ControlPlane {
         &self,
         id: SandboxId,
         opening: impl Into<I>,
-        by: Principal,
+        by: Grant,
     ) -> Result<Session<I>, SessionOpenError> {
-        let host = self.sandbox_awake(id, by).await?;
-        let within = self.shared.config.tunnel_open_within;
-        let mut ticket = self.shared.desk.expect(host);
+        let host = self.sandbox_awake(id, by.principal()).await?;
+        let within = self.parts.config.tunnel_open_within;
+        let mut ticket = self.parts.tunnels.expect(host);
         let asked = OpenTunnel { tunnel: ticket.id, sandbox: id };
-        call_within(&self.shared.host(host), asked, within)
+        self.parts
+            .hosts
+            .connections()
+            .open_tunnel(host, asked)
             .await
             .map_err(SessionOpenError::Unanswered)?
             .map_err(|host::HostAway| SessionOpenError::HostUnavailable(host))?;
@@ -64,7 +73,7 @@ impl ControlPlane {
             Ok(None) => return Err(SessionOpenError::HostUnavailable(host)),
             Err(_) => return Err(SessionOpenError::TimedOut(host)),
         };
-        let session = Session::new(raw, self.shared.activity.open(id));
+        let session = Session::new(raw, by, self.parts.activity.open(id));
         // A session that ended already says so in its events.
         let _ = session.input.send(opening).await;
         Ok(session)
@@ -78,13 +87,14 @@ impl ControlPlane {
         match self.prepare_use(id).await? {
             UseTarget::On(host) => Ok(host),
             UseTarget::NotFound => Err(SessionOpenError::NotFound(id)),
+            UseTarget::Elsewhere(host) => Err(SessionOpenError::Elsewhere(host)),
             UseTarget::NotRunning { lifecycle, .. } => Err(not_running(&lifecycle)),
         }
     }
 
     /// Counts as use of a sandbox until it is dropped.
     pub fn sandbox_in_use(&self, id: SandboxId) -> ActivityGuard {
-        self.shared.activity.open(id)
+        self.parts.activity.open(id)
     }
 
     /// As [`sandbox_use`](Self::sandbox_use), for somebody who may wake it.
@@ -92,15 +102,16 @@ impl ControlPlane {
     /// # Errors
     /// See [`SessionOpenError`].
     pub async fn sandbox_awake(&self, id: SandboxId, by: Principal) -> Result<HostId, SessionOpenError> {
-        let deadline = Instant::now() + AWAKE_WITHIN;
+        let deadline = self.parts.clock.now() + AWAKE_WITHIN;
         loop {
             let lifecycle = match self.prepare_use(id).await? {
                 UseTarget::On(host) => return Ok(host),
                 UseTarget::NotFound => return Err(SessionOpenError::NotFound(id)),
+                UseTarget::Elsewhere(host) => return Err(SessionOpenError::Elsewhere(host)),
                 UseTarget::NotRunning { lifecycle, auto_resume: true } if can_wake(&lifecycle) => lifecycle,
                 UseTarget::NotRunning { lifecycle, .. } => return Err(not_running(&lifecycle)),
             };
-            let rest = deadline.saturating_duration_since(Instant::now());
+            let rest = deadline.saturating_duration_since(self.parts.clock.now());
             if rest.is_zero() {
                 return Err(not_running(&lifecycle));
             }
@@ -122,7 +133,7 @@ impl ControlPlane {
     }
 
     async fn prepare_use(&self, id: SandboxId) -> Result<UseTarget, SessionOpenError> {
-        self.ask_sandbox(id, || PrepareUse).await.map_err(SessionOpenError::Unanswered)
+        self.parts.sandboxes.ask(id, || PrepareUse).await.map_err(SessionOpenError::Unanswered)
     }
 }
 

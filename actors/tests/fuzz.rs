@@ -9,6 +9,7 @@
 //! `WRENN_FUZZ_SEC` says for how long each target runs; the default is short. An input that makes a reader panic is
 //! printed, with the seed from which all inputs come: `WRENN_FUZZ_SEED` repeats them.
 
+#![allow(clippy::disallowed_methods, reason = "the targets run for a real time, with a seed that is printed")]
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test may panic, also in its helpers")]
 
 use std::{

@@ -1,14 +1,21 @@
 //! What the agent is told from outside.
 
-use std::{env, fmt, net::IpAddr, path::PathBuf, str::FromStr, time::Duration};
+use std::{env, fmt, net::Ipv6Addr, path::PathBuf, str::FromStr, time::Duration};
+
+use wrenn_pki::JoinToken;
 
 use crate::net::{Cidr, Egress};
 
-/// Address of the control plane.
+/// Folder of the agent's state by default.
+const DATA_DIR: &str = "/var/lib/wrenn/agent";
+/// Folder of kernel, initramfs and base images by default.
+const IMAGES_DIR: &str = "/var/lib/wrenn/images";
+
+/// Address of the control plane. Every connection is encrypted.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ServerAddr {
-    /// `http://host:port`, on this machine only.
-    Http {
+    /// `host:port`.
+    Tcp {
         /// Host name or address, without brackets.
         host: String,
         /// TCP port.
@@ -18,42 +25,30 @@ pub enum ServerAddr {
     Unix(PathBuf),
 }
 
-/// Why a text is not an address that the agent will dial.
+/// The text is no address of a control plane.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum ServerAddrError {
-    /// It has another form.
-    #[error("{0:?} is neither http://host:port nor unix:/path")]
-    Form(String),
-    /// It would send tokens and data unencrypted over a network.
-    #[error(
-        "{0:?} is not on this machine, and plain http would send the host's token unencrypted; \
-         use a loopback address or a unix socket"
-    )]
-    Plaintext(String),
-}
+#[error("{0:?} is neither host:port nor unix:/path")]
+pub struct ServerAddrError(String);
 
 impl FromStr for ServerAddr {
     type Err = ServerAddrError;
 
     fn from_str(text: &str) -> Result<Self, ServerAddrError> {
-        let form = || ServerAddrError::Form(text.to_owned());
+        let form = || ServerAddrError(text.to_owned());
         if let Some(path) = text.strip_prefix("unix:") {
             let path = PathBuf::from(path);
             return if path.is_absolute() { Ok(Self::Unix(path)) } else { Err(form()) };
         }
-        let rest = text.strip_prefix("http://").ok_or_else(form)?;
+        let rest = text.strip_prefix("https://").unwrap_or(text);
         let (host, port) = rest.trim_end_matches('/').rsplit_once(':').ok_or_else(form)?;
         let port = port.parse().map_err(|_| form())?;
-        let host = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
-        let is_loopback = match host.parse::<IpAddr>() {
-            Ok(address) => address.is_loopback(),
-            Err(_) if host.contains([':', '/', '@', '?', '#']) || host.is_empty() => return Err(form()),
-            Err(_) => host.eq_ignore_ascii_case("localhost"),
-        };
-        if is_loopback {
-            Ok(Self::Http { host: host.to_owned(), port })
-        } else {
-            Err(ServerAddrError::Plaintext(text.to_owned()))
+        let bare = host.strip_prefix('[').and_then(|host| host.strip_suffix(']'));
+        match bare.unwrap_or(host) {
+            host if bare.is_some() && host.parse::<Ipv6Addr>().is_err() => Err(form()),
+            host if bare.is_none() && (host.contains([':', '/', '@', '?', '#']) || host.is_empty()) => {
+                Err(form())
+            }
+            host => Ok(Self::Tcp { host: host.to_owned(), port }),
         }
     }
 }
@@ -61,8 +56,8 @@ impl FromStr for ServerAddr {
 impl fmt::Display for ServerAddr {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Http { host, port } if host.contains(':') => write!(f, "http://[{host}]:{port}"),
-            Self::Http { host, port } => write!(f, "http://{host}:{port}"),
+            Self::Tcp { host, port } if host.contains(':') => write!(f, "[{host}]:{port}"),
+            Self::Tcp { host, port } => write!(f, "{host}:{port}"),
             Self::Unix(path) => write!(f, "unix:{}", path.display()),
         }
     }
@@ -101,10 +96,10 @@ impl FromStr for VmmChoice {
 /// Everything the agent is told from outside.
 #[derive(Debug, Clone)]
 pub struct Config {
-    /// Where the control plane is (`WRENN_SERVER`).
-    pub server: ServerAddr,
+    /// Address of the control plane (`WRENN_SERVER`); by default the one in the registration token, which is remembered.
+    pub server: Option<ServerAddr>,
     /// One-time token for the first start (`WRENN_REGISTRATION_TOKEN`); not needed afterwards.
-    pub registration_token: Option<String>,
+    pub registration_token: Option<JoinToken>,
     /// Folder of everything that the agent keeps (`WRENN_AGENT_DATA`).
     pub data_dir: PathBuf,
     /// Folder with kernel, initramfs and base images (`WRENN_IMAGES`).
@@ -130,9 +125,6 @@ pub struct Config {
 /// Why there is no valid configuration.
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigError {
-    /// A variable that has no default is missing or empty.
-    #[error("{0} is not set")]
-    Missing(&'static str),
     /// A variable has a value that makes no sense.
     #[error("{name} cannot be used")]
     Invalid {
@@ -159,12 +151,11 @@ impl Config {
     /// Names the first variable that is missing or wrong.
     pub fn from_lookup(lookup: impl Fn(&str) -> Option<String>) -> Result<Self, ConfigError> {
         let get = |name: &'static str| lookup(name).filter(|value| !value.is_empty());
-        let required = |name| get(name).ok_or(ConfigError::Missing(name));
         Ok(Self {
-            server: parsed("WRENN_SERVER", &required("WRENN_SERVER")?)?,
-            registration_token: get("WRENN_REGISTRATION_TOKEN"),
-            data_dir: required("WRENN_AGENT_DATA")?.into(),
-            images_dir: required("WRENN_IMAGES")?.into(),
+            server: optional("WRENN_SERVER", get("WRENN_SERVER"))?,
+            registration_token: optional("WRENN_REGISTRATION_TOKEN", get("WRENN_REGISTRATION_TOKEN"))?,
+            data_dir: get("WRENN_AGENT_DATA").unwrap_or_else(|| DATA_DIR.to_owned()).into(),
+            images_dir: get("WRENN_IMAGES").unwrap_or_else(|| IMAGES_DIR.to_owned()).into(),
             vmm: parsed("WRENN_VMM", &get("WRENN_VMM").unwrap_or_default())?,
             egress: Egress {
                 allow: networks("WRENN_GUEST_ALLOW", &get("WRENN_GUEST_ALLOW").unwrap_or_default())?,
@@ -189,6 +180,13 @@ where
     text.parse().map_err(|source: T::Err| ConfigError::Invalid { name, source: source.into() })
 }
 
+fn optional<T: FromStr>(name: &'static str, text: Option<String>) -> Result<Option<T>, ConfigError>
+where
+    T::Err: std::error::Error + Send + Sync + 'static,
+{
+    text.map(|text| parsed(name, &text)).transpose()
+}
+
 /// Networks separated by commas, or nothing.
 fn networks(name: &'static str, text: &str) -> Result<Vec<Cidr>, ConfigError> {
     let parts = text.split(',').map(str::trim).filter(|part| !part.is_empty());
@@ -207,54 +205,43 @@ mod tests {
     use super::*;
 
     #[test]
-    fn addresses_on_this_machine_are_taken_as_they_are() {
+    fn addresses_are_taken_as_they_are() {
         for text in [
-            "http://127.0.0.1:8001",
-            "http://localhost:1",
-            "http://127.9.9.9:65535",
-            "http://[::1]:8001",
+            "127.0.0.1:8001",
+            "localhost:1",
+            "wrenn.example.com:65535",
+            "[::1]:8001",
             "unix:/run/x/grpc.sock",
         ] {
             assert_eq!(text.parse::<ServerAddr>().unwrap().to_string(), text);
         }
-        assert_eq!(
-            "http://127.0.0.1:8001/".parse::<ServerAddr>().unwrap().to_string(),
-            "http://127.0.0.1:8001"
-        );
-    }
-
-    #[test]
-    fn plain_http_to_another_machine_is_refused() {
-        for text in
-            ["http://10.0.0.1:8001", "http://example.com:80", "http://0.0.0.0:1", "http://[fe80::1]:2"]
-        {
-            let error = text.parse::<ServerAddr>().unwrap_err();
-            assert_eq!(error, ServerAddrError::Plaintext(text.into()));
-        }
+        let with_scheme = "https://wrenn.example.com:8001/".parse::<ServerAddr>().unwrap();
+        assert_eq!(with_scheme.to_string(), "wrenn.example.com:8001");
     }
 
     #[test]
     fn other_forms_are_refused() {
         for text in [
             "",
-            "127.0.0.1:8001",
-            "https://127.0.0.1:8001",
-            "http://127.0.0.1",
-            "http://127.0.0.1:port",
-            "http://:80",
-            "http://127.0.0.1@example.com:80",
-            "http://localhost/x:80",
+            "127.0.0.1",
+            "http://127.0.0.1:8001",
+            "127.0.0.1:port",
+            ":80",
+            "::1:80",
+            "[example.com]:80",
+            "127.0.0.1@example.com:80",
+            "localhost/x:80",
             "unix:relative",
             "unix:",
         ] {
-            assert_eq!(text.parse::<ServerAddr>(), Err(ServerAddrError::Form(text.into())));
+            assert_eq!(text.parse::<ServerAddr>(), Err(ServerAddrError(text.into())), "{text}");
         }
     }
 
     #[test]
     fn an_error_names_its_variable() {
         let lookup = |name: &str| match name {
-            "WRENN_SERVER" => Some("http://127.0.0.1:1".into()),
+            "WRENN_SERVER" => Some("127.0.0.1:1".into()),
             "WRENN_AGENT_DATA" | "WRENN_IMAGES" => Some("/x".into()),
             "WRENN_SLOTS_AHEAD" => Some("many".into()),
             _ => None,
@@ -263,6 +250,7 @@ mod tests {
         assert_eq!(error.to_string(), "WRENN_SLOTS_AHEAD cannot be used");
         let config = Config::from_lookup(|name| lookup(name).filter(|value| value != "many")).unwrap();
         assert_eq!((config.slots_ahead, config.vmm), (4, VmmChoice::Auto));
-        assert_eq!(Config::from_lookup(|_| None).unwrap_err().to_string(), "WRENN_SERVER is not set");
+        let config = Config::from_lookup(|_| None).unwrap();
+        assert_eq!((config.server, config.registration_token), (None, None));
     }
 }

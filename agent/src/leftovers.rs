@@ -15,14 +15,13 @@ use std::{
     fmt, fs, io,
     os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
-    process::Command,
 };
 
-use tokio::task::spawn_blocking;
+use wrenn_base::{Chain, blocking};
 
 use crate::{
     disk::{self, Volume},
-    net::{self, SlotNumber, namespace},
+    net::{self, existing, namespace},
     vmm::{ProcessIdentity, cgroup},
 };
 
@@ -83,10 +82,8 @@ impl Leftovers {
 
     /// What is named after an installation's number, without processes and files.
     fn of_number(number: u8) -> Self {
-        let namespaces = names_in("/run/netns", &net::namespace_prefix(number));
-        let interfaces = names_in("/sys/class/net", &net::interface_prefix(number));
-        let table = net::table_name(number);
-        let tables = if table_exists(&table) { vec![table] } else { Vec::new() };
+        let (namespaces, interfaces) = (existing::namespaces(number), existing::interfaces(number));
+        let tables = existing::tables(number);
         let mut cgroups = Vec::new();
         for parent in cgroup::existing(&net::cgroup_name(number)) {
             cgroups.extend(cgroup::child_folders(&parent));
@@ -113,8 +110,7 @@ impl Leftovers {
             note(format!("process {}", process.pid), process.kill().await.map_err(io::Error::other));
         }
         let names = self.clone();
-        let removed = spawn_blocking(move || names.remove_network()).await;
-        note("network".to_owned(), removed.unwrap_or_else(|error| Err(io::Error::other(error))));
+        note("network".to_owned(), blocking(move || names.remove_network()).await);
         for cgroup in &self.cgroups {
             let removed = cgroup::remove_folder(cgroup).await;
             note(format!("cgroup {}", cgroup.display()), removed.map_err(|error| error.source));
@@ -142,7 +138,7 @@ impl Leftovers {
         if !text.is_empty() {
             // Fails for what went with something else; what counts is what is there afterwards.
             let outcome = namespace::run("ip", &["-force", "-batch", "-"], &text);
-            let left = self.interfaces.iter().any(|name| interface_exists(name))
+            let left = self.interfaces.iter().any(|name| existing::has_interface(name))
                 || self.namespaces.iter().any(|name| namespace::path_of(name).exists());
             if left {
                 outcome?;
@@ -183,61 +179,26 @@ impl fmt::Display for Leftovers {
 /// Removes everything of installations whose data folder was removed and that have no agent. What cannot be removed is
 /// logged; its number is then not used.
 pub async fn clean_abandoned() {
-    let abandoned = match spawn_blocking(net::abandoned).await {
-        Ok(Ok(abandoned)) => abandoned,
-        Ok(Err(error)) => return tracing::warn!(%error, "cannot look for abandoned installations"),
-        Err(error) => return tracing::error!(%error, "cannot look for abandoned installations"),
+    let abandoned = match blocking(|| net::abandoned().map_err(io::Error::other)).await {
+        Ok(abandoned) => abandoned,
+        Err(error) => {
+            return tracing::warn!(error = %Chain(&error), "cannot look for abandoned installations");
+        }
     };
     for (number, owner) in abandoned.owners.clone() {
         tracing::warn!(number, data_dir = %owner.display(), "removing what an installation left whose data folder is gone");
-        let found = spawn_blocking(move || Leftovers::of_installation(Some(number), &owner)).await;
+        let found = blocking(move || io::Result::Ok(Leftovers::of_installation(Some(number), &owner))).await;
         if let Err(errors) = found.unwrap_or_default().clean().await {
             for error in errors {
-                tracing::warn!(number, %error, cause = %error.source, "not removed");
+                tracing::warn!(number, error = %Chain(&error), "not removed");
             }
         }
     }
 }
 
-/// Whether an interface exists in the host's namespace.
-pub(crate) fn interface_exists(name: &str) -> bool {
-    Path::new("/sys/class/net").join(name).exists()
-}
-
-/// Slots of an installation of which anything exists.
-pub(crate) fn slots(number: u8) -> BTreeSet<SlotNumber> {
-    let of = |folder: &str, prefix: String| {
-        let names = names_in(folder, &prefix);
-        names.into_iter().filter_map(move |name| name.strip_prefix(&prefix)?.parse().ok().map(SlotNumber))
-    };
-    of("/run/netns", net::namespace_prefix(number))
-        .chain(of("/sys/class/net", net::interface_prefix(number)))
-        .collect()
-}
-
-/// Whether anything under a number is left that may be in use: processes, namespaces, interfaces.
-pub(crate) fn anything_runs(number: u8) -> bool {
-    let cgroups = cgroup::existing(&net::cgroup_name(number));
-    let has_machines = cgroups.iter().any(|parent| !cgroup::child_folders(parent).is_empty());
-    has_machines || !slots(number).is_empty()
-}
-
-fn names_in(folder: &str, prefix: &str) -> Vec<String> {
-    let entries = fs::read_dir(folder).into_iter().flatten().flatten();
-    let names = entries.filter_map(|entry| entry.file_name().into_string().ok());
-    let mut names: Vec<String> = names.filter(|name| name.starts_with(prefix)).collect();
-    names.sort();
-    names
-}
-
-fn table_exists(table: &str) -> bool {
-    let list = Command::new("nft").args(["list", "table", "inet", table]).output();
-    list.is_ok_and(|output| output.status.success())
-}
-
 /// What identifies the namespaces of an installation, also to a process inside.
 fn namespace_inodes(number: u8) -> BTreeSet<(u64, u64)> {
-    names_in("/run/netns", &net::namespace_prefix(number))
+    existing::namespaces(number)
         .iter()
         .filter_map(|name| fs::metadata(namespace::path_of(name)).ok())
         .map(|metadata| (metadata.dev(), metadata.ino()))

@@ -6,12 +6,26 @@
 //!                    └▶ net   slots: a namespace with tap, veth and NAT, made ahead
 //! ```
 //!
+//! The modules, bottom to top; each uses only those above its line:
+//!
+//! | module | contents |
+//! |---|---|
+//! | `host_load`, `open_files`, [`outbox`] | figures of the host, the limit of open files, the queue of frames to the control plane |
+//! | [`disk`] | volume, images, small files |
+//! | [`vmm`] | processes of machines and their drivers, cgroups |
+//! | [`net`] | installations and their numbers, network slots |
+//! | [`config`], [`guest`], [`leftovers`] | settings; the daemon inside a machine; what an installation has on its host, and its removal |
+//! | [`machines`] | commands for machines, and the work of carrying them out |
+//! | [`link`] | the connection to the control plane |
+//! | [`node`] | the actors of one agent |
+//! | [`sim`], `run` | simulated hosts; a real agent from start to end |
+//!
 //! [`vmm`], [`disk`] and [`net`] are the host's primitives: they know processes, files and interfaces, and
-//! nothing of the control plane. [`leftovers`] finds whatever they have left behind, and removes it.
+//! nothing of the control plane.
 
 pub mod config;
 pub mod disk;
-pub mod guest_client;
+pub mod guest;
 mod host_load;
 pub mod leftovers;
 pub mod link;
@@ -19,6 +33,7 @@ pub mod machines;
 pub mod net;
 pub mod node;
 mod open_files;
+pub mod outbox;
 mod run;
 pub mod sim;
 pub mod vmm;

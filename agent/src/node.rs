@@ -16,12 +16,14 @@ use std::{
 use actix_rt::ArbiterHandle;
 use tokio::{sync::watch, time::timeout};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use wrenn_base::{Backoff, Clock, Rng};
+use wrenn_pki::JoinToken;
 use wrenn_proto::ids::SandboxId;
-use wrenn_supervision::{Backoff, Child, ChildSpec, Root, spawn};
+use wrenn_supervision::{Child, ChildSpec, Root, spawn};
 
 use crate::{
     config::ServerAddr,
-    link::{AgentIdentity, CredentialsFile, Link, LinkShared, LinkState, Outbox},
+    link::{AgentIdentity, CredentialsFile, Kept, Link, LinkShared, LinkState},
     machines::{
         Board, Host, Machines,
         backend::Backend,
@@ -30,10 +32,14 @@ use crate::{
         source::Upstream,
         tombstones::Tombstones,
     },
+    outbox::Outbox,
 };
 
 /// How long machines of an earlier agent may take to be adopted before the link is started without waiting longer.
 const RECOVERY_TIMEOUT: Duration = Duration::from_secs(15);
+
+/// Length of the id of an agent's run; no two runs have the same.
+const INCARNATION_CHARS: usize = 22;
 
 /// What an agent keeps in its data folder.
 #[derive(Debug)]
@@ -49,14 +55,14 @@ impl NodeState {
     ///
     /// # Errors
     /// If a file cannot be read or written.
-    pub fn open(data_dir: &Path, durability: Durability) -> Result<Self, StateError> {
+    pub fn open(data_dir: &Path, durability: Durability, now: SystemTime) -> Result<Self, StateError> {
         fs::create_dir_all(data_dir).map_err(StateError::io("make folder", data_dir))?;
         // Disks, memory and tokens are below it.
         let private = Permissions::from_mode(0o700);
         fs::set_permissions(data_dir, private).map_err(StateError::io("make private", data_dir))?;
         let store = RecordStore::open(data_dir.join("machines"), durability)?;
         let records = store.load_all()?;
-        let tombstones = Tombstones::open(data_dir.join("tombstones.jsonl"), durability, SystemTime::now())?;
+        let tombstones = Tombstones::open(data_dir.join("tombstones.jsonl"), durability, now)?;
         let credentials = CredentialsFile { path: credentials_path(data_dir), durability };
         Ok(Self { store, tombstones, credentials, records })
     }
@@ -64,6 +70,17 @@ impl NodeState {
     /// Returns the machines of which nobody knows what they are, as their records cannot be understood.
     pub fn set_aside(&self) -> Vec<SandboxId> {
         self.store.set_aside()
+    }
+
+    /// Returns the address of the control plane with which this host is registered; `None` if it is not.
+    ///
+    /// # Errors
+    /// If the credentials cannot be read.
+    pub fn registered_at(&self) -> Result<Option<String>, StateError> {
+        Ok(match self.credentials.load()? {
+            Some(Kept::Current(credentials)) => Some(credentials.server),
+            Some(Kept::Former { .. }) | None => None,
+        })
     }
 
     /// Returns the machines that the last agent knew.
@@ -83,7 +100,7 @@ pub struct NodeLink {
     /// Where it is.
     pub server: ServerAddr,
     /// Token for the first registration.
-    pub registration_token: Option<String>,
+    pub registration_token: Option<JoinToken>,
 }
 
 /// How the agent works on its machines.
@@ -95,6 +112,10 @@ pub struct NodeOptions {
     pub boot_id: String,
     /// Where tests may hold the work up.
     pub fault_points: FaultPoints,
+    /// Time of the agent.
+    pub clock: Clock,
+    /// Chance of the agent.
+    pub rng: Rng,
 }
 
 /// A running agent.
@@ -116,9 +137,12 @@ impl Node {
         link: NodeLink,
         options: NodeOptions,
     ) -> Self {
-        let NodeOptions { boot_timeout, boot_id, fault_points } = options;
+        let NodeOptions { boot_timeout, boot_id, fault_points, clock, rng } = options;
+        let identity = identity(boot_id.clone(), &rng);
         let board = Board::default();
         let host = Arc::new(Host {
+            clock,
+            rng,
             backend,
             store: state.store,
             tombstones: Arc::new(state.tombstones),
@@ -126,7 +150,7 @@ impl Node {
             outbox: Outbox::default(),
             upstream: Upstream::default(),
             boot_timeout,
-            boot_id: boot_id.clone(),
+            boot_id,
             fault_points,
             works: TaskTracker::new(),
             killed: CancellationToken::new(),
@@ -134,11 +158,11 @@ impl Node {
         host.announce(&state.records);
         let ids = state.records.iter().map(|record| record.id).collect();
         let for_machines = host.clone();
-        let spec = root.adopt(ChildSpec::new("machines", "machines"));
+        let spec = root.adopt(ChildSpec::new("machines", "machines", host.clock.clone(), host.rng.clone()));
         let machines = spawn(arbiter, spec, move |_| Machines::new(for_machines, ids));
 
         let recovered = board.wait_until(|board| board.reports().iter().all(|report| !report.busy));
-        if timeout(RECOVERY_TIMEOUT, recovered).await.is_err() {
+        if host.clock.timeout(RECOVERY_TIMEOUT, recovered).await.is_err() {
             tracing::warn!(
                 "some machines of the agent before are not dealt with yet, attaching without them"
             );
@@ -148,13 +172,13 @@ impl Node {
             link.server,
             link.registration_token,
             state.credentials,
-            identity(boot_id),
+            identity,
             host.clone(),
             machines.addr().recipient(),
         ));
         let for_link = shared.clone();
         let spec = root.adopt(
-            ChildSpec::new("link", "link")
+            ChildSpec::new("link", "link", host.clock.clone(), host.rng.clone())
                 .backoff(Backoff::new(Duration::from_millis(100), Duration::from_secs(10))),
         );
         let link = spawn(arbiter, spec, move |_| Link::new(for_link));
@@ -194,7 +218,7 @@ impl Node {
     }
 }
 
-fn identity(boot_id: String) -> AgentIdentity {
+fn identity(boot_id: String, rng: &Rng) -> AgentIdentity {
     let kernel = fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default().trim().to_owned();
-    AgentIdentity { boot_id, incarnation: uuid::Uuid::new_v4().to_string(), kernel }
+    AgentIdentity { boot_id, incarnation: rng.alphanumeric(INCARNATION_CHARS), kernel }
 }

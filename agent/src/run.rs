@@ -10,17 +10,18 @@
 use std::{collections::BTreeSet, future::Future, io, path::Path, sync::Arc, time::Duration};
 
 use actix_rt::{ArbiterHandle, System};
-use tokio::{sync::watch, task::spawn_blocking};
+use tokio::sync::watch;
+use wrenn_base::{Chain, Clock, Rng, blocking};
 use wrenn_proto::ids::SandboxId;
 use wrenn_supervision::{Root, Watchdog, WatchdogConfig};
 
 use crate::{
-    config::{Config, VmmChoice},
+    config::{Config, ServerAddr, ServerAddrError, VmmChoice},
     disk::{OpenVolumeError, Volume, VolumeSize},
     leftovers::{self, CleanError, Leftovers},
     link::LinkState,
     machines::{
-        Parts, RealBackend, causes,
+        Parts, RealBackend,
         fault_points::FaultPoints,
         library::Library as _,
         record::{Durability, Record, StateError},
@@ -51,6 +52,14 @@ pub enum RunError {
     /// The data folder could not be claimed.
     #[error("claim the data folder")]
     Claim(#[from] ClaimError),
+    /// The address of the control plane is not known.
+    #[error(
+        "this host is not registered; run `wrenn agent join TOKEN` with the registration token of the host"
+    )]
+    NoServer,
+    /// The address in the registration token, or the one that was kept, is not valid.
+    #[error("cannot tell where the control plane is")]
+    Server(#[from] ServerAddrError),
     /// Its own state could not be read or written.
     #[error("open the agent's state")]
     State(#[from] StateError),
@@ -90,7 +99,7 @@ pub enum RunError {
 }
 
 fn list(errors: &[CleanError]) -> String {
-    errors.iter().map(|error| format!("{error}: {}", error.source)).collect::<Vec<_>>().join("; ")
+    errors.iter().map(|error| Chain(error).to_string()).collect::<Vec<_>>().join("; ")
 }
 
 /// Runs an agent until `shutdown` is ready; its machines run on. Must be called on the thread of an actix system.
@@ -98,7 +107,12 @@ fn list(errors: &[CleanError]) -> String {
 /// # Errors
 /// Why it could not start or had to end. The process should then exit with a failure, and be started again
 /// unless it is [`RunError::LinkEnded`].
-pub async fn run(config: Config, shutdown: impl Future<Output = ()>) -> Result<(), RunError> {
+pub async fn run(
+    config: Config,
+    clock: Clock,
+    rng: Rng,
+    shutdown: impl Future<Output = ()>,
+) -> Result<(), RunError> {
     raise_open_files_limit();
     let arbiter = System::try_current().ok_or(RunError::NoSystem)?.arbiter().clone();
     let (escalation, mut escalated) = watch::channel(None);
@@ -106,13 +120,13 @@ pub async fn run(config: Config, shutdown: impl Future<Output = ()>) -> Result<(
         escalation.send_replace(Some(format!("{} {}", exited.name, exited.reason)));
     });
     // A thread that hangs is reported, not killed: what it does is most likely a system call.
-    let watchdog = Watchdog::start(WatchdogConfig::default(), |_| {});
+    let watchdog = Watchdog::start(WatchdogConfig::default(), clock.clone(), |_| {});
     if let Err(error) = &watchdog {
         tracing::warn!(%error, "running without a watchdog");
     }
     tokio::pin!(shutdown);
     let node = tokio::select! {
-        node = start(&config, &arbiter, &root) => node?,
+        node = start(&config, clock, rng, &arbiter, &root) => node?,
         () = &mut shutdown => return Ok(()),
     };
     let mut link = node.link_state();
@@ -132,15 +146,22 @@ pub async fn run(config: Config, shutdown: impl Future<Output = ()>) -> Result<(
 }
 
 /// Brings everything up, in the order that the module's documentation gives the reasons for.
-async fn start(config: &Config, arbiter: &ArbiterHandle, root: &Root) -> Result<Node, RunError> {
+async fn start(
+    config: &Config,
+    clock: Clock,
+    rng: Rng,
+    arbiter: &ArbiterHandle,
+    root: &Root,
+) -> Result<Node, RunError> {
     leftovers::clean_abandoned().await;
     let instance = Arc::new(Instance::claim(&config.data_dir)?);
     let data_dir = instance.data_dir().to_owned();
-    let state = NodeState::open(&data_dir, Durability::Disk)?;
+    let state = NodeState::open(&data_dir, Durability::Disk, clock.wall())?;
     tracing::info!(
         data_dir = %data_dir.display(), instance = instance.number(), machines = state.records().len(),
         "agent is starting"
     );
+    let server = find_server(config, &state)?;
     end_orphans(&data_dir, state.records()).await?;
 
     let size = VolumeSize {
@@ -148,43 +169,59 @@ async fn start(config: &Config, arbiter: &ArbiterHandle, root: &Root) -> Result<
         reserve_bytes: config.disk_reserve_mb.saturating_mul(MIB),
     };
     let volume = Volume::open_or_create(&data_dir, size).await?;
-    let qemu = driver(config.vmm, &data_dir).await?;
+    let qemu = driver(config.vmm, &data_dir, &clock).await?;
     let keep = state.records().iter().filter_map(|record| record.resources.slot).collect();
     let pool = SlotPool::start(
         instance.clone(),
         PoolConfig { ahead: config.slots_ahead, egress: config.egress.clone(), keep },
+        clock.clone(),
     )
     .await?;
     let cgroups = Cgroups::open(&instance.cgroup_name());
-    let (parts, for_backend) = (Parts { qemu, volume, pool, cgroups }, config.clone());
-    let backend = spawn_blocking(move || RealBackend::new(parts, &for_backend)).await;
-    let backend = backend.unwrap_or_else(|panic| Err(io::Error::other(panic))).map_err(RunError::Folders)?;
+    let parts = Parts { qemu, volume, pool, cgroups, clock: clock.clone() };
+    let for_backend = config.clone();
+    let backend = blocking(move || RealBackend::new(parts, &for_backend)).await.map_err(RunError::Folders)?;
     let backend = Arc::new(backend);
 
     let known: BTreeSet<SandboxId> =
         state.records().iter().map(|record| record.id).chain(state.set_aside()).collect();
     let for_folders = backend.clone();
-    let removed = spawn_blocking(move || for_folders.remove_unknown_folders(&known)).await;
-    removed.unwrap_or_else(|panic| Err(io::Error::other(panic))).map_err(RunError::Folders)?;
+    let removed = blocking(move || for_folders.remove_unknown_folders(&known)).await;
+    removed.map_err(RunError::Folders)?;
     import_images(backend.clone());
 
-    let link =
-        NodeLink { server: config.server.clone(), registration_token: config.registration_token.clone() };
+    let link = NodeLink { server, registration_token: config.registration_token.clone() };
     let options = NodeOptions {
         boot_timeout: config.boot_timeout,
         boot_id: vmm::boot_id().to_owned(),
         fault_points: config.fault_points.clone().map(FaultPoints::in_folder).unwrap_or_default(),
+        clock: clock.clone(),
+        rng,
     };
     let node = Node::start(arbiter, root, state, backend.clone(), link, options).await;
     // Not before the machines have been dealt with: one may have a template in the making.
-    collect_from_time_to_time(backend);
+    collect_from_time_to_time(backend, clock);
     Ok(node)
+}
+
+/// Returns where the control plane is: as configured, else as the registration token says, else as it was when this host
+/// registered.
+fn find_server(config: &Config, state: &NodeState) -> Result<ServerAddr, RunError> {
+    if let Some(server) = &config.server {
+        return Ok(server.clone());
+    }
+    let of_token = config.registration_token.as_ref().map(|token| &token.address);
+    match of_token.filter(|address| !address.is_empty()) {
+        Some(address) => Ok(address.parse()?),
+        None => Ok(state.registered_at()?.ok_or(RunError::NoServer)?.parse()?),
+    }
 }
 
 /// Ends processes of machines that were started and not yet written down when the agent before was killed.
 async fn end_orphans(data_dir: &Path, records: &[Record]) -> Result<(), RunError> {
     let for_scan = data_dir.to_owned();
-    let Ok(mut found) = spawn_blocking(move || Leftovers::scan(&for_scan)).await else { return Ok(()) };
+    let scan = move || io::Result::Ok(Leftovers::scan(&for_scan));
+    let Ok(mut found) = blocking(scan).await else { return Ok(()) };
     let known: Vec<_> =
         records.iter().filter_map(|record| record.resources.vm.as_ref()).map(|vm| &vm.process).collect();
     found.processes.retain(|process| !known.contains(&process));
@@ -198,8 +235,8 @@ async fn end_orphans(data_dir: &Path, records: &[Record]) -> Result<(), RunError
     orphans.clean().await.map_err(RunError::Orphans)
 }
 
-async fn driver(choice: VmmChoice, data_dir: &Path) -> Result<Qemu, RunError> {
-    let qemu = Qemu::detect(data_dir).await?;
+async fn driver(choice: VmmChoice, data_dir: &Path, clock: &Clock) -> Result<Qemu, RunError> {
+    let qemu = Qemu::detect(data_dir, clock).await?;
     match (choice, qemu.acceleration()) {
         (VmmChoice::QemuKvm, Acceleration::Tcg { why }) => Err(RunError::NoKvm { why: why.clone() }),
         (VmmChoice::QemuTcg, Acceleration::Kvm) => Ok(qemu.emulating("WRENN_VMM=qemu-tcg".to_owned())),
@@ -208,11 +245,11 @@ async fn driver(choice: VmmChoice, data_dir: &Path) -> Result<Qemu, RunError> {
 }
 
 /// Removes what is of no use any more, now and from time to time.
-fn collect_from_time_to_time(backend: Arc<RealBackend>) {
+fn collect_from_time_to_time(backend: Arc<RealBackend>, clock: Clock) {
     actix_rt::spawn(async move {
         loop {
             backend.collect().await;
-            tokio::time::sleep(COLLECT_INTERVAL).await;
+            clock.sleep(COLLECT_INTERVAL).await;
         }
     });
 }
@@ -222,7 +259,7 @@ fn import_images(backend: Arc<RealBackend>) {
     actix_rt::spawn(async move {
         for name in backend.images().names() {
             if let Err(error) = backend.images().get(&name).await {
-                tracing::warn!(image = name, %error, causes = causes(&error), "image could not be imported ahead");
+                tracing::warn!(image = name, error = %Chain(&error), "image could not be imported ahead");
             }
         }
     });

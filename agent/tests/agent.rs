@@ -3,6 +3,7 @@
 //! They need root, and the kernel, initramfs and base image that `scripts/image` makes.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on fails")]
+#![allow(clippy::disallowed_methods, reason = "real machines, networks and disks take real time")]
 
 mod host;
 mod support;
@@ -15,10 +16,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use host::{DataDir, PATIENCE, eventually, require};
+use host::{DataDir, eventually, in_time, require};
 use rustix::process::{Pid, Signal, kill_process};
 use support::{ControlPlane, Session};
-use wrenn_agent::config::ServerAddr;
+use wrenn_base::{Clock, Rng};
 use wrenn_proto::{
     agent::{
         CommandResult, FailureKind, MachineState, MakeTemplate, PauseMachine, ResumeMachine, StartMachine,
@@ -38,12 +39,12 @@ const RSS_MAX_KIB: u64 = 60 * 1024;
 struct AgentProcess(Child);
 
 impl AgentProcess {
-    fn spawn(data: &DataDir, server: &ServerAddr) -> Self {
+    fn spawn(data: &DataDir, plane: &ControlPlane) -> Self {
         let child = Command::new(std::env::current_exe().expect("own path"))
             .args(["--exact", "the_agent_of_other_tests", "--nocapture"])
             .env(BE_AGENT, "1")
-            .env("WRENN_SERVER", server.to_string())
-            .env("WRENN_REGISTRATION_TOKEN", "once")
+            .env("WRENN_SERVER", plane.address().to_string())
+            .env("WRENN_REGISTRATION_TOKEN", plane.token("once").to_string())
             .env("WRENN_AGENT_DATA", &data.0)
             .env("WRENN_IMAGES", images())
             .env("WRENN_SLOTS_AHEAD", "1")
@@ -98,7 +99,7 @@ fn the_agent_of_other_tests() {
     let ended = actix_rt::System::new().block_on(async {
         let mut terminate =
             tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()).expect("signal");
-        wrenn_agent::run(config, async move {
+        wrenn_agent::run(config, Clock::process(), Rng::process(), async move {
             terminate.recv().await;
         })
         .await
@@ -128,7 +129,7 @@ impl World {
     }
 
     async fn agent(&mut self) -> (AgentProcess, Session) {
-        let agent = AgentProcess::spawn(&self.data, &self.plane.address());
+        let agent = AgentProcess::spawn(&self.data, &self.plane);
         let session = self.plane.session().await;
         (agent, session)
     }
@@ -189,7 +190,7 @@ fn start_order(session: &Session, id: SandboxId, generation: u64, image: &str) {
 }
 
 async fn result(session: &mut Session) -> CommandResult {
-    match tokio::time::timeout(PATIENCE, session.frame_but_heartbeats()).await.expect("a frame") {
+    match in_time("a frame", session.frame_but_heartbeats()).await {
         Frame::Result(result) => result,
         other => panic!("expected a result, got {other:?}"),
     }
@@ -378,7 +379,9 @@ fn start_of(template: TemplateId, disk_size_mb: u32) -> Order {
     })
 }
 
-const RESUME: Order = Order::Resume(ResumeMachine { drop_memory: false });
+fn resume() -> Order {
+    Order::Resume(ResumeMachine::default())
+}
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_paused_machine_goes_on_also_after_a_restart_of_the_agent_and_nothing_grows() {
@@ -396,7 +399,7 @@ async fn a_paused_machine_goes_on_also_after_a_restart_of_the_agent_and_nothing_
         let pause = begun.elapsed();
         assert_eq!(world.vmm_pids(), Vec::<u32>::new());
         let begun = Instant::now();
-        let resumed = runs_after(&mut session, id, 2 * cycle + 1, RESUME).await;
+        let resumed = runs_after(&mut session, id, 2 * cycle + 1, resume()).await;
         assert!(resumed.restored);
         let said = world.shell(&session, id, "cat /root/note /dev/shm/note").await;
         println!("pause {pause:?}, resume {} ms, to the first exec {:?}", resumed.boot_ms, begun.elapsed());
@@ -410,16 +413,25 @@ async fn a_paused_machine_goes_on_also_after_a_restart_of_the_agent_and_nothing_
     let (_agent, mut session) = world.agent().await;
     let machines = &session.hello.inventory.as_ref().expect("inventory").machines;
     assert_eq!((machines[0].generation, machines[0].state()), (20, MachineState::Paused));
-    assert!(runs_after(&mut session, id, 21, RESUME).await.restored);
+    assert!(runs_after(&mut session, id, 21, resume()).await.restored);
     assert_eq!(world.shell(&session, id, "cat /dev/shm/note").await, "kept\n");
     let clock = world.shell(&session, id, "date +%s").await.trim().parse::<i64>().expect("time");
     let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).expect("time").as_secs();
     assert!((clock - i64::try_from(now).expect("time")).abs() <= 2, "clock {clock}, host {now}");
     paused(&mut session, id, 22).await;
-    let order = Order::Resume(ResumeMachine { drop_memory: true });
-    assert!(!runs_after(&mut session, id, 23, order).await.restored);
-    assert_eq!(world.shell(&session, id, "cat /root/note; ls /dev/shm").await, "kept\n");
-    destroyed(&mut session, id, 24).await;
+    let defaults = |greeting: &str, drop_memory| {
+        let default_env = [("GREETING".to_owned(), greeting.to_owned())].into();
+        Order::Resume(ResumeMachine { drop_memory, default_user: "nobody".into(), default_env })
+    };
+    assert!(!runs_after(&mut session, id, 23, defaults("booted", true)).await.restored);
+    let as_root =
+        ExecStart { cmd: "cat /root/note; ls /dev/shm".into(), user: "root".into(), ..Default::default() };
+    assert_eq!(world.exec(&session, id, as_root).await.stdout, b"kept\n");
+    assert_eq!(world.shell(&session, id, "id -un; echo $GREETING").await, "nobody\nbooted\n");
+    paused(&mut session, id, 24).await;
+    assert!(runs_after(&mut session, id, 25, defaults("restored", false)).await.restored);
+    assert_eq!(world.shell(&session, id, "id -un; echo $GREETING").await, "nobody\nrestored\n");
+    destroyed(&mut session, id, 26).await;
     world.assert_no_machine();
 }
 

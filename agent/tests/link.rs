@@ -1,17 +1,20 @@
 //! The link against a scripted control plane over real gRPC, with simulated machines behind it.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on fails")]
+#![allow(clippy::disallowed_methods, reason = "a control plane over a socket takes real time")]
 
 mod support;
 
 use std::time::Duration;
 
-use support::{ControlPlane, PATIENCE, eventually};
+use support::ControlPlane;
 use wrenn_agent::{
     config::ServerAddr,
-    link::{Credentials, LinkState},
+    link::LinkState,
     sim::{SimFault, SimHost, SimIdentity, SimOptions, SimStep},
 };
+use wrenn_base::{Clock, Rng};
+use wrenn_pki::{Authority, JoinToken};
 use wrenn_proto::{
     agent::{
         FailureKind, MachineState, Terminate, TunnelErrorKind, agent_frame::Frame, command_result::Outcome,
@@ -20,12 +23,17 @@ use wrenn_proto::{
     guest::{CloseStdin, ExecStart, exec_event::Event, exec_input::Input},
     ids::SandboxId,
 };
+use wrenn_testkit::wait::{eventually, in_time};
 
 async fn sim(plane: &ControlPlane) -> SimHost {
-    let identity = SimIdentity::RegistrationToken("once".into());
-    let host = SimHost::start(plane.address(), identity, SimOptions::default()).await.unwrap();
+    let host =
+        sim_at(plane.address(), SimIdentity::RegistrationToken(plane.token("once")), Clock::process()).await;
     assert!(host.attached().await);
     host
+}
+
+async fn sim_at(server: ServerAddr, identity: SimIdentity, clock: Clock) -> SimHost {
+    SimHost::start(server, identity, SimOptions::default(), clock, Rng::process()).await.unwrap()
 }
 
 #[tokio::test]
@@ -89,7 +97,7 @@ async fn what_happens_while_the_link_is_down_is_told_by_the_next_inventory() {
 
     plane.refuse_attaching(true);
     drop(session);
-    eventually("the link is down", || {
+    eventually("the link is down", async || {
         host.link_state().is_some_and(|state| *state.borrow() == LinkState::Connecting)
     })
     .await;
@@ -108,14 +116,20 @@ async fn a_final_termination_ends_the_link_for_good() {
     let session = plane.session().await;
     let terminate = Terminate { reason: "another agent attached".into(), r#final: false };
     session.send(server_frame::Frame::Terminate(terminate));
-    let session = plane.session().await;
+    let mut session = plane.session().await;
+    let id = SandboxId::new();
+    session.start_machine(id, 1);
+    assert!(matches!(session.result().await.outcome, Some(Outcome::Started(_))));
+    assert!(host.credentials().unwrap().is_some());
     let terminate = Terminate { reason: "the host was deleted".into(), r#final: true };
     session.send(server_frame::Frame::Terminate(terminate));
     let mut state = host.link_state().unwrap();
     let ended = state.wait_for(|state| matches!(state, LinkState::Ended { .. }));
-    let ended = tokio::time::timeout(PATIENCE, ended).await.unwrap().unwrap().clone();
+    let ended = in_time("the end of the link", ended).await.unwrap().clone();
     let reason = "ended by the control plane: the host was deleted".to_owned();
     assert_eq!(ended, LinkState::Ended { reason });
+    assert!(host.world().holdings().is_empty(), "its machines are destroyed");
+    assert_eq!(host.credentials().unwrap(), None);
 }
 
 #[tokio::test]
@@ -123,41 +137,65 @@ async fn a_used_registration_token_is_refused_for_good() {
     let mut plane = ControlPlane::start().await;
     let _host = sim(&plane).await;
     plane.session().await;
-    let identity = SimIdentity::RegistrationToken("once".into());
-    let second = SimHost::start(plane.address(), identity, SimOptions::default()).await.unwrap();
+    let identity = SimIdentity::RegistrationToken(plane.token("once"));
+    let second = sim_at(plane.address(), identity, Clock::process()).await;
     assert!(!second.attached().await);
 }
 
 #[tokio::test]
-async fn a_token_that_is_not_accepted_any_more_is_refreshed() {
+async fn a_certificate_that_is_not_accepted_any_more_is_renewed() {
     let mut plane = ControlPlane::start().await;
     let host = sim(&plane).await;
     let session = plane.session().await;
     let before = host.credentials().unwrap().unwrap();
-    plane.expire_host_tokens();
+    plane.revoke_certificates();
     drop(session);
     plane.session().await;
     let after = host.credentials().unwrap().unwrap();
     assert_eq!(before.host_id, after.host_id);
-    assert_ne!(before.host_token, after.host_token);
-    assert_ne!(before.refresh_token, after.refresh_token);
+    assert_ne!(before.certificate.0, after.certificate.0);
+    assert_ne!(before.private_key.0, after.private_key.0, "each certificate is of another key");
 }
 
 #[tokio::test]
-async fn a_token_that_ends_soon_is_refreshed_before_attaching() {
+async fn a_certificate_that_expires_soon_is_renewed_before_attaching() {
     let mut plane = ControlPlane::start().await;
-    plane.set_token_ttl(0);
-    let host = sim(&plane).await;
-    let session = plane.session().await;
-    let before = host.credentials().unwrap().unwrap();
-    plane.set_token_ttl(3600);
-    drop(session);
+    let (clock, hand) = Clock::manual();
+    let identity = SimIdentity::RegistrationToken(plane.token("once"));
+    let mut host = sim_at(plane.address(), identity, clock).await;
     plane.session().await;
-    assert_ne!(before.host_token, host.credentials().unwrap().unwrap().host_token);
+    let before = host.credentials().unwrap().unwrap();
+    host.kill_agent().await;
+    hand.advance(Duration::from_secs(before.expires_at - before.issued_at) * 3 / 4);
+    host.start_agent().await.unwrap();
+    plane.session().await;
+    assert_ne!(before.certificate.0, host.credentials().unwrap().unwrap().certificate.0);
 }
 
 #[tokio::test]
-async fn a_host_whose_tokens_are_lost_registers_anew_as_the_same_host() {
+async fn a_certificate_is_renewed_when_two_thirds_of_its_life_are_over() {
+    let mut plane = ControlPlane::start().await;
+    let (clock, hand) = Clock::manual();
+    let identity = SimIdentity::RegistrationToken(plane.token("once"));
+    let host = sim_at(plane.address(), identity, clock).await;
+    assert!(host.attached().await);
+    let _session = plane.session().await;
+    let before = host.credentials().unwrap().unwrap();
+    let life = Duration::from_secs(before.expires_at - before.issued_at);
+    hand.advance(life * 2 / 3 - Duration::from_secs(60));
+    assert_eq!(host.credentials().unwrap().unwrap(), before);
+    eventually("the certificate is renewed", async || {
+        hand.advance(Duration::from_secs(1));
+        host.credentials().unwrap().unwrap().certificate.0 != before.certificate.0
+    })
+    .await;
+    let after = host.credentials().unwrap().unwrap();
+    assert!(after.issued_at >= before.issued_at + life.as_secs() * 2 / 3, "{before:?}, {after:?}");
+    plane.session().await;
+}
+
+#[tokio::test]
+async fn a_host_whose_certificate_is_lost_registers_anew_as_the_same_host() {
     let mut plane = ControlPlane::start().await;
     plane.allow_any_registration();
     let host = sim(&plane).await;
@@ -165,8 +203,8 @@ async fn a_host_whose_tokens_are_lost_registers_anew_as_the_same_host() {
     let id = SandboxId::new();
     session.start_machine(id, 1);
     session.result().await;
-    plane.void_refresh_tokens();
-    plane.expire_host_tokens();
+    plane.refuse_renewals();
+    plane.revoke_certificates();
     drop(session);
     let session = plane.session().await;
     assert_eq!(session.hello.host_id, plane.host_id().to_string());
@@ -184,42 +222,71 @@ async fn a_host_with_machines_does_not_become_another_one() {
     session.start_machine(SandboxId::new(), 1);
     session.result().await;
     plane.change_host_id();
-    plane.void_refresh_tokens();
-    plane.expire_host_tokens();
+    plane.refuse_renewals();
+    plane.revoke_certificates();
     drop(session);
     let mut state = host.link_state().unwrap();
     let ended = state.wait_for(|state| matches!(state, LinkState::Ended { .. }));
-    let ended = tokio::time::timeout(PATIENCE, ended).await.unwrap().unwrap().clone();
+    let ended = in_time("the end of the link", ended).await.unwrap().clone();
     let LinkState::Ended { reason } = ended else { panic!("expected the end") };
     assert!(reason.contains(&before.as_ref().unwrap().host_id.to_string()), "{reason}");
     assert_eq!(host.credentials().unwrap(), before);
 }
 
 #[tokio::test]
-async fn a_host_token_serves_until_it_ends_although_it_cannot_be_refreshed() {
+async fn a_certificate_serves_until_it_expires_although_it_cannot_be_renewed() {
     let mut plane = ControlPlane::start().await;
-    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs();
-    let old = Credentials {
-        host_id: plane.host_id(),
-        host_token: "host 1".into(),
-        refresh_token: "lost".into(),
-        issued_at: now - 10_000,
-        expires_at: now + 1000,
-    };
-    let identity = SimIdentity::Credentials(old.clone());
-    let host = SimHost::start(plane.address(), identity, SimOptions::default()).await.unwrap();
+    let (clock, hand) = Clock::manual();
+    let identity = SimIdentity::RegistrationToken(plane.token("once"));
+    let mut host = sim_at(plane.address(), identity, clock).await;
+    plane.session().await;
+    let before = host.credentials().unwrap();
+    host.kill_agent().await;
+    plane.refuse_renewals();
+    hand.advance(Duration::from_secs(3000));
+    host.start_agent().await.unwrap();
     assert!(host.attached().await);
     plane.session().await;
-    assert_eq!(host.credentials().unwrap(), Some(old));
+    assert_eq!(host.credentials().unwrap(), before);
+}
+
+#[tokio::test]
+async fn a_host_whose_certificate_has_expired_says_what_to_do() {
+    let mut plane = ControlPlane::start().await;
+    let (clock, hand) = Clock::manual();
+    let identity = SimIdentity::RegistrationToken(plane.token("once"));
+    let mut host = sim_at(plane.address(), identity, clock).await;
+    plane.session().await;
+    host.kill_agent().await;
+    hand.advance(Duration::from_secs(4000));
+    host.start_agent().await.unwrap();
+    let mut state = host.link_state().unwrap();
+    let ended = state.wait_for(|state| matches!(state, LinkState::Ended { .. }));
+    let ended = in_time("the end of the link", ended).await.unwrap().clone();
+    let LinkState::Ended { reason } = ended else { panic!("expected the end") };
+    assert!(reason.contains("registration token"), "{reason}");
+}
+
+#[tokio::test]
+async fn a_control_plane_of_another_authority_gets_no_registration_token() {
+    let plane = ControlPlane::start().await;
+    let other = ControlPlane::start().await;
+    let identity = SimIdentity::RegistrationToken(other.token("once"));
+    let _host = sim_at(plane.address(), identity, Clock::process()).await;
+    let dialled = async || plane.handshakes_refused() > 1;
+    eventually("the host dials twice, and shows nothing", dialled).await;
+    assert_eq!(plane.registrations(), 0);
 }
 
 #[tokio::test]
 async fn an_agent_waits_for_a_control_plane_that_is_not_there_yet() {
     let dir = tempfile::tempdir().unwrap();
     let address = ServerAddr::Unix(dir.path().join("grpc.sock"));
-    let identity = SimIdentity::RegistrationToken("once".into());
-    let host = SimHost::start(address.clone(), identity, SimOptions::default()).await.unwrap();
-    let mut plane = ControlPlane::start_at(address).await;
+    let authority = Authority::generate(Clock::process().wall()).unwrap();
+    let of_authority = Authority::from_parts(&authority).unwrap().fingerprint();
+    let token = JoinToken { secret: "once".into(), authority: of_authority, address: String::new() };
+    let host = sim_at(address.clone(), SimIdentity::RegistrationToken(token), Clock::process()).await;
+    let mut plane = ControlPlane::start_with(address, &authority).await;
     assert!(host.attached().await);
     plane.session().await;
 }
@@ -305,7 +372,7 @@ async fn a_machine_has_a_limit_of_open_tunnels_and_the_others_theirs() {
     plane.open_tunnel(&session, other).await;
     tunnels.clear();
     let access = host.board().unwrap().access(greedy).unwrap();
-    eventually("the tunnels are closed", || access.tunnel_permits.available_permits() == 128).await;
+    eventually("the tunnels are closed", async || access.tunnel_permits.available_permits() == 128).await;
 }
 
 #[tokio::test]
@@ -343,7 +410,7 @@ async fn a_command_ends_when_the_control_plane_leaves_its_tunnel() {
     assert!(matches!(event.event, Some(Event::Started(_))));
     assert_eq!(host.world().execs_running(), 1);
     drop(tunnel);
-    eventually("the command ends", || host.world().execs_running() == 0).await;
+    eventually("the command ends", async || host.world().execs_running() == 0).await;
 }
 
 #[tokio::test]
@@ -354,7 +421,7 @@ async fn a_slow_machine_delays_neither_others_nor_the_reader() {
     let (slow, quick) = (SandboxId::new(), SandboxId::new());
     host.world().order_fault(SimStep::Boot, SimFault::StallBefore, 1);
     session.start_machine(slow, 1);
-    eventually("its boot stands still", || host.world().faults_left(SimStep::Boot) == 0).await;
+    eventually("its boot stands still", async || host.world().faults_left(SimStep::Boot) == 0).await;
     session.start_machine(quick, 1);
     let result = session.result().await;
     assert_eq!(result.sandbox_id, quick.to_string());
@@ -367,19 +434,18 @@ async fn fifty_hosts_live_in_one_process() {
     plane.allow_any_registration();
     let mut hosts = Vec::new();
     for n in 0..50 {
-        let identity = SimIdentity::RegistrationToken(format!("token {n}"));
-        hosts.push(SimHost::start(plane.address(), identity, SimOptions::default()).await.unwrap());
+        let identity = SimIdentity::RegistrationToken(plane.token(&format!("token{n}")));
+        hosts.push(sim_at(plane.address(), identity, Clock::process()).await);
     }
     for _ in 0..50 {
         let mut session = plane.session().await;
         session.start_machine(SandboxId::new(), 1);
         assert!(matches!(session.result().await.outcome, Some(Outcome::Started(_))));
     }
-    tokio::time::timeout(Duration::from_secs(20), async {
+    let stop = async {
         for host in &mut hosts {
             host.stop_agent().await;
         }
-    })
-    .await
-    .unwrap();
+    };
+    in_time("the end of all agents", stop).await;
 }

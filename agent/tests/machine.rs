@@ -3,6 +3,7 @@
 //! They need the kernel, initramfs and base image that `scripts/image` makes.
 
 #![allow(clippy::expect_used, reason = "a test that cannot go on fails")]
+#![allow(clippy::disallowed_methods, reason = "real machines, networks and disks take real time")]
 
 mod host;
 
@@ -16,7 +17,7 @@ use std::{
 };
 
 use host::{
-    DataDir, eventually,
+    DataDir, eventually, in_time,
     machines::{Host, guest_is_up},
 };
 use wrenn_agent::{
@@ -80,7 +81,7 @@ async fn a_guest_that_panics_tells_its_last_words() {
     let (mut spec, slot) = host.spec().await;
     spec.kernel_args = vec!["rdinit=/nonexistent".into()];
     let machine = host.qemu.boot(&spec).await.expect("boot");
-    let exit = tokio::time::timeout(host::PATIENCE, machine.exited()).await.expect("the end of the guest");
+    let exit = in_time("the end of the guest", machine.exited()).await;
     assert_eq!(exit.reason, ExitReason::GuestPanic, "{exit:?}");
     assert!(exit.console.contains("Kernel panic"), "{}", exit.console);
     assert_eq!(machine.console_tail().await, exit.console, "also afterwards");
@@ -111,7 +112,7 @@ async fn a_guest_that_panics_while_nobody_watches_still_tells_why() {
     // QEMU itself is asked, as whoever adopts a machine that has ended lets go of it.
     eventually("the guest does not run any more", async || status(&record.control_socket) != "running").await;
     let adopted = host.qemu.adopt(&record).await.expect("adopt");
-    let exit = tokio::time::timeout(host::PATIENCE, adopted.exited()).await.expect("the end of the guest");
+    let exit = in_time("the end of the guest", adopted.exited()).await;
     assert_eq!(exit.reason, ExitReason::GuestPanic, "{exit:?}");
     host.close(&data, spec, slot).await;
 }
@@ -124,7 +125,7 @@ async fn a_vmm_that_is_killed_by_others_is_noticed() {
     let machine = host.qemu.boot(&spec).await.expect("boot");
     let pid = machine.record().process.pid.to_string();
     host::run("kill", &["-KILL", &pid]);
-    let exit = tokio::time::timeout(host::PATIENCE, machine.exited()).await.expect("exit");
+    let exit = in_time("the end of the machine", machine.exited()).await;
     assert_eq!(exit.reason, ExitReason::Signal(9), "{exit:?}");
     host.close(&data, spec, slot).await;
 }

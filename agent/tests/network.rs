@@ -9,6 +9,7 @@
 //! ```
 
 #![allow(clippy::expect_used, reason = "a test that cannot go on fails")]
+#![allow(clippy::disallowed_methods, reason = "real machines, networks and disks take real time")]
 
 mod host;
 
@@ -27,6 +28,7 @@ use wrenn_agent::{
     leftovers::clean_abandoned,
     net::{AdoptSlotError, Cidr, ClaimError, Egress, Instance, PoolConfig, Slot, SlotPool, connect_in},
 };
+use wrenn_base::Clock;
 use wrenn_proto::GUEST_PORT;
 
 /// Longer than any answer on one machine takes, and short enough to wait for where none may come.
@@ -225,7 +227,7 @@ async fn a_restarted_agent_adopts_what_it_keeps_and_removes_the_rest() {
 
     let missing = wrenn_agent::net::SlotNumber(1000);
     let config = PoolConfig { ahead: 0, egress: Egress::default(), keep: [kept, missing].into() };
-    let after = SlotPool::start(instance.clone(), config).await.expect("start");
+    let after = SlotPool::start(instance.clone(), config, Clock::process()).await.expect("start");
     assert_eq!(data.leftovers().namespaces, [format!("wrenn{}-{}", instance.number(), kept.0)]);
     assert!(matches!(after.adopt(missing).await, Err(AdoptSlotError::Missing(_))));
     let slot = after.adopt(kept).await.expect("adopt");
@@ -360,7 +362,7 @@ async fn the_switch_opens_a_private_network_and_nothing_else() {
     let allow: Vec<Cidr> =
         vec!["192.168.0.0/16".parse().expect("network"), "169.254.0.0/16".parse().expect("network")];
     let config = PoolConfig { ahead: 0, egress: Egress { allow }, keep: [].into() };
-    let pool = SlotPool::start(instance, config).await.expect("start");
+    let pool = SlotPool::start(instance, config, Clock::process()).await.expect("start");
     let slot = pool.take().await.expect("take");
     let guest = guest("switched", &slot);
     assert!(guest.reaches(&format!("{}:80", world.private())).await, "what was allowed");

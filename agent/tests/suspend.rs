@@ -3,6 +3,7 @@
 //! They need the kernel, initramfs and base image that `scripts/image` makes.
 
 #![allow(clippy::expect_used, reason = "a test that cannot go on fails")]
+#![allow(clippy::disallowed_methods, reason = "real machines, networks and disks take real time")]
 
 mod host;
 
@@ -15,7 +16,7 @@ use std::{
 };
 
 use host::{
-    DataDir, eventually,
+    DataDir, eventually, in_time,
     machines::{Guest, Host, now_ns, output},
 };
 use wrenn_agent::{
@@ -179,7 +180,7 @@ async fn a_suspended_machine_is_adopted_as_it_is_and_runs_on() {
     guest.init("again", 0).await;
     // A guest that resets itself ends, though its kernel is not at hand any more.
     drop(guest.start("echo b > /proc/sysrq-trigger", Lifetime::Background).await);
-    let exit = tokio::time::timeout(host::PATIENCE, machine.exited()).await.expect("the end of the guest");
+    let exit = in_time("the end of the guest", machine.exited()).await;
     assert_eq!(exit.reason, ExitReason::GuestReset, "{exit:?}");
     assert!(matches!(machine.run().await, Err(ControlError::Ended { .. })));
     host.close(&data, spec, slot).await;

@@ -2,7 +2,8 @@
 
 use actix_web::{HttpRequest, web::Data};
 use tokio_util::sync::CancellationToken;
-use wrenn_control::Control;
+use wrenn_base::{Clock, Rng};
+use wrenn_control::{Control, public_url::PublicUrl};
 
 use crate::{auth::token::TokenSigner, preview::Previews, routes::OutputBudget};
 
@@ -13,6 +14,9 @@ pub(crate) struct App {
     pub(crate) tokens: TokenSigner,
     pub(crate) output: OutputBudget,
     pub(crate) previews: Previews,
+    pub(crate) public_url: PublicUrl,
+    pub(crate) clock: Clock,
+    pub(crate) rng: Rng,
     /// Cancelled when the server is told to stop: what would go on for as long as its client likes ends then.
     pub(crate) stopping: CancellationToken,
 }

@@ -1,10 +1,14 @@
 //! What the server is told when it starts.
 
-use std::time::Duration;
+use std::{net::TcpListener, sync::Arc, time::Duration};
 
-use wrenn_actors::{FaultInjection, objects::ObjectsLocation};
+use wrenn_actors::{FaultInjection, NotifyConfig, objects::ObjectsLocation};
+use wrenn_control::{
+    agent_authority::CERTIFICATE_TTL, mail::MailConfig, provider::ProvidersConfig, public_url::PublicUrl,
+};
+use wrenn_domain::user::SignUpPolicy;
 
-use crate::preview::PreviewUrl;
+use crate::{preview::PreviewUrl, tls::TlsConfig};
 
 /// Configuration of `wrenn server`.
 #[derive(Debug, Clone)]
@@ -13,16 +17,38 @@ pub struct ServerConfig {
     pub database_url: String,
     /// Redis, as `redis://…` or `redis+unix:///path`.
     pub redis_url: String,
-    /// Address of REST and dashboard, as `host:port`; a leading `http://` is accepted.
+    /// Address of REST and dashboard, as `host:port`; a leading `http://` or `https://` is accepted.
     pub http_addr: String,
-    /// Address that agents dial, as `host:port` or `unix:/path`.
+    /// Listening socket to use instead of that address.
+    pub http_socket: Option<Arc<TcpListener>>,
+    /// Certificates, if REST and dashboard are served over TLS.
+    pub tls: Option<TlsConfig>,
+    /// Address at which plain HTTP is redirected to TLS.
+    pub http_redirect_addr: Option<String>,
+    /// Listening socket to use instead of that address.
+    pub http_redirect_socket: Option<Arc<TcpListener>>,
+    /// Address on which agents are served, as `host:port` or `unix:/path`.
     pub grpc_addr: String,
+    /// Address at which hosts reach the server, as `host:port`, for registration tokens; by default that of `grpc_addr`.
+    pub grpc_public_addr: Option<String>,
+    /// Life of the certificates that hosts get; they renew them when a third is left.
+    pub agent_certificate_ttl: Duration,
     /// Threads that serve HTTP.
     pub http_workers: usize,
     /// Connections to Postgres, at most.
     pub database_connections: u32,
     /// Where the ports of capsules are reached from outside; below `.localhost` at the server's own port if none is said.
     pub preview_url: Option<PreviewUrl>,
+    /// Address at which browsers reach the dashboard; that of REST by default.
+    pub public_url: Option<PublicUrl>,
+    /// Rule for sign-up; by default open if REST listens on loopback only, else closed.
+    pub signup: Option<SignUpPolicy>,
+    /// Server and sender of mail. Without it every address counts as proved.
+    pub mail: Option<MailConfig>,
+    /// Identity providers by which users can sign in.
+    pub providers: ProvidersConfig,
+    /// Rules for notifications.
+    pub notify: NotifyConfig,
     /// How many builds are worked on at once.
     pub build_workers: usize,
     /// What the kept disks of builds' steps may occupy, in bytes.
@@ -42,10 +68,21 @@ impl Default for ServerConfig {
             database_url: String::new(),
             redis_url: String::new(),
             http_addr: "127.0.0.1:8000".to_owned(),
+            http_socket: None,
+            tls: None,
+            http_redirect_addr: None,
+            http_redirect_socket: None,
             grpc_addr: "127.0.0.1:8001".to_owned(),
+            grpc_public_addr: None,
+            agent_certificate_ttl: CERTIFICATE_TTL,
             http_workers: 2,
             database_connections: 10,
             preview_url: None,
+            public_url: None,
+            signup: None,
+            mail: None,
+            providers: ProvidersConfig::default(),
+            notify: NotifyConfig::default(),
             build_workers: wrenn_actors::BuildConfig::default().workers,
             build_cache_bytes: wrenn_actors::BuildConfig::default().cache_bytes,
             objects: ObjectsLocation::Memory,

@@ -12,8 +12,14 @@ use actix_web::{
 };
 use serde::Serialize;
 use utoipa::ToSchema;
-use wrenn_control::{EnterError, admission::Overload};
-use wrenn_domain::{error_code::ErrorCode, permission::Denial};
+use wrenn_base::Chain;
+use wrenn_control::{PasswordError, TooMany};
+use wrenn_domain::{
+    admission::{EnterError, Overload},
+    error_code::ErrorCode,
+    permission::Denial,
+    quota::{NotAdmitted, QuotaExceeded},
+};
 use wrenn_store::StoreError;
 use wrenn_supervision::CallError;
 
@@ -43,11 +49,18 @@ pub(crate) struct ApiError {
     pub(crate) message: String,
     /// Header `Retry-After`, in seconds.
     pub(crate) retry_after_sec: Option<u64>,
+    /// The quota that does not allow it.
+    pub(crate) quota: Option<QuotaExceeded>,
+    /// The capsules that are in the way of a host's deletion.
+    pub(crate) capsules: Option<Vec<String>>,
 }
+
+/// Time after which a capsule's host may be attached here: agents that have lost their server dial within seconds.
+const ELSEWHERE_RETRY_SEC: u64 = 5;
 
 impl ApiError {
     pub(crate) fn new(code: ErrorCode, message: impl Into<String>) -> Self {
-        Self { code, message: message.into(), retry_after_sec: None }
+        Self { code, message: message.into(), retry_after_sec: None, quota: None, capsules: None }
     }
 
     /// Returns the HTTP status.
@@ -64,9 +77,14 @@ impl ApiError {
     pub(crate) fn denied(denial: Denial) -> Self {
         let code = match denial {
             Denial::NotSignedIn => ErrorCode::Unauthorized,
-            Denial::NotForKeys | Denial::Role(_) | Denial::NotAdmin | Denial::NotForHosts => {
-                ErrorCode::Forbidden
-            }
+            Denial::NoTeam => ErrorCode::NoTeam,
+            Denial::NotForKeys
+            | Denial::Scope(_)
+            | Denial::Role(_)
+            | Denial::NotAdmin
+            | Denial::NotForHosts
+            | Denial::NotAHost
+            | Denial::OtherHost => ErrorCode::Forbidden,
         };
         Self::new(code, denial.to_string())
     }
@@ -76,6 +94,16 @@ impl ApiError {
         match error {
             EnterError::Denied(denial) => Self::denied(*denial),
             EnterError::Overload(overload) => Self::overload(overload),
+        }
+    }
+
+    /// For a team that may not use as much.
+    pub(crate) fn not_admitted(refusal: &NotAdmitted) -> Self {
+        match refusal {
+            NotAdmitted::Exceeded(quota) => {
+                Self { quota: Some(*quota), ..Self::new(ErrorCode::QuotaExceeded, quota.to_string()) }
+            }
+            NotAdmitted::TeamGone => Self::new(ErrorCode::NoTeam, refusal.to_string()),
         }
     }
 
@@ -96,6 +124,21 @@ impl ApiError {
         Self { retry_after_sec: Some(retry_after_sec), ..Self::new(code, message) }
     }
 
+    /// For a client, an account or an address that has to wait.
+    pub(crate) fn too_many(error: &TooMany) -> Self {
+        Self::later(ErrorCode::RateLimited, error.to_string(), error.wait_sec)
+    }
+
+    /// For a password that was not hashed or compared: too much to do, or the server's fault.
+    pub(crate) fn of_password(error: &PasswordError) -> Self {
+        match error {
+            PasswordError::Busy => Self::later(ErrorCode::RateLimited, error.to_string(), 1),
+            PasswordError::Hash(_) | PasswordError::StoredHash(_) | PasswordError::Lost(_) => {
+                Self::internal()
+            }
+        }
+    }
+
     /// For a statement that the database did not carry out: too much to do, or the server's fault.
     pub(crate) fn of_store(error: &StoreError) -> Self {
         if error.is_overload() {
@@ -107,10 +150,22 @@ impl ApiError {
         }
     }
 
+    /// For a stream whose principal lost its permission.
+    pub(crate) fn revoked() -> Self {
+        Self::new(ErrorCode::Unauthorized, wrenn_actors::SessionError::Revoked.to_string())
+    }
+
     /// For a request that certainly changed nothing, because there is too much to do.
     pub(crate) fn overloaded() -> Self {
         let message = "the server has too much to do; nothing was done, so try again in a moment";
         Self::later(ErrorCode::Overloaded, message, 1)
+    }
+
+    /// For a capsule whose host is attached to another server.
+    pub(crate) fn elsewhere() -> Self {
+        let message = "the capsule's host is attached to another server, so nothing was begun; try again in a moment, \
+                       or ask that server";
+        Self::later(ErrorCode::HostUnavailable, message, ELSEWHERE_RETRY_SEC)
     }
 
     /// For a question that an actor did not answer. Whoever gets it knows whether asking again is safe.
@@ -126,9 +181,17 @@ impl ApiError {
 
     /// The answer as JSON text.
     pub(crate) fn body(self) -> String {
-        let body =
-            ErrorBody { error: ErrorDetail { code: self.code.as_str().to_owned(), message: self.message } };
-        // Two strings always serialise; the fallback only avoids a panic in the error path.
+        let (limit, used) = self.quota.map(|quota| (quota.limit, quota.used)).unzip();
+        let sandbox_ids = self.capsules;
+        let error = ErrorDetail {
+            code: self.code.as_str().to_owned(),
+            message: self.message,
+            limit,
+            used,
+            sandbox_ids: sandbox_ids.clone(),
+        };
+        let body = ErrorBody { error, limit, used, capsule_ids: sandbox_ids.clone(), sandbox_ids };
+        // Strings and numbers always serialise; the fallback only avoids a panic in the error path.
         serde_json::to_string(&body).unwrap_or_default()
     }
 
@@ -138,7 +201,7 @@ impl ApiError {
         if let Some(seconds) = self.retry_after_sec {
             response.insert_header((header::RETRY_AFTER, seconds));
         }
-        if self.code == ErrorCode::Unauthorized {
+        if self.status() == StatusCode::UNAUTHORIZED {
             response.insert_header((header::WWW_AUTHENTICATE, "Bearer"));
         }
         response.content_type("application/json").body(self.body())
@@ -147,25 +210,18 @@ impl ApiError {
 
 /// Answers for an error, and logs it with its sources if it is the server's fault.
 pub(crate) fn respond(error: &(dyn StdError + 'static), answer: ApiError) -> HttpResponse {
-    if answer.status().is_server_error() {
-        tracing::error!(error = %Chain(error), code = answer.code.as_str(), "request failed");
-    }
+    log(error, &answer);
     answer.into_response()
 }
 
-/// An error followed by its sources.
-pub(crate) struct Chain<'a>(pub(crate) &'a (dyn StdError + 'static));
-
-impl fmt::Display for Chain<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}", self.0)?;
-        let mut source = self.0.source();
-        while let Some(error) = source {
-            f.write_str(": ")?;
-            write!(f, "{error}")?;
-            source = error.source();
-        }
-        Ok(())
+/// Logs an error with its sources if it is the server's fault. That a host is away, or that there is too much to do, is
+/// no fault.
+fn log(error: &(dyn StdError + 'static), answer: &ApiError) {
+    let code = answer.code.as_str();
+    match answer.status() {
+        StatusCode::SERVICE_UNAVAILABLE => tracing::info!(error = %Chain(error), code, "request refused"),
+        status if status.is_server_error() => tracing::error!(error = %Chain(error), code, "request failed"),
+        _ => {}
     }
 }
 
@@ -182,9 +238,7 @@ impl<E: ClientError + 'static> From<E> for ApiError {
     /// Logs the error with its sources if it is the server's fault: nobody below this point sees it.
     fn from(error: E) -> Self {
         let answer = error.api_error();
-        if answer.status().is_server_error() {
-            tracing::error!(error = %Chain(&error), code = answer.code.as_str(), "request failed");
-        }
+        log(&error, &answer);
         answer
     }
 }
@@ -221,11 +275,46 @@ macro_rules! impl_response_error {
 }
 pub(crate) use impl_response_error;
 
+/// Implements [`ClientError`] for an error of a use case on one thing, which fails if there is no such thing.
+macro_rules! impl_lookup_error {
+    ($error:ty) => {
+        impl $crate::error::ClientError for $error {
+            fn api_error(&self) -> $crate::error::ApiError {
+                use wrenn_domain::error_code::ErrorCode;
+
+                use $crate::error::ApiError;
+                match self {
+                    Self::Enter(error) => ApiError::not_entered(error),
+                    Self::NotFound(_) => ApiError::new(ErrorCode::NotFound, self.to_string()),
+                    Self::Store(error) => ApiError::of_store(error),
+                }
+            }
+        }
+    };
+}
+pub(crate) use impl_lookup_error;
+
 /// Body of every answer that is not a success.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Error)]
 pub(crate) struct ErrorBody {
     error: ErrorDetail,
+    /// The limit of the quota; only with `quota_exceeded`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false, required = false)]
+    limit: Option<u64>,
+    /// The use of the quota; only with `quota_exceeded`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false, required = false)]
+    used: Option<u64>,
+    /// The capsules of the host; only with `host_has_capsules`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false, required = false)]
+    capsule_ids: Option<Vec<String>>,
+    /// The same list under the name that older clients read; only with `host_has_capsules`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false, required = false)]
+    sandbox_ids: Option<Vec<String>>,
 }
 
 /// What went wrong.
@@ -236,6 +325,18 @@ pub(crate) struct ErrorDetail {
     code: String,
     /// For people.
     message: String,
+    /// The limit of the quota; only with `quota_exceeded`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false, required = false)]
+    limit: Option<u64>,
+    /// The use of the quota; only with `quota_exceeded`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false, required = false)]
+    used: Option<u64>,
+    /// The capsules of the host; only with `host_has_capsules`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false, required = false)]
+    sandbox_ids: Option<Vec<String>>,
 }
 
 #[cfg(test)]

@@ -22,16 +22,26 @@ mod metrics;
 mod preview;
 mod routes;
 mod server;
+pub mod tls;
 mod ws;
 
 pub use crate::{
+    auth::token::KeysError,
     config::ServerConfig,
     server::{RunError, Server, run},
+    tls::TlsConfig,
 };
 
 pub use preview::{PreviewUrl, PreviewUrlError};
-pub use wrenn_actors::{FaultInjection, objects::ObjectsLocation};
-pub use wrenn_control::bootstrap;
+pub use wrenn_actors::{FaultInjection, NotifyConfig, objects::ObjectsLocation};
+pub use wrenn_control::{
+    AccountsConfig, Control, agent_authority, bootstrap,
+    mail::{MailConfig, MailConfigError},
+    operator,
+    provider::{ClientSecret, GITHUB, GitHubConfig, OidcConfig, ProvidersConfig},
+    public_url::{PublicUrl, PublicUrlError},
+};
+pub use wrenn_domain::{channel::address::Receivers, user::SignUpPolicy};
 
 /// The OpenAPI document of this version.
 pub fn openapi() -> utoipa::openapi::OpenApi {

@@ -1,128 +1,61 @@
 //! A template that was made on one simulated host, and a capsule of it on another one, over real sockets.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test may panic, also in its helpers")]
+#![allow(clippy::disallowed_methods, reason = "servers and hosts of a test run in real time")]
 
-use std::{future::Future, thread::JoinHandle, time::Duration};
+mod support;
 
-use sqlx::postgres::{PgPool, PgPoolOptions};
-use tokio::{
-    sync::oneshot,
-    time::{sleep, timeout},
-};
+use std::time::Duration;
+
+use sqlx::PgPool;
 use wrenn_actors::{Config, ControlPlane, TemplateOrder, Until};
-use wrenn_agent::sim::{SimFault, SimHost, SimIdentity, SimOptions, SimStep};
-use wrenn_api::{agents::AgentListener, bootstrap};
+use wrenn_agent::sim::{SimFault, SimHost, SimOptions, SimStep};
+use wrenn_base::Clock;
 use wrenn_domain::{
-    action::Action,
-    audit::AuditIntent,
-    host::NewHost,
     lifecycle::SandboxStatus,
-    principal::SystemReason,
-    sandbox::{NewSandbox, Sandbox},
+    sandbox::Sandbox,
     template::{OnConflict, Template, TemplateSource},
 };
-use wrenn_proto::ids::{HostId, SandboxId, TeamId, TemplateId};
-use wrenn_store::Store;
-use wrenn_supervision::Root;
+use wrenn_proto::ids::{HostId, TeamId, TemplateId};
+use wrenn_testkit::{
+    host,
+    rows::{intent, new_sandbox_of},
+    server::ServerThread,
+    wait::{PATIENCE, eventually},
+};
 
-/// An audit entry of the control plane itself.
-fn intent() -> AuditIntent {
-    AuditIntent::system(SystemReason::Build, Action::SandboxCreate)
-}
-
-/// How long anything may take.
-const PATIENCE: Duration = Duration::from_secs(60);
-
-/// A control plane and its endpoint, on an actix system in a thread of its own.
+/// A control plane and its endpoint.
 struct Server {
     control_plane: ControlPlane,
     addr: String,
-    stop: oneshot::Sender<()>,
-    thread: JoinHandle<()>,
+    thread: ServerThread,
 }
 
 impl Server {
     async fn start(pool: &PgPool) -> Self {
-        let listener = AgentListener::bind("127.0.0.1:0").unwrap();
-        let addr = listener.to_string();
-        let options = (*pool.connect_options()).clone();
-        let (ready, started) = oneshot::channel();
-        let (stop, stopped) = oneshot::channel::<()>();
-        let thread = std::thread::spawn(move || {
-            actix_rt::System::new().block_on(async move {
-                let pool = PgPoolOptions::new().max_connections(5).connect_lazy_with(options);
-                let root = Root::new(|exited| panic!("reached the root: {exited:?}"));
-                // What a host has is asked for all the time, so that nothing is right only for as long as nobody looks.
-                let config = Config {
-                    inventory_interval: Duration::from_millis(50),
-                    silent_after: Duration::from_millis(600),
-                    heartbeat_interval: Duration::from_millis(100),
-                    ..Config::default()
-                };
-                let store = Store::from_pool(pool.clone());
-                let control_plane = ControlPlane::start(store, config, &root).await.unwrap();
-                ready.send(control_plane.clone()).unwrap_or_else(|_| panic!("the test is gone"));
-                listener.serve(control_plane.clone(), async { drop(stopped.await) }).await.unwrap();
-                control_plane.shutdown().await;
-                pool.close().await;
-            });
-        });
-        Self { control_plane: started.await.unwrap(), addr, stop, thread }
-    }
-
-    async fn stop(self) {
-        drop((self.stop, self.control_plane));
-        tokio::task::spawn_blocking(|| self.thread.join().unwrap()).await.unwrap();
+        // Inventories are asked for all the time, so that nothing is right only for as long as nobody looks.
+        let config = Config {
+            inventory_interval: Duration::from_millis(50),
+            silent_after: Duration::from_millis(600),
+            heartbeat_interval: Duration::from_millis(100),
+            ..Config::default()
+        };
+        let (thread, control_plane, addr) =
+            support::start(pool, "127.0.0.1:0", config, Clock::process()).await;
+        Self { control_plane, addr, thread }
     }
 
     async fn host(&self, memory_mb: u64) -> (HostId, SimHost) {
-        let store = self.control_plane.store();
-        let id = store.host_create(&NewHost::default()).await.unwrap().id;
-        let token = bootstrap::issue_registration_token(store, id).await.unwrap();
         let mut options = SimOptions::default();
         options.capacity.memory_mb = memory_mb;
-        let identity = SimIdentity::RegistrationToken(token);
-        let host = SimHost::start(self.addr.parse().unwrap(), identity, options).await.unwrap();
-        assert!(timeout(PATIENCE, host.attached()).await.expect("it attaches in time"));
-        (id, host)
+        host::start(self.control_plane.store(), &self.addr, options).await
     }
 
     async fn create(&self, template: &Template) -> Sandbox {
-        let store = self.control_plane.store();
-        let template_hosts = match &template.image {
-            Some(_) => None,
-            None => Some(store.template_hosts(template.id).await.unwrap()),
-        };
-        let new = NewSandbox {
-            id: SandboxId::new(),
-            team_id: TeamId::PLATFORM,
-            template_id: template.id,
-            template_name: template.name.clone(),
-            template_image: template.image.clone(),
-            template_hosts,
-            vcpus: 1,
-            memory_mb: 512,
-            disk_size_mb: 5120,
-            timeout_sec: 0,
-            auto_resume: false,
-            default_user: "root".to_owned(),
-            envs: [].into(),
-            metadata: [].into(),
-            preview_access: Default::default(),
-            build: None,
-        };
+        let new = new_sandbox_of(self.control_plane.store(), template).await;
         let id = self.control_plane.sandbox_create(new, intent()).await.unwrap().id;
         self.control_plane.sandbox_wait(id, Until::Settled, PATIENCE).await.unwrap()
     }
-}
-
-async fn eventually<F: Future<Output = bool>>(what: &str, mut is_true: impl FnMut() -> F) {
-    let wait = async {
-        while !is_true().await {
-            sleep(Duration::from_millis(10)).await;
-        }
-    };
-    timeout(PATIENCE, wait).await.unwrap_or_else(|_| panic!("never happened: {what}"));
 }
 
 #[sqlx::test(migrator = "wrenn_store::MIGRATIONS")]
@@ -167,12 +100,12 @@ async fn a_capsule_runs_on_a_host_that_fetches_its_template(pool: PgPool) {
 
     for host in [&mut maker, &mut other] {
         host.start_agent().await.unwrap();
-        assert!(timeout(PATIENCE, host.attached()).await.unwrap());
+        host::attached(host).await;
     }
     assert!(server.control_plane.template_delete(template.id, intent()).await.unwrap());
     let hosts = [&maker, &other, &last];
     eventually("no host has it", || async { hosts.iter().all(|host| host.world().templates().is_empty()) })
         .await;
     drop((maker, other, last));
-    server.stop().await;
+    server.thread.stop().await;
 }

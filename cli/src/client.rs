@@ -1,12 +1,16 @@
 //! A small client of our own REST interface, for `up`, `doctor`, `bench` and the end-to-end tests.
 
-use std::time::Duration;
+mod tls;
+
+use std::{net::IpAddr, time::Duration};
 
 use anyhow::{Context, bail};
 use reqwest::{
     Body, Method, RequestBuilder, Response, StatusCode,
+    header::RETRY_AFTER,
     multipart::{Form, Part},
 };
+use rustls::ClientConfig;
 use serde_json::Value;
 
 use crate::up::dev_env::DevEnv;
@@ -49,14 +53,37 @@ pub struct Client {
 pub struct Answer {
     /// Status code.
     pub status: StatusCode,
+    /// Header `Retry-After`, in seconds.
+    pub retry_after_sec: Option<u64>,
     /// JSON body; null if there was none.
     pub body: Value,
 }
 
 impl Client {
-    /// Talks to the server at `base_url`.
+    /// Talks to the server at `base_url`, whose certificate this machine must trust if it has one.
     pub fn new(base_url: &str, credentials: Credentials) -> anyhow::Result<Self> {
+        Self::with_tls(base_url, credentials, tls::trusting_the_system(base_url)?, None)
+    }
+
+    /// Talks to the server at `base_url` from this address of the machine.
+    pub fn at_address(base_url: &str, credentials: Credentials, address: IpAddr) -> anyhow::Result<Self> {
+        Self::with_tls(base_url, credentials, tls::trusting_the_system(base_url)?, Some(address))
+    }
+
+    /// Talks to a server of this machine without credentials, whatever certificate it has.
+    pub fn local(base_url: &str) -> anyhow::Result<Self> {
+        Self::with_tls(base_url, Credentials::None, tls::trusting_everybody()?, None)
+    }
+
+    fn with_tls(
+        base_url: &str,
+        credentials: Credentials,
+        tls: ClientConfig,
+        address: Option<IpAddr>,
+    ) -> anyhow::Result<Self> {
         let http = reqwest::Client::builder()
+            .local_address(address)
+            .tls_backend_preconfigured(tls)
             // Longest of all operations: a cold boot on a machine that is busy and emulates.
             .timeout(Duration::from_secs(300))
             .build()
@@ -152,6 +179,11 @@ impl Client {
         self.send(Method::POST, path, Some(body)).await
     }
 
+    /// PUT with a JSON body; see [`send`](Self::send).
+    pub async fn put(&self, path: &str, body: &Value) -> anyhow::Result<Answer> {
+        self.send(Method::PUT, path, Some(body)).await
+    }
+
     /// DELETE; see [`send`](Self::send).
     pub async fn delete(&self, path: &str) -> anyhow::Result<Answer> {
         self.send(Method::DELETE, path, None).await
@@ -159,15 +191,21 @@ impl Client {
 }
 
 impl Answer {
-    async fn read(response: Response) -> anyhow::Result<Self> {
+    /// Reads a response to its end.
+    ///
+    /// # Errors
+    /// The connection broke before the end.
+    pub async fn read(response: Response) -> anyhow::Result<Self> {
         let status = response.status();
+        let retry_after = response.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok());
+        let retry_after_sec = retry_after.and_then(|seconds| seconds.parse().ok());
         let bytes = response.bytes().await?;
         let body = if bytes.is_empty() {
             Value::Null
         } else {
             serde_json::from_slice(&bytes).unwrap_or_else(|_| String::from_utf8_lossy(&bytes).into())
         };
-        Ok(Self { status, body })
+        Ok(Self { status, retry_after_sec, body })
     }
 
     /// The body, if the status says success.

@@ -1,22 +1,20 @@
 //! `wrenn down`: ends an installation and removes all that it has on this machine.
 
-use std::{
-    path::PathBuf,
-    time::{Duration, Instant},
-};
+use std::{path::PathBuf, time::Duration};
 
 use anyhow::{Context, bail};
 use nix::{
     sys::signal::{Signal, kill},
     unistd::Pid,
 };
-use tokio::time::sleep;
 use wrenn_agent::leftovers::Leftovers;
+use wrenn_base::{Chain, Clock};
 
 use crate::{
     data::{self, DataFolder, DataLock},
     progress,
     services::stop_leftover,
+    stopwatch::Stopwatch,
     up::AGENT_FOLDER,
 };
 
@@ -36,20 +34,20 @@ pub struct DownCommand {
 
 impl DownCommand {
     /// Does all of it; what is already gone is fine.
-    pub async fn run(self) -> anyhow::Result<()> {
+    pub async fn run(self, clock: Clock) -> anyhow::Result<()> {
         if !self.data.exists() {
             progress::note(format_args!("Nothing to do: there is no {}", self.data.display()));
             return Ok(());
         }
         let data = DataFolder::open(&self.data)?;
-        let lock = end_up(&data).await?;
+        let lock = end_up(&data, &clock).await?;
         // Of an `up` that was killed, and whose Postgres is still ending.
-        stop_leftover(&data).await?;
+        stop_leftover(&data, &clock).await?;
 
         let found = Leftovers::scan(&data.path(AGENT_FOLDER));
         if let Err(errors) = found.clean().await {
             for error in &errors {
-                progress::note(format_args!("  {:#}", anyhow::Error::msg(chain(error))));
+                progress::note(format_args!("  {}", Chain(error)));
             }
             bail!("{} thing(s) could not be removed", errors.len());
         }
@@ -65,14 +63,9 @@ impl DownCommand {
     }
 }
 
-fn chain(error: &dyn std::error::Error) -> String {
-    let causes = std::iter::successors(Some(error), |error| error.source());
-    causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")
-}
-
 /// Ends a running `up` and takes its place, so that none can start while its things are removed.
-async fn end_up(data: &DataFolder) -> anyhow::Result<DataLock> {
-    let begun = Instant::now();
+async fn end_up(data: &DataFolder, clock: &Clock) -> anyhow::Result<DataLock> {
+    let begun = Stopwatch::start(clock);
     let mut asked = None;
     loop {
         if let Some(lock) = data.try_lock()? {
@@ -91,6 +84,6 @@ async fn end_up(data: &DataFolder) -> anyhow::Result<DataLock> {
         if begun.elapsed() > LIMIT {
             bail!("`wrenn up` does not end within {} s", LIMIT.as_secs());
         }
-        sleep(Duration::from_millis(100)).await;
+        clock.sleep(Duration::from_millis(100)).await;
     }
 }

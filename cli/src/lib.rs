@@ -4,6 +4,7 @@
 //! `services`) run on one thread: the thread that starts a process must live as long as `up` does, because
 //! the kernel ties "end with the parent" to it.
 
+pub mod admin;
 pub mod agent;
 pub mod bench;
 pub mod client;
@@ -12,8 +13,11 @@ pub mod doctor;
 pub mod down;
 pub mod process;
 pub mod progress;
+mod providers;
 pub mod server;
 pub mod services;
+pub mod sockets;
+pub mod stopwatch;
 pub mod up;
 
 use std::{
@@ -24,6 +28,7 @@ use std::{
 use anyhow::Context;
 use clap::{Parser, Subcommand};
 use tracing_subscriber::EnvFilter;
+use wrenn_base::{Clock, Rng};
 
 /// Runs untrusted code in microVMs that start in milliseconds.
 #[derive(Debug, Parser)]
@@ -42,9 +47,11 @@ enum Command {
     /// Check whether this machine can run Wrenn, and how to fix what is missing.
     Doctor(doctor::DoctorCommand),
     /// Run the control plane: REST, dashboard, the hosts' agents.
-    Server(server::ServerCommand),
-    /// Run the host agent; it is configured by the environment alone (docs/operations.md).
-    Agent,
+    Server(Box<server::ServerCommand>),
+    /// Run the host agent; its settings are in the environment (docs/operations.md).
+    Agent(agent::AgentCommand),
+    /// Make accounts, reset passwords, rotate keys, directly in the database.
+    Admin(admin::AdminCommand),
     /// Run a private Postgres and Redis, for tests and development.
     Services(services::ServicesCommand),
     /// Measure a running installation.
@@ -57,21 +64,22 @@ enum Command {
 }
 
 impl Command {
-    fn run(self) -> anyhow::Result<ExitCode> {
+    fn run(self, clock: Clock, rng: Rng) -> anyhow::Result<ExitCode> {
         match self {
-            Self::Up(command) => one_thread()?.block_on(command.run())?,
-            Self::Down(command) => one_thread()?.block_on(command.run())?,
+            Self::Up(command) => one_thread()?.block_on(command.run(clock, rng))?,
+            Self::Down(command) => one_thread()?.block_on(command.run(clock))?,
             Self::Doctor(command) => return one_thread()?.block_on(command.run()),
             Self::Server(command) => {
                 start_log();
-                actix_rt::System::new().block_on(command.run())?;
+                actix_rt::System::new().block_on(command.run(clock, rng))?;
             }
-            Self::Agent => {
+            Self::Agent(command) => {
                 start_log();
-                actix_rt::System::new().block_on(agent::run())?;
+                actix_rt::System::new().block_on(command.run(clock, rng))?;
             }
-            Self::Services(command) => one_thread()?.block_on(command.run())?,
-            Self::Bench(command) => one_thread()?.block_on(command.run())?,
+            Self::Admin(command) => one_thread()?.block_on(command.run(rng))?,
+            Self::Services(command) => one_thread()?.block_on(command.run(clock, rng))?,
+            Self::Bench(command) => one_thread()?.block_on(command.run(clock, rng))?,
             Self::Openapi => progress::note(serde_json::to_string_pretty(&wrenn_api::openapi())?),
             Self::Launch(command) => command.exec()?,
         }
@@ -98,8 +106,13 @@ fn load_env_file() -> anyhow::Result<()> {
 }
 
 /// Runs the command that the process's arguments name.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the one place where the process makes its clock and its chance"
+)]
 pub fn main() -> ExitCode {
-    let result = load_env_file().and_then(|()| Arguments::parse().command.run());
+    let (clock, rng) = (Clock::process(), Rng::process());
+    let result = load_env_file().and_then(|()| Arguments::parse().command.run(clock, rng));
     result.unwrap_or_else(|error| {
         eprintln!("error: {error:#}");
         ExitCode::FAILURE

@@ -1,6 +1,10 @@
 //! Short lines on standard output about what happens, each with the time that it took.
 
-use std::{fmt, io::Write, time::Instant};
+use std::{fmt, io::Write};
+
+use wrenn_base::Clock;
+
+use crate::stopwatch::Stopwatch;
 
 /// Prints one line; a closed standard output ends nothing.
 pub fn note(line: impl fmt::Display) {
@@ -12,15 +16,15 @@ pub fn note(line: impl fmt::Display) {
 #[derive(Debug)]
 pub struct Step {
     name: String,
-    begun: Instant,
+    begun: Stopwatch,
 }
 
 impl Step {
     /// Announces the step.
-    pub fn begin(name: impl Into<String>) -> Self {
+    pub fn begin(clock: &Clock, name: impl Into<String>) -> Self {
         let name = name.into();
         note(format_args!("  {name} …"));
-        Self { name, begun: Instant::now() }
+        Self { name, begun: Stopwatch::start(clock) }
     }
 
     /// Says that the step is done.

@@ -1,14 +1,18 @@
 //! Signs a user in with email and password.
 
-use std::{
-    net::IpAddr,
-    time::{Duration, Instant},
-};
+use std::net::IpAddr;
 
-use wrenn_domain::{action::Action, ids::TeamId, principal::Principal, user::User};
+use wrenn_domain::{action::Action, admission::EnterError, ids::TeamId, principal::Principal, user::User};
 use wrenn_store::StoreError;
 
-use crate::{Control, EnterError, account, auth::password::PasswordError};
+use crate::{
+    Control, account,
+    auth::{
+        password::PasswordError,
+        rate_limit::{TooMany, network},
+        second_factor::{self, CodeError},
+    },
+};
 
 /// The reason for which a user is not signed in.
 #[derive(Debug, thiserror::Error)]
@@ -20,17 +24,17 @@ pub enum LogInError {
     #[error("the email address or the password is wrong")]
     Wrong,
     /// The address has tried too often.
-    #[error("too many attempts; try again in {wait_sec} s")]
-    TooMany {
-        /// Time after which a new try makes sense, in seconds.
-        wait_sec: u64,
-    },
+    #[error(transparent)]
+    TooMany(#[from] TooMany),
     /// The account was switched off.
     #[error("the account is disabled")]
     AccountDisabled,
-    /// The user is in no team.
-    #[error("the account belongs to no team")]
-    NoTeam,
+    /// The password is right, and the account has a second factor.
+    #[error("totp_code: is needed, because the account has a second factor")]
+    TotpRequired,
+    /// The code of the second factor was not accepted.
+    #[error("totp_code: {0}")]
+    Code(#[from] CodeError),
     /// The password could not be compared.
     #[error(transparent)]
     Password(#[from] PasswordError),
@@ -39,22 +43,30 @@ pub enum LogInError {
     Store(#[from] StoreError),
 }
 
-/// Returns the user with this email and password, and the team in which they act, for a client at `address`.
+/// Credentials of a user.
+pub struct LogIn {
+    /// Address of the account, in whatever case.
+    pub email: String,
+    /// Its password.
+    pub password: String,
+    /// Code of its second factor, or a recovery code.
+    pub totp_code: Option<String>,
+}
+
+/// Returns the user with these credentials, and the team for which they act if they have one, for a client at `address`.
 ///
 /// # Errors
 /// See [`LogInError`].
 pub async fn run(
     control: &Control,
     address: Option<IpAddr>,
-    email: &str,
-    password: String,
-) -> Result<(User, TeamId), LogInError> {
+    LogIn { email, password, totp_code }: LogIn,
+) -> Result<(User, Option<TeamId>), LogInError> {
     let pass = control.enter(&Principal::Anonymous, Action::LogIn).await?;
     let email = email.trim();
-    let now = Instant::now();
-    let too_many = |wait: Duration| LogInError::TooMany { wait_sec: wait.as_secs() + 1 };
-    let attempt = control.shared.login_throttle.begin(address, email, now).map_err(too_many)?;
-    control.shared.hash_limit.take(address, now).map_err(too_many)?;
+    let now = control.clock().now();
+    let attempt = control.shared.login_throttle.begin(address, email, now)?;
+    control.shared.rate_limits.hashes.take(network(address))?;
     let store = control.store();
     // A text that cannot be an address is not looked up, but takes as long.
     let found = if account::is_email(email) { store.user_find_by_email(email).await? } else { None };
@@ -66,10 +78,22 @@ pub async fn run(
         attempt.failed();
         return Err(LogInError::Wrong);
     };
+    if user.is_active && user.has_totp {
+        let code = totp_code.ok_or(LogInError::TotpRequired)?;
+        // The second factor may have been removed meanwhile: then the next attempt takes none.
+        let factor = store.totp_find(user.id).await?.filter(|factor| factor.is_enabled);
+        let factor = factor.ok_or(CodeError::Wrong)?;
+        if let Err(error) = second_factor::use_code(control, user.id, &factor, &code).await {
+            if matches!(error, CodeError::Wrong) {
+                attempt.failed();
+            }
+            return Err(error.into());
+        }
+    }
     attempt.succeeded();
     if !user.is_active {
         return Err(LogInError::AccountDisabled);
     }
-    let team_id = store.team_default_of_user(user.id).await?.ok_or(LogInError::NoTeam)?;
+    let team_id = store.team_default_of_user(user.id).await?;
     Ok((user, team_id))
 }

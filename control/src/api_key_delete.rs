@@ -1,9 +1,9 @@
 //! Deletes an API key, which stops working at once.
 
-use wrenn_domain::{action::Action, ids::ApiKeyId, principal::Principal};
+use wrenn_domain::{action::Action, admission::EnterError, ids::ApiKeyId, principal::Principal};
 use wrenn_store::StoreError;
 
-use crate::{Control, EnterError};
+use crate::Control;
 
 /// The reason for which a key is still there, or never was.
 #[derive(Debug, thiserror::Error)]

@@ -1,6 +1,11 @@
 //! Lists the API keys of the principal's team.
 
-use wrenn_domain::{action::Action, api_key::ApiKey, principal::Principal};
+use wrenn_domain::{
+    action::Action,
+    api_key::ApiKey,
+    page::{Page, PageRequest},
+    principal::Principal,
+};
 
 use crate::{Control, read_error::ReadError};
 
@@ -8,7 +13,11 @@ use crate::{Control, read_error::ReadError};
 ///
 /// # Errors
 /// See [`ReadError`].
-pub async fn run(control: &Control, principal: &Principal) -> Result<Vec<ApiKey>, ReadError> {
+pub async fn run(
+    control: &Control,
+    principal: &Principal,
+    page: PageRequest,
+) -> Result<Page<ApiKey>, ReadError> {
     let pass = control.enter(principal, Action::ApiKeyList).await?;
-    Ok(control.store().api_keys_of_team(pass.team()).await?)
+    Ok(control.store().api_keys_of_team(pass.team(), page).await?)
 }

@@ -2,8 +2,7 @@
 //!
 //! For programs that own the database, such as `wrenn up`. Each function can be called on every start.
 
-use rand::distr::{Alphanumeric, SampleString as _};
-use sha2::{Digest as _, Sha256};
+use wrenn_base::Rng;
 use wrenn_domain::{
     action::Action,
     api_key::NewApiKey,
@@ -11,11 +10,12 @@ use wrenn_domain::{
     host::NewHost,
     ids::{ApiKeyId, HostId, TeamId, UserId},
     principal::SystemReason,
+    scope::Scopes,
 };
 use wrenn_store::{Store, StoreError};
 
 use crate::{
-    account::{self, AccountError},
+    account::{self, AccountError, Terms},
     auth::{
         api_key_text::ApiKeyText,
         password::{PasswordError, Passwords},
@@ -24,8 +24,6 @@ use crate::{
 
 /// Provider in the record of the local host, by which the record is found again.
 const LOCAL: &str = "local";
-/// Random characters of a registration token; 62⁴⁸ is more than 2²⁸⁵.
-const TOKEN_CHARACTERS: usize = 48;
 
 /// The reason for which the administrator's account could not be ensured.
 #[derive(Debug, thiserror::Error)]
@@ -49,7 +47,7 @@ impl From<AccountError> for EnsureAdminError {
         match error {
             AccountError::Invalid(error) => Self::Invalid(error.to_string()),
             // Another process made it between the lookup and the attempt.
-            AccountError::EmailTaken => {
+            AccountError::EmailTaken | AccountError::SetUpToken | AccountError::Invitation => {
                 Self::Invalid("another process made it just now; try again".to_owned())
             }
             AccountError::Password(error) => error.into(),
@@ -62,6 +60,17 @@ impl From<PasswordError> for EnsureAdminError {
     fn from(error: PasswordError) -> Self {
         Self::Password(Box::new(error))
     }
+}
+
+/// The reason for which there is no API key for the administrator.
+#[derive(Debug, thiserror::Error)]
+pub enum CreateAdminKeyError {
+    /// The account left its team since it was looked up.
+    #[error("the account {0} has left its team")]
+    NoTeam(UserId),
+    /// The database failed.
+    #[error("the key could not be stored")]
+    Store(#[from] StoreError),
 }
 
 /// Origin of the administrator's account.
@@ -93,14 +102,23 @@ pub struct Administrator {
 /// See [`EnsureAdminError`].
 pub async fn ensure_admin(
     store: &Store,
+    rng: &Rng,
     email: &str,
     password: &str,
 ) -> Result<Administrator, EnsureAdminError> {
-    let passwords = Passwords::new()?;
+    let passwords = Passwords::new(rng.clone())?;
     let (user, team_id, outcome) = match store.user_find_by_email(email).await? {
         None => {
             let intent = AuditIntent::system(SystemReason::Bootstrap, Action::SignUp);
-            let account = account::prepare(&passwords, email, password.to_owned(), "Administrator").await?;
+            let account = account::prepare(
+                &passwords,
+                rng,
+                email,
+                password.to_owned(),
+                "Administrator",
+                Terms::of_operator(),
+            )
+            .await?;
             let created = store.account_create(account, &intent).await;
             let (user, team_id) = created.map_err(AccountError::from)?;
             (user, team_id, AdminOutcome::Created)
@@ -117,7 +135,8 @@ pub async fn ensure_admin(
         }
     };
     if !user.is_admin && outcome != AdminOutcome::ExistingWithOtherPassword {
-        store.user_grant_admin(user.id).await?;
+        let intent = AuditIntent::system(SystemReason::Bootstrap, Action::AdminUserAdmin);
+        store.user_grant_admin(user.id, &intent.of(user.id).with("is_admin", true)).await?;
     }
     Ok(Administrator { user_id: user.id, team_id, outcome })
 }
@@ -126,22 +145,29 @@ pub async fn ensure_admin(
 ///
 /// # Errors
 /// [`EnsureAdminError::Password`] or [`EnsureAdminError::Store`].
-pub async fn reset_password(store: &Store, user_id: UserId, password: &str) -> Result<(), EnsureAdminError> {
-    let hash = Passwords::new()?.hash(password.to_owned()).await?;
-    store.user_set_password(user_id, &hash).await?;
+pub async fn reset_password(
+    store: &Store,
+    rng: &Rng,
+    user_id: UserId,
+    password: &str,
+) -> Result<(), EnsureAdminError> {
+    let hash = Passwords::new(rng.clone())?.hash(password.to_owned()).await?;
+    let intent = AuditIntent::system(SystemReason::Bootstrap, Action::PasswordReset).of(user_id);
+    store.user_set_password(user_id, &hash, &intent).await?;
     Ok(())
 }
 
 /// Makes an API key for the administrator's team and returns its text, which is stored nowhere.
 ///
 /// # Errors
-/// If the database failed.
+/// If the database failed, or the administrator has left the team.
 pub async fn create_api_key(
     store: &Store,
+    rng: &Rng,
     administrator: &Administrator,
     name: &str,
-) -> Result<String, StoreError> {
-    let key = ApiKeyText::generate();
+) -> Result<String, CreateAdminKeyError> {
+    let key = ApiKeyText::generate(rng);
     let id = ApiKeyId::new();
     let new = NewApiKey {
         id,
@@ -150,10 +176,12 @@ pub async fn create_api_key(
         key_hash: key.hash(),
         key_prefix: key.kept_prefix().to_owned(),
         created_by: administrator.user_id,
+        scopes: Scopes::DEFAULT,
+        expires_at: None,
     };
     let intent = AuditIntent::system(SystemReason::Bootstrap, Action::ApiKeyCreate);
-    store.api_key_create(new, &intent.in_team(administrator.team_id).of(id)).await?;
-    Ok(key.into_text())
+    let created = store.api_key_create(new, &intent.in_team(administrator.team_id).of(id)).await?;
+    created.map(|_| key.into_text()).ok_or(CreateAdminKeyError::NoTeam(administrator.user_id))
 }
 
 /// Returns the record of this machine as a host of the platform; makes it if there is none.
@@ -173,14 +201,4 @@ pub async fn ensure_local_host(store: &Store, administrator: &Administrator) -> 
         ..NewHost::default()
     };
     Ok(store.host_create(&new).await?.id)
-}
-
-/// Makes a registration token for a host and returns its text. It is valid once, for an hour.
-///
-/// # Errors
-/// If the database failed.
-pub async fn issue_registration_token(store: &Store, host: HostId) -> Result<String, StoreError> {
-    let token = format!("reg_{}", Alphanumeric.sample_string(&mut rand::rng(), TOKEN_CHARACTERS));
-    store.host_registration_token_issue(host, &Sha256::digest(token.as_bytes()).into()).await?;
-    Ok(token)
 }

@@ -1,7 +1,8 @@
-//! Takes a recipe in, which becomes a template of the platform.
+//! Takes a recipe in, which becomes a template of a team or of the platform.
 
 use wrenn_domain::{
     action::Action,
+    admission::EnterError,
     archive::Contents,
     audit::AuditIntent,
     build::{
@@ -11,10 +12,11 @@ use wrenn_domain::{
     ids::{BuildId, TeamId},
     limits::{self, LimitError},
     principal::Principal,
+    quota::NotAdmitted,
 };
 use wrenn_store::{StoreError, builds::BuildInsertError};
 
-use crate::{Control, EnterError};
+use crate::{Control, enter::Pass};
 
 /// The reason for which a build was not taken in. Nothing is left of it.
 #[derive(Debug, thiserror::Error)]
@@ -36,8 +38,8 @@ pub enum BuildCreateError {
     /// There is an archive, and the recipe copies nothing from it.
     #[error("archive: the recipe copies nothing from it; add a COPY, or leave it out")]
     UselessArchive,
-    /// The platform has no such base template.
-    #[error("base_template: the platform has no template `{0}`")]
+    /// Neither the team nor the platform has such a base template.
+    #[error("base_template: there is no template `{0}`")]
     NoBase(String),
     /// The base template holds a machine of another size.
     #[error("base_template: `{template}` holds a machine with {field} {holds}; ask for as much")]
@@ -52,9 +54,15 @@ pub enum BuildCreateError {
     /// The name is that of an image that every host is given.
     #[error("name: `{0}` belongs to an image that comes with the platform; choose another one")]
     Reserved(String),
+    /// The name is that of a template of the platform, which the team sees already.
+    #[error("name: `{0}` belongs to a template of the platform; choose another one")]
+    Platform(String),
     /// A build of that name has not ended.
     #[error("name: a build of `{0}` is pending or running; wait for it, or cancel it")]
     InUse(String),
+    /// The team may not have as many builds or templates.
+    #[error(transparent)]
+    NotAdmitted(#[from] NotAdmitted),
     /// The database failed.
     #[error("the build cannot be written")]
     Store(#[from] StoreError),
@@ -63,9 +71,9 @@ pub enum BuildCreateError {
 /// A build as it is requested. [`run`] checks sizes and names.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BuildRequest {
-    /// Name of the platform's template that it makes.
+    /// Name of the template that it makes.
     pub name: String,
-    /// A template of the platform.
+    /// A template of the team or of the platform.
     pub base_template: Option<String>,
     /// The recipe, in parts of one or more lines.
     pub recipe: Vec<String>,
@@ -83,7 +91,8 @@ pub struct BuildRequest {
     pub no_cache: bool,
 }
 
-/// Takes a build in, with the name of its archive's object and its content; a worker carries it out.
+/// Takes a build of the principal's team in, with the name of its archive's object and its content; a worker carries it
+/// out.
 ///
 /// # Errors
 /// See [`BuildCreateError`]; the archive, if there is one, is the caller's to remove then.
@@ -94,27 +103,54 @@ pub async fn run(
     archive: Option<(String, Contents)>,
 ) -> Result<Build, BuildCreateError> {
     let pass = control.enter(principal, Action::BuildCreate).await?;
+    let team = pass.team();
+    take_in(control, pass, team, request, archive).await
+}
+
+/// Takes a build of the platform in, for an administrator.
+///
+/// # Errors
+/// See [`BuildCreateError`]; the archive, if there is one, is the caller's to remove then.
+pub async fn run_platform(
+    control: &Control,
+    principal: &Principal,
+    request: BuildRequest,
+    archive: Option<(String, Contents)>,
+) -> Result<Build, BuildCreateError> {
+    let pass = control.enter(principal, Action::AdminBuildCreate).await?;
+    take_in(control, pass, TeamId::PLATFORM, request, archive).await
+}
+
+async fn take_in(
+    control: &Control,
+    pass: Pass,
+    team: TeamId,
+    request: BuildRequest,
+    archive: Option<(String, Contents)>,
+) -> Result<Build, BuildCreateError> {
     let id = BuildId::new();
-    let intent = pass.intent().in_team(TeamId::PLATFORM).of(id).with("name", limits::echo(&request.name));
-    let created = create(control, principal, id, &intent, request, archive).await;
+    let intent = pass.intent().in_team(team).of(id).with("name", limits::echo(&request.name));
+    let created = match into_order(request, team, &intent.principal) {
+        Ok(order) => create(control, id, &intent, order, archive).await,
+        Err(error) => Err(error),
+    };
     let build = control.audited(intent, created).await?;
     drop(pass);
     control.actors().build_announce(build.id).await;
-    tracing::info!(build = %build.id, name = build.order.name, "build created");
+    tracing::info!(build = %build.id, %team, name = build.order.name, "build created");
     Ok(build)
 }
 
 async fn create(
     control: &Control,
-    principal: &Principal,
     id: BuildId,
     intent: &AuditIntent,
-    request: BuildRequest,
+    order: BuildOrder,
     archive: Option<(String, Contents)>,
 ) -> Result<Build, BuildCreateError> {
     let store = control.store();
-    let order = into_order(request, principal)?;
-    let base = store.template_find(TeamId::PLATFORM, &order.base_template).await?;
+    let team = order.team_id;
+    let base = store.template_find(team, &order.base_template).await?;
     let base = base.ok_or_else(|| BuildCreateError::NoBase(order.base_template.clone()))?;
     for (field, holds, wanted) in
         [("vcpus", base.vcpus, order.vcpus), ("memory_mb", base.memory_mb, order.memory_mb)]
@@ -124,10 +160,14 @@ async fn create(
             return Err(BuildCreateError::OtherSize { template: order.base_template, field, holds });
         }
     }
-    if store.build_name_is_reserved(&order.name).await? {
-        return Err(BuildCreateError::Reserved(order.name));
+    if store.build_name_is_reserved(team, &order.name).await? {
+        return Err(match team {
+            TeamId::PLATFORM => BuildCreateError::Reserved(order.name),
+            _ => BuildCreateError::Platform(order.name),
+        });
     }
     let planned = Base {
+        team_id: team,
         id: base.id,
         default_user: base.default_user,
         default_env: base.default_env,
@@ -149,13 +189,18 @@ async fn create(
     let new = NewBuild { id, order, archive, total_steps };
     let build = store.build_insert(&new, intent).await.map_err(|error| match error {
         BuildInsertError::NameInUse => BuildCreateError::InUse(new.order.name),
+        BuildInsertError::NotAdmitted(refusal) => BuildCreateError::NotAdmitted(refusal),
         BuildInsertError::Store(error) => BuildCreateError::Store(error),
     })?;
     Ok(build)
 }
 
 /// Fills in the defaults and checks what can be checked without the base template.
-fn into_order(request: BuildRequest, principal: &Principal) -> Result<BuildOrder, BuildCreateError> {
+fn into_order(
+    request: BuildRequest,
+    team_id: TeamId,
+    principal: &Principal,
+) -> Result<BuildOrder, BuildCreateError> {
     if !limits::is_template_name(&request.name) {
         return Err(BuildCreateError::Name(limits::echo(&request.name)));
     }
@@ -166,6 +211,7 @@ fn into_order(request: BuildRequest, principal: &Principal) -> Result<BuildOrder
     let memory_mb = request.memory_mb.unwrap_or(limits::DEFAULT_MEMORY_MB);
     let disk_size_mb = request.disk_size_mb.unwrap_or(limits::DEFAULT_DISK_MB);
     Ok(BuildOrder {
+        team_id,
         name: request.name,
         base_template,
         recipe: request.recipe,

@@ -1,10 +1,11 @@
 //! Follows a build: its row, its steps and the lines that they print, read anew whenever something changes.
 
 use tokio::sync::watch;
+use wrenn_actors::Grant;
 use wrenn_domain::{
     action::Action,
     build::{Build, LoggedLine, LoggedStep},
-    ids::BuildId,
+    ids::{BuildId, TeamId},
     principal::Principal,
 };
 
@@ -19,9 +20,10 @@ pub struct FollowedBuild {
     control: Control,
     id: BuildId,
     changed: watch::Receiver<()>,
+    grant: Grant,
 }
 
-/// Begins to follow a build.
+/// Begins to follow a build of the principal's team.
 ///
 /// # Errors
 /// See [`GetBuildError`].
@@ -30,17 +32,47 @@ pub async fn run(
     principal: &Principal,
     id: BuildId,
 ) -> Result<FollowedBuild, GetBuildError> {
-    let _pass = control.enter(principal, Action::BuildFollow).await?;
+    let pass = control.enter(principal, Action::BuildFollow).await?;
+    let grant = control.actors().grant(*principal, Action::BuildFollow);
+    follow(control, id, Some(pass.team()), grant).await
+}
+
+/// Begins to follow any team's build, for an administrator of the platform.
+///
+/// # Errors
+/// See [`GetBuildError`].
+pub async fn run_any(
+    control: &Control,
+    principal: &Principal,
+    id: BuildId,
+) -> Result<FollowedBuild, GetBuildError> {
+    let _pass = control.enter(principal, Action::AdminBuildFollow).await?;
+    let grant = control.actors().grant(*principal, Action::AdminBuildFollow);
+    follow(control, id, None, grant).await
+}
+
+async fn follow(
+    control: &Control,
+    id: BuildId,
+    team: Option<TeamId>,
+    grant: Grant,
+) -> Result<FollowedBuild, GetBuildError> {
     // Subscribed before the first read, so that no change between the two is missed.
     let changed = control.actors().build_follow(id);
-    control.store().build_fetch(id).await?.ok_or(GetBuildError::NotFound(id))?;
-    Ok(FollowedBuild { control: control.clone(), id, changed })
+    control.store().build_fetch(id, team).await?.ok_or(GetBuildError::NotFound(id))?;
+    Ok(FollowedBuild { control: control.clone(), id, changed, grant })
 }
 
 impl FollowedBuild {
     /// Marks all changes up to now as seen; call it before the reads that shall see them.
     pub fn mark_seen(&mut self) {
         self.changed.borrow_and_update();
+    }
+
+    /// Waits until the permission to follow the build is revoked.
+    pub fn revoked(&self) -> impl Future<Output = ()> + use<> {
+        let grant = self.grant.clone();
+        async move { grant.revoked().await }
     }
 
     /// Waits until this server reports a change that is not marked as seen.
@@ -58,7 +90,7 @@ impl FollowedBuild {
     /// # Errors
     /// If the database failed.
     pub async fn build(&self) -> Result<Option<Build>, ReadError> {
-        Ok(self.control.store().build_fetch(self.id).await?)
+        Ok(self.control.store().build_fetch(self.id, None).await?)
     }
 
     /// Returns the build's steps that have begun, in their order.

@@ -2,13 +2,14 @@
 
 use wrenn_domain::{
     action::Action,
+    admission::EnterError,
     build::{Build, LoggedLine, LoggedStep},
-    ids::BuildId,
+    ids::{BuildId, TeamId},
     principal::Principal,
 };
 use wrenn_store::StoreError;
 
-use crate::{Control, EnterError};
+use crate::Control;
 
 /// Lines that are read at once.
 const LINES: u32 = 5000;
@@ -38,14 +39,31 @@ pub struct BuildLog {
     pub lines: Vec<LoggedLine>,
 }
 
-/// Returns a build and its log.
+/// Returns a build of the principal's team and its log.
 ///
 /// # Errors
 /// See [`GetBuildError`].
 pub async fn run(control: &Control, principal: &Principal, id: BuildId) -> Result<BuildLog, GetBuildError> {
-    let _pass = control.enter(principal, Action::BuildGet).await?;
+    let pass = control.enter(principal, Action::BuildGet).await?;
+    read(control, id, Some(pass.team())).await
+}
+
+/// Returns any team's build and its log, for an administrator of the platform.
+///
+/// # Errors
+/// See [`GetBuildError`].
+pub async fn run_any(
+    control: &Control,
+    principal: &Principal,
+    id: BuildId,
+) -> Result<BuildLog, GetBuildError> {
+    let _pass = control.enter(principal, Action::AdminBuildGet).await?;
+    read(control, id, None).await
+}
+
+async fn read(control: &Control, id: BuildId, team: Option<TeamId>) -> Result<BuildLog, GetBuildError> {
     let store = control.store();
-    let build = store.build_fetch(id).await?.ok_or(GetBuildError::NotFound(id))?;
+    let build = store.build_fetch(id, team).await?.ok_or(GetBuildError::NotFound(id))?;
     let steps = store.build_steps(id).await?;
     let mut lines: Vec<LoggedLine> = Vec::new();
     loop {

@@ -1,30 +1,17 @@
 //! The beginning of every use case: permission, then a place among the requests that are carried out.
 
+use wrenn_base::Chain;
 use wrenn_domain::{
     action::{Action, Audit},
+    admission::EnterError,
     audit::AuditIntent,
     ids::TeamId,
-    permission::{Denial, permit},
+    permission::permit,
     principal::Principal,
 };
-
 use wrenn_store::StoreError;
 
-use crate::{
-    Control,
-    admission::{Overload, Slot},
-};
-
-/// The reason for which a use case did not begin. Nothing was done.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum EnterError {
-    /// The principal may not do it.
-    #[error(transparent)]
-    Denied(#[from] Denial),
-    /// There is too much to do.
-    #[error(transparent)]
-    Overload(#[from] Overload),
-}
+use crate::{Control, admission::Slot};
 
 /// Permission for one action, and a place among the requests that are carried out.
 ///
@@ -66,8 +53,7 @@ impl Control {
             && !is_overload(refusal)
             && let Err(error) = self.store().audit_refuse(&intent, &refusal.to_string()).await
         {
-            let error = &error as &dyn std::error::Error;
-            tracing::error!(error, action = %intent.action, %refusal, "audit entry of a refusal was lost");
+            tracing::error!(error = %Chain(&error), action = %intent.action, %refusal, "audit entry of a refusal was lost");
         }
         done
     }
@@ -75,8 +61,7 @@ impl Control {
 
 /// Returns true if an error, or one of its sources, is that no connection to the database was free in time.
 fn is_overload(error: &(dyn std::error::Error + 'static)) -> bool {
-    let mut sources = std::iter::successors(Some(error), |error| error.source());
-    sources.any(|error| error.downcast_ref::<StoreError>().is_some_and(StoreError::is_overload))
+    Chain(error).find::<StoreError>().is_some_and(StoreError::is_overload)
 }
 
 impl Pass {

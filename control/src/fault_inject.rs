@@ -1,9 +1,9 @@
 //! Injects faults, to test how the platform recovers; only where the configuration allows it.
 
 use wrenn_actors::{InjectError, Victim};
-use wrenn_domain::{action::Action, ids::HostId, principal::Principal};
+use wrenn_domain::{action::Action, admission::EnterError, ids::HostId, principal::Principal};
 
-use crate::{Control, EnterError};
+use crate::Control;
 
 /// The reason for which no fault was injected.
 #[derive(Debug, thiserror::Error)]

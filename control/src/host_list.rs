@@ -1,17 +1,31 @@
 //! Lists hosts: every host for an administrator of the platform, a team's own hosts for others.
 
-use wrenn_domain::{action::Action, host::Host, principal::Principal};
+use wrenn_domain::{
+    action::Action,
+    page::{Page, PageRequest},
+    principal::Principal,
+};
 
-use crate::{Control, read_error::ReadError};
+use crate::{
+    Control,
+    host_shown::{ShownHost, all_shown},
+    read_error::ReadError,
+};
 
 /// Returns the hosts that the principal sees, oldest first.
 ///
 /// # Errors
 /// See [`ReadError`].
-pub async fn run(control: &Control, principal: &Principal) -> Result<Vec<Host>, ReadError> {
+pub async fn run(
+    control: &Control,
+    principal: &Principal,
+    page: PageRequest,
+) -> Result<Page<ShownHost>, ReadError> {
     let pass = control.enter(principal, Action::HostList).await?;
-    match principal {
-        Principal::User { is_admin: true, .. } => Ok(control.store().host_list().await?),
-        _ => Ok(control.store().host_list_of_team(pass.team()).await?),
-    }
+    let team = match principal {
+        Principal::User { is_admin: true, .. } => None,
+        _ => Some(pass.team()),
+    };
+    let hosts = control.store().host_page(team, page).await?;
+    Ok(all_shown(control, principal, hosts).await?)
 }

@@ -1,8 +1,7 @@
 //! The error of use cases that only read.
 
+use wrenn_domain::admission::EnterError;
 use wrenn_store::StoreError;
-
-use crate::EnterError;
 
 /// The reason for which nothing was read.
 #[derive(Debug, thiserror::Error)]

@@ -5,6 +5,7 @@ use std::{collections::BTreeMap, time::Duration};
 use wrenn_actors::{CreateError as ActorError, Until, WaitError};
 use wrenn_domain::{
     action::Action,
+    admission::EnterError,
     audit::AuditIntent,
     ids::{SandboxId, TeamId},
     lifecycle::{Operation, SandboxStatus},
@@ -16,7 +17,7 @@ use wrenn_domain::{
 };
 use wrenn_store::StoreError;
 
-use crate::{Control, EnterError};
+use crate::Control;
 
 /// Longest wait for a start; a cold boot on a busy machine without acceleration takes most of a minute.
 const WAIT: Duration = Duration::from_secs(180);
@@ -319,7 +320,7 @@ mod tests {
             envs: BTreeMap::new(),
             metadata: BTreeMap::new(),
             preview_access: PreviewAccess::default(),
-            preview_token: String::new(),
+            preview_secret: String::new(),
             lifecycle: Lifecycle { status, operation, ..Lifecycle::first() },
             making: None,
             created_at: SystemTime::UNIX_EPOCH.into(),
@@ -328,6 +329,7 @@ mod tests {
             updated_at: SystemTime::UNIX_EPOCH.into(),
             destroyed_at: None,
             audit_id: None,
+            created_by: None,
         };
         assert!(started(row(SandboxStatus::Running, None)).is_ok());
         assert!(started(row(SandboxStatus::Starting, Some(Operation::Starting))).is_ok());

@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use wrenn_actors::DestroyError as ActorError;
-use wrenn_domain::{action::Action, ids::SandboxId, principal::Principal};
+use wrenn_domain::{action::Action, admission::EnterError, ids::SandboxId, principal::Principal};
 use wrenn_store::StoreError;
 
-use crate::{Control, EnterError};
+use crate::Control;
 
 /// Longest wait for the removal, after which it goes on without the caller.
 const WITHIN: Duration = Duration::from_secs(60);

@@ -11,7 +11,7 @@ use wrenn_domain::{
     sandbox::{Memory, Sandbox},
 };
 
-use crate::{Control, sandbox_find::find, sandbox_operate::OperateError};
+use crate::{Control, sandbox_find::find};
 
 /// Longest wait of a caller. A restore takes a moment, but a boot on a busy machine without acceleration takes most of a
 /// minute.
@@ -22,10 +22,10 @@ const WITHIN: Duration = Duration::from_secs(180);
 pub enum ResumeError {
     /// The resume was refused, failed, or is not known to have ended.
     #[error(transparent)]
-    Operate(#[from] OperateError),
+    Operate(#[from] OperationError),
     /// The sandbox was paused, and the host could not restore its memory, which is still there.
     #[error("the capsule's memory was not restored")]
-    NotRestored(#[source] OperateError),
+    NotRestored(#[source] OperationError),
 }
 
 /// Resumes a sandbox of the principal's team and waits until it runs; one that runs stays as it is.
@@ -38,7 +38,7 @@ pub async fn run(
     id: SandboxId,
     memory: Memory,
 ) -> Result<Sandbox, ResumeError> {
-    let pass = control.enter(principal, Action::SandboxResume).await.map_err(OperateError::from)?;
+    let pass = control.enter(principal, Action::SandboxResume).await.map_err(OperationError::from)?;
     let intent = pass.intent().of(id);
     let resumed = async {
         let before = find(control, pass.team(), id).await?;
@@ -48,8 +48,8 @@ pub async fn run(
         resumed.map_err(|error| {
             let is_kept = memory == Memory::Keep && before.lifecycle.status == SandboxStatus::Paused;
             match error {
-                error @ OperationError::Failed(_) if is_kept => ResumeError::NotRestored(error.into()),
-                error => OperateError::from(error).into(),
+                error @ OperationError::Failed(_) if is_kept => ResumeError::NotRestored(error),
+                error => error.into(),
             }
         })
     };

@@ -1,5 +1,6 @@
 //! Sets the idle time after which a sandbox is paused.
 
+use wrenn_actors::OperationError;
 use wrenn_domain::{
     action::Action,
     ids::SandboxId,
@@ -8,14 +9,14 @@ use wrenn_domain::{
     sandbox::Sandbox,
 };
 
-use crate::{Control, sandbox_find::find, sandbox_operate::OperateError};
+use crate::{Control, sandbox_find::find};
 
 /// The reason for which the idle time is as before.
 #[derive(Debug, thiserror::Error)]
 pub enum SetTimeoutError {
     /// The sandbox was not found, or its actor could not write it.
     #[error(transparent)]
-    Operate(#[from] OperateError),
+    Operate(#[from] OperationError),
     /// The time is out of range.
     #[error(transparent)]
     Limit(#[from] LimitError),
@@ -32,7 +33,7 @@ pub async fn run(
     id: SandboxId,
     timeout_sec: i64,
 ) -> Result<Sandbox, SetTimeoutError> {
-    let pass = control.enter(principal, Action::SandboxTimeout).await.map_err(OperateError::from)?;
+    let pass = control.enter(principal, Action::SandboxTimeout).await.map_err(OperationError::from)?;
     let intent = pass.intent().of(id).with("timeout_sec", timeout_sec);
     let changed = async {
         let timeout_sec = limits::in_range("timeout_sec", timeout_sec, limits::TIMEOUT_SEC)?;
@@ -40,7 +41,7 @@ pub async fn run(
         // The actor may wait for placement or the database; that takes no place from others.
         drop(pass);
         let changed = control.actors().sandbox_set_timeout(id, timeout_sec, intent.clone()).await;
-        Ok(changed.map_err(OperateError::from)?)
+        Ok(changed?)
     };
     control.audited(intent.clone(), changed.await).await
 }

@@ -2,10 +2,10 @@
 //!
 //! Open to every client, and not subject to admission: it must answer whatever the load is.
 
-use std::{error::Error, time::Duration};
+use std::time::Duration;
 
 use tokio::time::timeout;
-use wrenn_domain::host::HostStatus;
+use wrenn_base::Chain;
 
 use crate::Control;
 
@@ -19,7 +19,7 @@ pub struct ServerHealth {
     pub database_answers: bool,
     /// True if Redis answers, or if the server runs without it.
     pub queue_answers: bool,
-    /// Hosts whose agent is attached.
+    /// Hosts whose agent is attached to this server.
     pub hosts_online: usize,
     /// All hosts.
     pub hosts_total: usize,
@@ -29,14 +29,14 @@ pub struct ServerHealth {
 pub async fn run(control: &Control) -> ServerHealth {
     let (database_answers, queue_answers) = tokio::join!(database_answers(control), queue_answers(control));
     let hosts = control.actors().hosts_snapshot();
-    let hosts_online = hosts.iter().filter(|host| host.status == HostStatus::Online).count();
+    let hosts_online = hosts.iter().filter(|host| host.is_online()).count();
     ServerHealth { database_answers, queue_answers, hosts_online, hosts_total: hosts.len() }
 }
 
 async fn database_answers(control: &Control) -> bool {
     match timeout(PING_WITHIN, control.store().ping()).await {
         Ok(Ok(())) => return true,
-        Ok(Err(error)) => tracing::warn!(error = &error as &dyn Error, "postgres does not answer"),
+        Ok(Err(error)) => tracing::warn!(error = %Chain(&error), "postgres does not answer"),
         Err(_) => tracing::warn!("postgres does not answer in time"),
     }
     false
@@ -45,7 +45,7 @@ async fn database_answers(control: &Control) -> bool {
 async fn queue_answers(control: &Control) -> bool {
     let pinged = control.actors().queue_ping().await;
     if let Err(error) = &pinged {
-        tracing::warn!(error = error as &dyn Error, "redis does not answer");
+        tracing::warn!(error = %Chain(error), "redis does not answer");
     }
     pinged.is_ok()
 }

@@ -2,9 +2,8 @@
 //!
 //! For the page that a monitoring system reads; it is no action of a principal.
 
-use std::error::Error;
-
 use wrenn_actors::Metrics;
+use wrenn_base::Chain;
 use wrenn_domain::lifecycle::SandboxStatus;
 
 use crate::Control;
@@ -24,7 +23,7 @@ pub async fn run(control: &Control) -> ServerMetrics {
     let sandboxes = match control.store().sandbox_counts().await {
         Ok(counts) => Some(counts),
         Err(error) => {
-            tracing::warn!(error = &error as &dyn Error, "counting sandboxes failed");
+            tracing::warn!(error = %Chain(&error), "counting sandboxes failed");
             None
         }
     };

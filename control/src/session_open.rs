@@ -7,11 +7,11 @@
 //!   socket  ─▶ check: permit, find, wake ─▶ SessionPermit ─ first frame ─▶ SessionPermit::open ─▶ session
 //! ```
 
-use wrenn_actors::{Session, SessionOpenError};
-use wrenn_domain::{action::Action, ids::SandboxId, principal::Principal};
+use wrenn_actors::{Grant, OperationError, Session, SessionOpenError};
+use wrenn_domain::{action::Action, admission::EnterError, ids::SandboxId, principal::Principal};
 use wrenn_proto::session::Input;
 
-use crate::{Control, EnterError, sandbox_find::find, sandbox_operate::OperateError};
+use crate::{Control, sandbox_find::find};
 
 /// The reason for which there is no session.
 #[derive(Debug, thiserror::Error)]
@@ -21,7 +21,7 @@ pub enum SessionError {
     Enter(#[from] EnterError),
     /// The principal's team has no such sandbox.
     #[error(transparent)]
-    Find(#[from] OperateError),
+    Find(#[from] OperationError),
     /// There is no way into the sandbox.
     #[error(transparent)]
     Open(#[from] SessionOpenError),
@@ -29,11 +29,11 @@ pub enum SessionError {
 
 /// Permission of a principal to open sessions in one sandbox of its team.
 ///
-/// Made by a check only, so that no session is opened unchecked.
-#[derive(Debug, Clone, Copy)]
+/// Made by a check only, so that no session is opened unchecked. Its sessions end when the permission is revoked.
+#[derive(Debug, Clone)]
 pub struct SessionPermit {
     id: SandboxId,
-    principal: Principal,
+    grant: Grant,
 }
 
 /// Opens a session in a sandbox of the principal's team; a paused one that resumes by itself is resumed first.
@@ -76,11 +76,17 @@ async fn permit(
     // A session may last for hours, and so may the wait for its sandbox: neither takes a place from others, so the pass
     // ends here.
     let pass = control.enter(principal, action).await?;
+    let grant = control.actors().grant(*principal, action);
     find(control, pass.team(), id).await?;
-    Ok(SessionPermit { id, principal: *principal })
+    Ok(SessionPermit { id, grant })
 }
 
 impl SessionPermit {
+    /// Waits until the permission is revoked.
+    pub async fn revoked(&self) {
+        self.grant.revoked().await;
+    }
+
     /// Opens a session, as [`run`] does, without a second check.
     ///
     /// # Errors
@@ -90,6 +96,6 @@ impl SessionPermit {
         control: &Control,
         opening: impl Into<I>,
     ) -> Result<Session<I>, SessionError> {
-        Ok(control.actors().session_open(self.id, opening, self.principal).await?)
+        Ok(control.actors().session_open(self.id, opening, self.grant.clone()).await?)
     }
 }

@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use wrenn_actors::TemplateOrder;
+use wrenn_actors::{OperationError, TemplateOrder};
+use wrenn_base::Rng;
 use wrenn_domain::{
     action::Action,
     ids::{SandboxId, TemplateId},
@@ -11,11 +12,11 @@ use wrenn_domain::{
     template::{OnConflict, Template, TemplateKind},
 };
 
-use crate::{Control, sandbox_find::find, sandbox_operate::OperateError};
+use crate::{Control, sandbox_find::find};
 
 /// Longest wait of a caller. Copies are references, but a disk is checked and made small, which takes its time.
 const WITHIN: Duration = Duration::from_secs(600);
-/// Characters of a template's id that make a name unique.
+/// Random characters that make a name unique; 36⁸ is more than 2⁴¹.
 const SUFFIX_CHARACTERS: usize = 8;
 
 /// The reason for which there is no template.
@@ -28,7 +29,7 @@ pub enum CreateTemplateError {
     Name,
     /// The operation was refused, failed, or is not known to have ended.
     #[error(transparent)]
-    Operate(#[from] OperateError),
+    Operate(#[from] OperationError),
 }
 
 /// Makes a template of a sandbox of the principal's team and waits until it is ready. Without a name, one is made up.
@@ -43,9 +44,9 @@ pub async fn run(
     kind: TemplateKind,
     on_conflict: OnConflict,
 ) -> Result<Template, CreateTemplateError> {
-    let pass = control.enter(principal, Action::TemplateCreate).await.map_err(OperateError::from)?;
+    let pass = control.enter(principal, Action::TemplateCreate).await.map_err(OperationError::from)?;
     let id = TemplateId::new();
-    let name = name.unwrap_or_else(|| default_name(id));
+    let name = name.unwrap_or_else(|| default_name(control.rng()));
     let intent = pass.intent().of(id).with("name", limits::echo(&name)).with("capsule", sandbox);
     let made = async {
         let order = order(id, name, kind, on_conflict)?;
@@ -53,7 +54,7 @@ pub async fn run(
         // The wait for the host takes no place from others.
         drop(pass);
         let made = control.actors().template_make(sandbox, order, intent.clone(), WITHIN).await;
-        Ok(made.map_err(OperateError::from)?)
+        Ok(made?)
     };
     let made: Result<_, CreateTemplateError> = made.await;
     let made = control.audited(intent, made).await?;
@@ -76,11 +77,9 @@ fn order(
     Ok(TemplateOrder::of_client(id, name, kind.into(), on_conflict))
 }
 
-/// Makes up a name that nobody has: the end of an id is random.
-fn default_name(id: TemplateId) -> String {
-    let id = id.to_string();
-    let suffix = id.len().saturating_sub(SUFFIX_CHARACTERS);
-    format!("snapshot-{}", &id[suffix..])
+/// Makes up a name that nobody has.
+fn default_name(rng: &Rng) -> String {
+    format!("snapshot-{}", rng.alphanumeric(SUFFIX_CHARACTERS).to_lowercase())
 }
 
 #[cfg(test)]
@@ -91,9 +90,9 @@ mod tests {
 
     #[test]
     fn a_name_that_is_made_up_is_valid_and_not_made_up_twice() {
+        let rng = Rng::seeded(1);
         let made_up = || {
-            let id = TemplateId::new();
-            order(id, default_name(id), TemplateKind::Snapshot, OnConflict::Refuse).unwrap()
+            order(TemplateId::new(), default_name(&rng), TemplateKind::Snapshot, OnConflict::Refuse).unwrap()
         };
         let (one, other) = (made_up(), made_up());
         assert!(limits::is_template_name(&one.name), "{}", one.name);

@@ -2,11 +2,12 @@
 
 use wrenn_actors::DeleteTemplateError as ActorError;
 use wrenn_domain::{
-    action::Action, audit::AuditIntent, ids::TeamId, limits, principal::Principal, template::Template,
+    action::Action, admission::EnterError, audit::AuditIntent, ids::TeamId, limits, permission::permit,
+    principal::Principal, template::Template,
 };
 use wrenn_store::StoreError;
 
-use crate::{Control, EnterError};
+use crate::Control;
 
 /// The reason for which a template was not deleted.
 #[derive(Debug, thiserror::Error)]
@@ -42,7 +43,8 @@ pub enum DeleteTemplateError {
     Delete(#[from] ActorError),
 }
 
-/// Deletes a template of the principal's team. Capsules that were made from it live on.
+/// Deletes a template of the principal's team; one of the platform, if the principal administers that. Capsules that were
+/// made from it live on.
 ///
 /// # Errors
 /// See [`DeleteTemplateError`].
@@ -55,13 +57,17 @@ pub async fn run(control: &Control, principal: &Principal, name: &str) -> Result
             return Err(not_found());
         }
         let template = control.store().template_find(pass.team(), name).await?.ok_or_else(not_found)?;
-        if template.team_id == TeamId::PLATFORM {
+        let is_platforms = template.team_id == TeamId::PLATFORM;
+        if is_platforms && permit(principal, Action::AdminTemplateDelete).is_err() {
             return Err(DeleteTemplateError::Platform(name.to_owned()));
         }
         Ok(template)
     };
     let template = control.audited(intent.clone(), found.await).await?;
     drop(pass);
+    if template.team_id == TeamId::PLATFORM {
+        return run_any(control, principal, TeamId::PLATFORM, name).await;
+    }
     delete(control, intent, &template, || DeleteTemplateError::NotFound(limits::echo(name))).await?;
     tracing::info!(template_id = %template.id, team_id = %template.team_id, "template deleted");
     Ok(())
@@ -92,10 +98,8 @@ pub async fn run_any(
         let starting = store.template_starting(template.id).await?;
         let mut needed_by: Vec<_> =
             starting.iter().map(|id| format!("capsule {id} starts from it")).collect();
-        if team == TeamId::PLATFORM {
-            let builds = store.builds_from(name).await?;
-            needed_by.extend(builds.iter().map(|id| format!("build {id} begins with it")));
-        }
+        let builds = store.builds_from(team, name).await?;
+        needed_by.extend(builds.iter().map(|id| format!("build {id} begins with it")));
         if !needed_by.is_empty() {
             let needed_by = needed_by.join(", ");
             return Err(DeleteTemplateError::Needed { name: name.to_owned(), needed_by });

@@ -2,6 +2,7 @@
 
 use wrenn_domain::{
     action::Action,
+    page::{Page, PageRequest},
     principal::Principal,
     template::{Template, TemplateKind},
 };
@@ -16,7 +17,8 @@ pub async fn run(
     control: &Control,
     principal: &Principal,
     kind: Option<TemplateKind>,
-) -> Result<Vec<Template>, ReadError> {
+    page: PageRequest,
+) -> Result<Page<Template>, ReadError> {
     let pass = control.enter(principal, Action::TemplateList).await?;
-    Ok(control.store().template_list(pass.team(), kind).await?)
+    Ok(control.store().template_list(pass.team(), kind, page).await?)
 }

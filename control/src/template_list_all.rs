@@ -1,6 +1,11 @@
 //! Lists every team's templates, for an administrator of the platform.
 
-use wrenn_domain::{action::Action, principal::Principal, template::Template};
+use wrenn_domain::{
+    action::Action,
+    page::{Page, PageRequest},
+    principal::Principal,
+    template::Template,
+};
 
 use crate::{Control, read_error::ReadError};
 
@@ -8,7 +13,11 @@ use crate::{Control, read_error::ReadError};
 ///
 /// # Errors
 /// See [`ReadError`].
-pub async fn run(control: &Control, principal: &Principal) -> Result<Vec<(Template, String)>, ReadError> {
+pub async fn run(
+    control: &Control,
+    principal: &Principal,
+    page: PageRequest,
+) -> Result<Page<(Template, String)>, ReadError> {
     let _pass = control.enter(principal, Action::AdminTemplateList).await?;
-    Ok(control.store().template_list_all().await?)
+    Ok(control.store().template_list_all(page).await?)
 }

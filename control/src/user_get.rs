@@ -15,14 +15,27 @@ pub enum GetUserError {
     Gone,
 }
 
-/// Returns the user behind the principal, and the team in which they act.
+/// A signed-in user.
+pub struct Me {
+    /// The account.
+    pub user: User,
+    /// The team for which they act.
+    pub team: Option<TeamId>,
+    /// Identity providers by which they can sign in.
+    pub providers: Vec<String>,
+    /// True if their address counts as proved.
+    pub is_verified: bool,
+}
+
+/// Returns the user behind the principal.
 ///
 /// # Errors
 /// See [`GetUserError`].
-pub async fn run(control: &Control, principal: &Principal) -> Result<(User, TeamId), GetUserError> {
-    let pass = control.enter(principal, Action::MeGet).await.map_err(ReadError::from)?;
+pub async fn run(control: &Control, principal: &Principal) -> Result<Me, GetUserError> {
+    let _pass = control.enter(principal, Action::MeGet).await.map_err(ReadError::from)?;
     let user = principal.user().ok_or(GetUserError::Gone)?;
-    let found = control.store().user_find_with_role(user, pass.team()).await.map_err(ReadError::from)?;
+    let found = control.store().user_find_with_role(user, principal.team()).await.map_err(ReadError::from)?;
     let (user, _) = found.ok_or(GetUserError::Gone)?;
-    Ok((user, pass.team()))
+    let providers = control.store().user_providers(user.id).await.map_err(ReadError::from)?;
+    Ok(Me { is_verified: control.is_verified(&user), user, team: principal.team(), providers })
 }

@@ -9,7 +9,10 @@
 //!
 //! A new operation begins with its row here; `docs/development.md` shows one.
 
-use crate::team::Role;
+use crate::{
+    scope::{Scope, Scopes},
+    team::Role,
+};
 
 /// HTTP method of an action.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -20,6 +23,8 @@ pub enum Method {
     Post,
     /// `PUT`.
     Put,
+    /// `PATCH`.
+    Patch,
     /// `DELETE`.
     Delete,
 }
@@ -31,6 +36,7 @@ impl Method {
             Self::Get => "GET",
             Self::Post => "POST",
             Self::Put => "PUT",
+            Self::Patch => "PATCH",
             Self::Delete => "DELETE",
         }
     }
@@ -41,17 +47,17 @@ impl Method {
 pub enum Access {
     /// Every client, signed in or not.
     Open,
-    /// Members of a team with at least this role, and API keys if the action has a scope.
+    /// Users who have signed in, whether or not they act for a team.
+    SignedIn,
+    /// Members with at least this role of the team for which they act, and API keys with one of the action's scopes.
     Team(Role),
+    /// Members with at least this role of the team that the path names as `{id}`, and API keys of that team with one of the
+    /// action's scopes.
+    NamedTeam(Role),
     /// Administrators of the platform.
     Platform,
-}
-
-/// Part of the interface that an API key can open.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Scope {
-    /// Capsules, and the templates that are made of them.
-    Capsules,
+    /// Hosts, with their token. The use case checks that the path names the host itself.
+    Host,
 }
 
 /// Kind of resource that an action is about.
@@ -69,8 +75,14 @@ pub enum ResourceKind {
     ApiKey,
     /// A team.
     Team,
+    /// A member of a team.
+    Member,
+    /// An invitation to a team.
+    Invitation,
     /// A host.
     Host,
+    /// A notification channel.
+    Channel,
     /// The server itself.
     Server,
 }
@@ -85,7 +97,10 @@ impl ResourceKind {
             Self::Build => "build",
             Self::ApiKey => "api_key",
             Self::Team => "team",
+            Self::Member => "member",
+            Self::Invitation => "invitation",
             Self::Host => "host",
+            Self::Channel => "channel",
             Self::Server => "server",
         }
     }
@@ -122,8 +137,8 @@ pub struct ActionSpec {
     pub alias: Option<&'static str>,
     /// Principals that may carry it out.
     pub access: Access,
-    /// The scope that opens it to API keys; `None` closes it to all of them.
-    pub scope: Option<Scope>,
+    /// The scopes of which one opens it to an API key; none closes it to all keys.
+    pub scopes: Scopes,
     /// Kind of resource that it is about.
     pub resource: ResourceKind,
     /// Rule for the audit log.
@@ -135,7 +150,7 @@ pub struct ActionSpec {
 macro_rules! actions {
     ($(
         $action:ident $name:literal $method:ident $path:literal $(or $alias:literal)?,
-        $access:expr, $scope:expr, $resource:ident $audit:ident $(, $documented:ident)?;
+        $access:expr, $scopes:expr, $resource:ident $audit:ident $(, $documented:ident)?;
     )+) => {
         /// Everything that a principal can do.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -156,7 +171,7 @@ macro_rules! actions {
                         path: $path,
                         alias: actions!(@alias $($alias)?),
                         access: $access,
-                        scope: $scope,
+                        scopes: $scopes,
                         resource: ResourceKind::$resource,
                         audit: Audit::$audit,
                         documented: actions!(@documented $($documented)?),
@@ -171,71 +186,156 @@ macro_rules! actions {
     (@documented $documented:ident) => { Documented::$documented };
 }
 
-use Access::{Open, Platform, Team};
-use Role::Member;
+use Access::{NamedTeam, Open, Platform, SignedIn, Team};
+use Role::{Admin, Member, Owner};
 
-/// Opens a row to API keys that may use capsules.
-const KEYS: Option<Scope> = Some(Scope::Capsules);
+/// Closes a row to API keys.
+const NONE: Scopes = Scopes::of(&[]);
+/// Opens a row that changes capsules, or happens inside one.
+const CAPSULES: Scopes = Scopes::of(&[Scope::Capsules]);
+/// Opens a row that shows capsules or templates.
+const CAPSULES_READ: Scopes = Scopes::of(&[Scope::Capsules, Scope::Read]);
+/// Opens a row that changes builds.
+const BUILDS: Scopes = Scopes::of(&[Scope::Builds]);
+/// Opens a row that shows builds.
+const BUILDS_READ: Scopes = Scopes::of(&[Scope::Builds, Scope::Read]);
+/// Opens a row that administers the team.
+const ADMIN: Scopes = Scopes::of(&[Scope::Admin]);
+/// Opens a row that shows what the team is.
+const ADMIN_READ: Scopes = Scopes::of(&[Scope::Admin, Scope::Read]);
 
 actions! {
     // Accounts
-    SignUp          "user.sign_up"      Post   "/v1/auth/signup", Open, None, User Change;
-    LogIn           "user.log_in"       Post   "/v1/auth/login", Open, None, User None;
-    MeGet           "user.get"          Get    "/v1/me", Team(Member), None, User None;
-    TeamList        "team.list"         Get    "/v1/teams", Team(Member), None, Team None;
-    ApiKeyList      "api_key.list"      Get    "/v1/api-keys", Team(Member), None, ApiKey None;
-    ApiKeyCreate    "api_key.create"    Post   "/v1/api-keys", Team(Member), None, ApiKey Change;
-    ApiKeyDelete    "api_key.delete"    Delete "/v1/api-keys/{id}", Team(Member), None, ApiKey Change;
-    HostList        "host.list"         Get    "/v1/hosts", Team(Member), None, Host None;
+    SignUp          "user.sign_up"      Post   "/v1/auth/signup", Open, NONE, User Change;
+    LogIn           "user.log_in"       Post   "/v1/auth/login", Open, NONE, User None;
+    LogOut          "user.log_out"      Post   "/v1/auth/logout", SignedIn, NONE, User Change;
+    AuthMethods     "user.auth_methods" Get    "/v1/auth/methods", Open, NONE, User None;
+    Activate        "user.activate"     Post   "/v1/auth/activate", Open, NONE, User Change;
+    TeamSwitch      "team.switch"       Post   "/v1/auth/switch-team", SignedIn, NONE, Team None;
+    ProviderSignIn  "user.provider_sign_in" Get "/v1/auth/oauth/{provider}", Open, NONE, User None;
+    ProviderCallback "user.connect_provider" Get "/v1/auth/oauth/{provider}/callback", Open, NONE, User None;
+    ProviderConnect "user.begin_provider" Get "/v1/me/providers/{provider}/connect", SignedIn, NONE, User None;
+    ProviderDisconnect "user.disconnect_provider" Delete "/v1/me/providers/{provider}", SignedIn, NONE, User Change;
+    MeGet           "user.get"          Get    "/v1/me", SignedIn, NONE, User None;
+    MeRename        "user.rename"       Patch  "/v1/me", SignedIn, NONE, User Change;
+    MeDelete        "user.delete"       Delete "/v1/me", SignedIn, NONE, User Change;
+    ActivationSend  "user.send_activation" Post "/v1/me/activation", SignedIn, NONE, User None;
+    PasswordChange  "user.change_password" Post "/v1/me/password", SignedIn, NONE, User Change;
+    PasswordForget  "user.forget_password" Post "/v1/me/password/reset", Open, NONE, User None;
+    PasswordReset   "user.reset_password" Post "/v1/me/password/reset/confirm", Open, NONE, User Change;
+    TotpBegin       "user.begin_totp"   Post   "/v1/me/totp", SignedIn, NONE, User Change;
+    TotpConfirm     "user.enable_totp"  Post   "/v1/me/totp/confirm", SignedIn, NONE, User Change;
+    TotpDisable     "user.disable_totp" Delete "/v1/me/totp", SignedIn, NONE, User Change;
+    TeamList        "team.list"         Get    "/v1/teams", SignedIn, NONE, Team None;
+    TeamCreate      "team.create"       Post   "/v1/teams", SignedIn, NONE, Team Change;
+    TeamGet         "team.get"          Get    "/v1/teams/{id}", NamedTeam(Member), ADMIN_READ, Team None;
+    TeamRename      "team.rename"       Patch  "/v1/teams/{id}", NamedTeam(Admin), ADMIN, Team Change;
+    TeamDelete      "team.delete"       Delete "/v1/teams/{id}", NamedTeam(Owner), NONE, Team Change;
+    TeamLeave       "member.leave"      Post   "/v1/teams/{id}/leave", NamedTeam(Member), NONE, Member Change;
+    MemberList      "member.list"       Get    "/v1/teams/{id}/members", NamedTeam(Member), ADMIN_READ, Member None;
+    MemberAdd       "member.add"        Post   "/v1/teams/{id}/members", NamedTeam(Admin), ADMIN, Member Change;
+    MemberSetRole   "member.set_role"   Patch  "/v1/teams/{id}/members/{uid}", NamedTeam(Admin), ADMIN, Member Change;
+    MemberRemove    "member.remove"     Delete "/v1/teams/{id}/members/{uid}", NamedTeam(Admin), ADMIN, Member Change;
+    InvitationList  "invitation.list"   Get    "/v1/teams/{id}/invitations", NamedTeam(Admin), ADMIN, Invitation None;
+    InvitationCreate "invitation.create" Post  "/v1/teams/{id}/invitations", NamedTeam(Admin), ADMIN, Invitation Change;
+    InvitationDelete "invitation.delete" Delete "/v1/teams/{id}/invitations/{iid}", NamedTeam(Admin), ADMIN, Invitation Change;
+    InvitationAccept "invitation.accept" Post  "/v1/invitations/accept", SignedIn, NONE, Invitation Change;
+    UserSearch      "user.search"       Get    "/v1/users/search", Team(Admin), NONE, User None;
+    ApiKeyList      "api_key.list"      Get    "/v1/api-keys", Team(Member), ADMIN_READ, ApiKey None;
+    ApiKeyCreate    "api_key.create"    Post   "/v1/api-keys", Team(Member), ADMIN, ApiKey Change;
+    ApiKeyDelete    "api_key.delete"    Delete "/v1/api-keys/{id}", Team(Member), ADMIN, ApiKey Change;
+    TeamQuotaGet    "team.get_quota"    Get    "/v1/teams/{id}/quota", NamedTeam(Member), ADMIN_READ, Team None;
+    AuditList       "audit.list"        Get    "/v1/audit-logs", Team(Admin), ADMIN_READ, Team None;
+    HostList        "host.list"         Get    "/v1/hosts", Team(Member), ADMIN_READ, Host None;
+    HostGet         "host.get"          Get    "/v1/hosts/{id}", SignedIn, NONE, Host None;
+    HostCreate      "host.create"       Post   "/v1/hosts", SignedIn, NONE, Host Change;
+    HostTokenIssue  "host.issue_token"  Post   "/v1/hosts/{id}/token", SignedIn, NONE, Host Change;
+    HostDrain       "host.drain"        Post   "/v1/hosts/{id}/drain", SignedIn, NONE, Host Change;
+    HostDeletePreview "host.preview_delete" Get "/v1/hosts/{id}/delete-preview", SignedIn, NONE, Host None;
+    HostDelete      "host.delete"       Delete "/v1/hosts/{id}", SignedIn, NONE, Host Change;
+    HostTagList     "host.list_tags"    Get    "/v1/hosts/{id}/tags", SignedIn, NONE, Host None;
+    HostTagAdd      "host.add_tag"      Post   "/v1/hosts/{id}/tags", SignedIn, NONE, Host Change;
+    HostTagRemove   "host.remove_tag"   Delete "/v1/hosts/{id}/tags/{tag}", SignedIn, NONE, Host Change;
+    HostRegister    "host.register"     Post   "/v1/hosts/register", Open, NONE, Host Change;
+    HostRefresh     "host.refresh"      Post   "/v1/hosts/auth/refresh", Open, NONE, Host None;
+    HostHeartbeat   "host.heartbeat"    Post   "/v1/hosts/{id}/heartbeat", Access::Host, NONE, Host None;
+
+    // Notification channels
+    ChannelList     "channel.list"      Get    "/v1/channels", Team(Member), NONE, Channel None;
+    ChannelCreate   "channel.create"    Post   "/v1/channels", Team(Admin), NONE, Channel Change;
+    ChannelTest     "channel.test"      Post   "/v1/channels/test", Team(Admin), NONE, Channel None;
+    ChannelGet      "channel.get"       Get    "/v1/channels/{id}", Team(Member), NONE, Channel None;
+    ChannelUpdate   "channel.update"    Patch  "/v1/channels/{id}", Team(Admin), NONE, Channel Change;
+    ChannelDelete   "channel.delete"    Delete "/v1/channels/{id}", Team(Admin), NONE, Channel Change;
+    ChannelConfigure "channel.configure" Put   "/v1/channels/{id}/config", Team(Admin), NONE, Channel Change;
 
     // Capsules
-    SandboxList     "capsule.list"      Get    "/v1/capsules", Team(Member), KEYS, Capsule None;
-    SandboxCreate   "capsule.create"    Post   "/v1/capsules", Team(Member), KEYS, Capsule Change;
-    SandboxGet      "capsule.get"       Get    "/v1/capsules/{id}", Team(Member), KEYS, Capsule None;
-    SandboxDestroy  "capsule.destroy"   Delete "/v1/capsules/{id}", Team(Member), KEYS, Capsule Change;
-    SandboxPause    "capsule.pause"     Post   "/v1/capsules/{id}/pause", Team(Member), KEYS, Capsule Change;
-    SandboxResume   "capsule.resume"    Post   "/v1/capsules/{id}/resume", Team(Member), KEYS, Capsule Change;
-    SandboxPing     "capsule.ping"      Post   "/v1/capsules/{id}/ping", Team(Member), KEYS, Capsule None;
-    SandboxTimeout  "capsule.timeout"   Post   "/v1/capsules/{id}/timeout", Team(Member), KEYS, Capsule Change;
-    SandboxPreview  "capsule.preview"   Put    "/v1/capsules/{id}/preview", Team(Member), KEYS, Capsule Change;
+    SandboxList     "capsule.list"      Get    "/v1/capsules", Team(Member), CAPSULES_READ, Capsule None;
+    SandboxCreate   "capsule.create"    Post   "/v1/capsules", Team(Member), CAPSULES, Capsule Change;
+    SandboxGet      "capsule.get"       Get    "/v1/capsules/{id}", Team(Member), CAPSULES_READ, Capsule None;
+    SandboxDestroy  "capsule.destroy"   Delete "/v1/capsules/{id}", Team(Member), CAPSULES, Capsule Change;
+    SandboxPause    "capsule.pause"     Post   "/v1/capsules/{id}/pause", Team(Member), CAPSULES, Capsule Change;
+    SandboxResume   "capsule.resume"    Post   "/v1/capsules/{id}/resume", Team(Member), CAPSULES, Capsule Change;
+    SandboxPing     "capsule.ping"      Post   "/v1/capsules/{id}/ping", Team(Member), CAPSULES, Capsule None;
+    SandboxTimeout  "capsule.timeout"   Post   "/v1/capsules/{id}/timeout", Team(Member), CAPSULES, Capsule Change;
+    SandboxPreview  "capsule.preview"   Put    "/v1/capsules/{id}/preview", Team(Member), CAPSULES, Capsule Change;
 
     // Inside a capsule
-    Exec            "capsule.exec"      Post   "/v1/capsules/{id}/exec", Team(Member), KEYS, Capsule None;
-    ExecStream      "capsule.exec_stream" Get  "/v1/capsules/{id}/exec/stream", Team(Member), KEYS, Capsule None;
-    Terminal        "capsule.terminal"  Get    "/v1/capsules/{id}/pty", Team(Member), KEYS, Capsule None;
-    ProcessList     "process.list"      Get    "/v1/capsules/{id}/processes", Team(Member), KEYS, Capsule None;
-    ProcessKill     "process.kill"      Delete "/v1/capsules/{id}/processes/{selector}", Team(Member), KEYS, Capsule None;
-    ProcessStream   "process.stream"    Get    "/v1/capsules/{id}/processes/{selector}/stream", Team(Member), KEYS, Capsule None;
-    FileList        "file.list"         Post   "/v1/capsules/{id}/files/list", Team(Member), KEYS, Capsule None;
-    FileRead        "file.read"         Post   "/v1/capsules/{id}/files/read", Team(Member), KEYS, Capsule None;
-    FileWrite       "file.write"        Post   "/v1/capsules/{id}/files/write", Team(Member), KEYS, Capsule None;
-    FileMakeDir     "file.mkdir"        Post   "/v1/capsules/{id}/files/mkdir", Team(Member), KEYS, Capsule None;
-    FileRemove      "file.remove"       Post   "/v1/capsules/{id}/files/remove", Team(Member), KEYS, Capsule None;
-    FileStat        "file.stat"         Post   "/v1/capsules/{id}/files/stat", Team(Member), KEYS, Capsule None;
-    FileExists      "file.exists"       Post   "/v1/capsules/{id}/files/exists", Team(Member), KEYS, Capsule None;
-    FileRename      "file.rename"       Post   "/v1/capsules/{id}/files/rename" or "/v1/capsules/{id}/files/move", Team(Member), KEYS, Capsule None;
-    FileWatch       "file.watch"        Get    "/v1/capsules/{id}/files/watch", Team(Member), KEYS, Capsule None;
-    FileStreamRead  "file.stream_read"  Post   "/v1/capsules/{id}/files/stream/read", Team(Member), KEYS, Capsule None;
-    FileStreamWrite "file.stream_write" Post   "/v1/capsules/{id}/files/stream/write", Team(Member), KEYS, Capsule None;
+    Exec            "capsule.exec"      Post   "/v1/capsules/{id}/exec", Team(Member), CAPSULES, Capsule None;
+    ExecStream      "capsule.exec_stream" Get  "/v1/capsules/{id}/exec/stream", Team(Member), CAPSULES, Capsule None;
+    Terminal        "capsule.terminal"  Get    "/v1/capsules/{id}/pty", Team(Member), CAPSULES, Capsule None;
+    ProcessList     "process.list"      Get    "/v1/capsules/{id}/processes", Team(Member), CAPSULES, Capsule None;
+    ProcessKill     "process.kill"      Delete "/v1/capsules/{id}/processes/{selector}", Team(Member), CAPSULES, Capsule None;
+    ProcessStream   "process.stream"    Get    "/v1/capsules/{id}/processes/{selector}/stream", Team(Member), CAPSULES, Capsule None;
+    FileList        "file.list"         Post   "/v1/capsules/{id}/files/list", Team(Member), CAPSULES, Capsule None;
+    FileRead        "file.read"         Post   "/v1/capsules/{id}/files/read", Team(Member), CAPSULES, Capsule None;
+    FileWrite       "file.write"        Post   "/v1/capsules/{id}/files/write", Team(Member), CAPSULES, Capsule None;
+    FileMakeDir     "file.mkdir"        Post   "/v1/capsules/{id}/files/mkdir", Team(Member), CAPSULES, Capsule None;
+    FileRemove      "file.remove"       Post   "/v1/capsules/{id}/files/remove", Team(Member), CAPSULES, Capsule None;
+    FileStat        "file.stat"         Post   "/v1/capsules/{id}/files/stat", Team(Member), CAPSULES, Capsule None;
+    FileExists      "file.exists"       Post   "/v1/capsules/{id}/files/exists", Team(Member), CAPSULES, Capsule None;
+    FileRename      "file.rename"       Post   "/v1/capsules/{id}/files/rename" or "/v1/capsules/{id}/files/move", Team(Member), CAPSULES, Capsule None;
+    FileWatch       "file.watch"        Get    "/v1/capsules/{id}/files/watch", Team(Member), CAPSULES, Capsule None;
+    FileStreamRead  "file.stream_read"  Post   "/v1/capsules/{id}/files/stream/read", Team(Member), CAPSULES, Capsule None;
+    FileStreamWrite "file.stream_write" Post   "/v1/capsules/{id}/files/stream/write", Team(Member), CAPSULES, Capsule None;
 
     // Templates
-    TemplateList    "template.list"     Get    "/v1/snapshots", Team(Member), KEYS, Template None;
-    TemplateCreate  "template.create"   Post   "/v1/snapshots", Team(Member), KEYS, Template Change;
-    TemplateDelete  "template.delete"   Delete "/v1/snapshots/{name}", Team(Member), KEYS, Template Change;
+    TemplateList    "template.list"     Get    "/v1/snapshots", Team(Member), CAPSULES_READ, Template None;
+    TemplateCreate  "template.create"   Post   "/v1/snapshots", Team(Member), CAPSULES, Template Change;
+    TemplateDelete  "template.delete"   Delete "/v1/snapshots/{name}", Team(Member), CAPSULES, Template Change;
+
+    // Builds
+    BuildList       "build.list"        Get    "/v1/builds", Team(Member), BUILDS_READ, Build None;
+    BuildCreate     "build.create"      Post   "/v1/builds", Team(Member), BUILDS, Build Change;
+    BuildGet        "build.get"         Get    "/v1/builds/{id}", Team(Member), BUILDS_READ, Build None;
+    BuildCancel     "build.cancel"      Post   "/v1/builds/{id}/cancel", Team(Member), BUILDS, Build Change;
+    BuildFollow     "build.follow"      Get    "/v1/builds/{id}/logs", Team(Member), BUILDS_READ, Build None;
 
     // Administration of the platform
-    BuildList       "build.list"        Get    "/v1/admin/builds", Platform, None, Build None;
-    BuildCreate     "build.create"      Post   "/v1/admin/builds", Platform, None, Build Change;
-    BuildGet        "build.get"         Get    "/v1/admin/builds/{id}", Platform, None, Build None;
-    BuildCancel     "build.cancel"      Post   "/v1/admin/builds/{id}/cancel", Platform, None, Build Change;
-    BuildFollow     "build.follow"      Get    "/v1/admin/builds/{id}/logs", Platform, None, Build None;
-    AdminTemplateList   "template.list_all"   Get    "/v1/admin/templates", Platform, None, Template None;
-    AdminTemplateDelete "template.delete_any" Delete "/v1/admin/templates/{name}", Platform, None, Template Change;
+    ResetLinkCreate     "user.create_reset_link" Post "/v1/admin/users/{id}/reset-link", Platform, NONE, User Change;
+    AdminBuildList      "build.list_all"      Get    "/v1/admin/builds", Platform, NONE, Build None;
+    AdminBuildCreate    "build.create_platform" Post "/v1/admin/builds", Platform, NONE, Build Change;
+    AdminBuildGet       "build.get_any"       Get    "/v1/admin/builds/{id}", Platform, NONE, Build None;
+    AdminBuildCancel    "build.cancel_any"    Post   "/v1/admin/builds/{id}/cancel", Platform, NONE, Build Change;
+    AdminBuildFollow    "build.follow_any"    Get    "/v1/admin/builds/{id}/logs", Platform, NONE, Build None;
+    AdminTemplateList   "template.list_all"   Get    "/v1/admin/templates", Platform, NONE, Template None;
+    AdminTemplateDelete "template.delete_any" Delete "/v1/admin/templates/{name}", Platform, NONE, Template Change;
+    AdminTeamList       "team.list_all"       Get    "/v1/admin/teams", Platform, NONE, Team None;
+    AdminTeamQuota      "team.quota"          Put    "/v1/admin/teams/{id}/quota", Platform, NONE, Team Change;
+    AdminTeamByoc       "team.byoc"           Put    "/v1/admin/teams/{id}/byoc", Platform, NONE, Team Change;
+    AdminTeamDelete     "team.delete_any"     Delete "/v1/admin/teams/{id}", Platform, NONE, Team Change;
+    AdminUserList       "user.list_all"       Get    "/v1/admin/users", Platform, NONE, User None;
+    AdminUserActive     "user.active"         Put    "/v1/admin/users/{id}/active", Platform, NONE, User Change;
+    AdminUserAdmin      "user.admin"          Put    "/v1/admin/users/{id}/admin", Platform, NONE, User Change;
+    AdminCapsuleList    "capsule.list_all"    Get    "/v1/admin/capsules", Platform, NONE, Capsule None;
+    AdminAuditList      "audit.list_all"      Get    "/v1/admin/audit-logs", Platform, NONE, Server None;
+    SettingsGet         "settings.get"        Get    "/v1/admin/settings", Platform, NONE, Server None;
+    SettingsSet         "settings.set"        Put    "/v1/admin/settings", Platform, NONE, Server Change;
 
     // The server
-    Health          "server.health"     Get    "/health", Open, None, Server None;
-    InjectPanic     "server.inject_panic" Post "/v1/admin/faults/panic", Platform, None, Server None, FaultInjection;
-    InjectCut       "server.inject_cut" Post   "/v1/admin/faults/cut", Platform, None, Server None, FaultInjection;
+    Health          "server.health"     Get    "/health", Open, NONE, Server None;
+    InjectPanic     "server.inject_panic" Post "/v1/admin/faults/panic", Platform, NONE, Server None, FaultInjection;
+    InjectCut       "server.inject_cut" Post   "/v1/admin/faults/cut", Platform, NONE, Server None, FaultInjection;
 }
 
 impl Action {
@@ -284,7 +384,10 @@ mod tests {
         for action in Action::ALL {
             let spec = action.spec();
             assert!(spec.method != Method::Get || spec.audit == Audit::None, "{action} is a read");
-            assert!(spec.scope.is_none() || matches!(spec.access, Access::Team(_)), "{action} opens to keys");
+            let is_team = matches!(spec.access, Access::Team(_) | Access::NamedTeam(_));
+            assert!(spec.scopes.is_empty() || is_team, "{action} opens to keys");
+            let names_team = spec.path.starts_with("/v1/teams/{id}");
+            assert_eq!(matches!(spec.access, Access::NamedTeam(_)), names_team, "{action} names a team");
         }
     }
 }

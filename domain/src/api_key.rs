@@ -2,7 +2,10 @@
 
 use chrono::{DateTime, Utc};
 
-use crate::ids::{ApiKeyId, TeamId, UserId};
+use crate::{
+    ids::{ApiKeyId, TeamId, UserId},
+    scope::Scopes,
+};
 
 /// SHA-256 of a whole key.
 pub type KeyHash = [u8; 32];
@@ -24,6 +27,10 @@ pub struct ApiKey {
     pub created_at: DateTime<Utc>,
     /// When it was last used, to the minute.
     pub last_used: Option<DateTime<Utc>>,
+    /// Scopes that it opens.
+    pub scopes: Scopes,
+    /// When it ends; `None` means never.
+    pub expires_at: Option<DateTime<Utc>>,
 }
 
 /// Content of a new key's record.
@@ -41,6 +48,10 @@ pub struct NewApiKey {
     pub key_prefix: String,
     /// Maker of the key.
     pub created_by: UserId,
+    /// Scopes that it opens; at least one.
+    pub scopes: Scopes,
+    /// When it ends; `None` means never.
+    pub expires_at: Option<DateTime<Utc>>,
 }
 
 /// Whom a key stands for.
@@ -52,6 +63,8 @@ pub struct ApiKeyIdentity {
     pub team_id: TeamId,
     /// Maker of the key.
     pub created_by: UserId,
+    /// Scopes that it opens, no more than its maker may do now.
+    pub scopes: Scopes,
     /// False when the account that made it is switched off.
     pub creator_is_active: bool,
 }

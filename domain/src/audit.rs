@@ -94,6 +94,13 @@ impl AuditIntent {
         self
     }
 
+    /// Says that the change is one of the platform, whichever team the principal acts for.
+    #[must_use]
+    pub fn of_platform(mut self) -> Self {
+        self.team = None;
+        self
+    }
+
     /// Adds a fact.
     #[must_use]
     pub fn with(mut self, name: &'static str, value: impl ToString) -> Self {
@@ -105,8 +112,8 @@ impl AuditIntent {
     pub fn scope(&self) -> &'static str {
         match self.action.spec().access {
             Access::Platform => "platform",
-            Access::Open | Access::Team(_) if self.team.is_some() => "team",
-            Access::Open | Access::Team(_) => "platform",
+            _ if self.team.is_some() => "team",
+            _ => "platform",
         }
     }
 }

@@ -7,6 +7,8 @@ pub enum ErrorCode {
     InvalidRequest,
     /// Credentials are missing or wrong.
     Unauthorized,
+    /// The password is right; the code of the second factor is missing.
+    TotpRequired,
     /// The principal may not do this.
     Forbidden,
     /// The user is not a member of the team.
@@ -27,6 +29,10 @@ pub enum ErrorCode {
     TemplateNameTaken,
     /// The name belongs to the platform.
     NameReserved,
+    /// The host has capsules, which would end with it.
+    HostHasCapsules,
+    /// The team's quota does not allow it.
+    QuotaExceeded,
     /// The body is too large.
     TooLarge,
     /// The client, or its team, asks too often.
@@ -47,6 +53,7 @@ impl ErrorCode {
         match self {
             Self::InvalidRequest => "invalid_request",
             Self::Unauthorized => "unauthorized",
+            Self::TotpRequired => "totp_required",
             Self::Forbidden => "forbidden",
             Self::NoTeam => "no_team",
             Self::AccountDisabled => "account_disabled",
@@ -57,6 +64,8 @@ impl ErrorCode {
             Self::EmailTaken => "email_taken",
             Self::TemplateNameTaken => "template_name_taken",
             Self::NameReserved => "name_reserved",
+            Self::HostHasCapsules => "host_has_capsules",
+            Self::QuotaExceeded => "quota_exceeded",
             Self::TooLarge => "too_large",
             Self::RateLimited => "rate_limited",
             Self::AgentError => "agent_error",
@@ -70,15 +79,16 @@ impl ErrorCode {
     pub const fn http_status(self) -> u16 {
         match self {
             Self::InvalidRequest => 400,
-            Self::Unauthorized => 401,
-            Self::Forbidden | Self::NoTeam | Self::AccountDisabled => 403,
+            Self::Unauthorized | Self::TotpRequired => 401,
+            Self::Forbidden | Self::NoTeam | Self::AccountDisabled | Self::QuotaExceeded => 403,
             Self::NotFound => 404,
             Self::MethodNotAllowed => 405,
             Self::InvalidState
             | Self::Conflict
             | Self::EmailTaken
             | Self::TemplateNameTaken
-            | Self::NameReserved => 409,
+            | Self::NameReserved
+            | Self::HostHasCapsules => 409,
             Self::TooLarge => 413,
             Self::RateLimited => 429,
             Self::InternalError => 500,

@@ -23,7 +23,12 @@ pub const TIMEOUT_SEC: RangeInclusive<i64> = 0..=31_536_000;
 /// Template of a capsule or build that names none.
 pub const DEFAULT_TEMPLATE: &str = "minimal";
 
-/// Name of a user, a team or an API key, in characters.
+/// Notification channels of a team.
+pub const MAX_CHANNELS: u32 = 20;
+/// Longest value in a notification channel's configuration, in bytes.
+pub const MAX_CHANNEL_VALUE_BYTES: usize = 2048;
+
+/// Name of a user, a team, an API key or a notification channel, in characters.
 pub const NAME_CHARACTERS: RangeInclusive<usize> = 1..=100;
 /// Longest email address, in bytes, as mail servers have it.
 pub const MAX_EMAIL_BYTES: usize = 254;
@@ -35,6 +40,22 @@ pub const MAX_PASSWORD_BYTES: usize = 1024;
 pub const TEMPLATE_NAME_CHARACTERS: RangeInclusive<usize> = 1..=63;
 /// Pattern of a template's name, apart from its length.
 pub const TEMPLATE_NAME_PATTERN: &str = "^[a-z0-9][a-z0-9._-]*$";
+
+/// Hosts that a team may bring.
+pub const MAX_HOSTS_OF_TEAM: u32 = 100;
+/// Tags of a host.
+pub const MAX_HOST_TAGS: u32 = 32;
+/// Tag of a host, in characters.
+pub const HOST_TAG_CHARACTERS: RangeInclusive<usize> = 1..=63;
+/// Pattern of a host's tag, apart from its length.
+pub const HOST_TAG_PATTERN: &str = "^[A-Za-z0-9][A-Za-z0-9._:=-]*$";
+/// Machines that an agent may list. A host has 1,024 places for machines that run; the rest are paused or stopped ones, and
+/// those that nobody knows.
+pub const MAX_MACHINES_LISTED: usize = 16_384;
+/// Templates that an agent may list, with the kept steps of builds.
+pub const MAX_TEMPLATES_LISTED: usize = 16_384;
+/// Longest address or architecture that a host says of itself, in bytes.
+pub const MAX_HOST_FACT_BYTES: usize = 200;
 
 /// Entries of a capsule's metadata.
 pub const MAX_ENTRIES: usize = 64;
@@ -72,7 +93,7 @@ pub fn is_template_name(name: &str) -> bool {
         && name.starts_with(|c: char| c.is_ascii_alphanumeric())
 }
 
-/// Checks the name of a user, a team or an API key.
+/// Checks the name of a user, a team, an API key or a notification channel.
 ///
 /// # Errors
 /// If it is empty, too long, or has control characters.
@@ -83,6 +104,37 @@ pub fn check_name(field: &'static str, name: &str) -> Result<(), LimitError> {
     }
     let (least, most) = (NAME_CHARACTERS.start(), NAME_CHARACTERS.end());
     refuse(field, format!("must have {least} to {most} characters and no control characters"))
+}
+
+/// Checks the tag of a host.
+///
+/// # Errors
+/// If it is empty, too long, or has other characters than a tag may have.
+pub fn check_host_tag(tag: &str) -> Result<(), LimitError> {
+    let is_inner = |byte: u8| byte.is_ascii_alphanumeric() || b"._:=-".contains(&byte);
+    let is_tag = HOST_TAG_CHARACTERS.contains(&tag.len())
+        && tag.bytes().all(is_inner)
+        && tag.starts_with(|c: char| c.is_ascii_alphanumeric());
+    if is_tag {
+        return Ok(());
+    }
+    let most = HOST_TAG_CHARACTERS.end();
+    let wrong = format!(
+        "`{}` is no tag; use 1 to {most} letters, digits and `._:=-`, a letter or digit first",
+        echo(tag)
+    );
+    refuse("tag", wrong)
+}
+
+/// Checks a text that a host says of itself.
+///
+/// # Errors
+/// If it is too long, or has control characters.
+pub fn check_host_fact(field: &'static str, text: &str) -> Result<(), LimitError> {
+    if text.len() <= MAX_HOST_FACT_BYTES && !text.chars().any(char::is_control) {
+        return Ok(());
+    }
+    refuse(field, format!("must have at most {MAX_HOST_FACT_BYTES} bytes and no control characters"))
 }
 
 /// Checks a new password.
@@ -197,6 +249,16 @@ mod tests {
         for (password, is_good) in [("1234567", false), ("ßßßßßßßß", true), (&*"a".repeat(1025), false)]
         {
             assert_eq!(check_password(password).is_ok(), is_good, "{password:?}");
+        }
+    }
+
+    #[test]
+    fn tags_of_hosts_have_a_pattern_and_a_length() {
+        for good in ["gpu", "zone=eu-1", "A", "0.1:x_y", &"a".repeat(63)] {
+            assert_eq!(check_host_tag(good), Ok(()), "{good}");
+        }
+        for bad in ["", "-a", "a b", "a/b", "..", "ä", "a\0", &"a".repeat(64)] {
+            assert!(check_host_tag(bad).is_err(), "{bad:?}");
         }
     }
 

@@ -4,7 +4,8 @@
 
 use crate::{
     action::{Access, Action},
-    principal::Principal,
+    principal::{Membership, Principal},
+    scope::Scopes,
     team::Role,
 };
 
@@ -14,9 +15,15 @@ pub enum Denial {
     /// The principal has not signed in.
     #[error("sign in first")]
     NotSignedIn,
-    /// The API key does not open this action.
+    /// The user belongs to no team, or to none that is left.
+    #[error("you are not a member of this team; join one, or create one")]
+    NoTeam,
+    /// No API key opens this action.
     #[error("an API key cannot do this; sign in")]
     NotForKeys,
+    /// The API key has none of the scopes that open this action.
+    #[error("the API key needs the scope {0}")]
+    Scope(Scopes),
     /// The role in the team is too low.
     #[error("only a team's {} may do this", .0.as_str())]
     Role(Role),
@@ -26,6 +33,12 @@ pub enum Denial {
     /// The principal is a host.
     #[error("a host cannot do this")]
     NotForHosts,
+    /// The principal is no host.
+    #[error("only a host may do this, with its own token; send `X-Host-Token`")]
+    NotAHost,
+    /// The principal is another host.
+    #[error("the token is another host's")]
+    OtherHost,
 }
 
 /// Decides whether `principal` may carry out `action`.
@@ -39,16 +52,20 @@ pub const fn permit(principal: &Principal, action: Action) -> Result<(), Denial>
     match (spec.access, principal) {
         (_, Principal::System { .. }) | (Access::Open, _) => Ok(()),
         (_, Principal::Anonymous) => Err(Denial::NotSignedIn),
+        (Access::Host, Principal::Host { .. }) => Ok(()),
+        (Access::Host, Principal::User { .. } | Principal::ApiKey { .. }) => Err(Denial::NotAHost),
         (_, Principal::Host { .. }) => Err(Denial::NotForHosts),
-        (Access::Team(least), Principal::User { role, .. }) => {
-            if role.includes(least) {
-                Ok(())
-            } else {
-                Err(Denial::Role(least))
+        (Access::SignedIn, Principal::User { .. }) => Ok(()),
+        (Access::Team(least) | Access::NamedTeam(least), Principal::User { membership, .. }) => {
+            match membership {
+                None => Err(Denial::NoTeam),
+                Some(Membership { role, .. }) if role.includes(least) => Ok(()),
+                Some(_) => Err(Denial::Role(least)),
             }
         }
-        (Access::Team(_), Principal::ApiKey { .. }) if spec.scope.is_some() => Ok(()),
-        (_, Principal::ApiKey { .. }) => Err(Denial::NotForKeys),
+        (_, Principal::ApiKey { .. }) if spec.scopes.is_empty() => Err(Denial::NotForKeys),
+        (_, Principal::ApiKey { scopes, .. }) if scopes.intersects(spec.scopes) => Ok(()),
+        (_, Principal::ApiKey { .. }) => Err(Denial::Scope(spec.scopes)),
         (Access::Platform, Principal::User { is_admin, .. }) => {
             if *is_admin {
                 Ok(())
@@ -65,28 +82,56 @@ mod tests {
     use crate::{
         ids::{ApiKeyId, HostId, TeamId, UserId},
         principal::SystemReason,
+        scope::Scope,
     };
 
-    fn user(role: Role, is_admin: bool) -> Principal {
-        Principal::User { id: UserId::new(), team: TeamId::new(), role, is_admin }
+    fn user(role: Option<Role>, is_admin: bool) -> Principal {
+        let membership = role.map(|role| Membership { team: TeamId::new(), role });
+        Principal::User { id: UserId::new(), membership, is_admin, epoch: 0 }
     }
 
-    fn key() -> Principal {
-        Principal::ApiKey { id: ApiKeyId::new(), team: TeamId::new(), created_by: UserId::new() }
+    fn key(scopes: Scopes) -> Principal {
+        Principal::ApiKey { id: ApiKeyId::new(), team: TeamId::new(), created_by: UserId::new(), scopes }
+    }
+
+    /// Says once more, in other words than the function, what the table means.
+    fn is_permitted(action: Action, principal: &Principal) -> bool {
+        let spec = action.spec();
+        let least = match spec.access {
+            Access::Open => return true,
+            Access::Team(role) | Access::NamedTeam(role) => Some(role),
+            Access::Host => return matches!(principal, Principal::Host { .. } | Principal::System { .. }),
+            Access::SignedIn | Access::Platform => None,
+        };
+        match principal {
+            Principal::System { .. } => true,
+            Principal::Anonymous | Principal::Host { .. } => false,
+            Principal::ApiKey { scopes, .. } => {
+                scopes.iter().any(|scope| spec.scopes.iter().any(|s| s == scope))
+            }
+            Principal::User { is_admin, .. } if spec.access == Access::Platform => *is_admin,
+            Principal::User { membership, .. } => {
+                least.is_none_or(|least| membership.is_some_and(|membership| membership.role <= least))
+            }
+        }
     }
 
     #[test]
     fn each_kind_of_principal_may_what_the_table_says_and_nothing_else() {
-        for &action in Action::ALL {
-            let spec = action.spec();
-            let is_open = spec.access == Access::Open;
-            let is_team = matches!(spec.access, Access::Team(_));
-            assert_eq!(permit(&Principal::Anonymous, action).is_ok(), is_open, "{action}");
-            assert_eq!(permit(&Principal::Host { id: HostId::new() }, action).is_ok(), is_open, "{action}");
-            assert_eq!(permit(&user(Role::Member, false), action).is_ok(), is_open || is_team, "{action}");
-            assert_eq!(permit(&user(Role::Member, true), action), Ok(()), "{action}");
-            assert_eq!(permit(&key(), action).is_ok(), is_open || spec.scope.is_some(), "{action}");
-            assert_eq!(permit(&Principal::system(SystemReason::Idle), action), Ok(()), "{action}");
+        let roles = [None, Some(Role::Member), Some(Role::Admin), Some(Role::Owner)];
+        let users = roles.into_iter().flat_map(|role| [user(role, false), user(role, true)]);
+        let keys = Scope::ALL.iter().map(|scope| key(Scopes::of(&[*scope])));
+        let others = [
+            Principal::Anonymous,
+            Principal::Host { id: HostId::new() },
+            key(Scopes::default()),
+            Principal::system(SystemReason::Idle),
+        ];
+        for principal in users.chain(keys).chain(others) {
+            for &action in Action::ALL {
+                let is_ok = permit(&principal, action).is_ok();
+                assert_eq!(is_ok, is_permitted(action, &principal), "{action} by {principal:?}");
+            }
         }
     }
 

@@ -7,25 +7,35 @@ use uuid::Uuid;
 
 use crate::{
     ids::{ApiKeyId, HostId, TeamId, UserId},
+    scope::Scopes,
     team::Role,
     word::words,
 };
+
+/// A user's place in a team at the time of the request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Membership {
+    /// The team.
+    pub team: TeamId,
+    /// The user's role in it.
+    pub role: Role,
+}
 
 /// The user, program or part of the system that acts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Principal {
     /// A client that has not signed in. It may sign up, sign in, and ask for the server's health.
     Anonymous,
-    /// A signed-in user, active and a member of the team at the time of the request.
+    /// A signed-in user, active at the time of the request.
     User {
         /// The user.
         id: UserId,
-        /// The team in which the user acts.
-        team: TeamId,
-        /// The user's role in that team.
-        role: Role,
+        /// The team for which the user acts; `None` for a user without a team.
+        membership: Option<Membership>,
         /// True if the user administers the platform.
         is_admin: bool,
+        /// The account's epoch when the token was made; the token ends when the account has another one.
+        epoch: i64,
     },
     /// A program with an API key of a team.
     ApiKey {
@@ -35,6 +45,8 @@ pub enum Principal {
         team: TeamId,
         /// The user who made the key.
         created_by: UserId,
+        /// Scopes that the key opens; no more than its maker may do at the time of the request.
+        scopes: Scopes,
     },
     /// The agent of a host.
     Host {
@@ -65,6 +77,14 @@ words! {
         Retention = "retention",
         /// The installation is set up.
         Bootstrap = "bootstrap",
+        /// A team was deleted, and everything that it had is removed.
+        TeamDeleted = "team_deleted",
+        /// A host was deleted, and everything that only it had ends.
+        HostDeleted = "host_deleted",
+        /// The receiver of a notification channel fails.
+        DeadChannel = "dead_channel",
+        /// An operator of the server works at its command line.
+        Operator = "operator",
     }
 }
 
@@ -77,8 +97,13 @@ impl Principal {
     /// Returns the team for which it acts.
     pub const fn team(&self) -> Option<TeamId> {
         match self {
-            Self::User { team, .. } | Self::ApiKey { team, .. } => Some(*team),
-            Self::Anonymous | Self::Host { .. } | Self::System { .. } => None,
+            Self::User { membership: Some(Membership { team, .. }), .. } | Self::ApiKey { team, .. } => {
+                Some(*team)
+            }
+            Self::User { membership: None, .. }
+            | Self::Anonymous
+            | Self::Host { .. }
+            | Self::System { .. } => None,
         }
     }
 

@@ -10,6 +10,9 @@ use crate::{
     word::{UnknownWord, words},
 };
 
+/// Room that files of a template may take beyond what they hold, in MiB; the device state has no other.
+pub const FILES_MARGIN_MB: u64 = 64;
+
 words! {
     /// Content of a template.
     TemplateKind, "template type" {

@@ -8,6 +8,8 @@
 //! Without `--direct` the words are joined and run by the shell. Output goes to standard output and
 //! error, times to standard error; the exit code is the command's.
 
+#![allow(clippy::disallowed_methods, reason = "it measures real time")]
+
 use std::{
     collections::HashMap,
     error::Error,

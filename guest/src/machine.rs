@@ -24,9 +24,10 @@ use nix::{
     unistd::{Pid, sethostname, sync},
 };
 use tokio::{
-    task::{AbortHandle, spawn_blocking},
-    time::{Instant, sleep},
+    task::AbortHandle,
+    time::{sleep, timeout},
 };
+use wrenn_base::{Clock, blocking};
 
 use crate::{files::read_text, lock::Lock, sys};
 
@@ -40,8 +41,8 @@ const LONGEST_FREEZE: Duration = Duration::from_secs(600);
 /// How long processes have to end on SIGTERM before the machine goes down.
 const TERM_GRACE: Duration = Duration::from_secs(2);
 const TERM_POLL: Duration = Duration::from_millis(20);
-/// How long the root's device may take to tell that it has grown.
-const DEVICE_WAIT: Duration = Duration::from_secs(5);
+/// Looks, and rest between them, until the root's device tells that it has grown: 5 s in all.
+const DEVICE_LOOKS: u32 = 1000;
 const DEVICE_POLL: Duration = Duration::from_millis(5);
 /// Unit in which the kernel tells the size of a device.
 const SECTOR_BYTES: u64 = 512;
@@ -75,17 +76,18 @@ pub fn grow_root(at_least_bytes: u64) -> io::Result<()> {
     let root = File::open("/")?;
     let device = root.metadata()?.dev();
     let size = PathBuf::from(format!("/sys/dev/block/{}:{}/size", major(device), minor(device)));
-    let deadline = std::time::Instant::now() + DEVICE_WAIT;
+    let mut looks = DEVICE_LOOKS;
     let device_bytes = loop {
         let sectors = fs::read_to_string(&size)?.trim().parse::<u64>().map_err(io::Error::other)?;
         let bytes = sectors.saturating_mul(SECTOR_BYTES);
         if bytes >= at_least_bytes {
             break bytes;
         }
-        if std::time::Instant::now() > deadline {
+        if looks == 0 {
             let problem = format!("the disk has {bytes} bytes, not {at_least_bytes}");
             return Err(io::Error::new(io::ErrorKind::TimedOut, problem));
         }
+        looks -= 1;
         std::thread::sleep(DEVICE_POLL);
     };
     let block_bytes = statvfs("/")?.fragment_size();
@@ -170,6 +172,7 @@ fn write_if_changed(path: &Path, text: &str) -> io::Result<()> {
 #[derive(Debug, Clone)]
 pub struct Freezer {
     root: Arc<File>,
+    clock: Clock,
     auto_thaw: Arc<Lock<Option<AbortHandle>>>,
 }
 
@@ -178,8 +181,8 @@ impl Freezer {
     ///
     /// # Errors
     /// When it cannot be opened.
-    pub fn open(root: &Path) -> io::Result<Self> {
-        Ok(Self { root: Arc::new(File::open(root)?), auto_thaw: Arc::default() })
+    pub fn open(root: &Path, clock: Clock) -> io::Result<Self> {
+        Ok(Self { root: Arc::new(File::open(root)?), clock, auto_thaw: Arc::default() })
     }
 
     /// Writes dirty pages back and stops writes, for `max_freeze` at most (zero: the default).
@@ -194,13 +197,13 @@ impl Freezer {
         // In a task of its own, so that a frozen filesystem always has its timer.
         tokio::spawn(async move {
             let root = Arc::clone(&freezer.root);
-            match spawn_blocking(move || sys::freeze(&root)).await? {
+            match blocking(move || sys::freeze(&root)).await {
                 Err(error) if error.raw_os_error() != Some(Errno::EBUSY as i32) => return Err(error),
                 _ => {}
             }
             let timer = freezer.clone();
             let task = tokio::spawn(async move {
-                sleep(limit).await;
+                timer.clock.sleep(limit).await;
                 // Thawed already is as good.
                 let _ = sys::thaw(&timer.root);
             });
@@ -238,10 +241,13 @@ pub fn shut_down_soon(freezer: Freezer) {
         let _ = freezer.thaw();
         let everyone = Pid::from_raw(-1);
         let _ = kill(everyone, Signal::SIGTERM);
-        let deadline = Instant::now() + TERM_GRACE;
-        while programs_run() && Instant::now() < deadline {
-            sleep(TERM_POLL).await;
-        }
+        let ended = async {
+            while programs_run() {
+                sleep(TERM_POLL).await;
+            }
+        };
+        // Programs that are left are killed below.
+        let _ = timeout(TERM_GRACE, ended).await;
         let _ = kill(everyone, Signal::SIGKILL);
         take_down();
     });

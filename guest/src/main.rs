@@ -8,6 +8,7 @@ use std::{
 };
 
 use tokio::net::{TcpListener, TcpSocket};
+use wrenn_base::Clock;
 use wrenn_guest::{
     boot::{self, BootError},
     exec::{Cgroups, Engine},
@@ -58,6 +59,8 @@ fn main() -> ExitCode {
 
 fn run() -> Result<(), GuestError> {
     boot::boot()?;
+    #[expect(clippy::disallowed_methods, reason = "the one place where the clock of the guest is made")]
+    let clock = Clock::process();
     let runtime =
         tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(GuestError::Runtime)?;
     runtime.block_on(async {
@@ -66,8 +69,8 @@ fn run() -> Result<(), GuestError> {
             eprintln!("wrenn-guest: commands run without cgroups: {error}");
             Cgroups::none()
         });
-        let freezer = Freezer::open(Path::new("/")).map_err(GuestError::Root)?;
-        let service = GuestService::new(Engine::new(reaper, cgroups), freezer);
+        let freezer = Freezer::open(Path::new("/"), clock.clone()).map_err(GuestError::Root)?;
+        let service = GuestService::new(Engine::new(reaper, cgroups, clock), freezer);
         let listener = listen().map_err(GuestError::Listen)?;
         println!("wrenn-guest {} ready after {} ms", env!("CARGO_PKG_VERSION"), uptime_ms());
         service.serve(listener, IpAddr::V4(GUEST_GATEWAY)).await?;

@@ -9,6 +9,7 @@ use nix::{
 use tokio::{net::TcpListener, sync::mpsc, task::spawn_blocking, time::sleep};
 use tokio_stream::{Stream, StreamExt, wrappers::ReceiverStream};
 use tonic::{Request, Response, Status, Streaming};
+use wrenn_base::blocking;
 use wrenn_proto::guest::{
     ConnectEvent, ConnectInput, ExecEvent, ExecInput, ExecStart, FileEvent, FileInput, FreezeRequest,
     FreezeResponse, HelloRequest, HelloResponse, InitRequest, InitResponse, ShutdownRequest,
@@ -145,16 +146,12 @@ impl Guest for GuestService {
             machine::add_entropy(&init.entropy).map_err(failed("add entropy"))?;
         }
         if init.grow_root_to_bytes > 0 {
-            let grown = spawn_blocking(move || machine::grow_root(init.grow_root_to_bytes)).await;
-            grown
-                .map_err(|error| Status::internal(error.to_string()))?
-                .map_err(failed("grow the root filesystem"))?;
+            let grown = blocking(move || machine::grow_root(init.grow_root_to_bytes)).await;
+            grown.map_err(failed("grow the root filesystem"))?;
         }
         let (hostname, nameservers) = (init.hostname, init.nameservers);
         // On a thread of its own: writing to a frozen disk blocks, and this one is to thaw it.
-        spawn_blocking(move || name_machine(&hostname, &nameservers))
-            .await
-            .map_err(|error| Status::internal(error.to_string()))??;
+        blocking(move || name_machine(&hostname, &nameservers)).await?;
         *self.defaults.lock() = Defaults { user: init.default_user, environment: init.default_env };
         Ok(Response::new(InitResponse {}))
     }

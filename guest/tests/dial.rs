@@ -1,15 +1,12 @@
 //! Connections to programs that listen on this machine, through the guest's own code.
 
-#![expect(clippy::unwrap_used, clippy::expect_used, reason = "helpers of tests fail like tests")]
-
-use std::time::Duration;
+#![expect(clippy::unwrap_used, reason = "helpers of tests fail like tests")]
 
 use bytes::Bytes;
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::{TcpListener, TcpStream},
     sync::mpsc,
-    time::timeout,
 };
 use tokio_stream::wrappers::ReceiverStream;
 use wrenn_guest::dial::dial;
@@ -17,8 +14,7 @@ use wrenn_proto::guest::{
     ConnectEnd, ConnectEvent, ConnectFailure, ConnectInput, ConnectOpen, connect_event::Event,
     connect_input::Input,
 };
-
-const PATIENCE: Duration = Duration::from_secs(20);
+use wrenn_testkit::wait::in_time;
 
 struct Dialled {
     inputs: mpsc::Sender<ConnectInput>,
@@ -34,7 +30,7 @@ impl Dialled {
     }
 
     async fn next(&mut self) -> Option<Event> {
-        let event = timeout(PATIENCE, self.events.recv()).await.expect("an event, or the end of them");
+        let event = in_time("an event, or the end of them", self.events.recv()).await;
         event.map(|event| event.event.unwrap())
     }
 
@@ -57,7 +53,7 @@ async fn listener(address: &str) -> (TcpListener, u32) {
 }
 
 async fn accept(listener: &TcpListener) -> TcpStream {
-    timeout(PATIENCE, listener.accept()).await.expect("a connection").unwrap().0
+    in_time("a connection", listener.accept()).await.unwrap().0
 }
 
 #[tokio::test]
@@ -71,7 +67,7 @@ async fn bytes_pass_both_ways_and_each_side_ends_by_itself() {
         dialled.send(Input::Data(Bytes::from_static(b"ping"))).await;
         dialled.send(Input::End(ConnectEnd {})).await;
         let mut heard = Vec::new();
-        timeout(PATIENCE, program.read_to_end(&mut heard)).await.expect("the end of what is said").unwrap();
+        in_time("the end of what is said", program.read_to_end(&mut heard)).await.unwrap();
         assert_eq!(heard, b"ping");
 
         program.write_all(b"pong").await.unwrap();
@@ -105,7 +101,7 @@ async fn a_caller_that_leaves_closes_the_connection() {
     let mut program = accept(&listener).await;
     assert!(matches!(dialled.next().await, Some(Event::Opened(_))));
     drop(dialled);
-    let read = timeout(PATIENCE, program.read(&mut [0; 8])).await.expect("the end of the connection");
+    let read = in_time("the end of the connection", program.read(&mut [0; 8])).await;
     assert!(matches!(read, Ok(0) | Err(_)), "{read:?}");
 }
 
@@ -116,7 +112,7 @@ async fn a_program_that_breaks_off_is_told() {
     let program = accept(&listener).await;
     assert!(matches!(dialled.next().await, Some(Event::Opened(_))));
     dialled.send(Input::Data(Bytes::from_static(b"unread"))).await;
-    timeout(PATIENCE, program.peek(&mut [0])).await.expect("what is sent arrives").unwrap();
+    in_time("what is sent arrives", program.peek(&mut [0])).await.unwrap();
     // Closing with unread data resets the connection.
     drop(program);
     assert_eq!(dialled.failure().await.0, ConnectFailure::Broken);

@@ -3,6 +3,7 @@
 //! As root, other users and a full disk are tried, too.
 
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "helpers of tests fail like tests")]
+#![allow(clippy::disallowed_methods, reason = "real processes and files take real time")]
 
 #[path = "files/reading.rs"]
 mod reading;

@@ -10,17 +10,17 @@
 //! committed late takes the place of a refusal. The entry of a change and its end are events; refusals and requests that
 //! change nothing are not. The entries of sandboxes are written by [`sandboxes`](crate::sandboxes) in the statements of
 //! their transitions, whose event is `capsule.changed`. The expression for the name of an actor stands in each of these
-//! statements: a function of it in the database is planned anew at each call.
+//! statements: a function of it in the database is planned anew at each call. An entry and those that joined it are updated
+//! apart: for both conditions at once Postgres reads the whole table, as long as it believes it to be small.
 
 use std::time::Duration;
 
-use chrono::{DateTime, Utc};
-use serde_json::Value;
-use sqlx::{PgConnection, types::Json};
+use sqlx::PgConnection;
 use uuid::Uuid;
 use wrenn_domain::{
     audit::{AuditIntent, AuditOutcome, AuditStatus, harmless},
-    ids::{AuditId, TeamId},
+    host::Attachment,
+    ids::AuditId,
 };
 
 use crate::{Store, StoreError};
@@ -36,8 +36,63 @@ pub(crate) enum EntryKind {
     Joined(AuditId),
 }
 
-/// Writes an entry in the transaction of the change. An entry that is written already stays as it is, unless it is a refusal
-/// and the change was made after all.
+/// `query!` that carries out `$change` and writes an entry for each row that it returns, with the event of a change, in one
+/// statement. `$change` has the parameters from `$15` on.
+///
+/// An entry that is written already stays as it is, unless it is a refusal and the change was made after all. The statement
+/// affects as many rows as it writes events.
+macro_rules! change {
+    ($change:literal, $intent:expr, $status:expr, $error:expr, $kind:expr $(, $argument:expr)* $(,)?) => {{
+        let (intent, kind): (&wrenn_domain::audit::AuditIntent, $crate::audit::EntryKind) = ($intent, $kind);
+        let spec = intent.action.spec();
+        sqlx::query!(
+            "WITH changed AS (" + $change + "),
+             entry AS (
+                INSERT INTO audit_logs (id, team_id, scope, actor_type, actor_id, actor_name, action, resource_type,
+                    resource_id, status, error, metadata, settled_at, joined_to)
+                SELECT $1, $2, $3, $4, $5, CASE $4::text
+                        WHEN 'user' THEN (SELECT name FROM users WHERE users.id = $5)
+                        WHEN 'api_key' THEN (SELECT name FROM api_keys WHERE api_keys.id = $5)
+                        ELSE $6 END, $7, $8, $9, $10, $11, $12,
+                    CASE WHEN $10 <> 'accepted' THEN clock_timestamp() END, $14
+                FROM changed
+                ON CONFLICT (id) DO UPDATE
+                    SET status = EXCLUDED.status, error = EXCLUDED.error, settled_at = EXCLUDED.settled_at
+                    WHERE audit_logs.status = 'refused' AND EXCLUDED.status <> 'refused'
+                RETURNING id)
+             INSERT INTO outbox (event, team_id, resource_type, resource_id, payload)
+             SELECT $7, $2, $8, $9, jsonb_build_object('status', $10::text, 'audit_id', id)
+             FROM entry WHERE $13::boolean",
+            intent.id.0,
+            intent.team.map(|team| team.0),
+            intent.scope(),
+            intent.principal.kind(),
+            intent.principal.uuid(),
+            intent.principal.reason().map(|reason| reason.as_str()),
+            spec.name,
+            spec.resource.as_str(),
+            intent.resource,
+            $status.as_str(),
+            $error,
+            sqlx::types::Json(&intent.metadata) as _,
+            kind == $crate::audit::EntryKind::Change,
+            kind.joined_to(),
+            $($argument),*
+        )
+    }};
+}
+pub(crate) use change;
+
+impl EntryKind {
+    pub(crate) fn joined_to(self) -> Option<Uuid> {
+        match self {
+            Self::Joined(id) => Some(id.0),
+            Self::Change | Self::Note => None,
+        }
+    }
+}
+
+/// Writes an entry in the transaction of the change, as [`change!`] does.
 pub(crate) async fn insert(
     connection: &mut PgConnection,
     intent: &AuditIntent,
@@ -45,44 +100,7 @@ pub(crate) async fn insert(
     error: Option<&str>,
     kind: EntryKind,
 ) -> Result<(), sqlx::Error> {
-    let spec = intent.action.spec();
-    let joined_to = match kind {
-        EntryKind::Joined(id) => Some(id.0),
-        EntryKind::Change | EntryKind::Note => None,
-    };
-    sqlx::query!(
-        "WITH entry AS (
-            INSERT INTO audit_logs (id, team_id, scope, actor_type, actor_id, actor_name, action, resource_type,
-                resource_id, status, error, metadata, settled_at, joined_to)
-            VALUES ($1, $2, $3, $4, $5, CASE $4::text
-                    WHEN 'user' THEN (SELECT name FROM users WHERE users.id = $5)
-                    WHEN 'api_key' THEN (SELECT name FROM api_keys WHERE api_keys.id = $5)
-                    ELSE $6 END, $7, $8, $9, $10, $11, $12,
-                CASE WHEN $10 <> 'accepted' THEN clock_timestamp() END, $14)
-            ON CONFLICT (id) DO UPDATE
-                SET status = EXCLUDED.status, error = EXCLUDED.error, settled_at = EXCLUDED.settled_at
-                WHERE audit_logs.status = 'refused' AND EXCLUDED.status <> 'refused'
-            RETURNING id)
-         INSERT INTO outbox (event, team_id, resource_type, resource_id, payload)
-         SELECT $7, $2, $8, $9, jsonb_build_object('status', $10::text, 'audit_id', id)
-         FROM entry WHERE $13::boolean",
-        intent.id.0,
-        intent.team.map(|team| team.0),
-        intent.scope(),
-        intent.principal.kind(),
-        intent.principal.uuid(),
-        intent.principal.reason().map(|reason| reason.as_str()),
-        spec.name,
-        spec.resource.as_str(),
-        intent.resource,
-        status.as_str(),
-        error,
-        Json(&intent.metadata) as _,
-        kind == EntryKind::Change,
-        joined_to,
-    )
-    .execute(connection)
-    .await?;
+    change!("SELECT", intent, status, error, kind).execute(connection).await?;
     Ok(())
 }
 
@@ -96,12 +114,15 @@ pub(crate) async fn settle(
     sqlx::query!(
         "WITH entry AS (
             UPDATE audit_logs SET status = $2, error = $3, settled_at = clock_timestamp()
-            WHERE (id = $1 OR joined_to = $1) AND status = 'accepted'
-            RETURNING *)
+            WHERE id = $1 AND status = 'accepted'
+            RETURNING *),
+         joined AS (
+            UPDATE audit_logs SET status = $2, error = $3, settled_at = clock_timestamp()
+            WHERE joined_to = $1 AND status = 'accepted')
          INSERT INTO outbox (event, team_id, resource_type, resource_id, payload)
          SELECT action, team_id, resource_type, resource_id,
             jsonb_build_object('status', status, 'error', error, 'audit_id', id)
-         FROM entry WHERE id = $1",
+         FROM entry",
         id.0,
         outcome.status.as_str(),
         outcome.error,
@@ -111,68 +132,7 @@ pub(crate) async fn settle(
     Ok(())
 }
 
-/// Entry of the audit log.
-#[derive(Debug, Clone, PartialEq)]
-pub struct AuditEntry {
-    /// Its id.
-    pub id: AuditId,
-    /// The team whose log shows it; `None` for a change of the platform.
-    pub team_id: Option<TeamId>,
-    /// `team`, or `platform` for administration.
-    pub scope: String,
-    /// Kind of the principal.
-    pub actor_type: String,
-    /// UUID of the user, key or host.
-    pub actor_id: Option<Uuid>,
-    /// Its name at the time of the change; of the control plane, the reason for which it acts.
-    pub actor_name: Option<String>,
-    /// Name of the action.
-    pub action: String,
-    /// Kind of the resource.
-    pub resource_type: String,
-    /// Id of the resource, if there was one.
-    pub resource_id: Option<String>,
-    /// State of the change.
-    pub status: AuditStatus,
-    /// Why it failed or was refused.
-    pub error: Option<String>,
-    /// Further facts, as an object.
-    pub metadata: Value,
-    /// When it was made.
-    pub created_at: DateTime<Utc>,
-}
-
 impl Store {
-    /// Returns a team's newest audit entries, newest first.
-    pub async fn audit_list(&self, team: TeamId, limit: u32) -> Result<Vec<AuditEntry>, StoreError> {
-        let rows = sqlx::query!(
-            r#"SELECT id, team_id, scope, actor_type, actor_id, actor_name, action, resource_type, resource_id,
-                status, error, metadata AS "metadata: Json<Value>", created_at
-               FROM audit_logs WHERE team_id = $1 ORDER BY created_at DESC, id DESC LIMIT $2"#,
-            team.0,
-            i64::from(limit),
-        );
-        let rows = rows.fetch_all(&self.pool).await?.into_iter();
-        rows.map(|row| {
-            Ok(AuditEntry {
-                id: AuditId(row.id),
-                team_id: row.team_id.map(TeamId),
-                scope: row.scope,
-                actor_type: row.actor_type,
-                actor_id: row.actor_id,
-                actor_name: row.actor_name,
-                action: row.action,
-                resource_type: row.resource_type,
-                resource_id: row.resource_id,
-                status: row.status.parse()?,
-                error: row.error,
-                metadata: row.metadata.0,
-                created_at: row.created_at,
-            })
-        })
-        .collect()
-    }
-
     /// Writes that a change was permitted and not begun; nothing if its entry is there already, because it was begun.
     pub async fn audit_refuse(&self, intent: &AuditIntent, error: &str) -> Result<(), StoreError> {
         let mut connection = self.pool.acquire().await?;
@@ -186,10 +146,28 @@ impl Store {
         Ok(insert(&mut connection, intent, AuditStatus::Succeeded, None, EntryKind::Note).await?)
     }
 
-    /// Writes the entry of a request that joins the operation in flight whose entry is `joined`.
-    pub async fn audit_join(&self, intent: &AuditIntent, joined: AuditId) -> Result<(), StoreError> {
-        let mut connection = self.pool.acquire().await?;
-        Ok(insert(&mut connection, intent, AuditStatus::Accepted, None, EntryKind::Joined(joined)).await?)
+    /// Writes the entry of a request that joins the operation in flight whose entry is `joined`; returns false, and writes
+    /// nothing, if the host is not attached so any more. Until the entry is written the host stays attached, so whoever
+    /// settles the operation finds the entry.
+    pub async fn audit_join(
+        &self,
+        intent: &AuditIntent,
+        joined: AuditId,
+        attachment: Attachment,
+    ) -> Result<bool, StoreError> {
+        let mut transaction = self.pool.begin().await?;
+        let attached = sqlx::query_scalar!(
+            "SELECT id FROM hosts WHERE id = $1 AND attached_to = $2 AND attachment_epoch = $3 FOR SHARE",
+            attachment.host.0,
+            attachment.server.0,
+            attachment.epoch.0.cast_signed(),
+        );
+        if attached.fetch_optional(&mut *transaction).await?.is_none() {
+            return Ok(false);
+        }
+        insert(&mut transaction, intent, AuditStatus::Accepted, None, EntryKind::Joined(joined)).await?;
+        transaction.commit().await?;
+        Ok(true)
     }
 
     /// Removes those of the `limit` oldest audit entries that are older than `age`; returns how many.

@@ -1,14 +1,52 @@
 //! What builds log: their steps, and what these print.
 //!
 //! Steps and lines belong to one attempt, which must still have the build; see [`builds`](crate::builds).
+//!
+//! ```text
+//!   build_lines  every line: the stream, and a build with all of its log
+//!   build_steps  every step that has begun
+//!   logs         an entry for each step that has ended, with the end of its output: lists, other tools
+//! ```
+//!
+//! An entry is written in the transaction in which its step ends.
+
+use std::collections::HashMap;
 
 use chrono::{DateTime, Utc};
+use sqlx::{PgConnection, types::Json};
+use uuid::Uuid;
 use wrenn_domain::{
-    build::{Claim, LoggedLine, LoggedStep, StepEnd},
+    build::{Claim, ENTRY_STREAM_BYTES, LogEntry, LogStream, LoggedLine, LoggedStep, StepEnd, last_output},
     ids::BuildId,
 };
 
 use crate::{Store, StoreError};
+
+/// Size of all logs in one list; builds beyond it are listed without theirs.
+const LISTED_BYTES: i64 = 16 * 1024 * 1024;
+
+/// An entry of `logs`, with the names of the contract.
+#[derive(Debug, serde::Serialize, serde::Deserialize)]
+struct EntryJson {
+    step: u32,
+    phase: String,
+    cmd: String,
+    stdout: String,
+    stderr: String,
+    exit: Option<i32>,
+    ok: Option<bool>,
+    elapsed_ms: u64,
+    cached: bool,
+    started_at: DateTime<Utc>,
+}
+
+impl From<EntryJson> for LogEntry {
+    fn from(entry: EntryJson) -> Self {
+        let EntryJson { step, phase, cmd, stdout, stderr, exit, ok, elapsed_ms, cached, started_at } = entry;
+        let step = LoggedStep { step, phase, cmd, exit, ok, elapsed_ms, cached, started_at };
+        Self { step, stdout, stderr }
+    }
+}
 
 struct StepRow {
     step: i32,
@@ -63,12 +101,15 @@ impl Store {
         cmd: &str,
         cached: bool,
     ) -> Result<bool, StoreError> {
-        let done = sqlx::query!(
+        let mut transaction = self.pool.begin().await?;
+        let row = sqlx::query_as!(
+            StepRow,
             "WITH build AS (
-                UPDATE builds SET current_step = $3 WHERE id = $1 AND attempt = $2 AND status = 'running' RETURNING id)
+                UPDATE template_builds SET current_step = $3 WHERE id = $1 AND attempt = $2 AND status = 'running' RETURNING id)
              INSERT INTO build_steps (build_id, step, phase, cmd, cached, ok)
              SELECT id, $3, $4, $5, $6, CASE WHEN $6 THEN true END FROM build
-             ON CONFLICT (build_id, step) DO NOTHING",
+             ON CONFLICT (build_id, step) DO NOTHING
+             RETURNING step, phase, cmd, exit, ok, elapsed_ms, cached, started_at",
             claim.build.0,
             claim.attempt.cast_signed(),
             step.cast_signed(),
@@ -76,14 +117,25 @@ impl Store {
             cmd,
             cached,
         );
-        Ok(done.execute(&self.pool).await?.rows_affected() == 1)
+        let Some(row) = row.fetch_optional(&mut *transaction).await? else { return Ok(false) };
+        if cached && !append_entry(&mut transaction, claim, row).await? {
+            return Ok(false);
+        }
+        transaction.commit().await?;
+        Ok(true)
     }
 
     /// Logs that a step has ended. False if the attempt has lost the build.
     pub async fn build_step_end(&self, claim: Claim, step: u32, end: StepEnd) -> Result<bool, StoreError> {
-        let done = sqlx::query!(
-            "UPDATE build_steps SET exit = $4, ok = $5, elapsed_ms = $6 FROM builds
-             WHERE build_id = $1 AND step = $3 AND id = $1 AND attempt = $2 AND status = 'running'",
+        let mut transaction = self.pool.begin().await?;
+        let row = sqlx::query_as!(
+            StepRow,
+            // The build is locked before its step, as a claim does it, so that neither waits for the other.
+            "WITH build AS (
+                SELECT id FROM template_builds WHERE id = $1 AND attempt = $2 AND status = 'running' FOR UPDATE)
+             UPDATE build_steps SET exit = $4, ok = $5, elapsed_ms = $6 FROM build
+             WHERE build_id = build.id AND step = $3
+             RETURNING step, phase, cmd, exit, ok, elapsed_ms, cached, started_at",
             claim.build.0,
             claim.attempt.cast_signed(),
             step.cast_signed(),
@@ -91,7 +143,12 @@ impl Store {
             end.ok,
             end.elapsed_ms.cast_signed(),
         );
-        Ok(done.execute(&self.pool).await?.rows_affected() == 1)
+        let Some(row) = row.fetch_optional(&mut *transaction).await? else { return Ok(false) };
+        if !append_entry(&mut transaction, claim, row).await? {
+            return Ok(false);
+        }
+        transaction.commit().await?;
+        Ok(true)
     }
 
     /// Logs lines; those that are logged already stay as they are. False if the attempt has lost the build.
@@ -102,7 +159,7 @@ impl Store {
         let texts: Vec<String> = lines.iter().map(|line| line.line.clone()).collect();
         let done = sqlx::query!(
             "INSERT INTO build_lines (build_id, seq, step, stream, line)
-             SELECT id, seq, step, stream, line FROM builds,
+             SELECT id, seq, step, stream, line FROM template_builds,
                 unnest($3::bigint[], $4::int[], $5::text[], $6::text[]) AS line (seq, step, stream, line)
              WHERE id = $1 AND attempt = $2 AND status = 'running'
              ON CONFLICT (build_id, seq) DO NOTHING",
@@ -143,4 +200,72 @@ impl Store {
         );
         rows.fetch_all(&self.pool).await?.into_iter().map(TryInto::try_into).collect()
     }
+
+    /// Returns the log entries of these builds. The first builds come first; those whose logs would make all of them larger
+    /// than a list may be have none.
+    pub async fn build_entries(
+        &self,
+        builds: &[BuildId],
+    ) -> Result<HashMap<BuildId, Vec<LogEntry>>, StoreError> {
+        let ids: Vec<Uuid> = builds.iter().map(|id| id.0).collect();
+        let rows = sqlx::query!(
+            r#"WITH sized AS (
+                SELECT id, sum(octet_length(logs::text)) OVER (ORDER BY place) AS sum_bytes
+                FROM unnest($1::uuid[]) WITH ORDINALITY AS listed (build, place)
+                JOIN template_builds ON id = listed.build)
+               SELECT id, logs AS "logs: Json<Vec<EntryJson>>" FROM template_builds JOIN sized USING (id)
+               WHERE sum_bytes <= $2"#,
+            &ids,
+            LISTED_BYTES,
+        );
+        let rows = rows.fetch_all(&self.pool).await?.into_iter();
+        let entries = |logs: Vec<EntryJson>| logs.into_iter().map(Into::into).collect();
+        Ok(rows.map(|row| (BuildId(row.id), entries(row.logs.0))).collect())
+    }
+}
+
+/// Appends the entry of a step that has ended; twice is once. False if the attempt has lost the build.
+async fn append_entry(
+    connection: &mut PgConnection,
+    claim: Claim,
+    step: StepRow,
+) -> Result<bool, StoreError> {
+    let stdout = stream_end(connection, claim.build, step.step, LogStream::Stdout).await?;
+    let stderr = stream_end(connection, claim.build, step.step, LogStream::Stderr).await?;
+    let LoggedStep { step, phase, cmd, exit, ok, elapsed_ms, cached, started_at } = step.into();
+    let entry = EntryJson { step, phase, cmd, stdout, stderr, exit, ok, elapsed_ms, cached, started_at };
+    let done = sqlx::query!(
+        "UPDATE template_builds SET logs = CASE
+                WHEN logs @> jsonb_build_array(jsonb_build_object('step', $3::int)) THEN logs
+                ELSE logs || $4::jsonb END
+         WHERE id = $1 AND attempt = $2 AND status = 'running'",
+        claim.build.0,
+        claim.attempt.cast_signed(),
+        step.cast_signed(),
+        Json(&entry) as _,
+    );
+    Ok(done.execute(connection).await?.rows_affected() == 1)
+}
+
+/// Returns the end of what a step printed on a stream.
+async fn stream_end(
+    connection: &mut PgConnection,
+    build: BuildId,
+    step: i32,
+    stream: LogStream,
+) -> Result<String, StoreError> {
+    // Of the lines that do not fit whole, only the last is read.
+    let lines = sqlx::query_scalar!(
+        "SELECT line FROM (
+            SELECT seq, line, octet_length(line) + 1 AS bytes,
+                sum(octet_length(line) + 1) OVER (ORDER BY seq DESC) AS sum_bytes
+            FROM build_lines WHERE build_id = $1 AND step = $2 AND stream = $3) AS printed
+         WHERE sum_bytes - bytes < $4 ORDER BY seq",
+        build.0,
+        step,
+        stream.as_str(),
+        i64::try_from(ENTRY_STREAM_BYTES).unwrap_or(i64::MAX),
+    );
+    let lines: Vec<String> = lines.fetch_all(connection).await?;
+    Ok(last_output(lines.iter().map(String::as_str)))
 }

@@ -16,29 +16,47 @@ use sqlx::types::Json;
 use uuid::Uuid;
 use wrenn_domain::{
     audit::{AuditIntent, AuditOutcome, AuditStatus},
-    build::{Build, BuildEnd, BuildOrder, BuildStage, BuildStatus, Claim, NewBuild},
-    ids::{AuditId, BuildId, HostId, SandboxId, TeamId, TemplateId, UserId},
+    build::{Build, BuildEnd, BuildOrder, BuildStage, BuildStatus, BuildableTeams, Claim, NewBuild},
+    ids::{AuditId, BuildId, HostId, SandboxId, ServerId, TeamId, TemplateId, UserId},
+    page::{Page, PageRequest, Position},
+    quota::NotAdmitted,
 };
 
 use crate::{
     Store, StoreError,
     audit::{self, EntryKind},
-    templates,
+    quotas, templates,
 };
+
+/// Key of the advisory lock under which builds are claimed.
+const CLAIM_LOCK: i64 = 0x77_72_65_6e_6e_01;
 
 /// Why a build was not taken in.
 #[derive(Debug, thiserror::Error)]
 pub enum BuildInsertError {
-    /// One that makes the same template waits or runs.
+    /// A build that makes the same template of the team waits or runs.
     #[error("a build of that name is pending or running")]
     NameInUse,
+    /// The team may not have as many builds or templates.
+    #[error(transparent)]
+    NotAdmitted(#[from] NotAdmitted),
     /// The statement failed.
     #[error(transparent)]
     Store(#[from] StoreError),
 }
 
+impl From<sqlx::Error> for BuildInsertError {
+    fn from(error: sqlx::Error) -> Self {
+        match quotas::refusal(&error) {
+            Some(refusal) => Self::NotAdmitted(refusal),
+            None => Self::Store(error.into()),
+        }
+    }
+}
+
 struct Row {
     id: Uuid,
+    team_id: Uuid,
     name: String,
     base_template: String,
     recipe: Json<Vec<String>>,
@@ -74,6 +92,7 @@ impl TryFrom<Row> for Build {
         Ok(Self {
             id: BuildId(row.id),
             order: BuildOrder {
+                team_id: TeamId(row.team_id),
                 name: row.name,
                 base_template: row.base_template,
                 recipe: row.recipe.0,
@@ -110,7 +129,7 @@ macro_rules! rows {
     ($head:literal, $tail:literal $(, $argument:expr)* $(,)?) => {
         sqlx::query_as!(
             Row,
-            $head + r#" id, name, base_template, recipe AS "recipe: Json<Vec<String>>", healthcheck, vcpus, memory_mb,
+            $head + r#" id, team_id, name, base_template, recipe AS "recipe: Json<Vec<String>>", healthcheck, vcpus, memory_mb,
                 disk_size_mb, skip_pre_post, no_cache, archive, status, stage, current_step, total_steps, error, sandbox_id,
                 host_id, template_id, default_user, default_env AS "default_env: Json<BTreeMap<String, String>>", attempt,
                 created_by, audit_id, created_at, started_at, completed_at "# + $tail
@@ -130,11 +149,14 @@ impl Store {
         intent: &AuditIntent,
     ) -> Result<Build, BuildInsertError> {
         let order = &new.order;
-        let mut transaction = self.pool.begin().await.map_err(StoreError::from)?;
+        let team = order.team_id;
+        let mut transaction = self.pool.begin().await?;
+        let demand = quotas::Demand { builds: 1, template: Some(&order.name) };
+        quotas::admit(&mut transaction, team, demand).await?;
         let row = rows!(
-            "INSERT INTO builds (id, name, base_template, recipe, healthcheck, vcpus, memory_mb, disk_size_mb,
-                skip_pre_post, no_cache, archive, total_steps, created_by, audit_id)
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)
+            "INSERT INTO template_builds (id, name, base_template, recipe, healthcheck, vcpus, memory_mb, disk_size_mb,
+                skip_pre_post, no_cache, archive, total_steps, created_by, audit_id, team_id)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)
              RETURNING",
             "",
             new.id.0,
@@ -151,55 +173,110 @@ impl Store {
             new.total_steps.cast_signed(),
             order.created_by.map(|user| user.0),
             intent.id.0,
+            order.team_id.0,
         );
         match row.fetch_one(&mut *transaction).await {
             Ok(row) => {
-                let insert =
-                    audit::insert(&mut transaction, intent, AuditStatus::Accepted, None, EntryKind::Change)
-                        .await;
-                insert.map_err(StoreError::from)?;
-                transaction.commit().await.map_err(StoreError::from)?;
+                audit::insert(&mut transaction, intent, AuditStatus::Accepted, None, EntryKind::Change)
+                    .await?;
+                transaction.commit().await?;
                 Ok(row.try_into()?)
             }
-            Err(sqlx::Error::Database(error)) if error.constraint() == Some("builds_open_name") => {
+            Err(sqlx::Error::Database(error)) if error.constraint() == Some("template_builds_open_name") => {
                 Err(BuildInsertError::NameInUse)
             }
             Err(error) => Err(StoreError::from(error).into()),
         }
     }
 
-    /// Returns a build.
-    pub async fn build_fetch(&self, id: BuildId) -> Result<Option<Build>, StoreError> {
-        rows!("SELECT", "FROM builds WHERE id = $1", id.0)
-            .fetch_optional(&self.pool)
-            .await?
-            .map(TryInto::try_into)
-            .transpose()
+    /// Returns a build of a team, or of whichever team it is.
+    pub async fn build_fetch(&self, id: BuildId, team: Option<TeamId>) -> Result<Option<Build>, StoreError> {
+        rows!(
+            "SELECT",
+            "FROM template_builds WHERE id = $1 AND ($2::uuid IS NULL OR team_id = $2)",
+            id.0,
+            team.map(|team| team.0),
+        )
+        .fetch_optional(&self.pool)
+        .await?
+        .map(TryInto::try_into)
+        .transpose()
     }
 
-    /// Returns the newest builds, newest first.
-    pub async fn build_list(&self, at_most: u32) -> Result<Vec<Build>, StoreError> {
-        let rows =
-            rows!("SELECT", "FROM builds ORDER BY created_at DESC, id DESC LIMIT $1", i64::from(at_most));
-        rows.fetch_all(&self.pool).await?.into_iter().map(TryInto::try_into).collect()
+    /// Returns builds of a team, or of all teams, newest first.
+    pub async fn build_list(
+        &self,
+        team: Option<TeamId>,
+        page: PageRequest,
+    ) -> Result<Page<Build>, StoreError> {
+        let (at, id) = page.bounds();
+        let rows = match team {
+            Some(team) => {
+                rows!(
+                    "SELECT",
+                    "FROM template_builds WHERE team_id = $4
+                        AND (created_at, id) < (COALESCE($1::timestamptz, 'infinity'),
+                            COALESCE($2::uuid, 'ffffffff-ffff-ffff-ffff-ffffffffffff'))
+                     ORDER BY created_at DESC, id DESC LIMIT $3",
+                    at,
+                    id,
+                    page.rows_to_read(),
+                    team.0,
+                )
+                .fetch_all(&self.pool)
+                .await?
+            }
+            None => {
+                rows!(
+                    "SELECT",
+                    "FROM template_builds
+                     WHERE (created_at, id) < (COALESCE($1::timestamptz, 'infinity'),
+                        COALESCE($2::uuid, 'ffffffff-ffff-ffff-ffff-ffffffffffff'))
+                     ORDER BY created_at DESC, id DESC LIMIT $3",
+                    at,
+                    id,
+                    page.rows_to_read(),
+                )
+                .fetch_all(&self.pool)
+                .await?
+            }
+        };
+        let builds = rows.into_iter().map(Build::try_from).collect::<Result<_, _>>()?;
+        Ok(Page::of(builds, page, |build| Position { at: build.created_at, id: build.id.0 }))
     }
 
-    /// Takes up the build that waits for the longest time, or one whose lease has run out; what an earlier attempt has
-    /// logged is forgotten. Returns none if there is nothing to do.
-    pub async fn build_claim(&self, lease: Duration) -> Result<Option<(Claim, Build)>, StoreError> {
+    /// Takes up a build that waits, or one whose lease has run out; what an earlier attempt has logged is forgotten. Teams
+    /// take turns: it is the oldest build of the team of which the fewest run. Returns `None` if there is nothing to do for
+    /// `teams`.
+    pub async fn build_claim(
+        &self,
+        lease: Duration,
+        teams: &BuildableTeams,
+    ) -> Result<Option<(Claim, Build)>, StoreError> {
+        let with_own_hosts: Vec<Uuid> = teams.with_own_hosts.iter().map(|team| team.0).collect();
         let mut transaction = self.pool.begin().await?;
+        // Serializes claims, so that each counts those before it.
+        sqlx::query!("SELECT pg_advisory_xact_lock($1)", CLAIM_LOCK).execute(&mut *transaction).await?;
         let row = rows!(
-            "UPDATE builds SET status = 'running', stage = 'preparing', attempt = attempt + 1, current_step = 0,
+            "UPDATE template_builds SET status = 'running', stage = 'preparing', attempt = attempt + 1, current_step = 0,
                 lease_until = now() + make_interval(secs => $1), started_at = COALESCE(started_at, now()),
-                sandbox_id = NULL, host_id = NULL, not_before = NULL
+                sandbox_id = NULL, host_id = NULL, not_before = NULL, logs = '[]'
              WHERE id = (
-                SELECT id FROM builds
-                WHERE (status = 'pending' AND COALESCE(not_before, '-infinity') <= now())
-                    OR (status = 'running' AND lease_until < now())
-                ORDER BY created_at, id LIMIT 1 FOR UPDATE SKIP LOCKED)
+                SELECT open.id FROM template_builds AS open
+                JOIN teams ON teams.id = open.team_id AND teams.deleted_at IS NULL
+                LEFT JOIN (
+                    SELECT team_id, count(*) AS builds FROM template_builds
+                    WHERE status = 'running' AND lease_until >= now() GROUP BY team_id
+                ) AS running ON running.team_id = open.team_id
+                WHERE ((open.status = 'pending' AND COALESCE(open.not_before, '-infinity') <= now())
+                        OR (open.status = 'running' AND open.lease_until < now()))
+                    AND CASE WHEN teams.is_byoc THEN open.team_id = ANY($2) ELSE $3 END
+                ORDER BY COALESCE(running.builds, 0), open.created_at, open.id LIMIT 1 FOR UPDATE OF open SKIP LOCKED)
              RETURNING",
             "",
             lease.as_secs_f64(),
+            &with_own_hosts,
+            teams.of_platform,
         );
         let Some(row) = row.fetch_optional(&mut *transaction).await? else { return Ok(None) };
         sqlx::query!("DELETE FROM build_steps WHERE build_id = $1", row.id)
@@ -216,7 +293,7 @@ impl Store {
     /// Whether a build could be taken up now.
     pub async fn build_is_claimable(&self) -> Result<bool, StoreError> {
         let found = sqlx::query_scalar!(
-            r#"SELECT EXISTS (SELECT FROM builds
+            r#"SELECT EXISTS (SELECT FROM template_builds
                 WHERE (status = 'pending' AND COALESCE(not_before, '-infinity') <= now())
                     OR (status = 'running' AND lease_until < now())) AS "found!""#
         );
@@ -226,7 +303,7 @@ impl Store {
     /// Keeps a build for a while longer; false if the attempt has lost it.
     pub async fn build_renew(&self, claim: Claim, lease: Duration) -> Result<bool, StoreError> {
         let done = sqlx::query!(
-            "UPDATE builds SET lease_until = now() + make_interval(secs => $3)
+            "UPDATE template_builds SET lease_until = now() + make_interval(secs => $3)
              WHERE id = $1 AND attempt = $2 AND status = 'running'",
             claim.build.0,
             claim.attempt.cast_signed(),
@@ -243,7 +320,7 @@ impl Store {
         after: Duration,
     ) -> Result<bool, StoreError> {
         let done = sqlx::query!(
-            "UPDATE builds SET status = 'pending', stage = NULL, lease_until = NULL, error = $3,
+            "UPDATE template_builds SET status = 'pending', stage = NULL, lease_until = NULL, error = $3,
                 not_before = now() + make_interval(secs => $4)
              WHERE id = $1 AND attempt = $2 AND status = 'running'",
             claim.build.0,
@@ -257,7 +334,7 @@ impl Store {
     /// Notes what an attempt is doing.
     pub async fn build_stage(&self, claim: Claim, stage: BuildStage) -> Result<bool, StoreError> {
         let done = sqlx::query!(
-            "UPDATE builds SET stage = $3 WHERE id = $1 AND attempt = $2 AND status = 'running'",
+            "UPDATE template_builds SET stage = $3 WHERE id = $1 AND attempt = $2 AND status = 'running'",
             claim.build.0,
             claim.attempt.cast_signed(),
             stage.as_str(),
@@ -273,7 +350,7 @@ impl Store {
         host: HostId,
     ) -> Result<bool, StoreError> {
         let done = sqlx::query!(
-            "UPDATE builds SET sandbox_id = $3, host_id = $4
+            "UPDATE template_builds SET sandbox_id = $3, host_id = $4
              WHERE id = $1 AND attempt = $2 AND status = 'running'",
             claim.build.0,
             claim.attempt.cast_signed(),
@@ -291,7 +368,7 @@ impl Store {
         env: &BTreeMap<String, String>,
     ) -> Result<bool, StoreError> {
         let done = sqlx::query!(
-            "UPDATE builds SET default_user = $3, default_env = $4
+            "UPDATE template_builds SET default_user = $3, default_env = $4
              WHERE id = $1 AND attempt = $2 AND status = 'running'",
             claim.build.0,
             claim.attempt.cast_signed(),
@@ -310,7 +387,7 @@ impl Store {
             BuildEnd::Failed(reason) => (BuildStatus::Failed, Some(reason.as_str()), None),
         };
         let done = sqlx::query_scalar!(
-            "UPDATE builds SET status = $3, stage = NULL, lease_until = NULL, completed_at = now(), error = $4,
+            "UPDATE template_builds SET status = $3, stage = NULL, lease_until = NULL, completed_at = now(), error = $4,
                 template_id = $5, current_step = CASE WHEN $3 = 'success' THEN total_steps ELSE current_step END
              WHERE id = $1 AND attempt = $2 AND status = 'running'
              RETURNING audit_id",
@@ -335,16 +412,22 @@ impl Store {
         Ok(true)
     }
 
-    /// Cancels a build that has not ended, with the audit entry, and settles the one of whoever asked for it. Returns
-    /// `None` if there is no such build, or it has ended.
-    pub async fn build_cancel(&self, id: BuildId, intent: &AuditIntent) -> Result<Option<Build>, StoreError> {
+    /// Cancels a build of a team, or of whichever team it is, with the audit entry, and settles the one of whoever asked for
+    /// it. Returns `None` if there is no such build, or it has ended.
+    pub async fn build_cancel(
+        &self,
+        id: BuildId,
+        team: Option<TeamId>,
+        intent: &AuditIntent,
+    ) -> Result<Option<Build>, StoreError> {
         let mut transaction = self.pool.begin().await?;
         let row = rows!(
-            "UPDATE builds SET status = 'cancelled', stage = NULL, lease_until = NULL, completed_at = now()
-             WHERE id = $1 AND status IN ('pending', 'running')
+            "UPDATE template_builds SET status = 'cancelled', stage = NULL, lease_until = NULL, completed_at = now()
+             WHERE id = $1 AND status IN ('pending', 'running') AND ($2::uuid IS NULL OR team_id = $2)
              RETURNING",
             "",
-            id.0
+            id.0,
+            team.map(|team| team.0),
         );
         let Some(row) = row.fetch_optional(&mut *transaction).await? else { return Ok(None) };
         if let Some(entry) = row.audit_id {
@@ -365,21 +448,29 @@ impl Store {
         Ok(ids.fetch_all(&self.pool).await?.into_iter().map(SandboxId).collect())
     }
 
-    /// Returns the capsules of attempts that are over, as far as nobody has asked for their end.
-    pub async fn build_sandboxes_left(&self) -> Result<Vec<SandboxId>, StoreError> {
-        let ids = sqlx::query_scalar!(
-            "SELECT left_over.id FROM sandboxes AS left_over JOIN builds ON builds.id = left_over.build_id
+    /// Returns the capsules on a server's hosts of attempts that are over, as far as nobody has asked for their end, with
+    /// their teams.
+    pub async fn build_sandboxes_left(
+        &self,
+        server: ServerId,
+    ) -> Result<Vec<(SandboxId, TeamId)>, StoreError> {
+        let rows = sqlx::query!(
+            "SELECT left_over.id, left_over.team_id
+             FROM sandboxes AS left_over JOIN template_builds ON template_builds.id = left_over.build_id
              WHERE left_over.destroyed_at IS NULL AND left_over.destroy_requested_at IS NULL
-                AND NOT (builds.status = 'running' AND builds.attempt = left_over.build_attempt)
-             ORDER BY left_over.id"
+                AND NOT (template_builds.status = 'running' AND template_builds.attempt = left_over.build_attempt)
+                AND left_over.host_id IN (SELECT id FROM hosts WHERE attached_to = $1)
+             ORDER BY left_over.id",
+            server.0
         );
-        Ok(ids.fetch_all(&self.pool).await?.into_iter().map(SandboxId).collect())
+        let rows = rows.fetch_all(&self.pool).await?.into_iter();
+        Ok(rows.map(|row| (SandboxId(row.id), TeamId(row.team_id))).collect())
     }
 
     /// Returns the archives of builds that have ended.
     pub async fn build_archives_left(&self) -> Result<Vec<(BuildId, String)>, StoreError> {
         let rows = sqlx::query!(
-            r#"SELECT id, archive AS "archive!" FROM builds
+            r#"SELECT id, archive AS "archive!" FROM template_builds
                WHERE archive IS NOT NULL AND status NOT IN ('pending', 'running') ORDER BY id"#
         );
         Ok(rows.fetch_all(&self.pool).await?.into_iter().map(|row| (BuildId(row.id), row.archive)).collect())
@@ -387,26 +478,38 @@ impl Store {
 
     /// Notes that a build's archive is gone.
     pub async fn build_archive_forget(&self, id: BuildId) -> Result<(), StoreError> {
-        sqlx::query!("UPDATE builds SET archive = NULL WHERE id = $1", id.0).execute(&self.pool).await?;
+        sqlx::query!("UPDATE template_builds SET archive = NULL WHERE id = $1", id.0)
+            .execute(&self.pool)
+            .await?;
         Ok(())
     }
 
-    /// Returns the names of builds that need a template of the platform and have not ended.
-    pub async fn builds_from(&self, base_template: &str) -> Result<Vec<BuildId>, StoreError> {
+    /// Returns the builds that begin with a team's template of this name and have not ended. One of the platform is that of
+    /// every team that has none of the name itself.
+    pub async fn builds_from(&self, team: TeamId, base_template: &str) -> Result<Vec<BuildId>, StoreError> {
         let ids = sqlx::query_scalar!(
-            "SELECT id FROM builds WHERE base_template = $1 AND status IN ('pending', 'running') ORDER BY id",
-            base_template
+            "SELECT id FROM template_builds AS open
+             WHERE base_template = $2 AND status IN ('pending', 'running')
+                AND (team_id = $1 OR ($1 = $3 AND NOT EXISTS (
+                    SELECT FROM templates AS own WHERE own.team_id = open.team_id AND own.name = $2
+                        AND own.status = 'ready' AND own.purpose = 'template')))
+             ORDER BY id",
+            team.0,
+            base_template,
+            TeamId::PLATFORM.0,
         );
         Ok(ids.fetch_all(&self.pool).await?.into_iter().map(BuildId).collect())
     }
 
-    /// Returns the template of the platform that has a name, and is an image that every host is given; builds cannot
-    /// replace it.
-    pub async fn build_name_is_reserved(&self, name: &str) -> Result<bool, StoreError> {
+    /// Returns true if a team's build cannot have this name: a template of the platform has it, or, for a build of the
+    /// platform, an image that every host is given.
+    pub async fn build_name_is_reserved(&self, team: TeamId, name: &str) -> Result<bool, StoreError> {
         let found = sqlx::query_scalar!(
-            r#"SELECT EXISTS (SELECT FROM templates WHERE team_id = $1 AND name = $2 AND image IS NOT NULL) AS "found!""#,
+            r#"SELECT EXISTS (SELECT FROM templates WHERE team_id = $1 AND name = $2 AND status <> 'deleting'
+                AND (image IS NOT NULL OR $3 <> $1)) AS "found!""#,
             TeamId::PLATFORM.0,
-            name
+            name,
+            team.0,
         );
         Ok(found.fetch_one(&self.pool).await?)
     }

@@ -12,21 +12,41 @@
 //!
 //! Rows are turned into the types of `wrenn-domain`; this crate owns none of its own but errors.
 
+pub mod acme;
+pub mod administration;
 pub mod api_keys;
 pub mod audit;
+pub mod audit_log;
 pub mod build_cache;
 pub mod build_log;
 pub mod builds;
+pub mod channel_deliveries;
+pub mod channels;
+pub mod host_certificates;
+pub mod host_changes;
+pub mod host_deletion;
 pub mod host_tokens;
 pub mod hosts;
+pub mod identities;
+pub mod invitations;
+pub mod members;
+pub mod membership;
 pub mod outbox;
 pub mod previews;
+pub mod principals;
+pub mod quotas;
 pub mod sandboxes;
+pub mod second_factors;
+pub mod servers;
 pub mod settings;
 pub mod statistics;
+pub mod team_leftovers;
 pub mod teams;
 pub mod template_hosts;
 pub mod templates;
+pub mod token_keys;
+pub mod user_links;
+pub mod user_search;
 pub mod users;
 
 use std::time::Duration;

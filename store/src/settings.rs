@@ -1,21 +1,25 @@
 //! Values that the control plane makes once and keeps.
 
+use wrenn_domain::user::SecretHash;
+
 use crate::{Store, StoreError};
 
 impl Store {
-    /// The value under this name; `proposal` is stored and returned when there is none yet.
-    ///
-    /// Servers that start at the same time all get the same value.
-    pub async fn setting_get_or_insert(&self, name: &str, proposal: &[u8]) -> Result<Vec<u8>, StoreError> {
+    /// Sets the hash of the token that makes the first administrator; the former one ends.
+    pub async fn setup_token_set(&self, hash: &SecretHash) -> Result<(), StoreError> {
         sqlx::query!(
-            "INSERT INTO settings (name, value) VALUES ($1, $2) ON CONFLICT DO NOTHING",
-            name,
-            proposal,
+            "INSERT INTO settings (name, value) VALUES ('setup_token', $1)
+             ON CONFLICT (name) DO UPDATE SET value = EXCLUDED.value",
+            hash.as_slice(),
         )
         .execute(&self.pool)
         .await?;
-        Ok(sqlx::query_scalar!("SELECT value FROM settings WHERE name = $1", name)
-            .fetch_one(&self.pool)
-            .await?)
+        Ok(())
+    }
+
+    /// Ends the token that makes the first administrator.
+    pub async fn setup_token_end(&self) -> Result<(), StoreError> {
+        sqlx::query!("DELETE FROM settings WHERE name = 'setup_token'").execute(&self.pool).await?;
+        Ok(())
     }
 }

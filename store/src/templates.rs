@@ -18,18 +18,32 @@ use chrono::{DateTime, Utc};
 use sqlx::{PgConnection, types::Json};
 use uuid::Uuid;
 use wrenn_domain::{
-    audit::{AuditIntent, AuditOutcome, AuditStatus},
-    ids::{AuditId, HostId, SandboxId, TeamId, TemplateId},
+    audit::{AuditIntent, AuditStatus},
+    host::Attachment,
+    ids::{HostId, SandboxId, ServerId, TeamId, TemplateId},
+    page::{Page, PageRequest, Position},
     template::{
-        NewTemplate, OnConflict, Template, TemplateKind, TemplateNameError, TemplateOrigin, TemplateSource,
+        FILES_MARGIN_MB, NewTemplate, OnConflict, Template, TemplateKind, TemplateNameError, TemplateOrigin,
+        TemplateSource,
     },
 };
 
 use crate::{
     Store, StoreError,
     audit::{self, EntryKind},
-    sandboxes::TransitionError,
+    quotas,
 };
+
+/// The reason for which no template was begun.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum BeginTemplateError {
+    /// The template cannot have its name.
+    #[error(transparent)]
+    Name(#[from] TemplateNameError),
+    /// The statement failed.
+    #[error(transparent)]
+    Database(#[from] sqlx::Error),
+}
 
 struct TemplateRow {
     id: Uuid,
@@ -110,62 +124,55 @@ impl Store {
         &self,
         team_id: TeamId,
         kind: Option<TemplateKind>,
-    ) -> Result<Vec<Template>, StoreError> {
+        page: PageRequest,
+    ) -> Result<Page<Template>, StoreError> {
+        let (at, id) = page.bounds();
         let rows = rows!(
             "WHERE team_id IN ($1, $2) AND status = 'ready' AND purpose = 'template' AND ($3::text IS NULL OR type = $3)
-             ORDER BY created_at DESC, id",
+                AND (created_at, id) < (COALESCE($4::timestamptz, 'infinity'),
+                    COALESCE($5::uuid, 'ffffffff-ffff-ffff-ffff-ffffffffffff'))
+             ORDER BY created_at DESC, id DESC LIMIT $6",
             team_id.0,
             TeamId::PLATFORM.0,
             kind.map(TemplateKind::as_str),
+            at,
+            id,
+            page.rows_to_read(),
         );
-        rows.fetch_all(&self.pool).await?.into_iter().map(TryInto::try_into).collect()
+        let rows = rows.fetch_all(&self.pool).await?.into_iter();
+        Ok(Page::of(rows.map(Template::try_from).collect::<Result<_, _>>()?, page, position))
     }
 
-    /// Begins to delete a template that is ready, or was to be tested, with the audit entry: from now on nobody finds it.
+    /// Begins to delete a template that is ready, or was to be tested, with the audit entry: from now on nobody finds it, and
+    /// `server` removes its files.
     /// Returns false if it is neither.
     pub async fn template_delete_begin(
         &self,
         id: TemplateId,
+        server: ServerId,
         intent: &AuditIntent,
     ) -> Result<bool, StoreError> {
-        let mut transaction = self.pool.begin().await?;
-        let done = sqlx::query!(
-            "UPDATE templates SET status = 'deleting', audit_id = $2
-             WHERE id = $1 AND status IN ('ready', 'testing')",
-            id.0,
-            intent.id.0,
-        )
-        .execute(&mut *transaction)
-        .await?;
-        if done.rows_affected() == 0 {
-            return Ok(false);
-        }
-        audit::insert(&mut transaction, intent, AuditStatus::Accepted, None, EntryKind::Change).await?;
-        transaction.commit().await?;
-        Ok(true)
+        let mut connection = self.pool.acquire().await?;
+        begin_deletion(&mut connection, id, server, intent).await
     }
 
     /// Forgets a template whose deletion has begun, and settles the audit entry; its hosts remove what they still have of
     /// it when they are compared with the rows.
     pub async fn template_delete_finish(&self, id: TemplateId) -> Result<(), StoreError> {
-        let mut transaction = self.pool.begin().await?;
-        let entry = sqlx::query_scalar!(
-            "DELETE FROM templates WHERE id = $1 AND status = 'deleting' RETURNING audit_id",
-            id.0
+        sqlx::query!(
+            "WITH gone AS (DELETE FROM templates WHERE id = $1 AND status = 'deleting' RETURNING audit_id),
+             entry AS (
+                UPDATE audit_logs SET status = 'succeeded', settled_at = clock_timestamp()
+                FROM gone WHERE id = gone.audit_id AND status = 'accepted'
+                RETURNING action, team_id, resource_type, resource_id, status, id)
+             INSERT INTO outbox (event, team_id, resource_type, resource_id, payload)
+             SELECT action, team_id, resource_type, resource_id, jsonb_build_object('status', status, 'audit_id', id)
+             FROM entry",
+            id.0,
         )
-        .fetch_optional(&mut *transaction)
+        .execute(&self.pool)
         .await?;
-        if let Some(entry) = entry.flatten() {
-            audit::settle(&mut transaction, AuditId(entry), &AuditOutcome::succeeded()).await?;
-        }
-        transaction.commit().await?;
         Ok(())
-    }
-
-    /// Returns the templates whose deletion was begun, for example by a server that has ended.
-    pub async fn templates_deleting(&self) -> Result<Vec<TemplateId>, StoreError> {
-        let ids = sqlx::query_scalar!("SELECT id FROM templates WHERE status = 'deleting' ORDER BY id");
-        Ok(ids.fetch_all(&self.pool).await?.into_iter().map(TemplateId).collect())
     }
 
     /// Returns the hosts that have a template's files.
@@ -205,34 +212,39 @@ impl Store {
         Ok(unknown.fetch_all(&self.pool).await?.into_iter().map(TemplateId).collect())
     }
 
-    /// Returns the templates that attempts at builds have left untested.
-    pub async fn templates_untested_left(&self) -> Result<Vec<TemplateId>, StoreError> {
-        let ids = sqlx::query_scalar!(
-            "SELECT templates.id FROM templates LEFT JOIN builds ON builds.id = templates.build_id
+    /// Returns the templates that attempts at builds have left untested, with their teams.
+    pub async fn templates_untested_left(&self) -> Result<Vec<(TemplateId, TeamId)>, StoreError> {
+        let rows = sqlx::query!(
+            "SELECT templates.id, templates.team_id
+             FROM templates LEFT JOIN template_builds ON template_builds.id = templates.build_id
              WHERE templates.status = 'testing'
-                AND NOT COALESCE(builds.status = 'running' AND builds.attempt = templates.build_attempt, false)
+                AND NOT COALESCE(template_builds.status = 'running' AND template_builds.attempt = templates.build_attempt, false)
              ORDER BY templates.id"
         );
-        Ok(ids.fetch_all(&self.pool).await?.into_iter().map(TemplateId).collect())
+        let rows = rows.fetch_all(&self.pool).await?.into_iter();
+        Ok(rows.map(|row| (TemplateId(row.id), TeamId(row.team_id))).collect())
     }
 
     /// Returns every team's templates that are ready, with the names of their teams, newest first.
-    pub async fn template_list_all(&self) -> Result<Vec<(Template, String)>, StoreError> {
-        let rows = sqlx::query!(
-            r#"SELECT templates.id, teams.name AS team_name FROM templates JOIN teams ON teams.id = team_id
-               WHERE status = 'ready' AND purpose = 'template'"#
+    pub async fn template_list_all(&self, page: PageRequest) -> Result<Page<(Template, String)>, StoreError> {
+        let (at, id) = page.bounds();
+        let rows = rows!(
+            "WHERE status = 'ready' AND purpose = 'template'
+                AND team_id IN (SELECT id FROM teams WHERE deleted_at IS NULL)
+                AND (created_at, id) < (COALESCE($1::timestamptz, 'infinity'),
+                    COALESCE($2::uuid, 'ffffffff-ffff-ffff-ffff-ffffffffffff'))
+             ORDER BY created_at DESC, id DESC LIMIT $3",
+            at,
+            id,
+            page.rows_to_read(),
         );
-        let mut teams: BTreeMap<TemplateId, String> = rows
-            .fetch_all(&self.pool)
-            .await?
-            .into_iter()
-            .map(|row| (TemplateId(row.id), row.team_name))
-            .collect();
-        let rows = rows!("WHERE status = 'ready' AND purpose = 'template' ORDER BY created_at DESC, id");
-        let all = rows.fetch_all(&self.pool).await?.into_iter().map(Template::try_from);
-        // One that was made between the two statements is there next time.
-        let with_team = |template: Template| teams.remove(&template.id).map(|team| (template, team));
-        Ok(all.collect::<Result<Vec<_>, _>>()?.into_iter().filter_map(with_team).collect())
+        let rows = rows.fetch_all(&self.pool).await?.into_iter();
+        let found = Page::of(rows.map(Template::try_from).collect::<Result<_, _>>()?, page, position);
+        let names = self.team_names(found.items.iter().map(|template| template.team_id)).await?;
+        Ok(found.map(|template| {
+            let name = names.get(&template.team_id).cloned().unwrap_or_default();
+            (template, name)
+        }))
     }
 
     /// Returns a team's own template of a name.
@@ -263,16 +275,58 @@ impl Store {
     }
 
     /// Writes that a host does not have a template's files any more.
-    pub async fn template_host_remove(&self, id: TemplateId, host: HostId) -> Result<(), StoreError> {
-        sqlx::query!("DELETE FROM template_hosts WHERE template_id = $1 AND host_id = $2", id.0, host.0)
-            .execute(&self.pool)
-            .await?;
+    pub async fn template_host_remove(
+        &self,
+        id: TemplateId,
+        attachment: Attachment,
+    ) -> Result<(), StoreError> {
+        sqlx::query!(
+            "DELETE FROM template_hosts WHERE template_id = $1 AND host_id = $2
+                AND EXISTS (SELECT FROM hosts WHERE id = $2 AND attached_to = $3 AND attachment_epoch = $4)",
+            id.0,
+            attachment.host.0,
+            attachment.server.0,
+            attachment.epoch.0.cast_signed(),
+        )
+        .execute(&self.pool)
+        .await?;
         Ok(())
     }
 }
 
-/// Writes a template that is being made. The caller takes everything back if it cannot have its name.
-pub(crate) async fn begin(connection: &mut PgConnection, new: &NewTemplate) -> Result<(), TransitionError> {
+fn position(template: &Template) -> Position {
+    Position { at: template.created_at, id: template.id.0 }
+}
+
+/// Begins to delete a template, see [`Store::template_delete_begin`].
+pub(crate) async fn begin_deletion(
+    connection: &mut PgConnection,
+    id: TemplateId,
+    server: ServerId,
+    intent: &AuditIntent,
+) -> Result<bool, StoreError> {
+    let done = audit::change!(
+        "UPDATE templates SET status = 'deleting', audit_id = $1, deleted_by = $16
+         WHERE id = $15 AND status IN ('ready', 'testing') RETURNING id",
+        intent,
+        AuditStatus::Accepted,
+        None::<&str>,
+        EntryKind::Change,
+        id.0,
+        server.0,
+    );
+    Ok(done.execute(connection).await?.rows_affected() > 0)
+}
+
+/// Writes a template that is being made, if the team may have it. The caller takes everything back if it cannot have its name.
+pub(crate) async fn begin(
+    connection: &mut PgConnection,
+    new: &NewTemplate,
+) -> Result<(), BeginTemplateError> {
+    if !matches!(new.origin, TemplateOrigin::Step(_)) {
+        let demand = quotas::Demand { template: Some(&new.name), ..quotas::Demand::default() };
+        quotas::admit(connection, new.team_id, demand).await?;
+    }
     // A base image fits any machine.
     let machine = (new.source == TemplateSource::Snapshot).then_some((new.vcpus, new.memory_mb));
     let claim = new.origin.claim();
@@ -332,6 +386,8 @@ pub(crate) async fn begin(connection: &mut PgConnection, new: &NewTemplate) -> R
 }
 
 /// Makes a template ready, in place of the one that it replaces; one of a build is to be tested first.
+///
+/// Its sizes are what the host says, and no more than the sandbox had of which it was made.
 pub(crate) async fn publish(
     connection: &mut PgConnection,
     id: TemplateId,
@@ -340,12 +396,16 @@ pub(crate) async fn publish(
     disk_size_mb: u32,
 ) -> Result<(), StoreError> {
     let status = sqlx::query_scalar!(
-        "UPDATE templates SET size_bytes = $2, disk_size_mb = GREATEST($3, 1),
+        "UPDATE templates SET disk_size_mb = LEAST(GREATEST($3, 1), disk_size_mb),
+            size_bytes = LEAST($2, (disk_size_mb::bigint + COALESCE(memory_mb, 0) + $5) * 1048576),
+            origin_host_team = (SELECT hosts.team_id FROM hosts WHERE hosts.id = $4),
             status = CASE WHEN build_id IS NOT NULL AND purpose = 'template' THEN 'testing' ELSE status END
          WHERE id = $1 AND status = 'making' RETURNING status",
         id.0,
         i64::try_from(size_bytes).unwrap_or(i64::MAX),
         i32::try_from(disk_size_mb).unwrap_or(i32::MAX),
+        host.0,
+        i64::try_from(FILES_MARGIN_MB).unwrap_or(i64::MAX),
     );
     if status.fetch_optional(&mut *connection).await?.as_deref() == Some("making") {
         make_ready(connection, id).await?;

@@ -9,15 +9,22 @@ use wrenn_domain::{
     action::Action,
     api_key::NewApiKey,
     audit::{AuditChange, AuditIntent, AuditOutcome, AuditStatus},
-    host::NewHost,
-    ids::{ApiKeyId, HostId, SandboxId, TeamId, UserId},
-    lifecycle::{Lifecycle, Operation, SandboxStatus},
-    principal::{Principal, SystemReason},
+    audit_log::{AuditEntry, AuditFilter},
+    host::HostCapacity,
+    ids::{ApiKeyId, ServerId, TeamId, UserId},
+    lifecycle::{Lifecycle, Operation},
+    page::PageRequest,
+    principal::{Membership, Principal, SystemReason},
     sandbox::NewSandbox,
+    scope::Scopes,
     team::Role,
     user::NewAccount,
 };
-use wrenn_store::{Store, audit::AuditEntry, outbox::OutboxCursor};
+use wrenn_store::{Store, outbox::OutboxCursor};
+use wrenn_testkit::{
+    rows::{attached_host, attachment, new_sandbox, running},
+    wait::eventually,
+};
 
 const ALL: u32 = 1000;
 
@@ -25,9 +32,13 @@ async fn account(store: &Store) -> (UserId, TeamId) {
     let new = NewAccount {
         email: "ada@example.org".into(),
         name: "Ada".into(),
-        password_hash: "-".into(),
+        password_hash: Some("-".into()),
+        identity: None,
         team_name: "Ada's team".into(),
         team_slug: "ada".into(),
+        admin: wrenn_domain::user::AdminRule::FirstAccount,
+        invitation: None,
+        is_verified: true,
     };
     let intent = AuditIntent::new(Principal::Anonymous, Action::SignUp);
     let (user, team) = store.account_create(new, &intent).await.unwrap();
@@ -35,42 +46,12 @@ async fn account(store: &Store) -> (UserId, TeamId) {
 }
 
 fn principal(id: UserId, team: TeamId) -> Principal {
-    Principal::User { id, team, role: Role::Owner, is_admin: true }
-}
-
-async fn host(store: &Store) -> HostId {
-    store.host_create(&NewHost::default()).await.unwrap().id
-}
-
-async fn new_sandbox(store: &Store, team_id: TeamId) -> NewSandbox {
-    let template = store.template_find(TeamId::PLATFORM, "minimal").await.unwrap().unwrap();
-    NewSandbox {
-        id: SandboxId::new(),
-        team_id,
-        template_id: template.id,
-        template_name: template.name,
-        template_image: template.image,
-        template_hosts: None,
-        vcpus: 1,
-        memory_mb: 512,
-        disk_size_mb: 5120,
-        timeout_sec: 0,
-        auto_resume: false,
-        default_user: "root".into(),
-        envs: [].into(),
-        metadata: [].into(),
-        preview_access: Default::default(),
-        build: None,
-    }
+    Principal::User { id, membership: Some(Membership { team, role: Role::Owner }), is_admin: true, epoch: 0 }
 }
 
 async fn entries(store: &Store, team: TeamId, action: Action) -> Vec<AuditEntry> {
-    let all = store.audit_list(team, ALL).await.unwrap();
+    let all = store.audit_list(Some(team), &AuditFilter::default(), PageRequest::WHOLE).await.unwrap().items;
     all.into_iter().filter(|entry| entry.action == action.name()).collect()
-}
-
-fn running(from: &Lifecycle) -> Lifecycle {
-    Lifecycle { status: SandboxStatus::Running, operation: None, ..from.clone() }
 }
 
 #[sqlx::test(migrator = "wrenn_store::MIGRATIONS")]
@@ -78,9 +59,9 @@ async fn an_operation_is_accepted_with_its_beginning_and_settled_with_its_end(po
     let store = Store::from_pool(pool);
     let (user, team) = account(&store).await;
     let principal = principal(user, team);
-    let new = new_sandbox(&store, team).await;
+    let new = NewSandbox { team_id: team, ..new_sandbox() };
     let create = AuditIntent::new(principal, Action::SandboxCreate).of(new.id).with("template", "minimal");
-    let row = store.sandbox_insert(&new, host(&store).await, &create).await.unwrap().unwrap();
+    let row = store.sandbox_insert(&new, attached_host(&store).await, &create).await.unwrap().unwrap();
     assert_eq!(row.audit_id, Some(create.id));
     let entry = &entries(&store, team, Action::SandboxCreate).await[0];
     assert_eq!((entry.status, entry.actor_type.as_str()), (AuditStatus::Accepted, "user"));
@@ -90,7 +71,11 @@ async fn an_operation_is_accepted_with_its_beginning_and_settled_with_its_end(po
 
     let settle = AuditChange { begins: None, ends: Some((create.id, AuditOutcome::succeeded())) };
     let to = running(&row.lifecycle);
-    let row = store.sandbox_transition(row.id, &row.lifecycle, &to, None, &settle).await.unwrap().unwrap();
+    let row = store
+        .sandbox_transition(row.id, attachment(&store, row.host_id).await, &row.lifecycle, &to, None, &settle)
+        .await
+        .unwrap()
+        .unwrap();
     assert_eq!(row.audit_id, None);
     assert_eq!(entries(&store, team, Action::SandboxCreate).await[0].status, AuditStatus::Succeeded);
 
@@ -102,8 +87,18 @@ async fn an_operation_is_accepted_with_its_beginning_and_settled_with_its_end(po
         ..row.lifecycle.clone()
     };
     let begin = AuditChange { begins: Some(pause.clone()), ends: None };
-    let row =
-        store.sandbox_transition(row.id, &row.lifecycle, &pausing, None, &begin).await.unwrap().unwrap();
+    let row = store
+        .sandbox_transition(
+            row.id,
+            attachment(&store, row.host_id).await,
+            &row.lifecycle,
+            &pausing,
+            None,
+            &begin,
+        )
+        .await
+        .unwrap()
+        .unwrap();
     let destroy = AuditIntent::system(SystemReason::Idle, Action::SandboxDestroy).in_team(team).of(row.id);
     let overtake = AuditChange {
         begins: Some(destroy.clone()),
@@ -114,7 +109,18 @@ async fn an_operation_is_accepted_with_its_beginning_and_settled_with_its_end(po
         generation: pausing.generation.next(),
         ..pausing.clone()
     };
-    let row = store.sandbox_transition(row.id, &pausing, &removing, None, &overtake).await.unwrap().unwrap();
+    let row = store
+        .sandbox_transition(
+            row.id,
+            attachment(&store, row.host_id).await,
+            &pausing,
+            &removing,
+            None,
+            &overtake,
+        )
+        .await
+        .unwrap()
+        .unwrap();
     assert_eq!(row.audit_id, Some(destroy.id));
     let paused = &entries(&store, team, Action::SandboxPause).await[0];
     assert_eq!((paused.status, paused.error.as_deref()), (AuditStatus::Failed, Some("overtaken")));
@@ -127,9 +133,9 @@ async fn an_operation_is_accepted_with_its_beginning_and_settled_with_its_end(po
 async fn a_transition_that_was_overtaken_writes_no_entry_and_no_event(pool: PgPool) {
     let store = Store::from_pool(pool.clone());
     let (user, team) = account(&store).await;
-    let new = new_sandbox(&store, team).await;
+    let new = NewSandbox { team_id: team, ..new_sandbox() };
     let create = AuditIntent::new(principal(user, team), Action::SandboxCreate).of(new.id);
-    let row = store.sandbox_insert(&new, host(&store).await, &create).await.unwrap().unwrap();
+    let row = store.sandbox_insert(&new, attached_host(&store).await, &create).await.unwrap().unwrap();
     let events =
         async || -> i64 { sqlx::query_scalar("SELECT count(*) FROM outbox").fetch_one(&pool).await.unwrap() };
     let before = events().await;
@@ -138,7 +144,17 @@ async fn a_transition_that_was_overtaken_writes_no_entry_and_no_event(pool: PgPo
         begins: Some(AuditIntent::new(principal(user, team), Action::SandboxPause).of(row.id)),
         ends: Some((create.id, AuditOutcome::succeeded())),
     };
-    let written = store.sandbox_transition(row.id, &stale, &running(&stale), None, &change).await.unwrap();
+    let written = store
+        .sandbox_transition(
+            row.id,
+            attachment(&store, row.host_id).await,
+            &stale,
+            &running(&stale),
+            None,
+            &change,
+        )
+        .await
+        .unwrap();
     assert_eq!(written, None);
     assert_eq!(entries(&store, team, Action::SandboxPause).await, []);
     assert_eq!(entries(&store, team, Action::SandboxCreate).await[0].status, AuditStatus::Accepted);
@@ -158,8 +174,10 @@ async fn an_entry_is_written_once_and_a_refusal_never_covers_a_change(pool: PgPo
         key_hash: [1; 32],
         key_prefix: "wrn_".into(),
         created_by: user,
+        scopes: Scopes::DEFAULT,
+        expires_at: None,
     };
-    store.api_key_create(new, &intent).await.unwrap();
+    store.api_key_create(new, &intent).await.unwrap().unwrap();
     store.audit_refuse(&intent, "the answer was lost").await.unwrap();
     store.audit_note(&intent).await.unwrap();
     let created = entries(&store, team, Action::ApiKeyCreate).await;
@@ -175,24 +193,56 @@ async fn an_entry_is_written_once_and_a_refusal_never_covers_a_change(pool: PgPo
 async fn a_change_that_is_committed_late_takes_the_place_of_its_refusal(pool: PgPool) {
     let store = Store::from_pool(pool);
     let (user, team) = account(&store).await;
-    let new = new_sandbox(&store, team).await;
+    let new = NewSandbox { team_id: team, ..new_sandbox() };
     let create = AuditIntent::new(principal(user, team), Action::SandboxCreate).of(new.id);
     store.audit_refuse(&create, "no answer in time").await.unwrap();
-    let row = store.sandbox_insert(&new, host(&store).await, &create).await.unwrap().unwrap();
+    let row = store.sandbox_insert(&new, attached_host(&store).await, &create).await.unwrap().unwrap();
     let entry = &entries(&store, team, Action::SandboxCreate).await[0];
     assert_eq!((entry.status, &entry.error), (AuditStatus::Accepted, &None));
 
     // A request that joins is settled with the operation that it joined.
     let joined = AuditIntent::new(principal(user, team), Action::SandboxCreate).of(new.id);
-    store.audit_join(&joined, create.id).await.unwrap();
+    let host = attachment(&store, row.host_id).await;
+    assert!(store.audit_join(&joined, create.id, host).await.unwrap());
     let settle = AuditChange { begins: None, ends: Some((create.id, AuditOutcome::failed("no space"))) };
     let to = running(&row.lifecycle);
-    store.sandbox_transition(row.id, &row.lifecycle, &to, None, &settle).await.unwrap().unwrap();
+    store
+        .sandbox_transition(row.id, attachment(&store, row.host_id).await, &row.lifecycle, &to, None, &settle)
+        .await
+        .unwrap()
+        .unwrap();
     let found = entries(&store, team, Action::SandboxCreate).await;
     assert_eq!(found.len(), 2);
     for entry in found {
         assert_eq!((entry.status, entry.error.as_deref()), (AuditStatus::Failed, Some("no space")));
     }
+}
+
+#[sqlx::test(migrator = "wrenn_store::MIGRATIONS")]
+async fn nobody_joins_an_operation_that_another_server_settles_by_now(pool: PgPool) {
+    let store = Store::from_pool(pool.clone());
+    let (user, team) = account(&store).await;
+    let former = attached_host(&store).await;
+    let new = NewSandbox { team_id: team, ..new_sandbox() };
+    let create = AuditIntent::new(principal(user, team), Action::SandboxCreate).of(new.id);
+    let row = store.sandbox_insert(&new, former, &create).await.unwrap().unwrap();
+
+    // A server that takes the host waits for the entry that is being written, and settles it.
+    let joined = AuditIntent::new(principal(user, team), Action::SandboxCreate).of(new.id);
+    assert!(store.audit_join(&joined, create.id, former).await.unwrap());
+    let server = ServerId::new();
+    store.server_register(server).await.unwrap();
+    let taken = store.host_attached(former.host, server, HostCapacity::default()).await.unwrap().unwrap();
+    let late = AuditIntent::new(principal(user, team), Action::SandboxCreate).of(new.id);
+    assert!(!store.audit_join(&late, create.id, former).await.unwrap());
+    let settle = AuditChange { begins: None, ends: Some((create.id, AuditOutcome::succeeded())) };
+    let to = running(&row.lifecycle);
+    let settled = store.sandbox_transition(row.id, taken, &row.lifecycle, &to, None, &settle).await;
+    settled.unwrap().unwrap();
+    assert!(!store.audit_join(&late, create.id, former).await.unwrap());
+    let statuses: Vec<_> =
+        entries(&store, team, Action::SandboxCreate).await.iter().map(|entry| entry.status).collect();
+    assert_eq!(statuses, [AuditStatus::Succeeded; 2]);
 }
 
 #[sqlx::test(migrator = "wrenn_store::MIGRATIONS")]
@@ -221,18 +271,15 @@ async fn events_of_transactions_that_commit_out_of_order_are_all_read(pool: PgPo
     early.commit().await.unwrap();
     // Transactions of other tests, in other databases of the same server, may be older and still open.
     let read_all = async |mut cursor: OutboxCursor, expected: &[&str]| {
-        let wait = async {
-            let mut all: Vec<String> = Vec::new();
-            while all.len() < expected.len() {
-                let (seen, next) = read(cursor).await;
-                all.extend(seen);
-                cursor = next;
-                tokio::time::sleep(Duration::from_millis(10)).await;
-            }
-            all
+        let mut all: Vec<String> = Vec::new();
+        let are_read = async || {
+            let (seen, next) = read(cursor).await;
+            all.extend(seen);
+            cursor = next;
+            all.len() >= expected.len()
         };
-        let all = tokio::time::timeout(Duration::from_secs(20), wait).await;
-        assert_eq!(all.unwrap_or_else(|_| panic!("never read: {expected:?}")), expected);
+        eventually("the events are read", are_read).await;
+        assert_eq!(all, expected);
         cursor
     };
     let cursor = read_all(cursor, &["early", "late"]).await;
@@ -267,5 +314,8 @@ async fn old_events_and_entries_are_retired_in_portions(pool: PgPool) {
     assert_eq!(store.audit_retire(week, ALL).await.unwrap(), 0);
     sqlx::query("UPDATE audit_logs SET created_at = now() - interval '8 days'").execute(&pool).await.unwrap();
     assert_eq!(store.audit_retire(week, ALL).await.unwrap(), 1);
-    assert_eq!(store.audit_list(team, ALL).await.unwrap(), []);
+    assert_eq!(
+        store.audit_list(Some(team), &AuditFilter::default(), PageRequest::WHOLE).await.unwrap().items,
+        []
+    );
 }

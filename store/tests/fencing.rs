@@ -5,58 +5,24 @@
 use std::time::Duration;
 
 use sqlx::PgPool;
-use uuid::Uuid;
 use wrenn_domain::{
-    action::Action,
-    audit::{AuditChange, AuditIntent},
-    host::{HostCapacity, HostStatus, NewHost},
-    ids::{HostId, SandboxId, TeamId, TemplateId},
+    audit::AuditChange,
+    host::{Attachment, HostCapacity, HostStatus},
+    ids::{HostId, ServerId, TeamId},
     lifecycle::{End, Lifecycle, Operation, SandboxStatus},
-    principal::SystemReason,
+    page::PageRequest,
     sandbox::{NewSandbox, Sandbox},
 };
 use wrenn_store::{
     Store,
     host_tokens::{CredentialHashes, HOST_TTL, HostFacts, REFRESH_AGAIN, TokenHash},
+    sandboxes::InsertError,
 };
-
-/// An audit entry of the control plane itself.
-fn intent() -> AuditIntent {
-    AuditIntent::system(SystemReason::Build, Action::SandboxCreate)
-}
-
-fn new_sandbox() -> NewSandbox {
-    NewSandbox {
-        id: SandboxId::new(),
-        team_id: TeamId::PLATFORM,
-        template_id: TemplateId(Uuid::from_u128(1)),
-        template_name: "minimal".to_owned(),
-        template_image: Some("minimal.ext4".to_owned()),
-        template_hosts: None,
-        vcpus: 1,
-        memory_mb: 512,
-        disk_size_mb: 5120,
-        timeout_sec: 0,
-        auto_resume: false,
-        default_user: "root".to_owned(),
-        envs: [("A".to_owned(), "b".to_owned())].into(),
-        metadata: [("owner".to_owned(), "me".to_owned())].into(),
-        preview_access: Default::default(),
-        build: None,
-    }
-}
-
-async fn host(store: &Store) -> HostId {
-    store.host_create(&NewHost::default()).await.unwrap().id
-}
+use wrenn_testkit::rows::{attached_host, attachment, host, intent, new_sandbox, running};
 
 async fn inserted(store: &Store) -> Sandbox {
-    let host = host(store).await;
+    let host = attached_host(store).await;
     store.sandbox_insert(&new_sandbox(), host, &intent()).await.unwrap().unwrap()
-}
-
-fn running(from: &Lifecycle) -> Lifecycle {
-    Lifecycle { status: SandboxStatus::Running, operation: None, ..from.clone() }
 }
 
 fn destroying(from: &Lifecycle) -> Lifecycle {
@@ -71,14 +37,23 @@ fn destroying(from: &Lifecycle) -> Lifecycle {
 #[sqlx::test(migrator = "wrenn_store::MIGRATIONS")]
 async fn a_row_is_read_as_it_was_written(pool: PgPool) {
     let store = Store::from_pool(pool);
-    let row = inserted(&store).await;
+    let new = NewSandbox {
+        envs: [("A".to_owned(), "b".to_owned())].into(),
+        metadata: [("owner".to_owned(), "me".to_owned())].into(),
+        ..new_sandbox()
+    };
+    let row = store.sandbox_insert(&new, attached_host(&store).await, &intent()).await.unwrap().unwrap();
     assert_eq!(row.lifecycle, Lifecycle::first());
     assert_eq!((row.envs["A"].as_str(), row.metadata["owner"].as_str()), ("b", "me"));
     assert_eq!(store.sandbox_fetch(row.team_id, row.id).await.unwrap().as_ref(), Some(&row));
     assert_eq!(store.sandbox_fetch(TeamId::new(), row.id).await.unwrap(), None);
-    assert_eq!(store.sandbox_list(row.team_id).await.unwrap(), std::slice::from_ref(&row));
-    assert_eq!(store.sandboxes_in_flight().await.unwrap(), [row.id]);
-    store.sandbox_touch(row.id).await.unwrap();
+    assert_eq!(
+        store.sandbox_list(row.team_id, PageRequest::WHOLE).await.unwrap().items,
+        std::slice::from_ref(&row)
+    );
+    let server = attachment(&store, row.host_id).await.server;
+    assert_eq!(store.sandboxes_in_flight(server).await.unwrap(), [row.id]);
+    store.sandboxes_used(server, &[(row.id, std::time::Duration::ZERO)]).await.unwrap();
     assert!(store.sandbox_load(row.id).await.unwrap().unwrap().last_active_at.is_some());
 }
 
@@ -89,14 +64,28 @@ async fn a_writer_that_was_overtaken_changes_nothing(pool: PgPool) {
     let first = row.lifecycle;
     let overtaking = destroying(&first);
     let written = store
-        .sandbox_transition(row.id, &first, &overtaking, None, &AuditChange::default())
+        .sandbox_transition(
+            row.id,
+            attachment(&store, row.host_id).await,
+            &first,
+            &overtaking,
+            None,
+            &AuditChange::default(),
+        )
         .await
         .unwrap()
         .unwrap();
     assert_eq!(written.lifecycle, overtaking);
     assert_eq!(
         store
-            .sandbox_transition(row.id, &first, &running(&first), None, &AuditChange::default())
+            .sandbox_transition(
+                row.id,
+                attachment(&store, row.host_id).await,
+                &first,
+                &running(&first),
+                None,
+                &AuditChange::default()
+            )
             .await
             .unwrap(),
         None
@@ -104,7 +93,14 @@ async fn a_writer_that_was_overtaken_changes_nothing(pool: PgPool) {
     let same_generation = Lifecycle { operation: None, ..overtaking.clone() };
     assert_eq!(
         store
-            .sandbox_transition(row.id, &same_generation, &running(&first), None, &AuditChange::default())
+            .sandbox_transition(
+                row.id,
+                attachment(&store, row.host_id).await,
+                &same_generation,
+                &running(&first),
+                None,
+                &AuditChange::default()
+            )
             .await
             .unwrap(),
         None
@@ -116,44 +112,66 @@ async fn a_writer_that_was_overtaken_changes_nothing(pool: PgPool) {
 async fn what_is_gone_stays_gone_and_holds_nothing(pool: PgPool) {
     let store = Store::from_pool(pool);
     let row = inserted(&store).await;
-    assert_eq!(store.sandbox_reservations().await.unwrap().len(), 1);
+    let server = attachment(&store, row.host_id).await.server;
+    assert_eq!(store.sandbox_reservations(server).await.unwrap().len(), 1);
     let requested = destroying(&row.lifecycle);
     store
-        .sandbox_transition(row.id, &row.lifecycle, &requested, None, &AuditChange::default())
+        .sandbox_transition(
+            row.id,
+            attachment(&store, row.host_id).await,
+            &row.lifecycle,
+            &requested,
+            None,
+            &AuditChange::default(),
+        )
         .await
         .unwrap()
         .unwrap();
     let gone =
         Lifecycle { status: SandboxStatus::Stopped, operation: None, end: End::Reached, ..requested.clone() };
     let written = store
-        .sandbox_transition(row.id, &requested, &gone, None, &AuditChange::default())
+        .sandbox_transition(
+            row.id,
+            attachment(&store, row.host_id).await,
+            &requested,
+            &gone,
+            None,
+            &AuditChange::default(),
+        )
         .await
         .unwrap()
         .unwrap();
     assert_eq!(written.lifecycle, gone);
     assert_eq!(
         store
-            .sandbox_transition(row.id, &gone, &running(&gone), None, &AuditChange::default())
+            .sandbox_transition(
+                row.id,
+                attachment(&store, row.host_id).await,
+                &gone,
+                &running(&gone),
+                None,
+                &AuditChange::default()
+            )
             .await
             .unwrap(),
         None
     );
-    assert!(store.sandbox_reservations().await.unwrap().is_empty());
+    assert!(store.sandbox_reservations(server).await.unwrap().is_empty());
     assert!(store.sandboxes_of_host(row.host_id).await.unwrap().is_empty());
-    assert!(store.sandbox_list(row.team_id).await.unwrap().is_empty());
+    assert!(store.sandbox_list(row.team_id, PageRequest::WHOLE).await.unwrap().items.is_empty());
     assert!(store.sandbox_fetch(row.team_id, row.id).await.unwrap().is_some());
 }
 
 #[sqlx::test(migrator = "wrenn_store::MIGRATIONS")]
 async fn sizes_out_of_range_are_refused_and_nothing_is_made(pool: PgPool) {
     let store = Store::from_pool(pool);
-    let host = host(&store).await;
+    let host = attached_host(&store).await;
     for (vcpus, memory_mb) in [(0, 512), (u32::MAX, 512), (1, 0), (1, u32::MAX)] {
         let new = NewSandbox { vcpus, memory_mb, ..new_sandbox() };
         let error = store.sandbox_insert(&new, host, &intent()).await.unwrap_err();
-        assert!(error.changed_nothing(), "{error:?}");
+        assert!(matches!(&error, InsertError::Store(error) if error.changed_nothing()), "{error:?}");
     }
-    assert!(store.sandboxes_of_host(host).await.unwrap().is_empty());
+    assert!(store.sandboxes_of_host(host.host).await.unwrap().is_empty());
 }
 
 #[sqlx::test(migrator = "wrenn_store::MIGRATIONS")]
@@ -229,16 +247,19 @@ async fn a_host_that_attaches_is_online_and_one_without_a_record_is_not_made(poo
     let host = host(&store).await;
     assert_eq!(store.host_fetch(host).await.unwrap().unwrap().status, HostStatus::Pending);
     let capacity = HostCapacity { cpu_cores: 2, memory_mb: 4096, disk_mb: 10_000 };
-    assert!(store.host_attached(host, capacity).await.unwrap());
+    let server = ServerId::new();
+    store.server_register(server).await.unwrap();
+    let attachment = store.host_attached(host, server, capacity).await.unwrap().unwrap();
     let row = store.host_fetch(host).await.unwrap().unwrap();
     assert_eq!((row.status, row.capacity), (HostStatus::Online, Some(capacity)));
     assert!(row.last_heartbeat_at.is_some());
-    assert!(store.host_set_status(host, HostStatus::Offline).await.unwrap());
-    assert!(store.host_heartbeat(host).await.unwrap());
+    assert!(store.host_set_status(attachment, HostStatus::Offline).await.unwrap());
+    assert!(store.host_heartbeat(attachment).await.unwrap());
 
     let nobody = HostId::new();
-    assert!(!store.host_attached(nobody, capacity).await.unwrap());
-    assert!(!store.host_set_status(nobody, HostStatus::Offline).await.unwrap());
-    assert!(!store.host_heartbeat(nobody).await.unwrap());
+    assert_eq!(store.host_attached(nobody, server, capacity).await.unwrap(), None);
+    let of_nobody = Attachment { host: nobody, ..attachment };
+    assert!(!store.host_set_status(of_nobody, HostStatus::Offline).await.unwrap());
+    assert!(!store.host_heartbeat(of_nobody).await.unwrap());
     assert_eq!(store.host_list().await.unwrap().len(), 1);
 }

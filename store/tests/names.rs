@@ -2,52 +2,35 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test may panic, also in its helpers")]
 
-use std::{collections::BTreeMap, time::Duration};
+use std::collections::BTreeMap;
 
 use sqlx::PgPool;
-use uuid::Uuid;
 use wrenn_domain::{
-    action::Action,
-    audit::{AuditChange, AuditIntent},
-    host::NewHost,
-    ids::{SandboxId, TeamId, TemplateId},
-    lifecycle::{Lifecycle, Operation, SandboxStatus},
-    principal::SystemReason,
-    sandbox::{NewSandbox, Sandbox},
+    audit::AuditChange,
+    ids::TemplateId,
+    lifecycle::{Lifecycle, Operation},
+    sandbox::Sandbox,
     template::{NewTemplate, OnConflict, TemplateChange, TemplateNameError, TemplateOrigin, TemplateSource},
 };
 use wrenn_store::{Store, sandboxes::TransitionError};
-
-/// An audit entry of the control plane itself.
-fn intent() -> AuditIntent {
-    AuditIntent::system(SystemReason::Build, Action::SandboxCreate)
-}
+use wrenn_testkit::{
+    rows::{self, attached_host, attachment, intent, new_sandbox},
+    wait::eventually,
+};
 
 /// A sandbox that runs.
 async fn running(store: &Store) -> Sandbox {
-    let host = store.host_create(&NewHost::default()).await.unwrap().id;
-    let new = NewSandbox {
-        id: SandboxId::new(),
-        team_id: TeamId::PLATFORM,
-        template_id: TemplateId(Uuid::from_u128(1)),
-        template_name: "minimal".to_owned(),
-        template_image: None,
-        template_hosts: None,
-        vcpus: 1,
-        memory_mb: 512,
-        disk_size_mb: 5120,
-        timeout_sec: 0,
-        auto_resume: false,
-        default_user: "root".to_owned(),
-        envs: BTreeMap::new(),
-        metadata: BTreeMap::new(),
-        preview_access: Default::default(),
-        build: None,
-    };
-    let row = store.sandbox_insert(&new, host, &intent()).await.unwrap().unwrap();
-    let running = Lifecycle { status: SandboxStatus::Running, operation: None, ..row.lifecycle.clone() };
+    let host = attached_host(store).await;
+    let row = store.sandbox_insert(&new_sandbox(), host, &intent()).await.unwrap().unwrap();
     store
-        .sandbox_transition(row.id, &row.lifecycle, &running, None, &AuditChange::default())
+        .sandbox_transition(
+            row.id,
+            attachment(store, row.host_id).await,
+            &row.lifecycle,
+            &rows::running(&row.lifecycle),
+            None,
+            &AuditChange::default(),
+        )
         .await
         .unwrap()
         .unwrap()
@@ -78,6 +61,7 @@ async fn begin(store: &Store, row: &Sandbox, name: &str) -> Result<Option<Sandbo
     store
         .sandbox_transition(
             row.id,
+            attachment(store, row.host_id).await,
             &row.lifecycle,
             &to,
             Some(&TemplateChange::Begin(new)),
@@ -100,16 +84,10 @@ async fn a_name_that_becomes_taken_at_this_moment_is_refused(pool: PgPool) {
 
     let (other, row) = (store.clone(), second.clone());
     let refused = tokio::spawn(async move { begin(&other, &row, "mine").await });
-    let waits = async {
-        let waiting = "SELECT count(*) FROM pg_stat_activity
-                       WHERE datname = current_database() AND wait_event_type = 'Lock'";
-        while sqlx::query_scalar::<_, i64>(waiting).fetch_one(&pool).await.unwrap() == 0 {
-            tokio::time::sleep(Duration::from_millis(10)).await;
-        }
-    };
-    tokio::time::timeout(Duration::from_secs(20), waits)
-        .await
-        .expect("the second never waited for the first");
+    let waiting = "SELECT count(*) FROM pg_stat_activity
+                   WHERE datname = current_database() AND wait_event_type = 'Lock'";
+    let waits = async || sqlx::query_scalar::<_, i64>(waiting).fetch_one(&pool).await.unwrap() > 0;
+    eventually("the second waits for the first", waits).await;
     publishing.commit().await.unwrap();
     let refused = refused.await.unwrap().unwrap_err();
     assert!(matches!(refused, TransitionError::Name(TemplateNameError::Taken)), "{refused:?}");

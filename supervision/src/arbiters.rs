@@ -12,8 +12,8 @@ use actix::Context;
 use actix_rt::{Arbiter, ArbiterHandle};
 
 use crate::{
-    child::{Child, Restartable, spawn},
-    spec::ChildSpec,
+    child::{Child, spawn},
+    spec::{ChildSpec, Restartable},
 };
 
 /// Why a pool could not be made.

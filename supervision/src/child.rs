@@ -2,24 +2,15 @@
 
 use std::{fmt, sync::Arc};
 
-use actix::{Actor, Addr, Context, Supervised, WeakAddr, dev::channel::channel};
+use actix::{Actor, Addr, Context, WeakAddr, dev::channel::channel};
 use actix_rt::ArbiterHandle;
 
 use crate::{
     core::{ChildCore, ChildSnapshot},
     exit::{ChildExited, ExitReason},
     runner::Seed,
-    spec::ChildSpec,
+    spec::{ChildSpec, Restartable},
 };
-
-/// Any actor that can be supervised; implemented for all that meet the bounds.
-///
-/// After a failure the same value is kept: [`Supervised::restarting`] has to throw away what may be half changed and
-/// load the state again, then [`Actor::started`] runs as at first. An asynchronous reload belongs into
-/// `ctx.wait(..)` there: messages stay queued until it is done.
-pub trait Restartable: Actor<Context = Context<Self>> + Supervised {}
-
-impl<A> Restartable for A where A: Actor<Context = Context<A>> + Supervised {}
 
 /// Starts a supervised actor on `arbiter`, from any thread.
 ///

@@ -19,6 +19,7 @@ use futures_util::task::AtomicWaker;
 use parking_lot::{Mutex, RwLock};
 use tokio::sync::{Semaphore, watch};
 use tokio_util::sync::CancellationToken;
+use wrenn_base::Clock;
 
 use crate::{
     exit::{ChildExited, ExitReason, Failure, panic_message},
@@ -76,6 +77,7 @@ pub(crate) struct ChildCore {
     pub(crate) kind: &'static str,
     pub(crate) name: String,
     pub(crate) hang_after: Duration,
+    pub(crate) clock: Clock,
     counters: Arc<KindCounters>,
     /// Wakes the runner, wherever it is waiting.
     pub(crate) waker: AtomicWaker,
@@ -111,6 +113,7 @@ impl ChildCore {
             kind: spec.kind,
             name: spec.name.clone(),
             hang_after: spec.hang_after,
+            clock: spec.clock.clone(),
             counters: KindCounters::of(spec.kind),
             waker: AtomicWaker::new(),
             calls: Arc::new(Semaphore::new(spec.capacity)),

@@ -19,6 +19,7 @@
 //! | concept | what it is |
 //! |---|---|
 //! | [`spawn`], [`spawn_local`], [`ChildSpec`] | starting an actor under rules: [`Backoff`], [`RestartLimit`], a hang limit, who hears of its end |
+//! | [`Periodic`] | an actor that looks after something again and again |
 //! | [`Child`], [`ChildHandle`] | its address; kill that overtakes the mailbox; waiting for its end; state and counters |
 //! | [`ExitReason`], [`Failure`] | why it ended; why an incarnation of it failed |
 //! | [`SupervisedContext::fail`], [`Lifeline`] | an actor gives up on itself; work outside of it learns that its incarnation is over |
@@ -63,6 +64,7 @@
 //! ```
 //! use std::{sync::{Arc, atomic::{AtomicU64, Ordering}}, time::Duration};
 //! use actix::prelude::*;
+//! use wrenn_base::{Clock, Rng};
 //! use wrenn_supervision::{Backoff, CallError, ChildSpec, ExitReason, call, spawn_local};
 //!
 //! struct Counter { stored: Arc<AtomicU64>, cached: u64 }
@@ -94,7 +96,7 @@
 //!
 //! actix::System::new().block_on(async {
 //!     let stored = Arc::new(AtomicU64::new(0));
-//!     let spec = ChildSpec::new("counter", "counter 1").backoff(Backoff::fixed(Duration::from_millis(1)));
+//!     let spec = ChildSpec::new("counter", "counter 1", Clock::process(), Rng::process()).backoff(Backoff::fixed(Duration::from_millis(1)));
 //!     let counter = spawn_local(spec, move |_| Counter { stored, cached: 0 });
 //!     let addr = counter.addr();
 //!
@@ -110,7 +112,6 @@
 //! ```
 
 mod arbiters;
-mod backoff;
 mod call;
 mod child;
 mod core;
@@ -119,6 +120,7 @@ mod inbox;
 mod lifeline;
 mod limit;
 mod metrics;
+mod periodic;
 mod polling;
 mod registry;
 mod root;
@@ -128,14 +130,15 @@ mod watchdog;
 
 pub use crate::core::{ChildSnapshot, ChildState};
 pub use arbiters::{ArbiterPool, PoolError};
-pub use backoff::Backoff;
 pub use call::{CallError, call, call_within};
-pub use child::{Child, ChildHandle, Restartable, children_snapshot, spawn, spawn_local};
+pub use child::{Child, ChildHandle, children_snapshot, spawn, spawn_local};
 pub use exit::{ChildExited, ExitReason, Failure};
 pub use lifeline::{Lifeline, SupervisedContext};
 pub use limit::RestartLimit;
 pub use metrics::{KindSnapshot, MetricsSnapshot, metrics_snapshot};
+pub use periodic::{FirstLook, Periodic};
 pub use registry::Registry;
 pub use root::{ESCALATION_EXIT_CODE, Root};
-pub use spec::ChildSpec;
+pub use spec::{ChildSpec, Restartable};
 pub use watchdog::{Hang, HangCulprit, Watchdog, WatchdogConfig};
+pub use wrenn_base::Backoff;

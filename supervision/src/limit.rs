@@ -1,8 +1,9 @@
 //! How often an actor may fail before its failure becomes its parent's business.
 
-use std::{collections::VecDeque, time::Duration};
-
-use tokio::time::Instant;
+use std::{
+    collections::VecDeque,
+    time::{Duration, Instant},
+};
 
 use crate::exit::Failure;
 
@@ -74,6 +75,8 @@ impl FailureWindow {
 
 #[cfg(test)]
 mod tests {
+    use wrenn_base::Clock;
+
     use super::*;
 
     fn failure(n: u32) -> Failure {
@@ -83,7 +86,7 @@ mod tests {
     #[test]
     fn the_failure_after_the_last_allowed_restart_escalates_with_all_of_them() {
         let mut window = FailureWindow::new(RestartLimit::new(2, Duration::from_secs(10)));
-        let now = Instant::now();
+        let now = Clock::manual().0.now();
         assert_eq!(window.record(now, failure(1)), Verdict::Restart { failures_in_window: 1 });
         assert_eq!(window.record(now, failure(2)), Verdict::Restart { failures_in_window: 2 });
         let later = now + Duration::from_secs(3);
@@ -95,7 +98,7 @@ mod tests {
     #[test]
     fn failures_older_than_the_window_are_forgiven() {
         let mut window = FailureWindow::new(RestartLimit::new(1, Duration::from_secs(10)));
-        let start = Instant::now();
+        let start = Clock::manual().0.now();
         for n in 0..20 {
             let at = start + Duration::from_secs(10 * n);
             assert_eq!(window.record(at, failure(0)), Verdict::Restart { failures_in_window: 1 });
@@ -105,6 +108,6 @@ mod tests {
     #[test]
     fn never_restart_escalates_at_once() {
         let mut window = FailureWindow::new(RestartLimit::never_restart());
-        assert!(matches!(window.record(Instant::now(), failure(1)), Verdict::Escalate { .. }));
+        assert!(matches!(window.record(Clock::manual().0.now(), failure(1)), Verdict::Escalate { .. }));
     }
 }

@@ -83,7 +83,7 @@ impl ThreadSlot {
         polling.as_ref().map(|poll| PollView {
             number: poll.number,
             core: poll.core.clone(),
-            elapsed: poll.since.elapsed(),
+            elapsed: poll.core.clock.since(poll.since),
         })
     }
 
@@ -123,7 +123,7 @@ pub(crate) struct PollScope {
 impl PollScope {
     pub(crate) fn enter(core: &Arc<ChildCore>) -> Self {
         let number = NEXT_POLL.fetch_add(1, Ordering::Relaxed);
-        let polling = Polling { number, core: core.clone(), since: Instant::now(), counted: false };
+        let polling = Polling { number, core: core.clone(), since: core.clock.now(), counted: false };
         let outer = SLOT.try_with(|slot| slot.polling.lock().replace(polling)).ok().flatten();
         Self { outer }
     }
@@ -134,7 +134,7 @@ impl Drop for PollScope {
         let outer = self.outer.take();
         let ended = SLOT.try_with(|slot| std::mem::replace(&mut *slot.polling.lock(), outer)).ok().flatten();
         if let Some(poll) = ended.filter(|poll| poll.counted) {
-            let blocked_ms = u64::try_from(poll.since.elapsed().as_millis()).unwrap_or(u64::MAX);
+            let blocked_ms = u64::try_from(poll.core.clock.since(poll.since).as_millis()).unwrap_or(u64::MAX);
             tracing::warn!(kind = poll.core.kind, actor = %poll.core.name, blocked_ms, "hanging actor went on");
         }
     }

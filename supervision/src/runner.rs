@@ -30,18 +30,16 @@ use actix::{
         channel::{AddressReceiver, AddressSender, channel},
     },
 };
-use rand::{SeedableRng, rngs::StdRng};
-use tokio::time::{Instant, Sleep, sleep};
+use futures_util::future::BoxFuture;
+use wrenn_base::{Backoff, Clock, Rng};
 
 use crate::{
-    backoff::Backoff,
-    child::Restartable,
     core::ChildCore,
     exit::{ExitReason, Failure},
     inbox::Inbox,
     limit::{FailureWindow, Verdict},
     polling::PollScope,
-    spec::ChildSpec,
+    spec::{ChildSpec, Restartable},
 };
 
 /// Reports the child as aborted when it is dropped and nothing else was reported before.
@@ -84,8 +82,7 @@ where
             phase: Phase::New { receiver, factory: Box::new(factory) },
             backoff: spec.backoff,
             failures: FailureWindow::new(spec.limit),
-            jitter_seed: spec.jitter_seed,
-            rng: None,
+            rng: spec.rng,
             guard,
         }
     }
@@ -106,7 +103,7 @@ struct Body<A: Restartable> {
 enum Phase<A: Restartable> {
     New { receiver: AddressReceiver<A>, factory: Factory<A> },
     Running(Box<Body<A>>),
-    BackingOff { body: Box<Body<A>>, until: Pin<Box<Sleep>> },
+    BackingOff { body: Box<Body<A>>, until: BoxFuture<'static, ()> },
     Ended,
 }
 
@@ -114,10 +111,13 @@ pub(crate) struct Runner<A: Restartable> {
     phase: Phase<A>,
     backoff: Backoff,
     failures: FailureWindow,
-    jitter_seed: Option<u64>,
-    /// Made at the first failure; most actors never need it.
-    rng: Option<StdRng>,
+    rng: Rng,
     guard: ExitGuard,
+}
+
+/// Waits before a restart.
+fn rest(clock: Clock, delay: Duration) -> BoxFuture<'static, ()> {
+    Box::pin(async move { clock.sleep(delay).await })
 }
 
 impl<A: Restartable> Future for Runner<A> {
@@ -230,15 +230,15 @@ impl<A: Restartable> Runner<A> {
     fn fail(&mut self, body: Box<Body<A>>, failure: Failure) -> Option<ExitReason> {
         let core = self.core().clone();
         core.end_incarnation(&failure);
-        match self.failures.record(Instant::now(), failure.clone()) {
+        match self.failures.record(core.clock.now(), failure.clone()) {
             Verdict::Restart { failures_in_window } => {
-                let delay = self.next_delay(failures_in_window);
+                let delay = self.backoff.delay(failures_in_window, &mut self.rng);
                 let delay_ms = u64::try_from(delay.as_millis()).unwrap_or(u64::MAX);
                 tracing::warn!(
                     kind = core.kind, actor = %core.name, failure = %failure, failures_in_window, delay_ms,
                     "actor failed and will be restarted"
                 );
-                self.phase = Phase::BackingOff { body, until: Box::pin(sleep(delay)) };
+                self.phase = Phase::BackingOff { body, until: rest(core.clock.clone(), delay) };
                 None
             }
             Verdict::Escalate { failures, within } => {
@@ -246,15 +246,6 @@ impl<A: Restartable> Runner<A> {
                 Some(ExitReason::RestartLimitExceeded { failures, within })
             }
         }
-    }
-
-    fn next_delay(&mut self, failures: u32) -> Duration {
-        let seed = self.jitter_seed;
-        let rng = self.rng.get_or_insert_with(|| match seed {
-            Some(seed) => StdRng::seed_from_u64(seed),
-            None => StdRng::from_rng(&mut rand::rng()),
-        });
-        self.backoff.delay(failures, rng)
     }
 
     /// Begins the next incarnation; returns the reason to end if even that failed once too often.

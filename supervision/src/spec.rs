@@ -2,12 +2,22 @@
 
 use std::{fmt, sync::Arc, time::Duration};
 
-use actix::Recipient;
+use actix::{Actor, Context, Recipient, Supervised};
+use wrenn_base::{Backoff, Clock, Rng};
 
-use crate::{backoff::Backoff, exit::ChildExited, limit::RestartLimit};
+use crate::{exit::ChildExited, limit::RestartLimit};
 
 /// A callback for the end of a child; runs on the child's arbiter and must not block.
 pub(crate) type ExitCallback = Arc<dyn Fn(&ChildExited) + Send + Sync>;
+
+/// Any actor that can be supervised; implemented for all that meet the bounds.
+///
+/// After a failure the same value is kept: [`Supervised::restarting`] has to throw away what may be half changed and
+/// load the state again, then [`Actor::started`] runs as at first. An asynchronous reload belongs into
+/// `ctx.wait(..)` there: messages stay queued until it is done.
+pub trait Restartable: Actor<Context = Context<Self>> + Supervised {}
+
+impl<A> Restartable for A where A: Actor<Context = Context<A>> + Supervised {}
 
 /// The name of a child and the rules by which it is supervised.
 ///
@@ -15,10 +25,12 @@ pub(crate) type ExitCallback = Arc<dyn Fn(&ChildExited) + Send + Sync>;
 /// use std::time::Duration;
 /// use wrenn_supervision::{Backoff, ChildSpec, RestartLimit};
 ///
-/// let spec = ChildSpec::new("session", "session 42")
+/// # fn spec(clock: wrenn_base::Clock, rng: wrenn_base::Rng) -> ChildSpec {
+/// ChildSpec::new("session", "session 42", clock, rng)
 ///     .backoff(Backoff::new(Duration::from_millis(50), Duration::from_secs(5)))
 ///     .limit(RestartLimit::new(5, Duration::from_secs(60)))
-///     .on_exit(|exited| eprintln!("{} {}", exited.name, exited.reason));
+///     .on_exit(|exited| eprintln!("{} {}", exited.name, exited.reason))
+/// # }
 /// ```
 #[derive(Clone)]
 pub struct ChildSpec {
@@ -28,7 +40,8 @@ pub struct ChildSpec {
     pub(crate) limit: RestartLimit,
     pub(crate) hang_after: Duration,
     pub(crate) capacity: usize,
-    pub(crate) jitter_seed: Option<u64>,
+    pub(crate) clock: Clock,
+    pub(crate) rng: Rng,
     pub(crate) on_exit: Vec<ExitCallback>,
 }
 
@@ -36,8 +49,9 @@ impl ChildSpec {
     /// Creates a spec with default rules: [`Backoff::default`], [`RestartLimit::default`], a hang after 10 s, and a
     /// capacity of 256.
     ///
-    /// `kind` groups children in the counters (there should be few kinds); `name` is for people and logs.
-    pub fn new(kind: &'static str, name: impl Into<String>) -> Self {
+    /// `kind` groups children in the counters (there should be few kinds); `name` is for people and logs. Restarts and
+    /// hangs are told by `clock`, and `rng` spreads restarts.
+    pub fn new(kind: &'static str, name: impl Into<String>, clock: Clock, rng: Rng) -> Self {
         Self {
             kind,
             name: name.into(),
@@ -45,7 +59,8 @@ impl ChildSpec {
             limit: RestartLimit::default(),
             hang_after: Duration::from_secs(10),
             capacity: 256,
-            jitter_seed: None,
+            clock,
+            rng,
             on_exit: Vec::new(),
         }
     }
@@ -72,12 +87,6 @@ impl ChildSpec {
     /// capacity for other senders.
     pub fn capacity(mut self, capacity: usize) -> Self {
         self.capacity = capacity.clamp(1, tokio::sync::Semaphore::MAX_PERMITS);
-        self
-    }
-
-    /// Seeds the jitter of the backoff, for reproducible delays.
-    pub fn jitter_seed(mut self, seed: u64) -> Self {
-        self.jitter_seed = Some(seed);
         self
     }
 

@@ -23,6 +23,7 @@ use std::{
 
 use actix_rt::ArbiterHandle;
 use parking_lot::{Condvar, Mutex};
+use wrenn_base::Clock;
 
 use crate::{
     metrics::count_arbiter_hang,
@@ -80,10 +81,14 @@ impl Watchdog {
     ///
     /// # Errors
     /// Fails if the operating system gives no thread.
-    pub fn start(config: WatchdogConfig, on_hang: impl FnMut(&Hang) + Send + 'static) -> io::Result<Self> {
+    pub fn start(
+        config: WatchdogConfig,
+        clock: Clock,
+        on_hang: impl FnMut(&Hang) + Send + 'static,
+    ) -> io::Result<Self> {
         let stop = Arc::new(StopSignal::default());
         let signal = stop.clone();
-        let mut rounds = Rounds { config, on_hang: Box::new(on_hang), threads: HashMap::new() };
+        let mut rounds = Rounds { config, clock, on_hang: Box::new(on_hang), threads: HashMap::new() };
         let thread = std::thread::Builder::new().name("watchdog".to_owned()).spawn(move || {
             while !signal.wait(config.period) {
                 rounds.look();
@@ -119,12 +124,10 @@ struct StopSignal {
 impl StopSignal {
     /// Waits for `period`; returns true as soon as the signal is raised.
     fn wait(&self, period: Duration) -> bool {
-        let deadline = Instant::now() + period;
         let mut stopped = self.stopped.lock();
-        while !*stopped {
-            if self.changed.wait_until(&mut stopped, deadline).timed_out() {
-                break;
-            }
+        // A thread that wakes for no reason only looks once more.
+        if !*stopped {
+            self.changed.wait_for(&mut stopped, period);
         }
         *stopped
     }
@@ -138,6 +141,7 @@ impl StopSignal {
 /// What the watchdog remembers between two looks.
 struct Rounds {
     config: WatchdogConfig,
+    clock: Clock,
     on_hang: Box<dyn FnMut(&Hang) + Send>,
     /// By the id of the thread's slot.
     threads: HashMap<u64, ThreadWatch>,
@@ -158,23 +162,24 @@ struct Ping {
 }
 
 impl Ping {
-    fn send(arbiter: &ArbiterHandle) -> Option<Self> {
+    fn send(arbiter: &ArbiterHandle, now: Instant) -> Option<Self> {
         let answered = Arc::new(AtomicBool::new(false));
         let answer = answered.clone();
         let sent = arbiter.spawn_fn(move || answer.store(true, Ordering::Release));
-        sent.then(|| Self { waiting_since: Instant::now(), answered, reported: false })
+        sent.then_some(Self { waiting_since: now, answered, reported: false })
     }
 }
 
 impl Rounds {
     fn look(&mut self) {
         let slots = ThreadSlot::all();
+        let now = self.clock.now();
         self.threads.retain(|id, _| slots.iter().any(|slot| slot.id == *id));
         for slot in &slots {
             let watch = self.threads.entry(slot.id).or_default();
             let hang = match slot.poll_in_progress() {
-                Some(poll) => watch.look_at_poll(slot, &poll),
-                None => watch.look_at_arbiter(slot, self.config.arbiter_hang_after),
+                Some(poll) => watch.look_at_poll(slot, &poll, now),
+                None => watch.look_at_arbiter(slot, self.config.arbiter_hang_after, now),
             };
             if let Some(hang) = hang {
                 let blocked_ms = u64::try_from(hang.blocked_for.as_millis()).unwrap_or(u64::MAX);
@@ -191,10 +196,10 @@ impl Rounds {
 }
 
 impl ThreadWatch {
-    fn look_at_poll(&mut self, slot: &ThreadSlot, poll: &PollView) -> Option<Hang> {
+    fn look_at_poll(&mut self, slot: &ThreadSlot, poll: &PollView, now: Instant) -> Option<Hang> {
         // The actor answers for this time, by its own limit; the ping's clock begins anew.
         if let Some(ping) = &mut self.ping {
-            ping.waiting_since = Instant::now();
+            ping.waiting_since = now;
         }
         if poll.elapsed < poll.core.hang_after || self.reported_poll == Some(poll.number) {
             return None;
@@ -205,11 +210,11 @@ impl ThreadWatch {
         Some(Hang { thread: slot.thread.clone(), culprit, blocked_for: poll.elapsed })
     }
 
-    fn look_at_arbiter(&mut self, slot: &ThreadSlot, hang_after: Duration) -> Option<Hang> {
+    fn look_at_arbiter(&mut self, slot: &ThreadSlot, hang_after: Duration, now: Instant) -> Option<Hang> {
         let arbiter = slot.arbiter.as_ref()?;
         match &mut self.ping {
             Some(ping) if !ping.answered.load(Ordering::Acquire) => {
-                let blocked_for = ping.waiting_since.elapsed();
+                let blocked_for = now.saturating_duration_since(ping.waiting_since);
                 if blocked_for < hang_after || ping.reported {
                     return None;
                 }
@@ -218,7 +223,7 @@ impl ThreadWatch {
                 Some(Hang { thread: slot.thread.clone(), culprit: HangCulprit::Other, blocked_for })
             }
             _ => {
-                self.ping = Ping::send(arbiter);
+                self.ping = Ping::send(arbiter, now);
                 None
             }
         }

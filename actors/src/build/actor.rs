@@ -13,13 +13,14 @@
 use std::time::Duration;
 
 use actix::{
-    Actor, ActorContext, ActorFutureExt, AsyncContext, Context, Handler, Message, SpawnHandle, Supervised,
-    WrapFuture,
+    Actor, ActorContext, ActorFutureExt, AsyncContext, Context, Handler, SpawnHandle, Supervised, WrapFuture,
 };
+use wrenn_base::Backoff;
 use wrenn_domain::build::{Build, BuildEnd, Claim};
 use wrenn_supervision::SupervisedContext;
 
 use super::{
+    desk::{Abandon, RunningAttempt},
     keeper::clean_up,
     run::{Attempt, AttemptError},
 };
@@ -30,8 +31,8 @@ pub(super) const LEASE: Duration = Duration::from_secs(10);
 const RENEW_EVERY: Duration = Duration::from_secs(3);
 /// How often a build is taken up.
 pub(super) const MAX_ATTEMPTS: u32 = 5;
-/// After the first failure of what is not the build's fault; twice as long after each further one.
-const FIRST_DELAY: Duration = Duration::from_secs(2);
+/// Rest of a build after a failure that is not its own fault.
+const BACKOFF: Backoff = Backoff::new(Duration::from_secs(2), Duration::from_secs(60));
 
 /// A build that runs here.
 pub(crate) struct BuildActor {
@@ -39,24 +40,20 @@ pub(crate) struct BuildActor {
     claim: Claim,
     build: Build,
     attempt: Option<SpawnHandle>,
+    running: Option<RunningAttempt>,
 }
-
-/// Somebody else has settled the build: nothing more is to be done for it. Answered when nothing is done any more.
-#[derive(Debug, Message)]
-#[rtype(result = "()")]
-pub(crate) struct Abandon;
 
 impl BuildActor {
     pub(super) fn new(plane: ControlPlane, claim: Claim, build: Build) -> Self {
-        Self { plane, claim, build, attempt: None }
+        Self { plane, claim, build, attempt: None, running: None }
     }
 
     /// Writes what became of the attempt, and ends.
     fn settle(&mut self, outcome: Result<BuildEnd, AttemptError>, ctx: &mut Context<Self>) {
         self.attempt = None;
-        let (plane, claim) = (self.plane.clone(), self.claim);
+        let (plane, claim, team) = (self.plane.clone(), self.claim, self.build.order.team_id);
         let settle = async move {
-            let store = &plane.shared.store;
+            let store = &plane.parts.store;
             let again = |reason: String| {
                 if claim.attempt >= MAX_ATTEMPTS {
                     Err(BuildEnd::Failed(format!("{reason} (given up after {MAX_ATTEMPTS} attempts)")))
@@ -76,18 +73,18 @@ impl BuildActor {
                 }
                 Ok(reason) => {
                     tracing::warn!(build = %claim.build, reason, "build is given back");
-                    let delay = FIRST_DELAY * 2_u32.pow(claim.attempt - 1);
+                    let delay = BACKOFF.plain_delay(claim.attempt);
                     until_answered("build_give_back", || store.build_give_back(claim, &reason, delay)).await;
                 }
             }
-            plane.shared.build_news.tell(claim.build);
-            clean_up(&plane, claim.build).await;
+            plane.parts.builds.news.tell(claim.build);
+            clean_up(&plane, claim.build, team).await;
         };
         ctx.spawn(settle.into_actor(self).map(|(), _, ctx| ctx.stop()));
     }
 
     fn renew(&mut self, ctx: &mut Context<Self>) {
-        let (store, claim) = (self.plane.shared.store.clone(), self.claim);
+        let (store, claim) = (self.plane.parts.store.clone(), self.claim);
         let renew = async move { store.build_renew(claim, LEASE).await };
         ctx.spawn(renew.into_actor(self).map(|renewed, actor, ctx| match renewed {
             Ok(true) => {}
@@ -96,8 +93,8 @@ impl BuildActor {
                     tracing::info!(build = %actor.claim.build, "the build is not this worker's any more");
                     ctx.cancel_future(attempt);
                     let plane = actor.plane.clone();
-                    let build = actor.claim.build;
-                    let clean_up = async move { clean_up(&plane, build).await };
+                    let (build, team) = (actor.claim.build, actor.build.order.team_id);
+                    let clean_up = async move { clean_up(&plane, build, team).await };
                     ctx.spawn(clean_up.into_actor(actor).map(|(), _, ctx| ctx.stop()));
                 }
             }
@@ -113,6 +110,7 @@ impl Actor for BuildActor {
     type Context = Context<Self>;
 
     fn started(&mut self, ctx: &mut Context<Self>) {
+        self.running = Some(self.plane.parts.builds.run(self.claim, ctx.address().recipient()));
         ctx.run_interval(RENEW_EVERY, Self::renew);
         if ctx.incarnation() > 1 {
             let reason = "something went wrong on the server while it was built".to_owned();

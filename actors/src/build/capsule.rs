@@ -1,12 +1,17 @@
 //! The capsule in which a build works: how commands are run in it and archives unpacked, and why that may fail.
 
-use std::{fs::File, io, time::Duration};
+use std::{
+    fs::File,
+    io,
+    time::{Duration, Instant},
+};
 
 use bytes::Bytes;
 use tokio::{
     sync::mpsc,
-    time::{Instant, sleep_until, timeout, timeout_at},
+    time::{timeout, timeout_at},
 };
+use wrenn_base::Clock;
 use wrenn_domain::{
     archive::Contents,
     build::{LogStream, copy::Selection, plan::Context},
@@ -24,6 +29,7 @@ use super::{lines::StepLines, log::BuildLog};
 use crate::{
     ControlPlane, SessionError, SessionOpenError,
     archive::pack,
+    grants::Grant,
     tunnel::{ExecSession, FileSession},
 };
 
@@ -127,19 +133,22 @@ impl Capsule<'_> {
         output: &mut Output<'_>,
     ) -> Result<Exited, CapsuleError> {
         let limit_sec = start.timeout_sec;
-        let deadline = Instant::now() + Duration::from_secs(limit_sec.into()) + GRACE;
-        let ExecSession { input, mut events } =
-            self.plane.session_open(self.id, exec_input::Input::Start(start), BUILD).await?;
+        let clock = &self.plane.parts.clock;
+        let deadline = clock.now() + Duration::from_secs(limit_sec.into()) + GRACE;
+        let ExecSession { input, mut events } = self
+            .plane
+            .session_open(self.id, exec_input::Input::Start(start), Grant::of_system(BUILD))
+            .await?;
         let _ = input.send(exec_input::Input::CloseStdin(CloseStdin {})).await;
         let mut begun_at: Option<Instant> = None;
         loop {
             let event = tokio::select! {
-                event = timeout_at(deadline, events.recv()) => event,
-                () = until(output.log.write_at()) => {
+                event = timeout_at(deadline.into(), events.recv()) => event,
+                () = until(clock, output.log.write_at()) => {
                     output.log.write().await;
                     continue;
                 }
-                () = until(begun_at) => {
+                () = until(clock, begun_at) => {
                     begun_at = None;
                     let lines = output.lines.complete_begun();
                     output.log.add(output.step, lines).await;
@@ -171,7 +180,7 @@ impl Capsule<'_> {
                     return Err(CapsuleError::Failed("the guest answered something else".to_owned()));
                 }
             }
-            begun_at = output.lines.has_begun().then(|| Instant::now() + BEGUN_LINE_SHOWN_AFTER);
+            begun_at = output.lines.has_begun().then(|| clock.now() + BEGUN_LINE_SHOWN_AFTER);
         }
     }
 
@@ -186,8 +195,10 @@ impl Capsule<'_> {
     ) -> Result<(), CapsuleError> {
         let unpack = file_start::Request::Unpack(FileUnpack { path: folder.to_owned() });
         let start = FileStart { user: user.to_owned(), request: Some(unpack) };
-        let FileSession { input, mut events } =
-            self.plane.session_open(self.id, file_input::Input::Start(start), BUILD).await?;
+        let FileSession { input, mut events } = self
+            .plane
+            .session_open(self.id, file_input::Input::Start(start), Grant::of_system(BUILD))
+            .await?;
         let next = timeout(UNPACK_STALLED, events.recv()).await.map_err(|_| stalled())?;
         match file_event(next)? {
             file_event::Event::Ready(_) => {}
@@ -236,9 +247,9 @@ fn file_event(
     }
 }
 
-async fn until(at: Option<Instant>) {
+async fn until(clock: &Clock, at: Option<Instant>) {
     match at {
-        Some(at) => sleep_until(at).await,
+        Some(at) => clock.sleep_until(at).await,
         None => std::future::pending().await,
     }
 }

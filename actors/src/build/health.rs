@@ -1,8 +1,8 @@
 //! Whether what a build has started is ready, and whether its template works.
 
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
-use tokio::time::{Instant, sleep, timeout};
+use tokio::time::timeout;
 use wrenn_domain::{
     build::{
         Claim,
@@ -17,7 +17,6 @@ use super::{
     lines::StepLines,
     log::BuildLog,
 };
-use crate::shared::Shared;
 
 /// How long a command in a new capsule of the template may take.
 const TRIED_WITHIN_SEC: u32 = 60;
@@ -36,7 +35,8 @@ pub(super) async fn wait(
     plan: &Plan,
     output: &mut Output<'_>,
 ) -> Result<Verdict, CapsuleError> {
-    let begun = Instant::now();
+    let clock = &capsule.plane.parts.clock;
+    let begun = clock.now();
     let mut failures = 0;
     let mut tries = 0_u32;
     loop {
@@ -47,17 +47,17 @@ pub(super) async fn wait(
             Exited { code, .. } => (code, format!("exit code {code}")),
         };
         output.note(&format!("[try {tries}: {reason}]")).await;
-        if begun.elapsed() >= check.start_period {
+        if clock.since(begun) >= check.start_period {
             failures += 1;
         }
-        if failures >= check.retries || begun.elapsed() >= check.budget() {
+        if failures >= check.retries || clock.since(begun) >= check.budget() {
             let reason = format!(
                 "not ready after {tries} tries in {} s; the last: {reason}",
-                begun.elapsed().as_secs()
+                clock.since(begun).as_secs()
             );
             return Ok(Verdict::Unhealthy { exit: Some(exit), reason });
         }
-        sleep(check.interval).await;
+        clock.sleep(check.interval).await;
     }
 }
 
@@ -87,11 +87,10 @@ async fn try_once(
 pub(super) async fn try_template(
     capsule: &Capsule<'_>,
     plan: &Plan,
-    shared: Arc<Shared>,
     claim: Claim,
 ) -> Result<(), CapsuleError> {
     // What is printed here belongs to no step.
-    let mut log = BuildLog::new(shared, claim);
+    let mut log = BuildLog::new(capsule.plane, claim);
     let mut lines = StepLines::new(0);
     let mut output = Output { log: &mut log, lines: &mut lines, step: 0 };
     let context = Context { user: plan.default_user.clone(), env: plan.default_env.clone(), workdir: None };

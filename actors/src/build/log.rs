@@ -3,13 +3,17 @@
 //! Lines are gathered for [`GATHERED_FOR`], and written together. When many wait, whoever adds more waits until they are
 //! written: a step that prints faster than the database takes it is slowed down.
 
-use std::{sync::Arc, time::Duration};
+use std::time::{Duration, Instant};
 
-use tokio::time::Instant;
+use wrenn_base::Clock;
 use wrenn_domain::build::{BuildStage, Claim, LoggedLine, StepEnd};
+use wrenn_store::Store;
 
-use super::lines::{Line, StepLines};
-use crate::{retry::until_answered, shared::Shared};
+use super::{
+    lines::{Line, StepLines},
+    news::BuildNews,
+};
+use crate::{ControlPlane, retry::until_answered};
 
 /// How long lines are gathered.
 const GATHERED_FOR: Duration = Duration::from_millis(100);
@@ -22,7 +26,9 @@ const SEQS_PER_ATTEMPT: u64 = 1 << 32;
 
 /// The log of one attempt.
 pub(super) struct BuildLog {
-    shared: Arc<Shared>,
+    store: Store,
+    news: BuildNews,
+    clock: Clock,
     claim: Claim,
     seq: u64,
     left_bytes: usize,
@@ -31,9 +37,20 @@ pub(super) struct BuildLog {
 }
 
 impl BuildLog {
-    pub(super) fn new(shared: Arc<Shared>, claim: Claim) -> Self {
+    pub(super) fn new(plane: &ControlPlane, claim: Claim) -> Self {
         let seq = u64::from(claim.attempt) * SEQS_PER_ATTEMPT;
-        Self { shared, claim, seq, left_bytes: MAX_BUILD_BYTES, waiting: Vec::new(), write_at: None }
+        let (store, news, clock) =
+            (plane.parts.store.clone(), plane.parts.builds.news.clone(), plane.parts.clock.clone());
+        Self {
+            store,
+            news,
+            clock,
+            claim,
+            seq,
+            left_bytes: MAX_BUILD_BYTES,
+            waiting: Vec::new(),
+            write_at: None,
+        }
     }
 
     /// What the next step may print.
@@ -43,25 +60,23 @@ impl BuildLog {
 
     /// Notes what the attempt is doing.
     pub(super) async fn stage(&self, stage: BuildStage) {
-        let Self { shared, claim, .. } = self;
+        let Self { store, claim, .. } = self;
         // An attempt that has lost the build is ended by whoever renews its lease.
-        until_answered("build_stage", || shared.store.build_stage(*claim, stage)).await;
+        until_answered("build_stage", || store.build_stage(*claim, stage)).await;
         self.tell();
     }
 
     pub(super) async fn step_begin(&self, step: u32, phase: &str, text: &str, cached: bool) {
-        let Self { shared, claim, .. } = self;
-        until_answered("build_step_begin", || {
-            shared.store.build_step_begin(*claim, step, phase, text, cached)
-        })
-        .await;
+        let Self { store, claim, .. } = self;
+        until_answered("build_step_begin", || store.build_step_begin(*claim, step, phase, text, cached))
+            .await;
         self.tell();
     }
 
     pub(super) async fn step_end(&mut self, step: u32, end: StepEnd) {
         self.write().await;
-        let Self { shared, claim, .. } = self;
-        until_answered("build_step_end", || shared.store.build_step_end(*claim, step, end)).await;
+        let Self { store, claim, .. } = self;
+        until_answered("build_step_end", || store.build_step_end(*claim, step, end)).await;
         self.tell();
     }
 
@@ -75,7 +90,7 @@ impl BuildLog {
         if self.waiting.len() >= MAX_WAITING {
             self.write().await;
         } else if !self.waiting.is_empty() && self.write_at.is_none() {
-            self.write_at = Some(Instant::now() + GATHERED_FOR);
+            self.write_at = Some(self.clock.now() + GATHERED_FOR);
         }
     }
 
@@ -91,12 +106,12 @@ impl BuildLog {
         if lines.is_empty() {
             return;
         }
-        let Self { shared, claim, .. } = self;
-        until_answered("build_lines_append", || shared.store.build_lines_append(*claim, &lines)).await;
+        let Self { store, claim, .. } = self;
+        until_answered("build_lines_append", || store.build_lines_append(*claim, &lines)).await;
         self.tell();
     }
 
     fn tell(&self) {
-        self.shared.build_news.tell(self.claim.build);
+        self.news.tell(self.claim.build);
     }
 }

@@ -3,7 +3,7 @@
 //! ```text
 //!   build_announce ─▶ news in Redis
 //!                                      │
-//!        BuildWorker ◀─────────────────┘   claims the build that waits longest, in Postgres
+//!        BuildWorker ◀─────────────────┘   claims the build whose turn it is, in Postgres
 //!             └─▶ BuildActor ─▶ attempt: capsule, steps, healthcheck, template, test
 //!                     ▲ Abandon
 //!   build_abandon ────┘                    the row first, then the actor, then the capsule
@@ -15,6 +15,7 @@
 //! | `run`, `steps`, `health`, `capsule` | one attempt |
 //! | `log`, `news` | what it prints, and who is told |
 //! | `actor`, `worker`, `keeper`, `queue` | who works on what, and who looks after what is left |
+//! | `desk` | what they share with those who ask for builds |
 //!
 //! **Truth.** The row of a build decides. An attempt holds it by a lease and a number; see [`wrenn_store::builds`].
 //!
@@ -25,43 +26,34 @@
 
 mod actor;
 mod capsule;
+mod desk;
 mod health;
 mod keeper;
 mod lines;
 mod log;
-pub(crate) mod news;
+mod news;
 mod queue;
 mod run;
 mod steps;
 mod worker;
 
-use std::time::Duration;
-
+use self::keeper::clean_up;
+pub use self::queue::QueueError;
+pub(crate) use self::{
+    actor::BuildActor, desk::BuildDesk, keeper::look_after_builds, queue::BuildQueue, worker::BuildWorker,
+};
+use crate::{ControlPlane, objects::Objects};
 use tokio::sync::watch;
 use wrenn_domain::{
     build::{Build, Claim},
     ids::BuildId,
 };
-use wrenn_supervision::call_within;
-
-use self::keeper::clean_up;
-pub use self::queue::QueueError;
-pub(crate) use self::{
-    actor::{Abandon, BuildActor},
-    keeper::BuildKeeper,
-    queue::BuildQueue,
-    worker::BuildWorker,
-};
-use crate::{ControlPlane, objects::Objects};
-
-/// How long an actor may take to let a build go.
-const ABANDONED_WITHIN: Duration = Duration::from_secs(5);
 
 impl ControlPlane {
     /// Wakes a worker for a build that was just written.
     pub async fn build_announce(&self, id: BuildId) {
-        self.shared.build_wake.notify_one();
-        if let Some(queue) = &self.shared.queue
+        self.parts.builds.wake.notify_one();
+        if let Some(queue) = &self.parts.builds.queue
             && let Err(error) = queue.push(id).await
         {
             // The next look of a worker finds it.
@@ -71,28 +63,25 @@ impl ControlPlane {
 
     /// Ends the work on a build that was cancelled, and waits until nothing of it is left, for some seconds at most.
     pub async fn build_abandon(&self, build: &Build) {
-        let (plane, id) = (self.clone(), build.id);
+        let (plane, id, team) = (self.clone(), build.id, build.order.team_id);
         let attempt = Claim { build: id, attempt: build.attempt };
         // A task of its own, so that the rest is done if the caller leaves.
         let rest = tokio::spawn(async move {
-            if let Some(actor) = plane.shared.builds.get(&attempt) {
-                // One that has failed, or is on another server, learns it when it renews its lease.
-                let _ = call_within(&actor, Abandon, ABANDONED_WITHIN).await;
-            }
-            plane.shared.build_news.tell(id);
-            clean_up(&plane, id).await;
+            plane.parts.builds.abandon(attempt).await;
+            plane.parts.builds.news.tell(id);
+            clean_up(&plane, id, team).await;
         });
         let _ = rest.await;
     }
 
     /// Says from now on when something about a build has changed that runs on this server; what it is, the database says.
     pub fn build_follow(&self, id: BuildId) -> watch::Receiver<()> {
-        self.shared.build_news.follow(id)
+        self.parts.builds.news.follow(id)
     }
 
     /// Returns the way to the objects.
     pub fn objects(&self) -> &Objects {
-        &self.shared.objects
+        &self.parts.objects
     }
 
     /// Succeeds when the queue answers, or if there is none.
@@ -100,24 +89,9 @@ impl ControlPlane {
     /// # Errors
     /// See [`QueueError`].
     pub async fn queue_ping(&self) -> Result<(), QueueError> {
-        match &self.shared.queue {
+        match &self.parts.builds.queue {
             Some(queue) => queue.ping().await,
             None => Ok(()),
         }
-    }
-
-    /// Starts those who work on builds and those who look after them.
-    pub(crate) fn start_builds(&self, root: &wrenn_supervision::Root) {
-        let keeper = {
-            let shared = self.shared.clone();
-            let spec = root.adopt(crate::shared::spec("build_keeper", "build_keeper".to_owned()));
-            self.shared.spawn(spec, move |_| BuildKeeper::new(shared))
-        };
-        let workers = (0..self.shared.config.builds.workers).map(|number| {
-            let plane = self.clone();
-            let spec = root.adopt(crate::shared::spec("build_worker", format!("build_worker {number}")));
-            self.shared.spawn(spec, move |_| BuildWorker::new(plane))
-        });
-        self.shared.adopt_builders(keeper, workers.collect());
     }
 }

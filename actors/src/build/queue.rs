@@ -1,7 +1,7 @@
 //! The queue of builds, in Redis: it wakes a worker as soon as there is something to do.
 //!
 //! ```text
-//!   build is stored ─▶ push ─▶ Redis list ─▶ wait ─▶ a worker ─▶ claims in Postgres the build that waits longest
+//!   build is stored ─▶ push ─▶ Redis list ─▶ wait ─▶ a worker ─▶ claims in Postgres the build whose turn it is
 //! ```
 //!
 //! What a worker takes out of the list is only the news that there is work; which build it takes up, and that nobody

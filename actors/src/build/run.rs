@@ -20,7 +20,7 @@
 use std::{fs::File, io::Write as _, sync::Arc, time::Duration};
 
 use futures_util::StreamExt as _;
-use tokio::time::Instant;
+use wrenn_base::Clock;
 use wrenn_domain::{
     action::Action,
     archive::Contents,
@@ -34,7 +34,7 @@ use wrenn_domain::{
     sandbox::NewSandbox,
     template::{OnConflict, Template, TemplateNameError, TemplateOrigin, TemplateSource},
 };
-use wrenn_proto::ids::{SandboxId, TeamId, TemplateId};
+use wrenn_proto::ids::{SandboxId, TemplateId};
 
 use super::{
     capsule::{Capsule, CapsuleError},
@@ -90,10 +90,10 @@ pub(super) struct Attempt {
 impl Attempt {
     /// Carries it out; returns the template.
     pub(super) async fn run(&self) -> Result<BuildEnd, AttemptError> {
-        let store = &self.plane.shared.store;
+        let store = &self.plane.parts.store;
         let order = &self.build.order;
         let base =
-            until_answered("template_find", || store.template_find(TeamId::PLATFORM, &order.base_template))
+            until_answered("template_find", || store.template_find(order.team_id, &order.base_template))
                 .await
                 .ok_or_else(|| {
                     AttemptError::Final(format!("there is no template `{}` any more", order.base_template))
@@ -109,6 +109,7 @@ impl Attempt {
             None => None,
         };
         let planned = Base {
+            team_id: order.team_id,
             id: base.id,
             default_user: base.default_user.clone(),
             default_env: base.default_env.clone(),
@@ -124,7 +125,7 @@ impl Attempt {
         })
         .await;
 
-        let mut log = BuildLog::new(self.plane.shared.clone(), claim);
+        let mut log = BuildLog::new(&self.plane, claim);
         let known = self.known(&plan, base.id).await;
         let done = known.map_or(0, |(last, _)| last + 1);
         for (number, step) in (1..).zip(&plan.steps[..done]) {
@@ -178,7 +179,7 @@ impl Attempt {
             AttemptError::Again(format!("the archive cannot be read: {error}"))
         };
         let mut file = tempfile::tempfile().map_err(|error| again(&error))?;
-        let mut pieces = self.plane.shared.objects.read(name).await.map_err(|error| again(&error))?;
+        let mut pieces = self.plane.parts.objects.read(name).await.map_err(|error| again(&error))?;
         while let Some(piece) = pieces.next().await {
             file.write_all(&piece.map_err(|error| again(&error))?).map_err(|error| again(&error))?;
         }
@@ -202,13 +203,13 @@ impl Attempt {
             return None;
         }
         let keys: Vec<_> = plan.steps.iter().map_while(|step| step.key).collect();
-        let store = &self.plane.shared.store;
-        let known = until_answered("build_cache_find", || store.build_cache_find(&keys)).await?;
+        let (store, team) = (&self.plane.parts.store, self.build.order.team_id);
+        let known = until_answered("build_cache_find", || store.build_cache_find(team, &keys)).await?;
         if known.1 == base {
             return Some(known);
         }
         let hosts = until_answered("template_hosts", || store.template_hosts(known.1)).await;
-        hosts.iter().any(|host| self.plane.shared.board.is_online(*host)).then_some(known)
+        hosts.iter().any(|host| self.plane.parts.hosts.is_online(*host)).then_some(known)
     }
 
     /// The template of this name, if it is what this build would make, and all steps are known.
@@ -217,13 +218,14 @@ impl Attempt {
             return None;
         }
         let key = plan.result_key?;
-        let store = &self.plane.shared.store;
-        until_answered("build_result_find", || store.build_result_find(&self.build.order.name, &key)).await
+        let (store, order) = (&self.plane.parts.store, &self.build.order);
+        let find = || store.build_result_find(order.team_id, &order.name, &key);
+        until_answered("build_result_find", find).await
     }
 
     /// Starts a capsule of a template and waits until it runs.
     async fn start(&self, template: &Template, disk_size_mb: u32) -> Result<SandboxId, AttemptError> {
-        let store = &self.plane.shared.store;
+        let store = &self.plane.parts.store;
         let order = &self.build.order;
         let template_hosts = match &template.image {
             Some(_) => None,
@@ -232,7 +234,7 @@ impl Attempt {
         let size = |of_template: Option<i32>, wanted: u32| of_template.map_or(wanted, i32::unsigned_abs);
         let new = NewSandbox {
             id: SandboxId::new(),
-            team_id: TeamId::PLATFORM,
+            team_id: order.team_id,
             template_id: template.id,
             template_name: template.name.clone(),
             template_image: template.image.clone(),
@@ -252,7 +254,9 @@ impl Attempt {
         let created =
             self.plane.sandbox_create(new, self.intent(Action::SandboxCreate)).await.map_err(|error| {
                 match error {
-                    CreateError::NothingFits(_) => AttemptError::Final(error.to_string()),
+                    CreateError::NothingFits(_) | CreateError::NotAdmitted(_) | CreateError::OwnHostsOnly => {
+                        AttemptError::Final(error.to_string())
+                    }
                     // A value that no row takes would be refused again.
                     CreateError::Store(ref source) if source.is_refusal() => {
                         AttemptError::Final(error.to_string())
@@ -302,6 +306,9 @@ impl Attempt {
                 OperationError::Name(error @ TemplateNameError::Reserved) => {
                     AttemptError::Final(format!("the template cannot be made: {error}"))
                 }
+                OperationError::NotAdmitted(refusal) => {
+                    AttemptError::Final(format!("the template cannot be made: {refusal}"))
+                }
                 // Perhaps by an attempt that has lost the build, and is being removed.
                 error => AttemptError::Again(format!("the template was not made: {error}")),
             })
@@ -311,26 +318,29 @@ impl Attempt {
     async fn test(&self, plan: &Plan, template: &Template) -> Result<(), AttemptError> {
         let failed = |reason: String| format!("the template was made and does not work: {reason}");
         let order = &self.build.order;
-        let begun = Instant::now();
+        let clock = self.clock();
+        let begun = clock.now();
         let sandbox = self.start(template, order.disk_size_mb).await.map_err(|error| match error {
             AttemptError::Final(reason) => AttemptError::Final(failed(reason)),
             AttemptError::Again(reason) => AttemptError::Again(failed(reason)),
         })?;
         let capsule = Capsule { plane: &self.plane, id: sandbox };
-        super::health::try_template(&capsule, plan, self.plane.shared.clone(), self.claim).await.map_err(
-            |error| match error {
-                CapsuleError::Refused(reason) => AttemptError::Final(failed(reason)),
-                CapsuleError::Failed(reason) => AttemptError::Again(failed(reason)),
-            },
-        )?;
-        tracing::info!(build = %self.claim.build, took_ms = millis(begun), "the template works");
+        super::health::try_template(&capsule, plan, self.claim).await.map_err(|error| match error {
+            CapsuleError::Refused(reason) => AttemptError::Final(failed(reason)),
+            CapsuleError::Failed(reason) => AttemptError::Again(failed(reason)),
+        })?;
+        tracing::info!(build = %self.claim.build, took_ms = millis(clock.since(begun)), "the template works");
         self.gone(sandbox).await
+    }
+
+    pub(super) fn clock(&self) -> &Clock {
+        &self.plane.parts.clock
     }
 
     /// Begins the audit entry of what the attempt does.
     pub(super) fn intent(&self, action: Action) -> AuditIntent {
         AuditIntent::system(SystemReason::Build, action)
-            .in_team(TeamId::PLATFORM)
+            .in_team(self.build.order.team_id)
             .with("build", self.claim.build)
     }
 
@@ -342,12 +352,11 @@ impl Attempt {
     }
 }
 
-/// How long something has taken.
-pub(super) fn millis(begun: Instant) -> u64 {
-    u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX)
+fn millis(took: Duration) -> u64 {
+    u64::try_from(took.as_millis()).unwrap_or(u64::MAX)
 }
 
 /// The end of a step in the log.
-pub(super) fn step_end(begun: Instant, exit: Option<i32>, ok: bool) -> StepEnd {
-    StepEnd { exit, ok, elapsed_ms: millis(begun) }
+pub(super) fn step_end(took: Duration, exit: Option<i32>, ok: bool) -> StepEnd {
+    StepEnd { exit, ok, elapsed_ms: millis(took) }
 }

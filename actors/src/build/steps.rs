@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use tokio::time::Instant;
 use wrenn_domain::{
     action::Action,
     build::{
@@ -80,7 +79,7 @@ impl Steps<'_> {
     pub(super) async fn carry_out(&mut self, index: usize, step: &PlannedStep) -> Result<(), AttemptError> {
         let number = u32::try_from(index + 1).unwrap_or(u32::MAX);
         self.log.step_begin(number, step.phase.as_str(), &step.text, false).await;
-        let begun = Instant::now();
+        let begun = self.attempt.clock().now();
         let mut lines = self.log.lines();
         let mut output = Output { log: self.log, lines: &mut lines, step: number };
         let done = act(self.capsule, self.archive, step, &mut output).await;
@@ -94,7 +93,7 @@ impl Steps<'_> {
                 (exit, Err(error))
             }
         };
-        self.log.step_end(number, step_end(begun, exit, outcome.is_ok())).await;
+        self.log.step_end(number, step_end(self.attempt.clock().since(begun), exit, outcome.is_ok())).await;
         let disk = outcome?;
         if let Some(key) = step.key {
             self.keep(disk, &key).await;
@@ -125,7 +124,7 @@ impl Steps<'_> {
                 }
             }
         }
-        let (store, kept) = (&plane.shared.store, self.kept);
+        let (store, kept) = (&plane.parts.store, self.kept);
         until_answered("build_cache_put", || store.build_cache_put(key, kept)).await;
     }
 
@@ -137,7 +136,7 @@ impl Steps<'_> {
     ) -> Result<(), AttemptError> {
         let number = plan.total_steps();
         self.log.step_begin(number, Phase::Healthcheck.as_str(), &healthcheck.command, false).await;
-        let begun = Instant::now();
+        let begun = self.attempt.clock().now();
         let mut lines = self.log.lines();
         let mut output = Output { log: self.log, lines: &mut lines, step: number };
         let checked = health::wait(self.capsule, healthcheck, plan, &mut output).await;
@@ -151,7 +150,7 @@ impl Steps<'_> {
             }
             Err(error) => (None, Err(AttemptError::again("healthcheck")(error))),
         };
-        self.log.step_end(number, step_end(begun, exit, outcome.is_ok())).await;
+        self.log.step_end(number, step_end(self.attempt.clock().since(begun), exit, outcome.is_ok())).await;
         outcome
     }
 }

@@ -1,15 +1,15 @@
-//! How every host is doing, for whoever wants to know without asking its actor.
+//! The state of every host, for whoever wants to know without asking its actor.
 //!
 //! Each HostConnection alone writes its own entry; placement, health and the metrics read.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{collections::BTreeMap, sync::Arc, time::Instant};
 
 use chrono::{DateTime, Utc};
 use parking_lot::RwLock;
-use wrenn_domain::host::{HostCapacity, HostStatus};
+use wrenn_domain::host::{Attachment, HostCapacity, HostStatus, Intake};
 use wrenn_proto::ids::{HostId, TeamId};
 
-/// What a heartbeat says.
+/// Content of a heartbeat.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct HostLoad {
     /// Memory that is free.
@@ -22,7 +22,7 @@ pub struct HostLoad {
     pub machines: u32,
 }
 
-/// What an attached agent is.
+/// Facts about an attached agent.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AgentInfo {
     /// Its version.
@@ -37,21 +37,46 @@ pub struct AgentInfo {
     pub attached_at: DateTime<Utc>,
 }
 
-/// How a host is doing.
+/// State of a host.
 #[derive(Debug, Clone, PartialEq)]
 pub struct HostView {
     /// Its id.
     pub id: HostId,
     /// The team that brought it; none for a host of the platform.
     pub team_id: Option<TeamId>,
-    /// `online` exactly when an agent is attached.
+    /// State of the host; of one that another server holds, as it was read last.
     pub status: HostStatus,
+    /// Rule for new sandboxes.
+    pub intake: Intake,
     /// What it offers.
     pub capacity: HostCapacity,
     /// What its agent said last; none since it attached last.
     pub load: Option<HostLoad>,
     /// Its agent; none while none is attached.
     pub agent: Option<AgentInfo>,
+    /// Its attachment to this server; `None` if another server, or none, speaks for it.
+    pub attachment: Option<Held>,
+}
+
+impl HostView {
+    /// Returns true if an agent of the host is attached to this server.
+    pub fn is_online(&self) -> bool {
+        self.status == HostStatus::Online && self.attachment.is_some()
+    }
+
+    /// Returns true if new sandboxes may be placed on the host by this server.
+    pub fn takes_sandboxes(&self) -> bool {
+        self.is_online() && self.intake == Intake::Open
+    }
+}
+
+/// Attachment of a host to this server.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Held {
+    /// The attachment.
+    pub attachment: Attachment,
+    /// When this server knew of it; what is read afterwards no other server changes any more.
+    pub since: Instant,
 }
 
 /// The entries of all hosts; clones share them.
@@ -71,9 +96,9 @@ impl HostBoard {
         self.entries.write().remove(&host);
     }
 
-    /// Returns true if an agent of the host is attached.
+    /// Returns true if an agent of the host is attached to this server.
     pub(crate) fn is_online(&self, host: HostId) -> bool {
-        self.entries.read().get(&host).is_some_and(|view| view.status == HostStatus::Online)
+        self.entries.read().get(&host).is_some_and(HostView::is_online)
     }
 
     /// Returns a host's entry.

@@ -8,14 +8,11 @@
 //!                                 board          one at a time
 //! ```
 //!
-//! It keeps no list of what it has sent: what is in flight is what the rows say, and it is sent again
-//! whenever a host attaches. So there is one way to find out what became of everything, used
-//! - when an agent attaches: its hello carries an inventory, which is compared with the rows;
-//! - after a panic, here or in a sandbox's actor: the stream is kept (nothing of it can be half changed), and a
-//!   fresh inventory is asked for, because the frame being handled, perhaps an exit, was lost;
-//! - every minute or so, for what nobody noticed.
-//!
-//! While rows are read no frame is handled, so an inventory is always compared with rows that are not ahead of it.
+//! It keeps no list of what it has sent: what is in flight is what the rows say, and it is sent again whenever a host
+//! attaches. What became of everything the [reconciler](crate::reconcile) finds out, with an inventory that the hello
+//! brings or that it asks for here. After a panic the stream is kept (nothing of it can be half changed), and the host is
+//! due for a comparison, because the frame being handled, perhaps an exit, was lost. While an inventory is compared no
+//! frame is handled.
 //!
 //! | what happens | what follows |
 //! |---|---|
@@ -24,46 +21,77 @@
 //! | not heard of for long | `unreachable`; its sandboxes become `missing` until it is back, however often they have to be told |
 //! | a second agent attaches | the first is told to go; the second takes over |
 //! | the agent does not read | the stream is cut; everything is sent again when it is back |
+//! | another server holds the host | nothing is written or told about it; its agent may still attach here |
 //!
 //! An agent is not trusted, see [`frames`](super::frames), and its stream is read no faster than what it says is handled.
 
-use std::{collections::HashMap, sync::Arc, time::Duration};
+use std::{
+    collections::HashMap,
+    time::{Duration, Instant},
+};
 
 use actix::{
-    Actor, ActorContext, ActorFutureExt, AsyncContext, AtomicResponse, Context, Handler, ResponseFuture,
-    Supervised, WrapFuture, fut::ready,
+    Actor, ActorFutureExt, AsyncContext, AtomicResponse, Context, Handler, ResponseFuture, Supervised,
+    WrapFuture, fut::ready,
 };
-use chrono::Utc;
-use tokio::{sync::oneshot, time::Instant};
+use tokio::sync::oneshot;
+use wrenn_base::Clock;
 use wrenn_domain::{
-    host::{Host, HostCapacity, HostStatus},
+    host::{Attachment, Epoch, HostCapacity, HostStatus},
+    ids::ServerId,
     lifecycle::{End, Lifecycle, SandboxStatus},
-    sandbox::{Sandbox, state::Input},
+    sandbox::{Sandbox, inventory::Baseline, state::Input},
 };
 use wrenn_proto::{
     agent::{self, AgentHello, server_frame},
     ids::{HostId, SandboxId, TemplateId},
 };
-use wrenn_store::StoreError;
+use wrenn_store::Store;
 use wrenn_supervision::call_within;
 
 use super::{
-    board::{AgentInfo, HostView},
-    inventory::{self, Baseline, Found, Unwanted, look_up},
-    link::{AgentLink, Link, LinkNumber},
-    messages::{Attach, Detach, DropFailure, HostAway},
+    board::{AgentInfo, HostBoard, HostView},
+    inventory,
+    link::{AgentLink, Attach, Detach, Link, LinkNumber},
+    messages::{Complain, DropFailure, HostAway},
     text::harmless,
 };
 use crate::{
     AttachError,
+    config::Config,
+    placement::Placement,
+    reconcile::{DueHosts, ForHost, Reconciler},
     retry::until_answered,
-    sandbox::{CaughtUp, Observe, RowRead},
-    shared::Shared,
+    sandbox::{CaughtUp, Observe, SandboxDirectory},
+    transfer::TransferDesk,
+    tunnel::TunnelDesk,
 };
+
+/// Parts of others that a connection needs.
+#[derive(Clone)]
+pub(crate) struct HostParts {
+    pub(crate) store: Store,
+    pub(crate) server: ServerId,
+    pub(crate) config: Config,
+    pub(crate) clock: Clock,
+    pub(crate) board: HostBoard,
+    pub(crate) sandboxes: SandboxDirectory,
+    pub(crate) tunnels: TunnelDesk,
+    pub(crate) transfers: TransferDesk,
+    pub(crate) due: DueHosts,
+    pub(crate) reconciler: Reconciler,
+    pub(crate) placement: Placement,
+}
 
 pub(crate) struct HostConnection {
     pub(super) id: HostId,
-    pub(super) shared: Arc<Shared>,
+    pub(super) parts: HostParts,
+    /// The host's attachment to this server; without one nothing is written.
+    pub(super) attachment: Option<Attachment>,
+    /// The newest epoch that was heard of; a row with an older one was read too early.
+    pub(super) newest: Epoch,
+    /// When the row was read last because a write had changed nothing.
+    pub(super) checked: Option<Instant>,
     /// Replaced as a whole, never changed.
     pub(super) link: Option<Link>,
     next_link: LinkNumber,
@@ -71,19 +99,28 @@ pub(crate) struct HostConnection {
     pub(super) heard: Instant,
     pub(super) view: Option<HostView>,
     /// The status that the database is known to hold.
-    written: Option<HostStatus>,
+    pub(super) written: Option<HostStatus>,
     /// The inventory that was asked for.
     pub(super) asked: Option<Asked>,
     next_request: u64,
     /// Templates that the host was told to remove, and who waits for that.
     pub(super) dropping: HashMap<TemplateId, Vec<oneshot::Sender<Result<(), DropFailure>>>>,
-    /// When the next inventory is to be asked for.
-    pub(super) inventory_due: Instant,
+    /// When the sandboxes of a host that is unreachable are told again.
+    tell_lost_due: Instant,
     pub(super) noted: HeartbeatNote,
+    /// When frames that make no sense were logged last, and how many came since.
+    nonsense: (Option<Instant>, u64),
+    /// True once the host was found deleted; then nothing is shown of it any more.
+    pub(super) is_deleted: bool,
 }
 
-/// How long a frame waits for the sandbox's actor that it is for; then the next one is read all the same.
+/// Longest wait of a frame for the sandbox's actor that it is for; then the next one is read all the same.
 const HANDLED_WITHIN: Duration = Duration::from_secs(2);
+
+/// Machines, and templates, that a host is told at once to remove because nobody knows them.
+const REMOVED_AT_ONCE: usize = 256;
+/// Shortest time between two lines in the log about frames that make no sense.
+const COMPLAIN_EVERY: Duration = Duration::from_secs(10);
 
 /// Whether the database knows of the last heartbeats.
 #[derive(Clone, Copy)]
@@ -97,14 +134,18 @@ pub(super) enum HeartbeatNote {
 pub(super) struct Asked {
     pub(super) request_id: u64,
     pub(super) baseline: Baseline,
+    pub(super) compared: oneshot::Sender<()>,
 }
 
 impl HostConnection {
-    pub(crate) fn new(id: HostId, shared: Arc<Shared>) -> Self {
-        let heard = Instant::now();
+    pub(crate) fn new(id: HostId, parts: HostParts) -> Self {
+        let heard = parts.clock.now();
         Self {
             id,
-            shared,
+            parts,
+            attachment: None,
+            newest: Epoch::default(),
+            checked: None,
             link: None,
             next_link: LinkNumber(1),
             heard,
@@ -113,76 +154,40 @@ impl HostConnection {
             asked: None,
             next_request: 1,
             dropping: HashMap::new(),
-            inventory_due: heard,
+            tell_lost_due: heard,
             noted: HeartbeatNote::Never,
+            nonsense: (None, 0),
+            is_deleted: false,
         }
     }
 
-    fn loaded(&mut self, host: Option<Host>, ctx: &mut Context<Self>) {
-        let Some(host) = host else {
-            tracing::info!(host = %self.id, "host has no record any more");
-            self.shared.board.remove(self.id);
-            ctx.stop();
-            return;
-        };
-        self.written = Some(host.status);
-        let view = self.view.get_or_insert_with(|| HostView {
-            id: host.id,
-            team_id: host.team_id,
-            status: host.status,
-            capacity: host.capacity.unwrap_or_default(),
-            load: None,
-            agent: None,
-        });
-        match &self.link {
-            Some(link) if link.is_open() => {
-                view.status = HostStatus::Online;
-                self.inventory_due = Instant::now();
-            }
-            _ if view.status == HostStatus::Online => view.status = HostStatus::Offline,
-            _ => {}
-        }
-        self.publish(ctx);
-    }
-
-    /// Asks for an inventory, which will be compared with what was read before.
-    fn ask_inventory(&mut self, baseline: Baseline, ctx: &mut Context<Self>) {
+    /// Asks for an inventory, which will be compared with what was read before; `compared` is told then, and dropped if
+    /// that does not happen.
+    pub(super) fn ask_inventory(
+        &mut self,
+        baseline: Baseline,
+        compared: oneshot::Sender<()>,
+        ctx: &mut Context<Self>,
+    ) {
         let request_id = self.next_request;
         self.next_request += 1;
-        self.asked = Some(Asked { request_id, baseline });
-        self.inventory_due = Instant::now() + self.shared.config.inventory_interval;
         let ask = server_frame::Frame::InventoryRequest(agent::InventoryRequest { request_id });
         // A host that is away brings one when it is back.
-        let _ = self.send(ask, ctx);
-    }
-
-    /// Reads the rows and asks for an inventory.
-    fn look_again(&mut self, ctx: &mut Context<Self>) {
-        // Should the database not answer, the next time is soon enough.
-        self.inventory_due = Instant::now() + self.shared.config.inventory_interval;
-        let (store, id) = (self.shared.store.clone(), self.id);
-        let read = async move {
-            let templates = store.templates_on_host(id).await?;
-            Ok::<_, StoreError>(Baseline::of(&store.sandboxes_of_host(id).await?, templates))
-        };
-        ctx.wait(read.into_actor(self).map(|baseline, actor: &mut Self, ctx| match baseline {
-            Ok(baseline) => actor.ask_inventory(baseline, ctx),
-            Err(error) => tracing::warn!(host = %actor.id, %error, "no inventory is asked for"),
-        }));
+        if self.send(ask, ctx).is_ok() {
+            self.asked = Some(Asked { request_id, baseline, compared });
+        }
     }
 
     /// Shows the view, and writes its status if the database does not hold it.
     pub(super) fn publish(&mut self, ctx: &mut Context<Self>) {
-        let Some(view) = &self.view else { return };
-        self.shared.board.publish(view.clone());
-        let status = view.status;
-        if self.written == Some(status) {
-            return;
-        }
-        let (store, id) = (self.shared.store.clone(), self.id);
-        let write = async move { store.host_set_status(id, status).await };
-        ctx.wait(write.into_actor(self).map(move |written, actor: &mut Self, _| match written {
-            Ok(_) => actor.written = Some(status),
+        self.show();
+        let Some(status) = self.view.as_ref().map(|view| view.status) else { return };
+        let Some(attachment) = self.attachment.filter(|_| self.written != Some(status)) else { return };
+        let store = self.parts.store.clone();
+        let write = async move { store.host_set_status(attachment, status).await };
+        ctx.wait(write.into_actor(self).map(move |written, actor: &mut Self, ctx| match written {
+            Ok(true) => actor.written = Some(status),
+            Ok(false) => actor.read_again(ctx),
             // The next tick tries again.
             Err(error) => tracing::warn!(host = %actor.id, %error, "host status was not written"),
         }));
@@ -197,32 +202,32 @@ impl HostConnection {
 
     /// Looks at the clock.
     fn tick(&mut self, ctx: &mut Context<Self>) {
-        let silence = self.heard.elapsed();
+        if self.attachment.is_none() {
+            return;
+        }
+        let silence = self.parts.clock.since(self.heard);
         let status = self.view.as_ref().map(|view| view.status);
         let is_away = matches!(status, Some(HostStatus::Offline | HostStatus::Draining));
-        if self.link.is_some() && silence > self.shared.config.silent_after {
+        if self.link.is_some() && silence > self.parts.config.silent_after {
             self.end_link("the agent is silent", ctx);
-        } else if self.link.is_none() && is_away && silence > self.shared.config.unreachable_after {
+        } else if self.link.is_none() && is_away && silence > self.parts.config.unreachable_after {
             tracing::warn!(host = %self.id, "host is unreachable");
             self.set_status(HostStatus::Unreachable, ctx);
             self.tell_lost(ctx);
         } else if self.link.is_none()
             && status == Some(HostStatus::Unreachable)
-            && Instant::now() >= self.inventory_due
+            && self.parts.clock.now() >= self.tell_lost_due
         {
             // An actor may have failed while it was told, or the server before this one.
             self.tell_lost(ctx);
         } else {
             self.publish(ctx);
-            if self.link.is_some() && Instant::now() >= self.inventory_due {
-                self.look_again(ctx);
-            }
         }
     }
 
     /// Tells the actors of sandboxes that are not missing yet that their host is lost.
     fn tell_lost(&mut self, ctx: &mut Context<Self>) {
-        self.inventory_due = Instant::now() + self.shared.config.inventory_interval;
+        self.tell_lost_due = self.parts.clock.now() + self.parts.config.inventory_interval;
         self.tell_all(Input::HostLost, ctx, |lifecycle| {
             !matches!(lifecycle.status, SandboxStatus::Missing | SandboxStatus::Error)
         });
@@ -230,7 +235,7 @@ impl HostConnection {
 
     /// Tells the actors of those of the host's sandboxes that it concerns, before any further message is handled.
     pub(super) fn tell_all(&self, input: Input, ctx: &mut Context<Self>, concerns: fn(&Lifecycle) -> bool) {
-        let (store, id) = (self.shared.store.clone(), self.id);
+        let (store, id) = (self.parts.store.clone(), self.id);
         let read = async move { until_answered("sandboxes_of_host", || store.sandboxes_of_host(id)).await };
         ctx.wait(read.into_actor(self).map(move |rows: Vec<Sandbox>, actor: &mut Self, _| {
             for row in rows.into_iter().filter(|row| concerns(&row.lifecycle)) {
@@ -241,19 +246,28 @@ impl HostConnection {
 
     /// Past the mailbox's bound: what a host says must not get lost.
     fn tell(&self, sandbox: SandboxId, input: Input) {
-        self.shared.sandbox(sandbox).do_send(Observe { from: self.id, input });
+        self.parts.sandboxes.tell(sandbox, Observe { from: self.id, input });
     }
 
     /// As [`tell`](Self::tell), for what an agent says by itself: the answer comes when it was handled, or after a
     /// while, so that its stream is slowed; and no actor is started for a sandbox that is not on this host.
-    pub(super) fn tell_and_wait(&self, sandbox: SandboxId, input: Input) -> ResponseFuture<()> {
-        let (shared, from) = (self.shared.clone(), self.id);
+    pub(super) fn tell_and_wait(
+        &self,
+        sandbox: SandboxId,
+        input: Input,
+        ctx: &mut Context<Self>,
+    ) -> ResponseFuture<()> {
+        let connection = ctx.address();
+        let (store, sandboxes, from) = (self.parts.store.clone(), self.parts.sandboxes.clone(), self.id);
         Box::pin(async move {
-            let actor = match shared.sandboxes.get(&sandbox) {
+            let actor = match sandboxes.living(sandbox) {
                 Some(actor) => actor,
-                None if is_here(&shared, sandbox, from).await => shared.sandbox(sandbox),
+                None if is_here(&store, sandbox, from).await => sandboxes.address(sandbox),
                 None => {
-                    tracing::warn!(host = %from, %sandbox, ?input, "a host speaks for a sandbox that it does not have");
+                    connection.do_send(Complain {
+                        what: "a host speaks for a sandbox that it does not have",
+                        about: sandbox.to_string(),
+                    });
                     return;
                 }
             };
@@ -264,17 +278,24 @@ impl HostConnection {
     }
 
     pub(super) fn end_link(&mut self, reason: &'static str, ctx: &mut Context<Self>) {
-        let Some(link) = self.link.take() else { return };
+        if self.drop_link(reason) {
+            self.set_status(HostStatus::Offline, ctx);
+        }
+    }
+
+    /// Drops the link, and whatever waits for it; returns false if there is none.
+    pub(super) fn drop_link(&mut self, reason: &'static str) -> bool {
+        let Some(link) = self.link.take() else { return false };
         tracing::info!(host = %self.id, link = link.number.0, reason, "agent detached");
         drop(link);
         self.dropping.clear();
-        self.shared.desk.link_ended(self.id);
-        self.shared.transfers.link_ended(self.id);
+        self.parts.tunnels.link_ended(self.id);
+        self.parts.transfers.link_ended(self.id);
         if let Some(view) = &mut self.view {
             view.agent = None;
             view.load = None;
         }
-        self.set_status(HostStatus::Offline, ctx);
+        true
     }
 
     pub(super) fn send(
@@ -299,15 +320,14 @@ impl HostConnection {
             // If it does not read, it will notice the end of the stream.
             let _ = old.send(server_frame::Frame::Terminate(terminate));
             self.dropping.clear();
-            self.shared.desk.link_ended(self.id);
-            self.shared.transfers.link_ended(self.id);
+            self.parts.tunnels.link_ended(self.id);
+            self.parts.transfers.link_ended(self.id);
         }
         tracing::info!(host = %self.id, link = attach.number.0, version = hello.agent_version, "agent attached");
         self.link = Some(attach);
-        self.heard = Instant::now();
+        self.heard = self.parts.clock.now();
         self.written = Some(HostStatus::Online);
         self.asked = None;
-        self.inventory_due = Instant::now() + self.shared.config.inventory_interval;
         if let Some(view) = &mut self.view {
             view.status = HostStatus::Online;
             view.capacity = capacity(hello.capacity.as_ref());
@@ -317,11 +337,11 @@ impl HostConnection {
                 vmm: harmless(&hello.vmm),
                 kernel: harmless(&hello.kernel),
                 boot_id: harmless(&hello.boot_id),
-                attached_at: Utc::now(),
+                attached_at: self.parts.clock.utc(),
             });
         }
         self.publish(ctx);
-        let interval = self.shared.config.heartbeat_interval.as_millis();
+        let interval = self.parts.config.heartbeat_interval.as_millis();
         let welcome = agent::Welcome {
             server_version: env!("CARGO_PKG_VERSION").to_owned(),
             heartbeat_interval_ms: u32::try_from(interval).unwrap_or(u32::MAX),
@@ -329,19 +349,14 @@ impl HostConnection {
         let _ = self.send(server_frame::Frame::Welcome(welcome), ctx);
     }
 
-    /// Acts on an inventory and the rows that were read after it.
-    pub(super) fn reconcile(&mut self, found: Found, ctx: &mut Context<Self>) {
-        for (sandbox, lifecycle) in found.rows {
-            // Who does not live reads its row anyway.
-            if let Some(actor) = self.shared.sandboxes.get(&sandbox) {
-                actor.do_send(RowRead(lifecycle));
-            }
+    /// Tells the host to remove what nobody knows: a bounded part of it, with one line in the log. The next comparison finds
+    /// the rest.
+    pub(super) fn remove_unknown(&mut self, found: ForHost, ctx: &mut Context<Self>) {
+        let ForHost { unknown_machines, unknown_templates } = found;
+        if let Some((example, _)) = unknown_machines.first() {
+            tracing::warn!(host = %self.id, machines = unknown_machines.len(), %example, "removing machines that nobody knows");
         }
-        for (sandbox, input) in found.tell {
-            self.tell(sandbox, input);
-        }
-        for Unwanted { sandbox, generation } in found.unwanted {
-            tracing::warn!(host = %self.id, %sandbox, %generation, "removing a machine that nobody knows");
+        for (sandbox, generation) in unknown_machines.into_iter().take(REMOVED_AT_ONCE) {
             let command = agent::Command {
                 sandbox_id: sandbox.to_string(),
                 generation: generation.0,
@@ -349,27 +364,30 @@ impl HostConnection {
             };
             let _ = self.send(server_frame::Frame::Command(command), ctx);
         }
-        for template in found.unwanted_templates {
-            tracing::warn!(host = %self.id, %template, "removing a template that nobody knows");
+        if let Some(example) = unknown_templates.first() {
+            tracing::warn!(host = %self.id, templates = unknown_templates.len(), %example, "removing templates that nobody knows");
+        }
+        for template in unknown_templates.into_iter().take(REMOVED_AT_ONCE) {
             let drop = agent::DropTemplate { template_id: template.to_string() };
             let _ = self.send(server_frame::Frame::DropTemplate(drop), ctx);
         }
-        for template in found.lost_templates {
-            tracing::error!(host = %self.id, %template, "the host does not have a template any more");
-            let (store, id) = (self.shared.store.clone(), self.id);
-            let remove = async move {
-                if let Err(error) = store.template_host_remove(template, id).await {
-                    tracing::warn!(host = %id, %template, %error, "the loss of a template was not written");
-                }
-            };
-            ctx.spawn(remove.into_actor(self));
+    }
+
+    /// Logs that the agent sent something that makes no sense: now and then, however often it does.
+    pub(super) fn complain(&mut self, what: &'static str, about: &str) {
+        let now = self.parts.clock.now();
+        self.nonsense.1 += 1;
+        if self.nonsense.0.is_some_and(|logged| now.saturating_duration_since(logged) < COMPLAIN_EVERY) {
+            return;
         }
+        tracing::warn!(host = %self.id, about = harmless(about), frames = self.nonsense.1, "{what}");
+        self.nonsense = (Some(now), 0);
     }
 }
 
 /// Returns true if the sandbox is on this host and not gone.
-async fn is_here(shared: &Shared, sandbox: SandboxId, host: HostId) -> bool {
-    let row = until_answered("sandbox_load", || shared.store.sandbox_load(sandbox)).await;
+async fn is_here(store: &Store, sandbox: SandboxId, host: HostId) -> bool {
+    let row = until_answered("sandbox_load", || store.sandbox_load(sandbox)).await;
     row.is_some_and(|row| row.host_id == host && row.lifecycle.end != End::Reached)
 }
 
@@ -385,12 +403,8 @@ impl Actor for HostConnection {
     type Context = Context<Self>;
 
     fn started(&mut self, ctx: &mut Context<Self>) {
-        let (store, id) = (self.shared.store.clone(), self.id);
-        let read = async move { until_answered("host_fetch", || store.host_fetch(id)).await };
-        ctx.wait(read.into_actor(self).map(|host, actor, ctx| actor.loaded(host, ctx)));
-        let shortest = self.shared.config.silent_after.min(self.shared.config.unreachable_after);
-        let period = (shortest / 6).max(Duration::from_millis(10));
-        ctx.run_interval(period, Self::tick);
+        self.read_again(ctx);
+        ctx.run_interval(self.parts.config.look_period(), Self::tick);
     }
 }
 
@@ -411,6 +425,10 @@ impl Handler<Attach> for HostConnection {
         if hello.host_id != self.id.to_string() {
             return AtomicResponse::new(Box::pin(ready(Err(AttachError::WrongHost))));
         }
+        let listed = match inventory::read(self.id, hello.inventory.take().unwrap_or_default()) {
+            Ok(listed) => listed,
+            Err(error) => return AtomicResponse::new(Box::pin(ready(Err(AttachError::Inventory(error))))),
+        };
         let link = Link::new(self.next_link, outgoing);
         self.next_link = LinkNumber(self.next_link.0 + 1);
         let agent_end = AgentLink {
@@ -419,22 +437,35 @@ impl Handler<Attach> for HostConnection {
             connection: ctx.address(),
             cut: link.cut_token(),
         };
-        let listed = inventory::read(hello.inventory.take().unwrap_or_default());
         let capacity = capacity(hello.capacity.as_ref());
-        let (store, id) = (self.shared.store.clone(), self.id);
-        let attach = async move {
-            if !store.host_attached(id, capacity).await.map_err(|error| AttachError::Store(id, error))? {
-                return Err(AttachError::NotFound(id));
-            }
-            // An agent takes its inventory after its last session ended, and what a session said was handled
-            // before the next one attaches: so a row is not ahead of a hello.
-            look_up(&store, id, listed, None).await.map_err(|error| AttachError::Store(id, error))
-        };
-        AtomicResponse::new(Box::pin(attach.into_actor(self).map(
-            move |read: Result<Found, AttachError>, actor: &mut Self, ctx| {
+        let HostParts { store, reconciler, server, .. } = self.parts.clone();
+        let id = self.id;
+        let attach = async move { store.host_attached(id, server, capacity).await };
+        let attach = attach.into_actor(self).map(move |attached, actor: &mut Self, _| {
+            let attachment = attached.map_err(|error| AttachError::Store(id, error))?;
+            let attachment = attachment.ok_or(AttachError::NotFound(id))?;
+            // Those who are told what follows from the inventory must know that the host is held.
+            actor.hold(attachment);
+            // The row says `online`; if the comparison fails that is not so.
+            actor.written = None;
+            // Whoever loses a message from now on asks for another comparison.
+            actor.parts.due.done(actor.id);
+            Ok(attachment)
+        });
+        // An agent takes its inventory after its last session ended, and what a session said was handled
+        // before the next one attaches: so a row is not ahead of a hello.
+        let compare = attach.then(move |attachment: Result<_, AttachError>, actor: &mut Self, _| {
+            let compare = async move {
+                let compared = reconciler.compare(attachment?, listed, None).await;
+                compared.map_err(|error| AttachError::Store(id, error))
+            };
+            compare.into_actor(actor)
+        });
+        AtomicResponse::new(Box::pin(compare.map(
+            move |read: Result<ForHost, AttachError>, actor: &mut Self, ctx| {
                 let found = read?;
                 actor.attached(hello, link, ctx);
-                actor.reconcile(found, ctx);
+                actor.remove_unknown(found, ctx);
                 Ok(agent_end)
             },
         )))

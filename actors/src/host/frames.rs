@@ -3,7 +3,6 @@
 //! Nothing of it is trusted: it counts for the host's own sandboxes only, and its texts are cut.
 
 use actix::{ActorFutureExt, AsyncContext, Context, Handler, ResponseFuture, WrapFuture, fut::ready};
-use tokio::time::Instant;
 use wrenn_domain::{
     lifecycle::Generation,
     sandbox::state::{Input, Machine, Outcome},
@@ -15,9 +14,10 @@ use wrenn_proto::{
 
 use super::{
     board::HostLoad,
-    connection::{HeartbeatNote, HostConnection},
-    inventory::{self, look_up},
-    messages::{DropFailure, FromAgent},
+    connection::{Asked, HeartbeatNote, HostConnection},
+    inventory,
+    link::FromAgent,
+    messages::{Complain, DropFailure},
     text::harmless,
 };
 
@@ -40,28 +40,26 @@ impl Handler<FromAgent> for HostConnection {
         if self.link.as_ref().is_none_or(|current| current.number != link) {
             return Box::pin(ready(()));
         }
-        self.heard = Instant::now();
+        self.heard = self.parts.clock.now();
         match frame.frame {
             Some(agent_frame::Frame::Heartbeat(heartbeat)) => self.heartbeat(heartbeat, ctx),
-            Some(agent_frame::Frame::Result(result)) => return self.command_result(result),
-            Some(agent_frame::Frame::Event(event)) => return self.machine_event(event),
+            Some(agent_frame::Frame::Result(result)) => return self.command_result(result, ctx),
+            Some(agent_frame::Frame::Event(event)) => return self.machine_event(event, ctx),
             Some(agent_frame::Frame::TunnelRefused(refused)) => {
                 if let Ok(tunnel) = refused.tunnel_id.parse() {
-                    self.shared.desk.refuse(self.id, tunnel, refused.error.unwrap_or_default());
+                    self.parts.tunnels.refuse(self.id, tunnel, refused.error.unwrap_or_default());
                 }
             }
             Some(agent_frame::Frame::Inventory(inventory)) => self.inventory(inventory, ctx),
             Some(agent_frame::Frame::TemplateDropped(dropped)) => self.template_dropped(&dropped),
             Some(agent_frame::Frame::TemplateNotSent(refused)) => {
                 if let Ok(transfer) = refused.transfer_id.parse() {
-                    self.shared.transfers.refuse(self.id, transfer, &refused.error);
+                    self.parts.transfers.refuse(self.id, transfer, &refused.error);
                 }
             }
             // Its inventory says so, too, and that counts.
-            Some(agent_frame::Frame::TemplateFetched(_)) => self.inventory_due = Instant::now(),
-            Some(agent_frame::Frame::Hello(_)) | None => {
-                tracing::warn!(host = %self.id, "a frame makes no sense here");
-            }
+            Some(agent_frame::Frame::TemplateFetched(_)) => self.parts.due.soon(self.id),
+            Some(agent_frame::Frame::Hello(_)) | None => self.complain("a frame makes no sense here", ""),
         }
         Box::pin(ready(()))
     }
@@ -78,26 +76,35 @@ impl HostConnection {
             });
         }
         self.publish(ctx);
-        let pause = self.shared.config.heartbeat_interval / 2;
+        let Some(attachment) = self.attachment else { return };
+        let pause = self.parts.config.heartbeat_interval / 2;
         match self.noted {
             HeartbeatNote::UnderWay => return,
-            HeartbeatNote::Done(at) if at.elapsed() < pause => return,
+            HeartbeatNote::Done(at) if self.parts.clock.since(at) < pause => return,
             HeartbeatNote::Done(_) | HeartbeatNote::Never => self.noted = HeartbeatNote::UnderWay,
         }
-        let (store, id) = (self.shared.store.clone(), self.id);
+        let (store, id) = (self.parts.store.clone(), self.id);
         let note = async move {
-            if let Err(error) = store.host_heartbeat(id).await {
+            store.host_heartbeat(attachment).await.unwrap_or_else(|error| {
                 tracing::warn!(host = %id, %error, "a heartbeat was not noted");
-            }
+                true
+            })
         };
-        ctx.spawn(
-            note.into_actor(self).map(|(), actor, _| actor.noted = HeartbeatNote::Done(Instant::now())),
-        );
+        ctx.spawn(note.into_actor(self).map(|is_held, actor: &mut Self, ctx| {
+            actor.noted = HeartbeatNote::Done(actor.parts.clock.now());
+            if !is_held {
+                actor.read_again(ctx);
+            }
+        }));
     }
 
-    fn command_result(&self, result: agent::CommandResult) -> ResponseFuture<()> {
+    fn command_result(
+        &mut self,
+        result: agent::CommandResult,
+        ctx: &mut Context<Self>,
+    ) -> ResponseFuture<()> {
         let Ok(sandbox) = result.sandbox_id.parse::<SandboxId>() else {
-            tracing::warn!(host = %self.id, id = harmless(&result.sandbox_id), "an outcome for a strange id");
+            self.complain("an outcome for a strange id", &result.sandbox_id);
             return Box::pin(ready(()));
         };
         let outcome = match result.outcome {
@@ -128,12 +135,12 @@ impl HostConnection {
             }
         };
         let generation = Generation(result.generation);
-        self.tell_and_wait(sandbox, Input::Finished { generation, outcome })
+        self.tell_and_wait(sandbox, Input::Finished { generation, outcome }, ctx)
     }
 
-    fn machine_event(&self, event: agent::MachineEvent) -> ResponseFuture<()> {
+    fn machine_event(&mut self, event: agent::MachineEvent, ctx: &mut Context<Self>) -> ResponseFuture<()> {
         let Ok(sandbox) = event.sandbox_id.parse::<SandboxId>() else {
-            tracing::warn!(host = %self.id, id = harmless(&event.sandbox_id), "an event of a strange id");
+            self.complain("an event of a strange id", &event.sandbox_id);
             return Box::pin(ready(()));
         };
         let generation = Generation(event.generation);
@@ -142,10 +149,10 @@ impl HostConnection {
                 let machine = machine_state(exited.state()).filter(|machine| machine.has_ended());
                 let machine = machine.unwrap_or(Machine::Exited);
                 let reason = harmless(&exited.reason);
-                self.tell_and_wait(sandbox, Input::Exited { generation, machine, reason })
+                self.tell_and_wait(sandbox, Input::Exited { generation, machine, reason }, ctx)
             }
             None => {
-                tracing::warn!(host = %self.id, %sandbox, "an event of another version");
+                self.complain("an event of another version", &event.sandbox_id);
                 Box::pin(ready(()))
             }
         }
@@ -153,14 +160,27 @@ impl HostConnection {
 
     fn inventory(&mut self, inventory: agent::Inventory, ctx: &mut Context<Self>) {
         let Some(asked) = self.asked.take_if(|asked| asked.request_id == inventory.request_id) else {
-            tracing::warn!(host = %self.id, "an inventory that nobody asked for");
+            self.complain("an inventory that nobody asked for", "");
             return;
         };
-        let listed = inventory::read(inventory);
-        let (store, id) = (self.shared.store.clone(), self.id);
-        let look = async move { look_up(&store, id, listed, Some(asked.baseline)).await };
-        ctx.wait(look.into_actor(self).map(|found, actor, ctx| match found {
-            Ok(found) => actor.reconcile(found, ctx),
+        let listed = match inventory::read(self.id, inventory) {
+            Ok(listed) => listed,
+            Err(error) => {
+                tracing::warn!(host = %self.id, %error, "inventory refused");
+                self.end_link("the inventory is larger than a host can have", ctx);
+                return;
+            }
+        };
+        let Some(attachment) = self.attachment else { return };
+        let reconciler = self.parts.reconciler.clone();
+        let Asked { baseline, compared, .. } = asked;
+        let compare = async move { reconciler.compare(attachment, listed, Some(baseline)).await };
+        ctx.wait(compare.into_actor(self).map(|found, actor, ctx| match found {
+            Ok(found) => {
+                actor.remove_unknown(found, ctx);
+                // The reconciler may have gone on without the answer.
+                let _ = compared.send(());
+            }
             Err(error) => {
                 tracing::warn!(host = %actor.id, %error, "an inventory cannot be compared");
                 // The agent dials again and brings another one.
@@ -182,5 +202,13 @@ impl HostConnection {
             // Whoever asked may have left.
             let _ = reply.send(result.clone());
         }
+    }
+}
+
+impl Handler<Complain> for HostConnection {
+    type Result = ();
+
+    fn handle(&mut self, Complain { what, about }: Complain, _: &mut Context<Self>) {
+        self.complain(what, &about);
     }
 }

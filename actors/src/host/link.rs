@@ -2,18 +2,39 @@
 
 use std::fmt;
 
-use actix::Addr;
+use actix::{Addr, Message};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use wrenn_proto::{
-    agent::{AgentFrame, ServerFrame, server_frame},
+    agent::{AgentFrame, AgentHello, ServerFrame, server_frame},
     ids::HostId,
 };
 
-use super::{
-    connection::HostConnection,
-    messages::{Detach, FromAgent},
-};
+use super::connection::HostConnection;
+use crate::AttachError;
+
+/// An agent dialled and said hello; frames for it go to `outgoing`.
+#[derive(Debug, Message)]
+#[rtype(result = "Result<AgentLink, AttachError>")]
+pub(crate) struct Attach {
+    pub(crate) hello: AgentHello,
+    pub(crate) outgoing: mpsc::Sender<ServerFrame>,
+}
+
+/// A frame arrived.
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+pub(crate) struct FromAgent {
+    pub(crate) link: LinkNumber,
+    pub(crate) frame: AgentFrame,
+}
+
+/// The stream ended.
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+pub(crate) struct Detach {
+    pub(crate) link: LinkNumber,
+}
 
 /// Tells the streams of one host apart; one that attached later has a larger number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]

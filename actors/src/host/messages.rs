@@ -1,41 +1,15 @@
 //! What a host's connection can be told and asked.
 
 use actix::Message;
-use tokio::sync::mpsc;
 use wrenn_domain::{
-    sandbox::{Memory, Sandbox, state},
+    host::Host,
+    sandbox::{Memory, Sandbox, inventory::Baseline, state},
     template::TemplateSource,
 };
 use wrenn_proto::{
-    agent::{self, AgentFrame, AgentHello, ServerFrame},
+    agent,
     ids::{SandboxId, TemplateId, TransferId, TunnelId},
 };
-
-use super::link::{AgentLink, LinkNumber};
-use crate::AttachError;
-
-/// An agent dialled and said hello; frames for it go to `outgoing`.
-#[derive(Debug, Message)]
-#[rtype(result = "Result<AgentLink, AttachError>")]
-pub(crate) struct Attach {
-    pub(crate) hello: AgentHello,
-    pub(crate) outgoing: mpsc::Sender<ServerFrame>,
-}
-
-/// A frame arrived.
-#[derive(Debug, Message)]
-#[rtype(result = "()")]
-pub(crate) struct FromAgent {
-    pub(crate) link: LinkNumber,
-    pub(crate) frame: AgentFrame,
-}
-
-/// The stream ended.
-#[derive(Debug, Message)]
-#[rtype(result = "()")]
-pub(crate) struct Detach {
-    pub(crate) link: LinkNumber,
-}
 
 /// A sandbox's command is to be sent. If the host is not attached it is dropped: every operation in flight
 /// is taken up again when the host attaches.
@@ -58,9 +32,11 @@ impl SendCommand {
                 default_env: row.envs.clone().into_iter().collect(),
             }),
             state::Command::Pause => agent::command::Command::Pause(agent::PauseMachine {}),
-            state::Command::Resume(memory) => {
-                agent::command::Command::Resume(agent::ResumeMachine { drop_memory: memory == Memory::Drop })
-            }
+            state::Command::Resume(memory) => agent::command::Command::Resume(agent::ResumeMachine {
+                drop_memory: memory == Memory::Drop,
+                default_user: row.default_user.clone(),
+                default_env: row.envs.clone().into_iter().collect(),
+            }),
             state::Command::Snapshot(template) => agent::command::Command::Snapshot(make(row, template)),
             state::Command::Flatten(template) => agent::command::Command::Flatten(make(row, template)),
             state::Command::Destroy => agent::command::Command::Destroy(agent::DestroyMachine {}),
@@ -115,15 +91,40 @@ pub(crate) struct OpenTunnel {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct HostAway;
 
-/// Something that the host said may have been lost: an inventory is to be asked for soon.
+/// Asks for an inventory, which is compared with what was read before. Answered when that is done.
+#[derive(Debug, Message)]
+#[rtype(result = "Result<(), HostAway>")]
+pub(crate) struct TakeInventory {
+    pub(crate) baseline: Baseline,
+}
+
+/// The host's row, as it was just read.
 #[derive(Debug, Message)]
 #[rtype(result = "()")]
-pub(crate) struct LookAgain;
+pub(crate) struct Refresh(pub(crate) Host);
+
+/// A write about the host has changed nothing: its row is to be read.
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+pub(crate) struct Check;
 
 /// The host can never come back: whoever still waits for it is told.
 #[derive(Debug, Message)]
 #[rtype(result = "()")]
 pub(crate) struct Retire;
+
+/// The host may be deleted: its row is to be read.
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+pub(crate) struct HostDeleted;
+
+/// The agent sent something that makes no sense.
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+pub(super) struct Complain {
+    pub(super) what: &'static str,
+    pub(super) about: String,
+}
 
 /// The stream of the agent is cut, as if the network were. Sent only where fault injection is on.
 #[derive(Debug, Message)]

@@ -1,17 +1,22 @@
 //! What a host's connection is asked to do by others.
 
+use std::time::Duration;
+
 use actix::{Context, Handler, ResponseFuture, fut::ready};
-use tokio::{sync::oneshot, time::Instant};
+use tokio::sync::oneshot;
 use wrenn_domain::sandbox::state::Input;
 use wrenn_proto::agent::{self, server_frame};
 
 use super::{
     connection::HostConnection,
     messages::{
-        CutLink, DropFailure, DropTemplate, HostAway, InjectPanic, LookAgain, OpenTunnel, OrderTemplate,
-        Retire, SendCommand,
+        Check, CutLink, DropFailure, DropTemplate, HostAway, HostDeleted, InjectPanic, OpenTunnel,
+        OrderTemplate, Refresh, Retire, SendCommand, TakeInventory,
     },
 };
+
+/// Shortest time between two reads of the row because writes change nothing.
+const CHECK_EVERY: Duration = Duration::from_millis(20);
 
 impl Handler<DropTemplate> for HostConnection {
     type Result = ResponseFuture<Result<(), DropFailure>>;
@@ -59,12 +64,34 @@ impl Handler<OrderTemplate> for HostConnection {
     }
 }
 
-impl Handler<LookAgain> for HostConnection {
+impl Handler<TakeInventory> for HostConnection {
+    type Result = ResponseFuture<Result<(), HostAway>>;
+
+    fn handle(&mut self, TakeInventory { baseline }: TakeInventory, ctx: &mut Context<Self>) -> Self::Result {
+        let (reply, compared) = oneshot::channel();
+        self.ask_inventory(baseline, reply, ctx);
+        Box::pin(async move { compared.await.map_err(|_| HostAway) })
+    }
+}
+
+impl Handler<Check> for HostConnection {
     type Result = ();
 
-    fn handle(&mut self, _: LookAgain, _: &mut Context<Self>) {
-        // The next tick does, so that many failures at once lead to one look.
-        self.inventory_due = Instant::now();
+    fn handle(&mut self, _: Check, ctx: &mut Context<Self>) {
+        // Many sandboxes may find it out at once.
+        let now = self.parts.clock.now();
+        if self.checked.is_none_or(|checked| now.saturating_duration_since(checked) >= CHECK_EVERY) {
+            self.checked = Some(now);
+            self.read_again(ctx);
+        }
+    }
+}
+
+impl Handler<Refresh> for HostConnection {
+    type Result = ();
+
+    fn handle(&mut self, Refresh(row): Refresh, ctx: &mut Context<Self>) {
+        self.refreshed(row, ctx);
     }
 }
 
@@ -72,9 +99,17 @@ impl Handler<Retire> for HostConnection {
     type Result = ();
 
     fn handle(&mut self, _: Retire, ctx: &mut Context<Self>) {
-        if self.link.is_none() {
+        if self.link.is_none() && self.attachment.is_some() {
             self.tell_all(Input::HostRetired, ctx, |_| true);
         }
+    }
+}
+
+impl Handler<HostDeleted> for HostConnection {
+    type Result = ();
+
+    fn handle(&mut self, _: HostDeleted, ctx: &mut Context<Self>) {
+        self.read_again(ctx);
     }
 }
 

@@ -1,11 +1,11 @@
-//! What is promised of which host.
+//! The promises made of each host.
 
 use std::collections::HashMap;
 
 use wrenn_domain::{placement::Demand, sandbox::SandboxReservation};
 use wrenn_proto::ids::{HostId, SandboxId};
 
-/// What is promised of which host; sums are kept beside the entries and always agree with them.
+/// Promises made of each host; sums are kept beside the entries and always agree with them.
 #[derive(Debug, Default)]
 pub(crate) struct Ledger {
     entries: HashMap<SandboxId, (HostId, Demand)>,
@@ -48,6 +48,12 @@ impl Ledger {
         Some((host, demand))
     }
 
+    /// Forgets everything that is promised of a host.
+    pub(crate) fn forget(&mut self, host: HostId) {
+        self.entries.retain(|_, (promised, _)| *promised != host);
+        self.sums.remove(&host);
+    }
+
     /// Returns what is promised of a host.
     pub(crate) fn reserved(&self, host: HostId) -> Demand {
         self.sums.get(&host).copied().unwrap_or_default()
@@ -69,5 +75,8 @@ mod tests {
         ledger.release(sandbox);
         ledger.release(sandbox);
         assert_eq!(ledger.reserved(host), Demand::default());
+        ledger.reserve(sandbox, host, demand);
+        ledger.forget(host);
+        assert_eq!((ledger.reserved(host), ledger.release(sandbox)), (Demand::default(), None));
     }
 }

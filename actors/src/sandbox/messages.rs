@@ -171,6 +171,8 @@ pub(crate) enum UseTarget {
         /// Whether it may be woken by who wants to use it.
         auto_resume: bool,
     },
+    /// Another server speaks for its host.
+    Elsewhere(HostId),
     /// It runs there.
     On(HostId),
 }

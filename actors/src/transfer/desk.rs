@@ -7,10 +7,13 @@ use parking_lot::Mutex;
 use tokio::sync::{mpsc, oneshot};
 use wrenn_proto::{
     agent::TemplatePart,
-    ids::{HostId, TransferId},
+    ids::{HostId, TemplateId, TransferId},
 };
 
 use crate::host::text::harmless;
+
+/// Uploads that are under way: whoever wants the same template waits for the same lock.
+pub(crate) type Uploads = Mutex<HashMap<TemplateId, Arc<tokio::sync::Mutex<()>>>>;
 
 /// Parts that wait to be stored.
 const QUEUE: usize = 4;

@@ -22,24 +22,23 @@
 
 mod codec;
 mod desk;
+mod fetch;
 mod sweep;
 mod upload;
 
-use std::{collections::HashMap, sync::Arc, time::Duration};
+use std::time::Duration;
 
-use futures_util::{StreamExt as _, stream::BoxStream};
-use parking_lot::Mutex;
-use wrenn_proto::{
-    agent::TemplatePart,
-    ids::{HostId, TemplateId, TransferId},
-    transfer::TransferError,
-};
+use futures_util::stream::BoxStream;
+use wrenn_proto::{agent::TemplatePart, ids::TemplateId, transfer::TransferError};
 use wrenn_store::StoreError;
 
-use crate::{ControlPlane, objects::ObjectError};
+use crate::objects::ObjectError;
 
 pub use self::desk::TransferAcceptor;
-pub(crate) use self::{desk::TransferDesk, sweep::ObjectSweep};
+pub(crate) use self::{
+    desk::{TransferDesk, Uploads},
+    sweep::sweep_objects,
+};
 
 /// How long a host may take to begin to send a template.
 const BEGUN_WITHIN: Duration = Duration::from_secs(30);
@@ -75,9 +74,6 @@ pub enum FetchError {
 /// The parts of a template, in order.
 pub type Parts = BoxStream<'static, Result<TemplatePart, FetchError>>;
 
-/// Uploads that are under way: whoever wants the same template waits for the same lock.
-pub(crate) type Uploads = Mutex<HashMap<TemplateId, Arc<tokio::sync::Mutex<()>>>>;
-
 /// The name of a template's object.
 pub(crate) fn object_name(template: TemplateId) -> String {
     format!("{OBJECTS}/{template}")
@@ -85,39 +81,3 @@ pub(crate) fn object_name(template: TemplateId) -> String {
 
 /// Where objects of templates are.
 const OBJECTS: &str = "templates";
-
-impl ControlPlane {
-    /// Returns the parts of a template for a host; has them sent here first if they are not stored.
-    ///
-    /// # Errors
-    /// See [`FetchError`]. What goes wrong later is the last part's error.
-    pub async fn template_fetch(&self, host: HostId, template: TemplateId) -> Result<Parts, FetchError> {
-        let shared = &self.shared;
-        if !shared.store.template_may_be_on(template, host).await? {
-            return Err(FetchError::NotFound);
-        }
-        let name = object_name(template);
-        if shared.objects.size(&name).await?.is_none() {
-            // It goes on without whoever wants it: others may wait for it, too.
-            let upload = tokio::spawn(upload::ensure(shared.clone(), template));
-            upload.await.map_err(|_| FetchError::Interrupted)??;
-        }
-        tracing::info!(%host, %template, "a host fetches a template");
-        Ok(codec::decode(shared.objects.read(&name).await?).boxed())
-    }
-
-    /// Whether a host that does not have a template can get it now, as far as is known.
-    pub(crate) async fn template_can_be_fetched(&self, template: TemplateId) -> bool {
-        let shared = &self.shared;
-        if matches!(shared.objects.size(&object_name(template)).await, Ok(Some(_))) {
-            return true;
-        }
-        let sources = shared.store.template_sources(template).await.unwrap_or_default();
-        sources.into_iter().any(|host| shared.board.is_online(host))
-    }
-
-    /// Takes the stream of a template that this host was asked for; none if nobody did.
-    pub fn template_accept(&self, host: HostId, transfer: TransferId) -> Option<TransferAcceptor> {
-        self.shared.transfers.accept(host, transfer)
-    }
-}

@@ -9,7 +9,7 @@ use wrenn_proto::{
     session::{Event as _, Input},
 };
 
-use crate::{SessionError, activity::ActivityGuard};
+use crate::{SessionError, activity::ActivityGuard, grants::Grant};
 
 /// A session about processes.
 pub type ExecSession = Session<ExecInput>;
@@ -39,12 +39,15 @@ pub struct Session<I: Input> {
 /// The way into a session; clones share it.
 pub struct SessionInput<I> {
     frames: mpsc::Sender<tunnel_down::Frame>,
+    grant: Grant,
     kind: PhantomData<fn(I)>,
 }
 
 /// The way out of a session.
 pub struct SessionEvents<I> {
     frames: mpsc::Receiver<Result<tunnel_up::Frame, SessionError>>,
+    /// Permission to use the session.
+    grant: Grant,
     /// Counts as use of the sandbox.
     in_use: Option<ActivityGuard>,
     is_over: bool,
@@ -52,11 +55,12 @@ pub struct SessionEvents<I> {
 }
 
 impl<I: Input> Session<I> {
-    pub(crate) fn new(raw: RawSession, in_use: ActivityGuard) -> Self {
+    pub(crate) fn new(raw: RawSession, grant: Grant, in_use: ActivityGuard) -> Self {
         let RawSession { input, events } = raw;
+        let in_use = Some(in_use);
         Self {
-            input: SessionInput { frames: input, kind: PhantomData },
-            events: SessionEvents { frames: events, in_use: Some(in_use), is_over: false, kind: PhantomData },
+            input: SessionInput { frames: input, grant: grant.clone(), kind: PhantomData },
+            events: SessionEvents { frames: events, grant, in_use, is_over: false, kind: PhantomData },
         }
     }
 }
@@ -65,18 +69,25 @@ impl<I: Input> SessionInput<I> {
     /// Tells the session something; waits while it does not listen. Returns false if it has ended, which its events
     /// tell more of.
     pub async fn send(&self, input: impl Into<I>) -> bool {
-        self.frames.send(input.into().into_frame()).await.is_ok()
+        tokio::select! {
+            biased;
+            () = self.grant.revoked() => false,
+            sent = self.frames.send(input.into().into_frame()) => sent.is_ok(),
+        }
     }
 
     /// Waits until the session listens to nobody any more.
     pub async fn closed(&self) {
-        self.frames.closed().await;
+        tokio::select! {
+            () = self.grant.revoked() => {}
+            () = self.frames.closed() => {}
+        }
     }
 }
 
 impl<I> Clone for SessionInput<I> {
     fn clone(&self) -> Self {
-        Self { frames: self.frames.clone(), kind: PhantomData }
+        Self { frames: self.frames.clone(), grant: self.grant.clone(), kind: PhantomData }
     }
 }
 
@@ -95,7 +106,11 @@ impl<I: Input> SessionEvents<I> {
         if self.is_over {
             return None;
         }
-        let frame = self.frames.recv().await;
+        let frame = tokio::select! {
+            biased;
+            () = self.grant.revoked() => Some(Err(SessionError::Revoked)),
+            frame = self.frames.recv() => frame,
+        };
         let event = frame.unwrap_or(Err(SessionError::LinkLost)).and_then(|frame| {
             I::Event::from_frame(frame).ok_or_else(|| SessionError::Machine {
                 kind: TunnelErrorKind::GuestProtocol,

@@ -4,7 +4,7 @@ use std::{convert::Infallible, time::Duration};
 
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
-use wrenn_actors::{SessionError, SessionOpenError, Victim};
+use wrenn_actors::{Grant, SessionError, SessionOpenError, Victim};
 use wrenn_domain::lifecycle::{Operation, SandboxStatus};
 use wrenn_proto::{
     agent::{
@@ -14,8 +14,9 @@ use wrenn_proto::{
     guest::{ExecEvent, ExecExited, ExecInput, ExecStart, exec_event, exec_input},
     ids::SandboxId,
 };
+use wrenn_testkit::wait::in_time;
 
-use crate::support::{BY, FakeAgent, PATIENCE, Server, config};
+use crate::support::{BY, FakeAgent, Server, config};
 
 type Pool = sqlx::PgPool;
 
@@ -48,7 +49,7 @@ async fn a_command_runs_over_a_tunnel_that_the_agent_opens(pool: Pool) {
     server.control_plane.inject_panic(Victim::Host(host)).await.unwrap();
     agent.frame().await;
 
-    let opened = server.control_plane.session_open::<ExecInput>(id, start("true"), BY);
+    let opened = server.control_plane.session_open::<ExecInput>(id, start("true"), Grant::of_system(BY));
     let ready = tunnel_up::Frame::Ready(TunnelReady {});
     let (session, (up, mut down)) = tokio::join!(opened, open(&server, &mut agent, ready));
     let mut session = session.unwrap();
@@ -70,7 +71,7 @@ async fn a_machine_that_dies_ends_the_session_with_a_reason(pool: Pool) {
     let host = server.host().await;
     let mut agent = FakeAgent::attach(&server, host, vec![]).await;
     let id = server.running(&mut agent).await;
-    let opened = server.control_plane.session_open::<ExecInput>(id, start("sleep 60"), BY);
+    let opened = server.control_plane.session_open::<ExecInput>(id, start("sleep 60"), Grant::of_system(BY));
     let ready = tunnel_up::Frame::Ready(TunnelReady {});
     let (session, (up, _down)) = tokio::join!(opened, open(&server, &mut agent, ready));
     let mut session = session.unwrap();
@@ -87,12 +88,16 @@ async fn a_command_needs_a_settled_running_sandbox(pool: Pool) {
     let host = server.host().await;
     let mut agent = FakeAgent::attach(&server, host, vec![]).await;
     let (id, _) = server.starting(&mut agent).await;
-    let refused = server.control_plane.session_open::<ExecInput>(id, start("true"), BY).await.unwrap_err();
+    let refused = server
+        .control_plane
+        .session_open::<ExecInput>(id, start("true"), Grant::of_system(BY))
+        .await
+        .unwrap_err();
     let SessionOpenError::InvalidState { status, operation } = refused else { panic!("{refused:?}") };
     assert_eq!((status, operation), (SandboxStatus::Starting, Some(Operation::Starting)));
     let unknown = server
         .control_plane
-        .session_open::<ExecInput>(SandboxId::new(), start("true"), BY)
+        .session_open::<ExecInput>(SandboxId::new(), start("true"), Grant::of_system(BY))
         .await
         .unwrap_err();
     assert!(matches!(unknown, SessionOpenError::NotFound(_)), "{unknown:?}");
@@ -115,8 +120,10 @@ async fn a_tunnel_that_is_refused_late_or_cut_off_is_an_error_of_its_own(pool: P
         let refused = TunnelRefused { tunnel_id: asked.tunnel_id, error };
         agent.say(agent_frame::Frame::TunnelRefused(refused)).await;
     };
-    let (refused, ()) =
-        tokio::join!(server.control_plane.session_open::<ExecInput>(id, start("true"), BY), refuse);
+    let (refused, ()) = tokio::join!(
+        server.control_plane.session_open::<ExecInput>(id, start("true"), Grant::of_system(BY)),
+        refuse
+    );
     let refused = refused.unwrap_err();
     assert!(
         matches!(refused, SessionOpenError::Refused { kind: TunnelErrorKind::NoMachine, .. }),
@@ -124,7 +131,7 @@ async fn a_tunnel_that_is_refused_late_or_cut_off_is_an_error_of_its_own(pool: P
     );
 
     let (late, _) = tokio::join!(
-        server.control_plane.session_open::<ExecInput>(id, start("true"), BY),
+        server.control_plane.session_open::<ExecInput>(id, start("true"), Grant::of_system(BY)),
         agent.open_tunnel()
     );
     assert!(matches!(late, Err(SessionOpenError::TimedOut(_))), "{late:?}");
@@ -133,10 +140,12 @@ async fn a_tunnel_that_is_refused_late_or_cut_off_is_an_error_of_its_own(pool: P
         agent.open_tunnel().await;
         drop(agent);
     };
-    let (lost, ()) =
-        tokio::join!(server.control_plane.session_open::<ExecInput>(id, start("true"), BY), lose);
+    let (lost, ()) = tokio::join!(
+        server.control_plane.session_open::<ExecInput>(id, start("true"), Grant::of_system(BY)),
+        lose
+    );
     assert!(matches!(lost, Err(SessionOpenError::HostUnavailable(_))), "{lost:?}");
-    let away = server.control_plane.session_open::<ExecInput>(id, start("true"), BY).await;
+    let away = server.control_plane.session_open::<ExecInput>(id, start("true"), Grant::of_system(BY)).await;
     assert!(matches!(away, Err(SessionOpenError::HostUnavailable(_))), "{away:?}");
-    assert!(tokio::time::timeout(PATIENCE, server.stop()).await.is_ok());
+    in_time("the server ends", server.stop()).await;
 }

@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use tokio::time::timeout;
 use wrenn_actors::{Config, FaultInjection, InjectError, Until, Victim};
 use wrenn_domain::{
     audit::AuditChange,
@@ -12,8 +11,12 @@ use wrenn_proto::{
     agent::{Inventory, MachineState, agent_frame, command, server_frame},
     ids::SandboxId,
 };
+use wrenn_testkit::{
+    rows::{intent, new_sandbox},
+    wait::{PATIENCE, in_time},
+};
 
-use crate::support::{FakeAgent, PATIENCE, Server, config, intent, report};
+use crate::support::{FakeAgent, Server, config, report};
 
 type Pool = sqlx::PgPool;
 
@@ -136,8 +139,7 @@ async fn a_new_server_takes_up_what_the_last_one_left(pool: Pool) {
     let row = server.control_plane.sandbox_wait(ends, Until::Gone, PATIENCE).await.unwrap();
     assert_eq!(row.lifecycle.end, End::Reached);
     assert_eq!(server.settled(runs).await.lifecycle.status, SandboxStatus::Running);
-    let creates =
-        (0..20).map(|_| server.control_plane.sandbox_create(crate::support::new_sandbox(), intent()));
+    let creates = (0..20).map(|_| server.control_plane.sandbox_create(new_sandbox(), intent()));
     let made = futures_util::future::join_all(creates).await.into_iter().filter(Result::is_ok).count();
     assert_eq!(made, 14);
     server.stop().await;
@@ -161,6 +163,7 @@ async fn a_write_of_a_dead_server_that_is_committed_late_is_noticed_at_the_next_
     let mut agent = FakeAgent::attach(&server, host, vec![]).await;
     let id = server.running(&mut agent).await;
     let known = server.row(id).await.lifecycle;
+    let attachment = server.store.host_attachment(host).await.unwrap().unwrap();
     let late = Lifecycle {
         operation: Some(Operation::Pausing),
         generation: known.generation.next(),
@@ -169,7 +172,7 @@ async fn a_write_of_a_dead_server_that_is_committed_late_is_noticed_at_the_next_
     assert!(
         server
             .store
-            .sandbox_transition(id, &known, &late, None, &AuditChange::default())
+            .sandbox_transition(id, attachment, &known, &late, None, &AuditChange::default())
             .await
             .unwrap()
             .is_some()
@@ -177,7 +180,7 @@ async fn a_write_of_a_dead_server_that_is_committed_late_is_noticed_at_the_next_
 
     // Nobody but the row knows that it is to be paused.
     agent.inventory(vec![report(id, 1, MachineState::Running)]).await;
-    let pause = timeout(PATIENCE, agent.command()).await.expect("the next look takes up what is in the row");
+    let pause = in_time("the next look takes up what is in the row", agent.command()).await;
     assert_eq!(pause.generation, late.generation.0);
     assert!(matches!(pause.command, Some(command::Command::Pause(_))), "{pause:?}");
     agent.paused(&pause).await;

@@ -11,16 +11,20 @@ use wrenn_proto::{
     agent::{MachineState, server_frame},
     ids::{HostId, SandboxId},
 };
+use wrenn_testkit::{
+    rows::intent,
+    wait::{PATIENCE, eventually},
+};
 
-use crate::support::{FakeAgent, PATIENCE, Server, config, eventually, intent, report};
+use crate::support::{FakeAgent, Server, config, report};
 
 type Pool = sqlx::PgPool;
 
 async fn host_status(server: &Server, host: HostId, wanted: HostStatus) {
-    eventually("the host's status is as wanted", || async {
+    eventually("the host's status is as wanted", async || {
         let row = server.store.host_fetch(host).await.unwrap().unwrap();
         let shown = server.control_plane.hosts_snapshot().into_iter().find(|view| view.id == host);
-        (row.status == wanted && shown.is_some_and(|view| view.status == wanted)).then_some(())
+        row.status == wanted && shown.is_some_and(|view| view.status == wanted)
     })
     .await;
 }
@@ -276,7 +280,8 @@ async fn a_new_server_tells_sandboxes_whose_host_was_lost_before_it_began(pool: 
     drop(agent);
     host_status(&server, host, HostStatus::Offline).await;
     // The server is killed before it tells its sandboxes.
-    server.store.host_set_status(host, HostStatus::Unreachable).await.unwrap();
+    let attachment = server.store.host_attachment(host).await.unwrap().unwrap();
+    server.store.host_set_status(attachment, HostStatus::Unreachable).await.unwrap();
     server.stop().await;
 
     let server = Server::start(&pool, config()).await;

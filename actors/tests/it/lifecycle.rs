@@ -5,14 +5,19 @@ use std::time::Duration;
 use wrenn_actors::{CreateError, DestroyError, OperationError, Until, WaitError};
 use wrenn_domain::{
     lifecycle::{End, Generation, Operation, SandboxStatus},
-    sandbox::Refusal,
+    page::PageRequest,
+    sandbox::{NewSandbox, Refusal},
 };
 use wrenn_proto::{
     agent::{MachineState, command},
     ids::SandboxId,
 };
+use wrenn_testkit::{
+    rows::{intent, new_sandbox},
+    wait::{PATIENCE, eventually, found},
+};
 
-use crate::support::{FakeAgent, PATIENCE, Server, config, eventually, intent, new_sandbox};
+use crate::support::{FakeAgent, Server, config};
 
 type Pool = sqlx::PgPool;
 
@@ -22,7 +27,8 @@ async fn a_sandbox_starts_runs_and_is_gone(pool: Pool) {
     let host = server.host().await;
     let mut agent = FakeAgent::attach(&server, host, vec![]).await;
 
-    let (id, command) = server.starting(&mut agent).await;
+    let new = NewSandbox { envs: [("A".to_owned(), "b".to_owned())].into(), ..new_sandbox() };
+    let (id, command) = server.starting_new(new, &mut agent).await;
     let row = server.row(id).await;
     assert_eq!(row.lifecycle.status, SandboxStatus::Starting);
     assert_eq!(row.lifecycle.operation, Some(Operation::Starting));
@@ -46,7 +52,7 @@ async fn a_sandbox_starts_runs_and_is_gone(pool: Pool) {
     let row = row.unwrap();
     assert_eq!((row.lifecycle.status, row.lifecycle.end), (SandboxStatus::Stopped, End::Reached));
     assert!(row.destroyed_at.is_some());
-    assert!(server.store.sandbox_list(row.team_id).await.unwrap().is_empty());
+    assert!(server.store.sandbox_list(row.team_id, PageRequest::WHOLE).await.unwrap().items.is_empty());
     server.stop().await;
 }
 
@@ -206,9 +212,9 @@ async fn without_a_host_or_room_nothing_is_made(pool: Pool) {
     assert!(matches!(refused, CreateError::NothingFits(_)), "{refused:?}");
 
     drop(agent);
-    eventually("the host is offline", || async {
+    eventually("the host is offline", async || {
         let created = server.control_plane.sandbox_create(new_sandbox(), intent()).await;
-        matches!(created, Err(CreateError::NoHost)).then_some(())
+        matches!(created, Err(CreateError::NoHost))
     })
     .await;
     assert!(server.store.sandboxes_of_host(host).await.unwrap().is_empty());
@@ -243,7 +249,7 @@ async fn concurrent_creates_never_overbook_and_what_is_gone_makes_room(pool: Poo
         agent.destroyed(&command).await;
     };
     tokio::join!(destroy, carry_out).0.unwrap();
-    eventually("there is room again", || async {
+    found("there is room again", async || {
         server.control_plane.sandbox_create(new_sandbox(), intent()).await.ok()
     })
     .await;

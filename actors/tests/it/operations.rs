@@ -3,24 +3,27 @@
 use std::time::Duration;
 
 use sqlx::PgPool as Pool;
-use wrenn_actors::{Config, ControlPlane, CreateError, OperationError, SessionOpenError, TemplateOrder};
+use wrenn_actors::{Config, ControlPlane, CreateError, OperationError, TemplateOrder};
 use wrenn_domain::{
     lifecycle::{Operation, SandboxStatus},
+    page::PageRequest,
     sandbox::{Memory, NewSandbox, Refusal, Sandbox},
     template::{OnConflict, Template, TemplateKind, TemplateNameError, TemplateSource},
 };
 use wrenn_proto::{
-    agent::{Command, MachineState, TemplateDropped, agent_frame, command, server_frame},
+    agent::{Command, Inventory, MachineState, TemplateDropped, agent_frame, command, server_frame},
     ids::{SandboxId, TeamId, TemplateId},
 };
-
-use crate::support::{
-    BY, FakeAgent, PATIENCE, Server, config, eventually, hello, intent, new_sandbox, report,
+use wrenn_testkit::{
+    rows::{intent, new_sandbox, new_sandbox_of},
+    wait::{PATIENCE, eventually},
 };
+
+use crate::support::{FakeAgent, Server, config, hello, report};
 
 type Answer<T> = Result<T, OperationError>;
 
-fn is_command(command: &Command, id: SandboxId, generation: u64) -> &command::Command {
+pub(crate) fn is_command(command: &Command, id: SandboxId, generation: u64) -> &command::Command {
     assert_eq!((command.sandbox_id.as_str(), command.generation), (id.to_string().as_str(), generation));
     command.command.as_ref().unwrap()
 }
@@ -31,14 +34,14 @@ fn order(name: &str) -> TemplateOrder {
 }
 
 /// Something that goes on without the test.
-fn begin<T: Send + 'static, F: Future<Output = T> + Send + 'static>(
+pub(crate) fn begin<T: Send + 'static, F: Future<Output = T> + Send + 'static>(
     server: &Server,
     ask: impl FnOnce(ControlPlane) -> F,
 ) -> tokio::task::JoinHandle<T> {
     tokio::spawn(ask(server.control_plane.clone()))
 }
 
-async fn pause(server: &Server, agent: &mut FakeAgent, id: SandboxId) -> Sandbox {
+pub(crate) async fn pause(server: &Server, agent: &mut FakeAgent, id: SandboxId) -> Sandbox {
     let paused = begin(server, move |it| async move { it.sandbox_pause(id, intent(), PATIENCE).await });
     let command = agent.command().await;
     assert!(matches!(command.command, Some(command::Command::Pause(_))), "{command:?}");
@@ -105,7 +108,14 @@ async fn an_operation_in_flight_refuses_others_by_name_and_is_joined_by_its_like
     assert_eq!(first.lifecycle, second.lifecycle);
     agent.assert_silent();
     assert!(
-        server.store.template_list(TeamId::PLATFORM, None).await.unwrap().iter().all(|it| it.name != "a")
+        server
+            .store
+            .template_list(TeamId::PLATFORM, None, PageRequest::WHOLE)
+            .await
+            .unwrap()
+            .items
+            .iter()
+            .all(|it| it.name != "a")
     );
     server.stop().await;
 }
@@ -188,7 +198,8 @@ async fn a_template_is_there_when_it_is_made_and_sandboxes_of_it_go_where_it_is(
     let server = Server::start(&pool, config()).await;
     let (host, other) = (server.host().await, server.host().await);
     let mut agent = FakeAgent::attach(&server, host, vec![]).await;
-    let id = server.running(&mut agent).await;
+    let new = NewSandbox { envs: [("A".to_owned(), "b".to_owned())].into(), ..new_sandbox() };
+    let id = server.running_new(new, &mut agent).await;
     // Emptier than the first host.
     let mut elsewhere = FakeAgent::attach(&server, other, vec![]).await;
     let team = TeamId::PLATFORM;
@@ -202,13 +213,7 @@ async fn a_template_is_there_when_it_is_made_and_sandboxes_of_it_go_where_it_is(
     let hosts = server.store.template_hosts(template.id).await.unwrap();
     assert_eq!(hosts, [host]);
 
-    let new = NewSandbox {
-        template_id: template.id,
-        template_name: template.name.clone(),
-        template_image: None,
-        template_hosts: Some(hosts),
-        ..new_sandbox()
-    };
+    let new = new_sandbox_of(&server.store, &template).await;
     let made = server.control_plane.sandbox_create(new, intent()).await.unwrap();
     assert_eq!(made.host_id, host);
     let start = loop {
@@ -351,12 +356,53 @@ async fn a_deleted_template_goes_from_its_hosts_also_from_one_that_was_away(pool
     server.stop().await;
 }
 
+#[sqlx::test(migrator = "wrenn_store::MIGRATIONS")]
+async fn a_deleted_template_goes_from_every_attached_host_and_one_that_fails_is_told_again(pool: Pool) {
+    let config = Config { inventory_interval: Duration::from_millis(50), ..config() };
+    let server = Server::start(&pool, config).await;
+    let (host, other) = (server.host().await, server.host().await);
+    let mut agent = FakeAgent::attach(&server, host, vec![]).await;
+    let id = server.running(&mut agent).await;
+    let mut unaware = FakeAgent::attach(&server, other, vec![]).await;
+    let template = snapshot(&server, &mut agent, id, order("mine")).await.id;
+    assert_eq!(server.store.template_hosts(template).await.unwrap(), [host]);
+
+    let deleted = begin(&server, move |it| async move { it.template_delete(template, intent()).await });
+    let dropped = |error: &str| {
+        let (template_id, error) = (template.to_string(), error.to_owned());
+        agent_frame::Frame::TemplateDropped(TemplateDropped { template_id, error })
+    };
+    assert_eq!(next_drop(&mut agent).await, template.to_string());
+    agent.say(dropped("the disk is busy")).await;
+    assert_eq!(next_drop(&mut unaware).await, template.to_string(), "although no row says that it has it");
+    unaware.say(dropped("")).await;
+    assert!(deleted.await.unwrap().unwrap());
+
+    let told_again = async {
+        loop {
+            match agent.frame().await {
+                Some(server_frame::Frame::DropTemplate(drop)) => return drop.template_id,
+                Some(server_frame::Frame::InventoryRequest(request)) => {
+                    let machines = vec![report(id, 2, MachineState::Running)];
+                    let inventory = Inventory {
+                        request_id: request.request_id,
+                        machines,
+                        template_ids: vec![template.to_string()],
+                    };
+                    agent.say(agent_frame::Frame::Inventory(inventory)).await;
+                }
+                other => panic!("unexpected {other:?}"),
+            }
+        }
+    };
+    assert_eq!(told_again.await, template.to_string());
+    server.stop().await;
+}
+
 /// Waits until the only host is not attached any more.
 async fn offline(server: &Server) {
-    eventually("the host is offline", || async {
-        server.control_plane.hosts_snapshot()[0].agent.is_none().then_some(())
-    })
-    .await;
+    eventually("the host is offline", async || server.control_plane.hosts_snapshot()[0].agent.is_none())
+        .await;
 }
 
 async fn next_drop(agent: &mut FakeAgent) -> String {
@@ -371,24 +417,39 @@ async fn next_drop(agent: &mut FakeAgent) -> String {
 
 #[sqlx::test(migrator = "wrenn_store::MIGRATIONS")]
 async fn an_idle_sandbox_is_paused_and_one_in_use_is_not(pool: Pool) {
-    let config = Config { idle_interval: Duration::from_millis(50), ..config() };
+    let (every, hour) = (Duration::from_millis(20), 3600);
+    let config = Config { idle_interval: every, touch_interval: every, ..config() };
     let server = Server::start(&pool, config).await;
     let mut agent = FakeAgent::attach(&server, server.host().await, vec![]).await;
-    let row = server
-        .control_plane
-        .sandbox_create(NewSandbox { timeout_sec: 1, ..new_sandbox() }, intent())
-        .await
-        .unwrap();
-    let id = row.id;
-    let start = agent.command().await;
-    agent.started(&start).await;
-    let begun = std::time::Instant::now();
-    while begun.elapsed() < Duration::from_millis(2500) {
-        server.control_plane.sandbox_use(id).await.unwrap();
-        tokio::time::sleep(Duration::from_millis(100)).await;
+    let id = server.running_new(NewSandbox { timeout_sec: hour, ..new_sandbox() }, &mut agent).await;
+    // Postgres' clock decides, so a while passes for the rows alone.
+    let day_passes = async || {
+        for statement in [
+            "UPDATE sandboxes SET last_active_at = last_active_at - interval '1 day'",
+            "UPDATE hosts SET attached_at = attached_at - interval '1 day'",
+        ] {
+            sqlx::query(statement).execute(&pool).await.unwrap();
+        }
+    };
+    let session = server.control_plane.sandbox_in_use(id);
+    for _ in 0..3 {
+        let before = server.row(id).await.last_active_at;
+        day_passes().await;
+        server.row_where(id, |row| row.last_active_at >= before).await;
     }
     agent.assert_silent();
-    let command = agent.command().await;
+    drop(session);
+    // The end of the session is the last use, and may be written after the first days.
+    let days = async {
+        loop {
+            day_passes().await;
+            tokio::time::sleep(every).await;
+        }
+    };
+    let command = tokio::select! {
+        command = agent.command() => command,
+        () = days => unreachable!("days do not end"),
+    };
     assert!(matches!(is_command(&command, id, 2), command::Command::Pause(_)));
     agent.paused(&command).await;
     assert_eq!(server.settled(id).await.lifecycle.status, SandboxStatus::Paused);
@@ -429,75 +490,13 @@ async fn a_deletion_ends_also_when_nobody_waits_for_it(pool: Pool) {
     assert!(deleted.await.unwrap_err().is_cancelled());
     let error = String::new();
     agent.say(agent_frame::Frame::TemplateDropped(TemplateDropped { template_id, error })).await;
-    eventually("the template is forgotten", || async {
+    eventually("the template is forgotten", async || {
         let rows: i64 = sqlx::query_scalar("SELECT count(*) FROM templates WHERE name = 'mine'")
             .fetch_one(&pool)
             .await
             .unwrap();
-        (rows == 0).then_some(())
+        rows == 0
     })
     .await;
-    server.stop().await;
-}
-
-#[sqlx::test(migrator = "wrenn_store::MIGRATIONS")]
-async fn whoever_uses_a_paused_sandbox_wakes_it_if_it_may_be_woken_and_only_once(pool: Pool) {
-    let server = Server::start(&pool, config()).await;
-    let mut agent = FakeAgent::attach(&server, server.host().await, vec![]).await;
-    let new = NewSandbox { auto_resume: true, ..new_sandbox() };
-    let id = new.id;
-    server.control_plane.sandbox_create(new, intent()).await.unwrap();
-    let start = agent.command().await;
-    agent.started(&start).await;
-    assert_eq!(server.settled(id).await.lifecycle.status, SandboxStatus::Running);
-
-    // One that comes while it is being paused waits for that, too.
-    let paused = begin(&server, move |it| async move { it.sandbox_pause(id, intent(), PATIENCE).await });
-    let pausing = agent.command().await;
-    let users: Vec<_> =
-        (0..5).map(|_| begin(&server, move |it| async move { it.sandbox_awake(id, BY).await })).collect();
-    agent.paused(&pausing).await;
-    assert!(paused.await.unwrap().is_ok());
-    let command = agent.command().await;
-    assert!(matches!(is_command(&command, id, 3), command::Command::Resume(_)), "{command:?}");
-    agent.started(&command).await;
-    for user in users {
-        assert_eq!(user.await.unwrap().unwrap(), agent.host);
-    }
-    agent.assert_silent();
-
-    // A ping wakes nobody, and a sandbox that may not be woken stays paused.
-    pause(&server, &mut agent, id).await;
-    assert!(matches!(
-        server.control_plane.sandbox_use(id).await,
-        Err(SessionOpenError::InvalidState { status: SandboxStatus::Paused, operation: None })
-    ));
-    let other = server.running(&mut agent).await;
-    pause(&server, &mut agent, other).await;
-    assert!(matches!(
-        server.control_plane.sandbox_awake(other, BY).await,
-        Err(SessionOpenError::InvalidState { status: SandboxStatus::Paused, operation: None })
-    ));
-    agent.assert_silent();
-    server.stop().await;
-}
-
-#[sqlx::test(migrator = "wrenn_store::MIGRATIONS")]
-async fn a_sandbox_that_cannot_be_woken_says_why(pool: Pool) {
-    let server = Server::start(&pool, config()).await;
-    let mut agent = FakeAgent::attach(&server, server.host().await, vec![]).await;
-    let new = NewSandbox { auto_resume: true, ..new_sandbox() };
-    let id = new.id;
-    server.control_plane.sandbox_create(new, intent()).await.unwrap();
-    let start = agent.command().await;
-    agent.started(&start).await;
-    server.settled(id).await;
-    pause(&server, &mut agent, id).await;
-    let user = begin(&server, move |it| async move { it.sandbox_awake(id, BY).await });
-    let command = agent.command().await;
-    agent.failed(&command, MachineState::Paused).await;
-    let error = user.await.unwrap().unwrap_err();
-    let SessionOpenError::Wake(cause) = error else { panic!("{error:?}") };
-    assert!(matches!(*cause, OperationError::Failed(ref reason) if reason.contains("no space")), "{cause:?}");
     server.stop().await;
 }

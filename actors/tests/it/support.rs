@@ -1,18 +1,11 @@
 //! A control plane on a real database, and agents that do what a test tells them.
 
-use std::{future::Future, thread::JoinHandle, time::Duration};
+use std::time::Duration;
 
-use sqlx::postgres::{PgPool, PgPoolOptions};
-use tokio::{
-    sync::{mpsc, oneshot},
-    time::timeout,
-};
-use uuid::Uuid;
+use sqlx::postgres::PgPool;
+use tokio::sync::mpsc;
 use wrenn_actors::{Config, ControlPlane, FaultInjection, Until, host::AgentLink};
 use wrenn_domain::{
-    action::Action,
-    audit::AuditIntent,
-    host::NewHost,
     lifecycle::{Operation, SandboxStatus},
     principal::{Principal, SystemReason},
     sandbox::{NewSandbox, Sandbox},
@@ -24,37 +17,17 @@ use wrenn_proto::{
         ServerFrame, Started, TemplateMade, agent_frame, command, command_result, machine_event,
         server_frame,
     },
-    ids::{HostId, SandboxId, TeamId, TemplateId},
+    ids::{HostId, SandboxId},
 };
 use wrenn_store::Store;
-use wrenn_supervision::Root;
-
-/// How long anything may take before a test gives up.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
+use wrenn_testkit::{
+    rows::{self, intent, new_sandbox},
+    server::{self, ServerThread, Stopped},
+    wait::{PATIENCE, found, in_time},
+};
 
 /// The principal of the tests.
 pub(crate) const BY: Principal = Principal::system(SystemReason::Build);
-
-/// An audit entry of the tests. Its action does not matter to the actors.
-pub(crate) fn intent() -> AuditIntent {
-    AuditIntent::new(BY, Action::SandboxCreate)
-}
-
-/// Waits for a condition, and panics if it never holds.
-pub(crate) async fn eventually<T, F: Future<Output = Option<T>>>(
-    what: &str,
-    mut look: impl FnMut() -> F,
-) -> T {
-    let wait = async {
-        loop {
-            if let Some(found) = look().await {
-                return found;
-            }
-            tokio::time::sleep(Duration::from_millis(10)).await;
-        }
-    };
-    timeout(PATIENCE, wait).await.unwrap_or_else(|_| panic!("never happened: {what}"))
-}
 
 /// A configuration whose times fit a test.
 pub(crate) fn config() -> Config {
@@ -66,52 +39,39 @@ pub(crate) fn config() -> Config {
     }
 }
 
-/// A running control plane, on an actix system in a thread of its own.
+/// A running control plane, on a thread of its own.
 pub(crate) struct Server {
     pub(crate) control_plane: ControlPlane,
     pub(crate) store: Store,
-    stop: Option<oneshot::Sender<()>>,
-    thread: Option<JoinHandle<()>>,
+    thread: ServerThread,
 }
 
 impl Server {
     /// Starts one on the test's database, with connections of its own.
     pub(crate) async fn start(pool: &PgPool, config: Config) -> Self {
-        let _ = tracing_subscriber::fmt().with_env_filter("off").with_test_writer().try_init();
-        let options = (*pool.connect_options()).clone();
-        let (ready, started) = oneshot::channel();
-        let (stop, stopped) = oneshot::channel::<()>();
-        let thread = std::thread::spawn(move || {
-            actix_rt::System::new().block_on(async move {
-                let pool = PgPoolOptions::new().max_connections(4).connect_lazy_with(options);
-                let root = Root::new(|exited| panic!("reached the root: {exited:?}"));
-                let store = Store::from_pool(pool.clone());
-                let control_plane = ControlPlane::start(store, config, &root).await.unwrap();
-                ready.send(control_plane.clone()).unwrap_or_else(|_| panic!("the test is gone"));
-                let _ = stopped.await;
-                control_plane.shutdown().await;
-                pool.close().await;
-            });
-        });
-        let control_plane = started.await.unwrap();
+        let serve = |_, stopped: Stopped| stopped.wait();
+        let (thread, control_plane) = server::control_plane(pool, config, serve).await;
         let store = Store::from_pool(pool.clone());
-        Self { control_plane, store, stop: Some(stop), thread: Some(thread) }
+        Self { control_plane, store, thread }
     }
 
-    /// Ends it as a crash would: no actor is asked.
-    pub(crate) async fn stop(mut self) {
-        drop(self.stop.take());
-        let thread = self.thread.take().unwrap();
-        tokio::task::spawn_blocking(move || thread.join().unwrap()).await.unwrap();
+    /// Stops it, and waits for its end.
+    pub(crate) async fn stop(self) {
+        self.thread.stop().await;
     }
 
     pub(crate) async fn host(&self) -> HostId {
-        self.store.host_create(&NewHost::default()).await.unwrap().id
+        rows::host(&self.store).await
     }
 
     /// A sandbox whose start was sent to `agent`.
     pub(crate) async fn starting(&self, agent: &mut FakeAgent) -> (SandboxId, Command) {
-        let row = self.control_plane.sandbox_create(new_sandbox(), intent()).await.unwrap();
+        self.starting_new(new_sandbox(), agent).await
+    }
+
+    /// The same for a sandbox that is not the usual one.
+    pub(crate) async fn starting_new(&self, new: NewSandbox, agent: &mut FakeAgent) -> (SandboxId, Command) {
+        let row = self.control_plane.sandbox_create(new, intent()).await.unwrap();
         let command = agent.command().await;
         assert!(matches!(command.command, Some(command::Command::Start(_))), "{command:?}");
         assert_eq!(command.sandbox_id, row.id.to_string());
@@ -120,7 +80,12 @@ impl Server {
 
     /// A sandbox that `agent` runs.
     pub(crate) async fn running(&self, agent: &mut FakeAgent) -> SandboxId {
-        let (id, command) = self.starting(agent).await;
+        self.running_new(new_sandbox(), agent).await
+    }
+
+    /// The same for a sandbox that is not the usual one.
+    pub(crate) async fn running_new(&self, new: NewSandbox, agent: &mut FakeAgent) -> SandboxId {
+        let (id, command) = self.starting_new(new, agent).await;
         agent.started(&command).await;
         assert_eq!(self.settled(id).await.lifecycle.status, SandboxStatus::Running);
         id
@@ -136,7 +101,7 @@ impl Server {
 
     /// Waits until the row is as wanted.
     pub(crate) async fn row_where(&self, id: SandboxId, wanted: impl Fn(&Sandbox) -> bool) -> Sandbox {
-        eventually("the row is as wanted", || async {
+        found("the row is as wanted", async || {
             let row = self.row(id).await;
             wanted(&row).then_some(row)
         })
@@ -155,32 +120,11 @@ impl Server {
     }
 }
 
-pub(crate) fn new_sandbox() -> NewSandbox {
-    NewSandbox {
-        id: SandboxId::new(),
-        team_id: TeamId::PLATFORM,
-        template_id: TemplateId(Uuid::from_u128(1)),
-        template_name: "minimal".to_owned(),
-        template_image: Some("minimal.ext4".to_owned()),
-        template_hosts: None,
-        vcpus: 1,
-        memory_mb: 512,
-        disk_size_mb: 5120,
-        timeout_sec: 0,
-        auto_resume: false,
-        default_user: "root".to_owned(),
-        envs: [("A".to_owned(), "b".to_owned())].into(),
-        metadata: [].into(),
-        preview_access: Default::default(),
-        build: None,
-    }
-}
-
 /// An agent that says only what the test wants.
 pub(crate) struct FakeAgent {
     pub(crate) host: HostId,
     pub(crate) link: AgentLink,
-    frames: mpsc::Receiver<ServerFrame>,
+    pub(crate) frames: mpsc::Receiver<ServerFrame>,
 }
 
 pub(crate) fn hello(host: HostId, machines: Vec<MachineReport>) -> AgentHello {
@@ -221,7 +165,7 @@ impl FakeAgent {
 
     /// The next frame; none if the control plane ended the stream.
     pub(crate) async fn frame(&mut self) -> Option<server_frame::Frame> {
-        let frame = timeout(PATIENCE, self.frames.recv()).await.expect("no frame came");
+        let frame = in_time("a frame", self.frames.recv()).await;
         frame.map(|frame| frame.frame.expect("frames are not empty"))
     }
 
@@ -304,6 +248,17 @@ impl FakeAgent {
         self.result(command, command_result::Outcome::Started(started)).await;
     }
 
+    /// As [`started`](Self::started), of an agent whose link may have been cut by now.
+    pub(crate) async fn started_unless_cut(&self, command: &Command) {
+        let started = command_result::Outcome::Started(Started::default());
+        let result = CommandResult {
+            sandbox_id: command.sandbox_id.clone(),
+            generation: command.generation,
+            outcome: Some(started),
+        };
+        self.link.receive(AgentFrame { frame: Some(agent_frame::Frame::Result(result)) }).await;
+    }
+
     pub(crate) async fn paused(&self, command: &Command) {
         self.result(command, command_result::Outcome::Paused(Paused {})).await;
     }
@@ -338,6 +293,15 @@ impl FakeAgent {
     }
 
     pub(crate) async fn exited(&self, id: SandboxId, generation: u64) {
+        self.say(Self::exit_of(id, generation)).await;
+    }
+
+    /// The same, of an agent whose link may have been cut by now.
+    pub(crate) async fn exited_unless_cut(&self, id: SandboxId, generation: u64) {
+        self.link.receive(AgentFrame { frame: Some(Self::exit_of(id, generation)) }).await;
+    }
+
+    fn exit_of(id: SandboxId, generation: u64) -> agent_frame::Frame {
         let event = MachineEvent {
             sandbox_id: id.to_string(),
             generation,
@@ -346,7 +310,7 @@ impl FakeAgent {
                 state: MachineState::Exited.into(),
             })),
         };
-        self.say(agent_frame::Frame::Event(event)).await;
+        agent_frame::Frame::Event(event)
     }
 
     pub(crate) async fn heartbeat(&self, disk_available_mb: u64) {

@@ -3,10 +3,7 @@
 use futures_util::{StreamExt as _, stream};
 use sqlx::PgPool as Pool;
 use wrenn_actors::{CreateError, TemplateOrder, transfer::FetchError};
-use wrenn_domain::{
-    sandbox::NewSandbox,
-    template::{OnConflict, Template, TemplateSource},
-};
+use wrenn_domain::template::{OnConflict, Template, TemplateSource};
 use wrenn_proto::{
     agent::{
         SendTemplate, TemplateExtent, TemplateFile, TemplateFileKind, TemplateHead, TemplateNotSent,
@@ -15,8 +12,12 @@ use wrenn_proto::{
     ids::{HostId, SandboxId, TeamId, TemplateId},
     transfer::Follow,
 };
+use wrenn_testkit::{
+    rows::{intent, new_sandbox_of},
+    wait::{PATIENCE, eventually, found, in_time},
+};
 
-use crate::support::{FakeAgent, PATIENCE, Server, config, eventually, hello, intent, new_sandbox};
+use crate::support::{FakeAgent, Server, config, hello};
 
 /// A template as an agent sends it.
 fn parts() -> Vec<TemplatePart> {
@@ -110,7 +111,7 @@ async fn with_inventories<F: Future<Output = bool>>(
             }
         }
     };
-    tokio::time::timeout(PATIENCE, answer).await.expect("the inventory counts");
+    in_time("the inventory counts", answer).await;
 }
 
 #[sqlx::test(migrator = "wrenn_store::MIGRATIONS")]
@@ -162,8 +163,8 @@ async fn what_is_not_sent_whole_is_not_stored_and_the_reason_is_told(pool: Pool)
     order(&mut agent).await;
     drop(agent);
     assert!(matches!(lost.await.unwrap(), Err(FetchError::Source(_))));
-    eventually("the host is offline", || async {
-        matches!(fetch(&server, other, template).await.unwrap(), Err(FetchError::NoSource)).then_some(())
+    eventually("the host is offline", async || {
+        matches!(fetch(&server, other, template).await.unwrap(), Err(FetchError::NoSource))
     })
     .await;
     // And then it is sent after all.
@@ -187,14 +188,10 @@ async fn hosts_that_have_the_template_come_first_and_others_only_if_they_can_get
     let mut agent = FakeAgent::attach_with(&server, small, host).await;
     let template = made(&server, &mut agent, "mine").await;
     let mut elsewhere = FakeAgent::attach(&server, other, vec![]).await;
-    let new = async || NewSandbox {
-        template_id: template.id,
-        template_name: template.name.clone(),
-        template_image: None,
-        template_hosts: Some(server.store.template_hosts(template.id).await.unwrap()),
-        ..new_sandbox()
+    let create = async || {
+        let new = new_sandbox_of(&server.store, &template).await;
+        server.control_plane.sandbox_create(new, intent()).await
     };
-    let create = async || server.control_plane.sandbox_create(new().await, intent()).await;
     assert_eq!(create().await.unwrap().host_id, host, "however empty the other one is");
     assert_eq!(create().await.unwrap().host_id, other, "there is no room any more");
     let started = elsewhere.command().await;
@@ -202,8 +199,8 @@ async fn hosts_that_have_the_template_come_first_and_others_only_if_they_can_get
 
     // Its files are where nobody can get them now.
     drop(agent);
-    eventually("the host is offline", || async {
-        matches!(fetch(&server, other, template.id).await.unwrap(), Err(FetchError::NoSource)).then_some(())
+    eventually("the host is offline", async || {
+        matches!(fetch(&server, other, template.id).await.unwrap(), Err(FetchError::NoSource))
     })
     .await;
     let refused = create().await.unwrap_err();
@@ -217,7 +214,7 @@ async fn hosts_that_have_the_template_come_first_and_others_only_if_they_can_get
     send(&server, host, &order, parts()).await.unwrap();
     fetched.await.unwrap().unwrap();
     drop(agent);
-    eventually("they are stored, and so can be had", || async { create().await.ok() }).await;
+    found("they are stored, and so can be had", async || create().await.ok()).await;
     server.stop().await;
 }
 
@@ -332,9 +329,6 @@ async fn an_object_goes_with_its_template_however_that_goes(pool: Pool) {
     server.stop().await;
 
     let server = Server::start(&pool, config()).await;
-    eventually("the object of a replaced template is removed", || async {
-        stored().is_empty().then_some(())
-    })
-    .await;
+    eventually("the object of a replaced template is removed", async || stored().is_empty()).await;
     server.stop().await;
 }

@@ -11,7 +11,7 @@ use crate::{
     link::{Delivery, Orders},
     rules::Rules,
     work::Luck,
-    world::{Budget, Frame, HostIx, Look, SandboxIx, Sent, Session, World},
+    world::{Actor, Budget, Frame, HostIx, Look, SandboxIx, Sent, Session, World},
 };
 
 /// Everything that can happen.
@@ -62,7 +62,7 @@ impl World {
     pub(crate) fn inner_actions(&self, actions: &mut Vec<Action>) {
         for (ix, sandbox) in self.sandboxes.iter().enumerate() {
             let host = &self.hosts[sandbox.host];
-            if sandbox.actor.is_none() && sandbox.row.lifecycle.end != End::Reached {
+            if !matches!(sandbox.actor, Actor::Knows(_)) && sandbox.row.lifecycle.end != End::Reached {
                 actions.push(Action::Load(ix));
             }
             if !sandbox.mailbox.is_empty() {

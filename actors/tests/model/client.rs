@@ -1,6 +1,6 @@
 //! Clients: what they ask for, in any order, and again.
 
-use wrenn_domain::sandbox::state::{Input, Memory, Request};
+use wrenn_domain::sandbox::state::{Memory, Request};
 use wrenn_proto::ids::TemplateId;
 
 use crate::{
@@ -40,13 +40,8 @@ impl Wish {
 impl World {
     /// A client asks for something; returns false if nothing follows from it.
     pub(crate) fn ask(&mut self, ix: SandboxIx, wish: Wish, fate: Fate, rules: &Rules) -> bool {
-        let sandbox = &self.sandboxes[ix];
-        if !self.is_online(sandbox.host) && wish != Wish::Destroy {
-            // It is refused: nothing can be sent to the host.
-            return false;
-        }
-        let next = sandbox.row.lifecycle.generation.next();
+        let next = self.sandboxes[ix].row.lifecycle.generation.next();
         let template = TemplateId(uuid::Uuid::from_u128(next.0.into()));
-        self.handle(ix, &Input::Operate(wish.request(template)), fate, rules)
+        self.operate(ix, wish.request(template), fate, rules)
     }
 }

@@ -1,14 +1,15 @@
 //! The control plane: rows, and the actors that write them, with the real state machine.
 //!
-//! What `SandboxActor` does around [`step`] is written here once more, without time: read the row, take up what is in
-//! flight, let an input have its effect, write, and only then adopt and send. Between these anything may die, see
-//! [`Fate`].
+//! The order of what `SandboxActor` does around [`step`] is the real one, too ([`wrenn_domain::sandbox::handling`]). Written
+//! once more, without time, are reads and writes of the row, its fence, and what a follow-up does. Between a step, its
+//! write and its follow-ups anything may die, see [`Fate`].
 
 use wrenn_domain::{
     lifecycle::{End, Lifecycle},
     sandbox::{
+        handling::{Commit, FollowUp, Reader, after_commit, after_load, step_for_request, without_commit},
         invariants::check_step,
-        state::{Command, Effect, Input, State, Step, TemplateEffect},
+        state::{Command, Input, Request, State, Step, TemplateEffect},
         step,
     },
 };
@@ -17,7 +18,7 @@ use crate::{
     bugs::Bug,
     host::Order,
     rules::{Rules, Witness},
-    world::{Row, Sandbox, SandboxIx, TemplateRow, TemplateWrite, World, Write},
+    world::{Actor, Row, Sandbox, SandboxIx, TemplateRow, World},
 };
 
 /// What becomes of an actor while it handles one input.
@@ -39,18 +40,9 @@ impl Fate {
         [Self::Lives, Self::DiesBeforeWrite, Self::DiesAfterWrite, Self::WriteLingers];
 }
 
-/// The end of a template in the making, or its beginning, in the store's words.
-fn template_write(effect: TemplateEffect) -> TemplateWrite {
-    match effect {
-        TemplateEffect::Begin(id) => TemplateWrite::Begin(id),
-        TemplateEffect::Publish { template, .. } => TemplateWrite::Publish(template),
-        TemplateEffect::Discard(id) => TemplateWrite::Discard(id),
-    }
-}
-
 impl Row {
     /// `UPDATE sandboxes … WHERE generation = … AND operation IS NOT DISTINCT FROM … AND destroyed_at IS NULL`.
-    fn write(&mut self, write: &Write, bug: Bug) -> bool {
+    fn write(&mut self, write: &Commit, bug: Bug) -> bool {
         let Lifecycle { generation, operation, end, .. } = &self.lifecycle;
         let is_fenced = bug != Bug::UnfencedSettling || write.to.operation.is_some();
         let is_expected = (*generation, *operation) == (write.from.generation, write.from.operation)
@@ -60,14 +52,14 @@ impl Row {
         }
         self.lifecycle = write.to.clone();
         match write.template {
-            Some(TemplateWrite::Begin(id)) => self.templates.push((id, TemplateRow::Making)),
-            Some(TemplateWrite::Publish(id)) => {
+            Some(TemplateEffect::Begin(id)) => self.templates.push((id, TemplateRow::Making)),
+            Some(TemplateEffect::Publish { template: id, .. }) => {
                 self.templates
                     .iter_mut()
                     .filter(|row| row.0 == id)
                     .for_each(|row| row.1 = TemplateRow::Ready);
             }
-            Some(TemplateWrite::Discard(id)) => self.templates.retain(|row| row.0 != id),
+            Some(TemplateEffect::Discard(id)) => self.templates.retain(|row| row.0 != id),
             None => {}
         }
         true
@@ -75,49 +67,69 @@ impl Row {
 }
 
 impl World {
-    /// Reads the row, and takes up what is in flight; as at the start of every incarnation.
+    /// Reads the row, as at the start of every incarnation.
     pub(crate) fn load(&mut self, ix: SandboxIx, rules: &Rules) {
-        let sandbox = &mut self.sandboxes[ix];
-        if sandbox.actor.is_none() {
-            sandbox.actor = Some(State::loaded(sandbox.row.lifecycle.clone()));
-            self.handle(ix, &Input::TakeUp, Fate::Lives, rules);
+        match self.sandboxes[ix].actor {
+            Actor::Absent => self.loaded(ix, Reader::First, rules),
+            Actor::Restarting => self.loaded(ix, Reader::Restarted, rules),
+            Actor::Knows(_) => {}
         }
     }
 
-    /// Lets an input have its effect on the actor. Returns false if nothing changed.
+    fn loaded(&mut self, ix: SandboxIx, reader: Reader, rules: &Rules) {
+        let sandbox = &mut self.sandboxes[ix];
+        let lifecycle = sandbox.row.lifecycle.clone();
+        let follow_ups = after_load(Some(&lifecycle), reader);
+        sandbox.actor = Actor::Knows(State::loaded(lifecycle));
+        self.carry_out(ix, follow_ups, rules);
+    }
+
+    /// Lets an observation have its effect on the actor. Returns false if nothing changed.
     pub(crate) fn handle(&mut self, ix: SandboxIx, input: &Input, fate: Fate, rules: &Rules) -> bool {
         self.load(ix, rules);
-        let Some(state) = self.sandboxes[ix].actor.clone() else { return false };
+        let Actor::Knows(state) = &self.sandboxes[ix].actor else { return false };
+        let Ok(step) = step(state, input) else { return false };
+        self.act(ix, step, fate, rules)
+    }
+
+    /// Lets a request have its effect on the actor. Returns false if nothing changed.
+    pub(crate) fn operate(&mut self, ix: SandboxIx, request: Request, fate: Fate, rules: &Rules) -> bool {
+        self.load(ix, rules);
+        let is_online = self.is_online(self.sandboxes[ix].host);
+        let Actor::Knows(state) = &self.sandboxes[ix].actor else { return false };
+        let Ok(step) = step_for_request(state, request, is_online) else { return false };
+        self.act(ix, step, fate, rules)
+    }
+
+    fn act(&mut self, ix: SandboxIx, step: Step, fate: Fate, rules: &Rules) -> bool {
+        let Actor::Knows(state) = self.sandboxes[ix].actor.clone() else { return false };
         if fate == Fate::DiesBeforeWrite {
             self.actor_died(ix);
             return true;
         }
-        let Ok(step) = step(&state, input) else { return false };
         self.note(check_step(&state, &step));
-        if step.next.lifecycle == state.lifecycle {
+        let Some(commit) = Commit::of(&state, &step) else {
             if fate != Fate::Lives {
                 // Where nothing is written these are deaths before, or after everything.
                 return false;
             }
             let changed = step.next != state || !step.effects.is_empty();
-            self.adopt(ix, step);
+            self.adopt(ix, without_commit(&step), step.next, rules);
             return changed;
-        }
-        let write = Write {
-            from: state.lifecycle,
-            to: step.next.lifecycle.clone(),
-            template: step.template.map(template_write),
         };
+        let follow_ups = after_commit(&step);
         match fate {
-            Fate::Lives if self.sandboxes[ix].row.write(&write, rules.bug) => self.adopt(ix, step),
+            Fate::Lives if self.sandboxes[ix].row.write(&commit, rules.bug) => {
+                self.adopt(ix, follow_ups, step.next, rules);
+            }
             // Somebody else wrote the row.
             Fate::Lives | Fate::DiesBeforeWrite => self.actor_died(ix),
             Fate::DiesAfterWrite if rules.bug == Bug::SentBeforeCommit => {
-                self.send(ix, &step);
+                self.adopt(ix, follow_ups, step.next, rules);
                 self.actor_died(ix);
             }
             Fate::DiesAfterWrite => {
-                self.sandboxes[ix].row.write(&write, rules.bug);
+                self.sandboxes[ix].row.write(&commit, rules.bug);
                 self.actor_died(ix);
             }
             Fate::WriteLingers => {
@@ -125,38 +137,62 @@ impl World {
                     return false;
                 }
                 self.server_crashes();
-                self.sandboxes[ix].late_write = Some(write);
+                self.sandboxes[ix].late_write = Some(commit);
             }
         }
         true
     }
 
     /// Reads the row again if it is not what the actor knows: a write of an earlier incarnation may have arrived
-    /// after this one had read it.
+    /// after this one had read it. No further inventory is requested, as if no incarnation had failed.
     pub(crate) fn recheck(&mut self, ix: SandboxIx, row: &Lifecycle, rules: &Rules) {
         let Sandbox { actor, row: committed, .. } = &self.sandboxes[ix];
         let is_other = |known: &Lifecycle| known != row && *known != committed.lifecycle;
-        if actor.as_ref().is_some_and(|known| is_other(&known.lifecycle)) {
+        if matches!(actor, Actor::Knows(known) if is_other(&known.lifecycle)) {
             rules.saw(Witness::RowReadAgain);
-            self.sandboxes[ix].actor = None;
-            self.load(ix, rules);
+            self.loaded(ix, Reader::First, rules);
         }
     }
 
-    fn adopt(&mut self, ix: SandboxIx, step: Step) {
-        self.send(ix, &step);
-        self.sandboxes[ix].actor = Some(step.next);
+    fn adopt(
+        &mut self,
+        ix: SandboxIx,
+        follow_ups: impl IntoIterator<Item = FollowUp>,
+        next: State,
+        rules: &Rules,
+    ) {
+        self.sandboxes[ix].actor = Actor::Knows(next);
+        self.carry_out(ix, follow_ups, rules);
     }
 
-    /// Sends the commands of a step; a host that is away gets them when it is back.
-    fn send(&mut self, ix: SandboxIx, step: &Step) {
-        if !self.is_online(self.sandboxes[ix].host) {
-            return;
-        }
-        for effect in &step.effects {
-            if let Effect::Send(command) = effect {
-                self.order(ix, step.next.lifecycle.generation.0, *command);
+    fn carry_out(&mut self, ix: SandboxIx, follow_ups: impl IntoIterator<Item = FollowUp>, rules: &Rules) {
+        let host = self.sandboxes[ix].host;
+        for follow_up in follow_ups {
+            match follow_up {
+                FollowUp::Send(command) => self.send(ix, command),
+                FollowUp::RequestInventory => self.hosts[host].look_due = true,
+                FollowUp::TakeUp => {
+                    self.handle(ix, &Input::TakeUp, Fate::Lives, rules);
+                }
+                // The inventory is one of those that nothing demands: from templates nothing about sandboxes follows.
+                FollowUp::SweepTemplates => {}
+                // The model has no room, no idle time and no waiters, and its actors do not end.
+                FollowUp::Hold(_)
+                | FollowUp::NoteUse
+                | FollowUp::ForgetUse
+                | FollowUp::AnswerWaiters
+                | FollowUp::Linger => {}
             }
+        }
+    }
+
+    /// Sends a command; a host that is away gets it when it is back.
+    fn send(&mut self, ix: SandboxIx, command: Command) {
+        let Sandbox { host, actor, .. } = &self.sandboxes[ix];
+        if let Actor::Knows(known) = actor
+            && self.is_online(*host)
+        {
+            self.order(ix, known.lifecycle.generation.0, command);
         }
     }
 
@@ -169,11 +205,9 @@ impl World {
         }
     }
 
-    /// The actor starts anew: what it was handling is lost, so it demands a look at the host.
+    /// An incarnation fails, and what it was handling is lost.
     fn actor_died(&mut self, ix: SandboxIx) {
-        let host = self.sandboxes[ix].host;
-        self.sandboxes[ix].actor = None;
-        self.hosts[host].look_due = true;
+        self.sandboxes[ix].actor = Actor::Restarting;
     }
 
     /// The write of a dead server reaches the database.

@@ -9,7 +9,13 @@
 //! what only it knows, and the next one goes by the record ([`crate::recover`]).
 
 use wrenn_agent::machines::fence::{self, CommandKind, Fit, Known, Presence, Verdict, Work as Fenced};
-use wrenn_domain::sandbox::state::{Activity, Command, Machine as State, Memory, Outcome};
+use wrenn_domain::{
+    lifecycle::Generation,
+    sandbox::{
+        inventory::Listing,
+        state::{Activity, Command, Machine as State, Memory, Outcome},
+    },
+};
 use wrenn_proto::ids::TemplateId;
 
 use crate::{
@@ -24,14 +30,6 @@ use crate::{
 pub(crate) struct Order {
     pub(crate) generation: u64,
     pub(crate) command: Command,
-}
-
-/// One entry of an inventory.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(crate) struct Report {
-    pub(crate) generation: u64,
-    pub(crate) machine: State,
-    pub(crate) activity: Activity,
 }
 
 /// Everything that a host has of one sandbox.
@@ -304,12 +302,17 @@ impl Machine {
         Known { generation: self.agent.accepted, work }
     }
 
-    /// What the agent says that it has.
-    pub(crate) fn report(&self) -> Option<Report> {
+    /// Entry in the agent's inventory; `None` if there is no record.
+    pub(crate) fn listing(&self) -> Option<Listing> {
         let record = self.record.as_ref()?;
         let is_busy = self.agent.work.as_ref().is_some_and(Work::is_announced);
         let activity = if is_busy { Activity::Busy } else { Activity::Idle };
-        Some(Report { generation: record.generation, machine: record.phase.state(), activity })
+        Some(Listing {
+            generation: Generation(record.generation),
+            machine: Some(record.phase.state()),
+            reason: String::new(),
+            activity,
+        })
     }
 
     /// Takes a command, or refuses it.

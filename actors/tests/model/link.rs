@@ -13,7 +13,7 @@ use crate::{
     host::Outbox,
     rules::{Rules, Witness},
     work::Luck,
-    world::{Frame, HostIx, Look, SandboxIx, Sent, Session, Told, World},
+    world::{Actor, Frame, HostIx, Look, SandboxIx, Sent, Session, Told, World},
 };
 
 /// What becomes of something that is delivered.
@@ -141,7 +141,7 @@ impl World {
             self.hosts[host].look_due = self.hosts[host].unreachable;
         }
         for sandbox in &mut self.sandboxes {
-            sandbox.actor = None;
+            sandbox.actor = Actor::Absent;
             sandbox.mailbox.clear();
         }
     }

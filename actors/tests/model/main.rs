@@ -1,17 +1,18 @@
 //! The model check of the sandbox protocol: actor, row, reconciler, client, link and host, in every order.
 //!
 //! ```text
-//!   client ─▶ control ══ row         control:     sandbox::step, the real one; what SandboxActor does around it
+//!   client ─▶ control ══ row         control:     the real steps and follow-ups; deaths of SandboxActor between them
 //!               │  ▲                 link:        loses, repeats and reorders
-//!               │  │ reconciler      reconciler:  looks, compares, hands on
+//!               │  │ reconciler      reconciler:  the real comparison; what is read before it, and when
 //!          link │  │ link            host, work:  the real fence; what MachineActor and its work do around it
 //!               ▼  │                 recover:     what is done about each record after a crash
 //!              host ══ record, files, virtual machine
 //! ```
 //!
-//! Two parts are not a model but the thing itself: the state machine with its invariants (`wrenn_actors::sandbox`), and
-//! the fence of commands (`wrenn_agent::machines::fence`). The rest is written once more, in steps between which
-//! anything may be killed. It has to be kept like what it stands for: the head of each file says what that is.
+//! These parts are not a model but the thing itself: the state machine with its invariants, the order of what follows
+//! from a step, and the comparison of inventories (`step`, `handling` and `inventory` in `wrenn_domain::sandbox`), and the
+//! fence of commands (`wrenn_agent::machines::fence`). The rest is written once more, in steps between which anything may
+//! be killed. It has to be kept like what it stands for: the head of each file says what that is.
 //!
 //! **What is explored.** Every world that can be reached by any order of events within a budget of requests, faults
 //! and unprompted looks; breadth first, so a counterexample is as short as it can be. Each world is checked against
@@ -20,6 +21,7 @@
 //! **Deeper.** `WRENN_MODEL_BUDGET=requests,faults,looks` replaces the budgets of all explorations, and
 //! `WRENN_MODEL_DEPTH=steps` their depths (0: no bound). See `docs/architecture.md` for what the bounds are.
 
+#![allow(clippy::disallowed_methods, reason = "the time that the search takes is measured")]
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test may panic, also in its helpers")]
 
 mod actions;

@@ -22,7 +22,7 @@ use crate::{
     model::System,
     rest::comes_to_rest,
     rules::Witness,
-    world::{Look, Sandbox, Session, TemplateRow, World},
+    world::{Actor, Look, Sandbox, Session, TemplateRow, World},
 };
 
 fn every(world: &World, holds: impl Fn(&Sandbox) -> bool) -> bool {
@@ -53,9 +53,13 @@ fn intents_are_committed(_: &System, world: &World) -> bool {
     })
 }
 
-/// Whether its actor, if it lives, knows the row; not so after a late write, until the next look.
+/// True if its actor, if one lives, knows the row; not so after a late write, until the next look.
 fn knows_row(sandbox: &Sandbox) -> bool {
-    sandbox.actor.as_ref().is_none_or(|known| known.lifecycle == sandbox.row.lifecycle)
+    match &sandbox.actor {
+        Actor::Absent => true,
+        Actor::Restarting => false,
+        Actor::Knows(known) => known.lifecycle == sandbox.row.lifecycle,
+    }
 }
 
 /// Nothing about the sandbox is on its way, and nobody does anything.

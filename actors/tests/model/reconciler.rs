@@ -5,31 +5,37 @@
 //!   attach:                               hello, inventory ─▶ read the rows ─▶ compare ─▶ mailboxes
 //! ```
 //!
-//! Every arrow takes time. The comparison is that of `host/inventory.rs`: only what was settled before the inventory
-//! was taken can be said to be absent, and what has no row is removed after the database was asked again.
+//! Every arrow takes time. The baseline, the comparison and the removal of unknown machines are the real ones
+//! ([`wrenn_domain::sandbox::inventory`]).
 
 use wrenn_domain::{
-    lifecycle::{End, Generation},
-    sandbox::state::{Command, Input},
+    lifecycle::{End, Lifecycle},
+    sandbox::{
+        inventory::{Comparison, Place, compare, removal_of_unknown},
+        state::{Command, Input},
+    },
 };
 
 use crate::{
     bugs::Bug,
-    host::Report,
     rules::{Rules, Witness},
-    world::{Baseline, Frame, HostIx, Inventory, Look, Sent, Session, Told, World},
+    world::{Baseline, Frame, HostIx, Inventory, Look, SandboxIx, Sent, Session, Told, World},
 };
 
 impl World {
-    fn baseline(&self, host: HostIx) -> Baseline {
+    /// Rows of a host's sandboxes that are not gone, as the store reads them.
+    fn rows(&self, host: HostIx) -> impl Iterator<Item = (SandboxIx, &Lifecycle)> {
         let rows = self.on(host).map(|ix| (ix, &self.sandboxes[ix].row.lifecycle));
-        let settled = rows.filter(|(_, life)| life.end != End::Reached && life.operation.is_none());
-        settled.map(|(ix, life)| (ix, life.generation)).collect()
+        rows.filter(|(_, lifecycle)| lifecycle.end != End::Reached)
+    }
+
+    fn baseline(&self, host: HostIx) -> Baseline {
+        Baseline::of(self.rows(host), Vec::new())
     }
 
     fn inventory(&self, host: HostIx) -> Inventory {
-        let reports = self.on(host).map(|ix| (ix, self.sandboxes[ix].machine.report()));
-        reports.filter_map(|(ix, report)| Some((ix, report?))).collect()
+        let listings = self.on(host).map(|ix| (ix, self.sandboxes[ix].machine.listing()));
+        listings.filter_map(|(ix, listing)| Some((ix, listing?))).collect()
     }
 
     /// The server reads the rows, and asks the host.
@@ -58,7 +64,7 @@ impl World {
     /// The inventory arrives.
     pub(crate) fn compare_look(&mut self, host: HostIx, rules: &Rules) {
         if let Look::Answered(baseline, inventory) = std::mem::take(&mut self.hosts[host].look) {
-            self.compare(host, &baseline, &inventory, rules);
+            self.compare(host, &baseline, inventory, rules);
         }
         for ix in self.on(host) {
             for frame in &mut self.sandboxes[ix].frames {
@@ -80,39 +86,35 @@ impl World {
             let baseline = self.baseline(host);
             self.hosts[host].look = Look::Idle;
             self.hosts[host].unreachable = false;
-            self.compare(host, &baseline, &inventory, rules);
+            self.compare(host, &baseline, inventory, rules);
         }
     }
 
-    fn compare(&mut self, host: HostIx, baseline: &Baseline, inventory: &Inventory, rules: &Rules) {
-        for ix in self.on(host) {
-            let listed = inventory.iter().find(|(listed, _)| *listed == ix).map(|(_, report)| *report);
-            let sandbox = &mut self.sandboxes[ix];
-            let life = &sandbox.row.lifecycle;
-            let current = life.generation;
-            if life.end == End::Reached {
-                if let Some(report) = listed {
-                    rules.saw(Witness::UnknownMachineRemoved);
-                    let generation = current.max(Generation(report.generation)).next();
-                    self.order(ix, generation.0, Command::Destroy);
-                }
-                continue;
+    fn compare(&mut self, host: HostIx, baseline: &Baseline, mut inventory: Inventory, rules: &Rules) {
+        if rules.bug == Bug::ReportsOfAnyGeneration {
+            for (ix, lifecycle) in self.rows(host) {
+                inventory.entry(ix).and_modify(|listing| listing.generation = lifecycle.generation);
             }
-            let input = match listed {
-                Some(Report { generation, machine, activity }) => {
-                    let generation = match rules.bug {
-                        Bug::ReportsOfAnyGeneration => current,
-                        _ => Generation(generation),
-                    };
-                    let reason = String::new();
-                    Some(Input::Reported { generation, machine, reason, activity })
-                }
-                None if baseline.contains(&(ix, current)) => Some(Input::NotReported { generation: current }),
-                None => None,
-            };
-            sandbox.mailbox.push(Told { row: Some(life.clone()), input });
-            if life.operation.is_some() {
-                sandbox.mailbox.push(Input::TakeUp.into());
+        }
+        let Comparison { rows, tell, unknown, strange } = compare(self.rows(host), inventory, baseline);
+        assert!(strange.is_empty(), "agents of the model are of this version");
+        for (ix, lifecycle) in rows {
+            // The real one skips actors that do not live, which read their rows anyway.
+            self.sandboxes[ix].mailbox.push(Told { row: Some(lifecycle), input: None });
+        }
+        for (ix, input) in tell {
+            let mailbox = &mut self.sandboxes[ix].mailbox;
+            match mailbox.last_mut() {
+                // Handled as one with the row, which makes fewer worlds.
+                Some(told) if told.input.is_none() && input != Input::TakeUp => told.input = Some(input),
+                _ => mailbox.push(input.into()),
+            }
+        }
+        for (ix, accepted) in unknown {
+            let row = Some((Place::ThisHost, &self.sandboxes[ix].row.lifecycle));
+            if let Some(generation) = removal_of_unknown(row, accepted) {
+                rules.saw(Witness::UnknownMachineRemoved);
+                self.order(ix, generation.0, Command::Destroy);
             }
         }
     }

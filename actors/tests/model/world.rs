@@ -13,16 +13,20 @@
 //! Everything about one sandbox stands in [`Sandbox`], also its side of the host; a [`Host`] is only the link and
 //! the look that is under way. Sandboxes never move, so this is a matter of order and not of content.
 
+use std::collections::BTreeMap;
+
 use wrenn_domain::{
-    lifecycle::{Generation, Lifecycle},
+    lifecycle::Lifecycle,
     sandbox::{
+        handling::Commit,
         invariants::Broken,
+        inventory::{self, Listing},
         state::{Input, Outcome, State},
     },
 };
 use wrenn_proto::ids::TemplateId;
 
-use crate::host::{Machine, Order, Report};
+use crate::host::{Machine, Order};
 
 /// Which sandbox.
 pub(crate) type SandboxIx = usize;
@@ -57,9 +61,8 @@ pub(crate) struct Sandbox {
     /// What is committed.
     pub(crate) row: Row,
     /// A write of a server that was killed, and that may be committed yet.
-    pub(crate) late_write: Option<Write>,
-    /// What this incarnation of the actor knows; none before it has read its row.
-    pub(crate) actor: Option<State>,
+    pub(crate) late_write: Option<Commit>,
+    pub(crate) actor: Actor,
     /// What the actor was told and has not handled, oldest first.
     pub(crate) mailbox: Vec<Told>,
     /// Commands on their way to the host, in no order.
@@ -68,6 +71,17 @@ pub(crate) struct Sandbox {
     pub(crate) frames: Vec<Frame>,
     /// What there is of it on the host.
     pub(crate) machine: Machine,
+}
+
+/// The actor of a sandbox.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(crate) enum Actor {
+    /// No incarnation has begun; a message starts the first.
+    Absent,
+    /// An incarnation failed, and the next one has not read the row.
+    Restarting,
+    /// An incarnation has read the row.
+    Knows(State),
 }
 
 /// A message to an actor.
@@ -98,22 +112,6 @@ pub(crate) enum TemplateRow {
     Ready,
 }
 
-/// A write with its fence.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub(crate) struct Write {
-    pub(crate) from: Lifecycle,
-    pub(crate) to: Lifecycle,
-    pub(crate) template: Option<TemplateWrite>,
-}
-
-/// What is committed together with a write.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(crate) enum TemplateWrite {
-    Begin(TemplateId),
-    Publish(TemplateId),
-    Discard(TemplateId),
-}
-
 /// What a host says of one sandbox without having been asked.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) enum Frame {
@@ -131,11 +129,11 @@ pub(crate) enum Sent {
     After,
 }
 
-/// What a host says that it has, by sandbox.
-pub(crate) type Inventory = Vec<(SandboxIx, Report)>;
+/// Machines that a host lists. Templates are left out: nothing about a sandbox follows from them.
+pub(crate) type Inventory = BTreeMap<SandboxIx, Listing>;
 
 /// The sandboxes that were settled when their rows were read.
-pub(crate) type Baseline = Vec<(SandboxIx, Generation)>;
+pub(crate) type Baseline = inventory::Baseline<SandboxIx>;
 
 /// The link to a host, and what the server asks of it.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
@@ -196,7 +194,7 @@ impl Sandbox {
             host,
             row: Row { lifecycle, templates: Vec::new() },
             late_write: None,
-            actor: None,
+            actor: Actor::Absent,
             mailbox: Vec::new(),
             orders: Vec::new(),
             frames: Vec::new(),

@@ -20,9 +20,10 @@ use std::{
 
 use rustix::fs::{FallocateFlags, fallocate};
 use tokio::{process::Command, time::timeout};
+use wrenn_base::blocking;
 
 use super::{
-    image::{Ext4, ImageError, blocking, failed},
+    image::{Ext4, ImageError, failed},
     volume::Volume,
 };
 

@@ -11,7 +11,7 @@ use rustix::{
     fs::{SeekFrom, ioctl_ficlone, seek},
     io::Errno,
 };
-use tokio::task::spawn_blocking;
+use wrenn_base::blocking;
 
 use super::{
     atomic::{Durability, sync_parent},
@@ -125,12 +125,6 @@ impl Volume {
             (Err(_), Err(error)) | (Err(error), Ok(())) => Err(failed("grow", image)(error)),
         }
     }
-}
-
-pub(super) async fn blocking<T: Send + 'static>(
-    work: impl FnOnce() -> io::Result<T> + Send + 'static,
-) -> io::Result<T> {
-    spawn_blocking(work).await.unwrap_or_else(|error| Err(io::Error::other(error)))
 }
 
 fn import(from: &Path, to: &Path) -> io::Result<()> {

@@ -12,12 +12,13 @@ use rustix::{
     fs::{ioctl_ficlone, statvfs},
     mount::{MountFlags, MountPropagationFlags, UnmountFlags, mount, mount_bind, mount_change, unmount},
 };
-use tokio::{process::Command, task::spawn_blocking, time::Instant};
+use tokio::process::Command;
+use wrenn_base::blocking;
 
 use super::image::ImageError;
 
-/// How long a file system or a loop device may take to let go.
-const CLOSE_TIMEOUT: Duration = Duration::from_secs(10);
+/// Tries, and rest between them, until a file system or a loop device has let go: 10 s in all.
+const CLOSE_TRIES: u32 = 500;
 const CLOSE_INTERVAL: Duration = Duration::from_millis(20);
 /// The loopback file, in the data folder.
 const FILE: &str = "volume.xfs";
@@ -158,26 +159,27 @@ impl Volume {
         for device in loops_over(&data_dir) {
             Self::detach(&device).await.map_err(failed("detach", &device))?;
         }
-        let deadline = Instant::now() + CLOSE_TIMEOUT;
-        while let Some(device) = loops_over(&data_dir).first() {
-            if Instant::now() > deadline {
-                return Err(failed("detach", device)(ErrorKind::ResourceBusy.into()));
+        for _ in 0..CLOSE_TRIES {
+            if loops_over(&data_dir).is_empty() {
+                return Ok(());
             }
             tokio::time::sleep(CLOSE_INTERVAL).await;
         }
-        Ok(())
+        let busy = |device: &PathBuf| Err(failed("detach", device)(ErrorKind::ResourceBusy.into()));
+        loops_over(&data_dir).first().map_or(Ok(()), busy)
     }
 
     /// Unmounts one mount point; waits a while for those who are just leaving it.
     pub(crate) async fn unmount_path(path: &Path) -> io::Result<()> {
-        let deadline = Instant::now() + CLOSE_TIMEOUT;
+        let mut tries = CLOSE_TRIES;
         loop {
             let target = path.to_owned();
-            let outcome = spawn_blocking(move || unmount(target, UnmountFlags::NOFOLLOW)).await?;
+            let outcome = blocking(move || io::Result::Ok(unmount(target, UnmountFlags::NOFOLLOW))).await?;
             match outcome {
                 // INVAL: not a mount point (any more).
                 Ok(()) | Err(rustix::io::Errno::INVAL | rustix::io::Errno::NOENT) => return Ok(()),
-                Err(rustix::io::Errno::BUSY) if Instant::now() < deadline => {
+                Err(rustix::io::Errno::BUSY) if tries > 0 => {
+                    tries -= 1;
                     tokio::time::sleep(CLOSE_INTERVAL).await;
                 }
                 Err(error) => return Err(error.into()),
@@ -232,8 +234,7 @@ async fn open_loopback(path: &Path, file: &Path, size: VolumeSize) -> Result<(),
     }
     let device = attach(file).await.map_err(failed("attach a loop device to", file))?;
     let (source, target) = (device.clone(), path.to_owned());
-    let mounted = spawn_blocking(move || mount_volume(&source, &target)).await;
-    let mounted = mounted.unwrap_or_else(|error| Err(io::Error::other(error)));
+    let mounted = blocking(move || mount_volume(&source, &target)).await;
     // From now on the device goes with the mount; and if that failed, it goes now.
     let detached = Volume::detach(&device).await;
     mounted.map_err(failed("mount", path))?;

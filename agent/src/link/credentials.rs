@@ -1,4 +1,4 @@
-//! Who this host is, and how it proves that: registered once, refreshed before it ends.
+//! Identity of this host and its proof: a certificate, which is renewed before it expires.
 
 use std::{
     fmt, fs, io,
@@ -6,17 +6,21 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use serde::{Deserialize, Serialize};
+use base64::{Engine as _, engine::general_purpose::STANDARD};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use tonic::transport::Channel;
+use wrenn_base::Clock;
+use wrenn_pki::{CertificateError, ClientTls, Fingerprint, HostIdentity, HostKey, JoinToken};
 use wrenn_proto::{
     agent::{
-        Capacity, RefreshTokenRequest, RegisterRequest, RegisterResponse,
+        Capacity, HostCertificate, RegisterRequest, RenewCertificateRequest,
         control_plane_client::ControlPlaneClient,
     },
     ids::HostId,
 };
 
 use crate::{
+    config::ServerAddr,
     disk::atomic_write,
     machines::record::{Durability, StateError},
 };
@@ -24,18 +28,38 @@ use crate::{
 /// How long the control plane may take to answer.
 const CALL_TIMEOUT: Duration = Duration::from_secs(20);
 
-/// What proves that this is the host it says it is. `Debug` shows no token.
+/// A key or a certificate in DER; base64 in the file.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Der(pub Vec<u8>);
+
+impl Serialize for Der {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&STANDARD.encode(&self.0))
+    }
+}
+
+impl<'de> Deserialize<'de> for Der {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        STANDARD.decode(String::deserialize(deserializer)?).map(Self).map_err(de::Error::custom)
+    }
+}
+
+/// Proof that this is the host it says it is. `Debug` shows no key.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Credentials {
     /// The host.
     pub host_id: HostId,
-    /// Proof for every call; ends.
-    pub host_token: String,
-    /// Proof for the next host token; good for one use.
-    pub refresh_token: String,
-    /// When the host token was handed out, in seconds since the Unix epoch.
+    /// Address of the control plane at the time of the registration.
+    pub server: String,
+    /// Fingerprint of the authority whose servers are trusted, as text.
+    pub authority: String,
+    /// The host's private key, which nobody else has.
+    pub private_key: Der,
+    /// The certificate of that key.
+    pub certificate: Der,
+    /// When the certificate was handed out, in seconds since the Unix epoch.
     pub issued_at: u64,
-    /// When the host token ends, in seconds since the Unix epoch.
+    /// When the certificate expires, in seconds since the Unix epoch.
     pub expires_at: u64,
 }
 
@@ -43,21 +67,35 @@ impl fmt::Debug for Credentials {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Credentials")
             .field("host_id", &self.host_id)
+            .field("server", &self.server)
             .field("expires_at", &self.expires_at)
             .finish_non_exhaustive()
     }
+}
+
+/// Content of the credentials file.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(untagged)]
+pub enum Kept {
+    /// Credentials.
+    Current(Credentials),
+    /// Credentials of a version that had tokens in place of certificates; all they tell is the host.
+    Former {
+        /// The host.
+        host_id: HostId,
+    },
 }
 
 /// Why the host has no credentials.
 #[derive(Debug, thiserror::Error)]
 pub enum CredentialsError {
     /// There are none, and no token to get them with.
-    #[error("this host is not registered: start the agent once with a registration token")]
+    #[error("this host is not registered: run `wrenn agent join` with a registration token")]
     NotRegistered,
-    /// The control plane refused the token.
+    /// The control plane refused the proof.
     #[error("the control plane refused {what}: {message}")]
     Refused {
-        /// Which token.
+        /// Which proof.
         what: &'static str,
         /// What it said.
         message: String,
@@ -79,6 +117,9 @@ pub enum CredentialsError {
         /// The host of the token.
         given: HostId,
     },
+    /// A key could not be made or used.
+    #[error("the host's key or certificate cannot be used")]
+    Certificate(#[from] CertificateError),
     /// They could not be read or kept.
     #[error("the credentials could not be read or kept")]
     State(#[from] StateError),
@@ -102,16 +143,39 @@ impl CredentialsError {
 }
 
 impl Credentials {
-    fn from_response(response: RegisterResponse, now: SystemTime) -> Result<Self, CredentialsError> {
-        let host_id =
-            response.host_id.parse().map_err(|_| CredentialsError::Answer("a host id of no valid form"))?;
-        let issued_at = unix_sec(now);
-        let expires_at = issued_at.saturating_add(response.host_token_ttl_sec);
-        let RegisterResponse { host_token, refresh_token, .. } = response;
-        if host_token.is_empty() || refresh_token.is_empty() {
-            return Err(CredentialsError::Answer("an empty token"));
+    fn new(
+        answer: HostCertificate,
+        key: &HostKey,
+        server: String,
+        authority: String,
+        now: SystemTime,
+    ) -> Result<Self, CredentialsError> {
+        let HostCertificate { host_id, certificate, ttl_sec } = answer;
+        let host_id = host_id.parse().map_err(|_| CredentialsError::Answer("a host id of no valid form"))?;
+        if certificate.is_empty() {
+            return Err(CredentialsError::Answer("no certificate"));
         }
-        Ok(Self { host_id, host_token, refresh_token, issued_at, expires_at })
+        let issued_at = unix_sec(now);
+        Ok(Self {
+            host_id,
+            server,
+            authority,
+            private_key: Der(key.private_key()),
+            certificate: Der(certificate),
+            issued_at,
+            expires_at: issued_at.saturating_add(ttl_sec),
+        })
+    }
+
+    /// Returns what connections are made with.
+    ///
+    /// # Errors
+    /// If the file was changed by others.
+    pub fn tls(&self) -> Result<ClientTls, CredentialsError> {
+        let authority: Fingerprint =
+            self.authority.parse().map_err(|_| CredentialsError::Answer("a fingerprint of no valid form"))?;
+        let identity = HostIdentity { certificate: &self.certificate.0, private_key: &self.private_key.0 };
+        Ok(ClientTls::new(authority, Some(identity))?)
     }
 
     /// Returns how long these can be used before they should be refreshed, which is when a third of their life is left;
@@ -121,7 +185,7 @@ impl Credentials {
         self.remaining(now).saturating_sub(life / 3)
     }
 
-    /// Returns how long the host token is valid yet.
+    /// Returns how long the certificate is still valid.
     pub fn remaining(&self, now: SystemTime) -> Duration {
         Duration::from_secs(self.expires_at.saturating_sub(unix_sec(now)))
     }
@@ -145,7 +209,7 @@ impl CredentialsFile {
     ///
     /// # Errors
     /// If there is one that cannot be read.
-    pub fn load(&self) -> Result<Option<Credentials>, StateError> {
+    pub fn load(&self) -> Result<Option<Kept>, StateError> {
         match fs::read(&self.path) {
             Ok(bytes) => serde_json::from_slice(&bytes)
                 .map(Some)
@@ -165,28 +229,46 @@ impl CredentialsFile {
         Ok(atomic_write(&self.path, &text, self.durability)?)
     }
 
-    /// Registers this host with a one-time token, and keeps what it gets for it, unless that makes it another host than
-    /// `expected`.
+    /// Removes the credentials; succeeds if there are none.
+    ///
+    /// # Errors
+    /// If the file cannot be removed.
+    pub fn forget(&self) -> Result<(), StateError> {
+        match fs::remove_file(&self.path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                Err(StateError::io("remove", &self.path)(error))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Registers this host with a one-time token, and keeps the certificate that it gets for a new key, unless that makes it
+    /// another host than `expected`.
     ///
     /// # Errors
     /// See [`CredentialsError`].
     pub async fn register(
         &self,
         channel: Channel,
-        registration_token: &str,
+        clock: &Clock,
+        server: &ServerAddr,
+        token: &JoinToken,
         capacity: Capacity,
         expected: Option<HostId>,
     ) -> Result<Credentials, CredentialsError> {
+        let key = HostKey::generate()?;
         let mut request = tonic::Request::new(RegisterRequest {
-            registration_token: registration_token.to_owned(),
+            registration_token: token.to_string(),
             capacity: Some(capacity),
             arch: std::env::consts::ARCH.to_owned(),
             address: String::new(),
+            public_key: key.public_key(),
         });
         request.set_timeout(CALL_TIMEOUT);
         let answer = ControlPlaneClient::new(channel).register(request).await;
         let answer = answer.map_err(CredentialsError::of_call("the registration token"))?.into_inner();
-        let fresh = Credentials::from_response(answer, SystemTime::now())?;
+        let authority = token.authority.to_string();
+        let fresh = Credentials::new(answer, &key, server.to_string(), authority, clock.wall())?;
         match expected {
             Some(expected) if expected != fresh.host_id => {
                 Err(CredentialsError::OtherHost { expected, given: fresh.host_id })
@@ -195,23 +277,24 @@ impl CredentialsFile {
         }
     }
 
-    /// Gets a new host token for the refresh token, and keeps both new ones.
+    /// Gets a certificate for a new key, over a connection that shows the old one, and keeps both.
     ///
     /// # Errors
     /// See [`CredentialsError`].
-    pub async fn refresh(
+    pub async fn renew(
         &self,
         channel: Channel,
+        clock: &Clock,
         old: &Credentials,
     ) -> Result<Credentials, CredentialsError> {
-        let mut request =
-            tonic::Request::new(RefreshTokenRequest { refresh_token: old.refresh_token.clone() });
+        let key = HostKey::generate()?;
+        let mut request = tonic::Request::new(RenewCertificateRequest { public_key: key.public_key() });
         request.set_timeout(CALL_TIMEOUT);
-        let answer = ControlPlaneClient::new(channel).refresh_token(request).await;
-        let answer = answer.map_err(CredentialsError::of_call("the refresh token"))?.into_inner();
-        let fresh = Credentials::from_response(answer, SystemTime::now())?;
+        let answer = ControlPlaneClient::new(channel).renew_certificate(request).await;
+        let answer = answer.map_err(CredentialsError::of_call("the host's certificate"))?.into_inner();
+        let fresh = Credentials::new(answer, &key, old.server.clone(), old.authority.clone(), clock.wall())?;
         if fresh.host_id != old.host_id {
-            return Err(CredentialsError::Answer("another host's credentials"));
+            return Err(CredentialsError::Answer("another host's certificate"));
         }
         self.keep(fresh)
     }
@@ -227,13 +310,10 @@ mod tests {
     use super::*;
 
     fn credentials(ttl_sec: u64) -> Credentials {
-        let response = RegisterResponse {
-            host_id: HostId::new().to_string(),
-            host_token: "secret-a".into(),
-            refresh_token: "secret-b".into(),
-            host_token_ttl_sec: ttl_sec,
-        };
-        Credentials::from_response(response, at(1000)).unwrap()
+        let answer = HostCertificate { host_id: HostId::new().to_string(), certificate: vec![7; 9], ttl_sec };
+        let key = HostKey::generate().unwrap();
+        Credentials::new(answer, &key, "localhost:1".into(), Fingerprint([7; 32]).to_string(), at(1000))
+            .unwrap()
     }
 
     fn at(sec: u64) -> SystemTime {
@@ -241,7 +321,7 @@ mod tests {
     }
 
     #[test]
-    fn a_token_is_refreshed_while_a_third_of_its_life_is_left() {
+    fn a_certificate_is_renewed_while_a_third_of_its_life_is_left() {
         let week = credentials(9000);
         assert_eq!(week.refresh_in(at(1000)), Duration::from_secs(6000));
         assert_eq!(week.refresh_in(at(7001)), Duration::ZERO);
@@ -259,8 +339,23 @@ mod tests {
         assert_eq!(file.load().unwrap(), None);
         let kept = credentials(9);
         file.save(&kept).unwrap();
-        assert_eq!(file.load().unwrap(), Some(kept.clone()));
+        assert_eq!(file.load().unwrap(), Some(Kept::Current(kept.clone())));
         assert_eq!(fs::metadata(&file.path).unwrap().permissions().mode() & 0o777, 0o600);
-        assert!(!format!("{kept:?}").contains("secret"));
+        assert!(!format!("{kept:?}").contains("private"));
+    }
+
+    #[test]
+    fn the_host_of_a_former_version_is_known() {
+        let dir = tempfile::tempdir().unwrap();
+        let file =
+            CredentialsFile { path: dir.path().join("credentials.json"), durability: Durability::Process };
+        let host_id = HostId::new();
+        let former = serde_json::json!({
+            "host_id": host_id, "host_token": "hst_a", "refresh_token": "rfr_b", "issued_at": 1, "expires_at": 2
+        });
+        fs::write(&file.path, former.to_string()).unwrap();
+        assert_eq!(file.load().unwrap(), Some(Kept::Former { host_id }));
+        fs::write(&file.path, "{}").unwrap();
+        assert!(file.load().is_err());
     }
 }

@@ -9,41 +9,35 @@
 //! ```
 //!
 //! The control plane being away changes nothing for the machines. Two things end the link for good: the control
-//! plane says that this host must not come back, or it accepts none of its tokens. A refresh token may be lost (its
-//! answer did not arrive, the disk was full): then the host token serves until it ends, and a registration token,
-//! which an installation may be given at every start, brings the host back as the one it was.
+//! plane says that this host was deleted, after which its machines are destroyed (`retire.rs`), or it accepts neither its
+//! certificate nor a registration token. A renewal may be lost (its answer did not arrive, the disk was full): the certificate
+//! before serves until it expires, and a registration token, which an installation may be given at every start, brings the host
+//! back as the one it was.
 
 mod credentials;
 mod dial;
-mod outbox;
+mod retire;
 mod session;
 mod transfer;
 mod tunnel;
 
-use std::{
-    sync::Arc,
-    time::{Duration, SystemTime},
-};
+use std::{sync::Arc, time::Duration};
 
 use actix::prelude::*;
-use rand::{SeedableRng as _, rngs::StdRng};
-use tokio::{
-    sync::{Semaphore, watch},
-    time::Instant,
-};
+use tokio::sync::{Semaphore, watch};
 use tokio_util::task::TaskTracker;
-use tonic::{Request, Status, transport::Channel};
+use wrenn_base::{Backoff, Chain};
+use wrenn_pki::{ClientTls, JoinToken};
 use wrenn_proto::ids::HostId;
-use wrenn_supervision::Backoff;
 
+use self::session::SessionEnd;
 pub use self::{
-    credentials::{Credentials, CredentialsError, CredentialsFile},
-    outbox::{Outbox, SessionQueue},
+    credentials::{Credentials, CredentialsError, CredentialsFile, Der, Kept},
+    dial::dial,
 };
-use self::{dial::dial, session::SessionEnd};
 use crate::{
     config::ServerAddr,
-    machines::{Dispatch, Host, causes},
+    machines::{Dispatch, Host},
 };
 
 /// Tunnels that a host carries at once.
@@ -84,7 +78,7 @@ pub struct LinkShared {
     /// Where the control plane is.
     pub server: ServerAddr,
     /// Token for the first registration.
-    pub registration_token: Option<String>,
+    pub registration_token: Option<JoinToken>,
     /// Where the credentials are kept.
     pub credentials: CredentialsFile,
     /// Who we are.
@@ -105,7 +99,7 @@ impl LinkShared {
     /// Makes the shared part of a link that is not yet attached.
     pub fn new(
         server: ServerAddr,
-        registration_token: Option<String>,
+        registration_token: Option<JoinToken>,
         credentials: CredentialsFile,
         identity: AgentIdentity,
         host: Arc<Host>,
@@ -122,10 +116,6 @@ impl LinkShared {
             tunnels: TaskTracker::new(),
             tunnel_permits: Arc::new(Semaphore::new(TUNNELS_MAX)),
         }
-    }
-
-    fn now(&self) -> SystemTime {
-        SystemTime::now()
     }
 }
 
@@ -166,7 +156,7 @@ impl Drop for Link {
 
 /// Attaches again and again; returns why the host must not come back.
 async fn keep_attached(shared: &LinkShared) -> String {
-    let mut rng = StdRng::from_rng(&mut rand::rng());
+    let mut rng = shared.host.rng.clone();
     let mut failures = 0;
     loop {
         match attach_once(shared).await {
@@ -180,7 +170,7 @@ async fn keep_attached(shared: &LinkShared) -> String {
             was_attached
         });
         let delay = RECONNECT.delay(failures.max(1), &mut rng);
-        tokio::time::sleep(delay).await;
+        shared.host.clock.sleep(delay).await;
     }
 }
 
@@ -195,106 +185,107 @@ enum Attempt {
 }
 
 async fn attach_once(shared: &LinkShared) -> Attempt {
-    let channels = dial(&shared.server).and_then(|link| Ok((link, dial(&shared.server)?)));
-    let (link, tunnels) = match channels {
-        Ok(channels) => channels,
-        Err(error) => return Attempt::Refused(format!("{}: {error}: {}", shared.server, causes(&error))),
+    let usable = async {
+        let credentials = valid_credentials(shared).await?;
+        let tls = credentials.tls()?;
+        Ok::<_, CredentialsError>((credentials, tls))
     };
-    let credentials = match valid_credentials(shared, &link).await {
-        Ok(credentials) => credentials,
+    let (credentials, tls) = match usable.await {
+        Ok(usable) => usable,
         Err(error) if error.is_final() => return Attempt::Refused(error.to_string()),
         Err(error) => {
-            tracing::warn!(server = %shared.server, %error, causes = causes(&error), "no valid credentials yet");
+            tracing::warn!(server = %shared.server, error = %Chain(&error), "no valid credentials yet");
             return Attempt::Failed;
         }
     };
-    let begun = Instant::now();
+    let (link, tunnels) = (dial(&shared.server, &tls), dial(&shared.server, &tls));
+    let begun = shared.host.clock.now();
     let end = session::run(shared, &link, &tunnels, &credentials).await;
     let was_attached = *shared.state.borrow() == LinkState::Attached;
     match end {
         SessionEnd::Terminated(terminate) if terminate.r#final => {
+            retire::retire(&shared.host, &shared.commands, &shared.credentials).await;
             return Attempt::Refused(format!("ended by the control plane: {}", terminate.reason));
         }
         SessionEnd::Terminated(terminate) => {
             tracing::warn!(reason = terminate.reason, "session was terminated")
         }
         SessionEnd::Lost(reason) => tracing::warn!(server = %shared.server, reason, "not attached"),
-        SessionEnd::TokenDue => tracing::info!("the host token is due to be refreshed"),
+        SessionEnd::CertificateDue => tracing::info!("certificate is due to be renewed"),
         SessionEnd::Unauthenticated(reason) => {
-            tracing::warn!(reason, "the control plane does not accept the host token");
-            match renewed(shared, &link, &credentials).await {
+            tracing::warn!(reason, "the control plane does not accept the certificate");
+            match renewed(shared, &credentials).await {
                 Ok(_) => {}
                 Err(error) if error.is_final() => return Attempt::Refused(error.to_string()),
                 Err(error) => {
-                    tracing::warn!(%error, causes = causes(&error), "the host token was not refreshed")
+                    tracing::warn!(error = %Chain(&error), "the certificate was not renewed")
                 }
             }
         }
     }
     // Two agents with the same credentials would otherwise throw each other out at full speed.
-    if was_attached && begun.elapsed() > STEADY_AFTER { Attempt::Attached } else { Attempt::Failed }
+    if was_attached && shared.host.clock.since(begun) > STEADY_AFTER {
+        Attempt::Attached
+    } else {
+        Attempt::Failed
+    }
 }
 
 /// Returns credentials that can be used: the kept ones, renewed if that is due and possible, or those of a
 /// registration.
-async fn valid_credentials(shared: &LinkShared, channel: &Channel) -> Result<Credentials, CredentialsError> {
-    let Some(kept) = shared.credentials.load()? else {
-        let Some(token) = &shared.registration_token else { return Err(CredentialsError::NotRegistered) };
-        return registered(shared, channel, token, None).await;
+async fn valid_credentials(shared: &LinkShared) -> Result<Credentials, CredentialsError> {
+    let kept = match shared.credentials.load()? {
+        Some(Kept::Current(kept)) => kept,
+        Some(Kept::Former { host_id }) => return registered(shared, Some(host_id)).await,
+        None => return registered(shared, None).await,
     };
-    let now = shared.now();
+    let now = shared.host.clock.wall();
     if !kept.refresh_in(now).is_zero() {
         return Ok(kept);
     }
-    match renewed(shared, channel, &kept).await {
+    match renewed(shared, &kept).await {
         Err(error) if !kept.remaining(now).is_zero() => {
-            let causes = causes(&error);
-            tracing::warn!(host_id = %kept.host_id, %error, causes, "going on with the old host token");
+            tracing::warn!(host_id = %kept.host_id, error = %Chain(&error), "going on with the old certificate");
             Ok(kept)
         }
         settled => settled,
     }
 }
 
-/// Exchanges credentials for new ones of the same host: by their refresh token, else by a registration token.
-async fn renewed(
-    shared: &LinkShared,
-    channel: &Channel,
-    old: &Credentials,
-) -> Result<Credentials, CredentialsError> {
-    match (shared.credentials.refresh(channel.clone(), old).await, &shared.registration_token) {
-        (Ok(fresh), _) => {
-            tracing::info!(host_id = %fresh.host_id, "host token is refreshed");
+/// Exchanges credentials for new ones of the same host: by their certificate, else by a registration token.
+async fn renewed(shared: &LinkShared, old: &Credentials) -> Result<Credentials, CredentialsError> {
+    let clock = &shared.host.clock;
+    // A server does not let an expired certificate in, and says so in no way that could be told from a broken connection.
+    let fresh = if old.remaining(clock.wall()).is_zero() {
+        Err(CredentialsError::Refused {
+            what: "the host's certificate",
+            message: "it has expired; make a new registration token for this host".to_owned(),
+        })
+    } else {
+        shared.credentials.renew(dial(&shared.server, &old.tls()?), clock, old).await
+    };
+    match fresh {
+        Ok(fresh) => {
+            tracing::info!(host_id = %fresh.host_id, "certificate is renewed");
             Ok(fresh)
         }
-        (Err(error), Some(token)) if error.is_final() => {
+        Err(error) if error.is_final() && shared.registration_token.is_some() => {
             tracing::warn!(host_id = %old.host_id, %error, "registering anew");
-            // Without machines it does not matter which host this is; a wiped database may have given it a new id.
-            let has_machines = !shared.host.board.reports().is_empty();
-            registered(shared, channel, token, has_machines.then_some(old.host_id)).await
+            registered(shared, Some(old.host_id)).await
         }
-        (Err(error), _) => Err(error),
+        Err(error) => Err(error),
     }
 }
 
-async fn registered(
-    shared: &LinkShared,
-    channel: &Channel,
-    token: &str,
-    expected: Option<HostId>,
-) -> Result<Credentials, CredentialsError> {
-    let capacity = shared.host.backend.capacity();
-    let fresh = shared.credentials.register(channel.clone(), token, capacity, expected).await?;
+/// Registers by the token that the agent was started with. `former` is the host that it was.
+async fn registered(shared: &LinkShared, former: Option<HostId>) -> Result<Credentials, CredentialsError> {
+    let token = shared.registration_token.as_ref().ok_or(CredentialsError::NotRegistered)?;
+    // Without machines it does not matter which host this is; a wiped database may have given it a new id.
+    let expected = former.filter(|_| !shared.host.board.reports().is_empty());
+    let channel = dial(&shared.server, &ClientTls::new(token.authority, None)?);
+    let (clock, capacity) = (&shared.host.clock, shared.host.backend.capacity());
+    let fresh =
+        shared.credentials.register(channel, clock, &shared.server, token, capacity, expected).await?;
     tracing::info!(host_id = %fresh.host_id, "host is registered");
     Ok(fresh)
-}
-
-/// Adds the host's proof to a request.
-fn authorize<T>(mut request: Request<T>, host_token: &str) -> Result<Request<T>, Status> {
-    let bearer = format!("Bearer {host_token}").parse();
-    let mut bearer: tonic::metadata::AsciiMetadataValue =
-        bearer.map_err(|_| Status::unauthenticated("the kept host token is not text"))?;
-    bearer.set_sensitive(true);
-    request.metadata_mut().insert("authorization", bearer);
-    Ok(request)
 }

@@ -11,12 +11,13 @@
 //! The reader never waits: a command goes into the mailbox of its machine, a tunnel becomes a task of its own.
 //! Results that are lost with a session are not sent again; the hello of the next one says what is true.
 
-use std::{sync::Arc, time::Duration};
+use std::{io, sync::Arc, time::Duration};
 
 use futures_util::{StreamExt as _, stream};
-use tokio::time::{MissedTickBehavior, interval, timeout};
+use tokio::time::timeout;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Status, Streaming, transport::Channel};
+use wrenn_base::blocking;
 use wrenn_proto::agent::{
     AgentFrame, AgentHello, Inventory, OpenTunnel, SendTemplate, ServerFrame, Terminate, TunnelError,
     TunnelErrorKind, TunnelRefused, Welcome, agent_frame::Frame, control_plane_client::ControlPlaneClient,
@@ -24,7 +25,7 @@ use wrenn_proto::agent::{
 };
 
 use super::{
-    LinkShared, LinkState, authorize,
+    LinkShared, LinkState,
     credentials::Credentials,
     transfer::{self, ControlPlaneSource},
     tunnel,
@@ -38,6 +39,8 @@ const WELCOME_TIMEOUT: Duration = Duration::from_secs(20);
 /// Bounds of the interval that the control plane may ask for.
 const HEARTBEAT_MIN: Duration = Duration::from_millis(50);
 const HEARTBEAT_MAX: Duration = Duration::from_secs(60);
+/// Least time before a renewal that failed is tried again.
+const RENEWAL_RETRY_MIN: Duration = Duration::from_secs(1);
 /// Largest frame that is taken from the control plane, in bytes.
 const FRAME_MAX_BYTES: usize = 4 * 1024 * 1024;
 
@@ -46,12 +49,12 @@ const FRAME_MAX_BYTES: usize = 4 * 1024 * 1024;
 pub(super) enum SessionEnd {
     /// The connection failed, was closed, or did not follow the rules. Come back.
     Lost(String),
-    /// The control plane does not accept the host's token. Refresh it, then come back.
+    /// The control plane does not accept the host's certificate. Renew it, then come back.
     Unauthenticated(String),
     /// The control plane ended it, and says whether the host may come back.
     Terminated(Terminate),
-    /// The host token should be refreshed before it ends. The session was in order.
-    TokenDue,
+    /// The certificate should be renewed before it expires. The session was in order.
+    CertificateDue,
 }
 
 impl From<Status> for SessionEnd {
@@ -93,23 +96,22 @@ impl Session<'_> {
         let frames = stream::iter([hello]).chain(ReceiverStream::new(queue.frames));
 
         let mut client = ControlPlaneClient::new(channel.clone()).max_decoding_message_size(FRAME_MAX_BYTES);
-        let request = authorize(Request::new(frames), &self.credentials.host_token)?;
+        let request = Request::new(frames);
         let silent = |_| SessionEnd::Lost("the control plane did not answer".into());
         let mut inbound =
             timeout(WELCOME_TIMEOUT, client.attach(request)).await.map_err(silent)??.into_inner();
         let welcome = timeout(WELCOME_TIMEOUT, Self::welcome(&mut inbound)).await.map_err(silent)??;
 
         tracing::info!(host_id = %self.credentials.host_id, server_version = welcome.server_version, "attached");
-        self.shared.host.upstream.open(Arc::new(ControlPlaneSource {
-            channel: self.tunnels.clone(),
-            host_token: self.credentials.host_token.clone(),
-        }));
+        self.shared.host.upstream.open(Arc::new(ControlPlaneSource { channel: self.tunnels.clone() }));
+        let clock = &self.shared.host.clock;
+        // An instant, decided before anybody learns that the host is attached: a wait for a duration begins when it is
+        // first polled.
+        let renewal_due = clock.now() + self.next_refresh();
         self.shared.state.send_replace(LinkState::Attached);
         let heartbeat_every = Duration::from_millis(welcome.heartbeat_interval_ms.into());
-        let mut heartbeat = interval(heartbeat_every.clamp(HEARTBEAT_MIN, HEARTBEAT_MAX));
-        heartbeat.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let token_due = tokio::time::sleep(self.next_refresh());
-        tokio::pin!(token_due);
+        let heartbeat_every = heartbeat_every.clamp(HEARTBEAT_MIN, HEARTBEAT_MAX);
+        let mut next_beat = clock.now();
 
         loop {
             tokio::select! {
@@ -121,11 +123,14 @@ impl Session<'_> {
                     }
                     None => return Ok(SessionEnd::Lost("the control plane closed the link".into())),
                 },
-                _ = heartbeat.tick() => self.beat().await,
+                () = clock.sleep_until(next_beat) => {
+                    self.beat().await;
+                    next_beat = clock.now() + heartbeat_every;
+                }
                 () = queue.overflow.cancelled() => {
                     return Ok(SessionEnd::Lost("the control plane does not read".into()));
                 }
-                () = &mut token_due => return Ok(SessionEnd::TokenDue),
+                () = clock.sleep_until(renewal_due) => return Ok(SessionEnd::CertificateDue),
             }
         }
     }
@@ -138,12 +143,12 @@ impl Session<'_> {
         }
     }
 
-    /// When the host token is to be refreshed; again half-way to its end, if that was due and failed.
+    /// When the certificate is to be renewed; again half-way to its end, if that was due and failed.
     fn next_refresh(&self) -> Duration {
-        let now = self.shared.now();
+        let now = self.shared.host.clock.wall();
         let due = self.credentials.refresh_in(now);
         let again = self.credentials.remaining(now) / 2;
-        (if due.is_zero() { again } else { due }).max(HEARTBEAT_MAX)
+        if due.is_zero() { again.max(RENEWAL_RETRY_MIN) } else { due }
     }
 
     fn hello(&self) -> AgentHello {
@@ -169,7 +174,7 @@ impl Session<'_> {
     async fn beat(&self) {
         let backend = self.shared.host.backend.clone();
         // It asks the file system, which may be busy. Should it panic, one heartbeat is left out.
-        if let Ok(mut load) = tokio::task::spawn_blocking(move || backend.load()).await {
+        if let Ok(mut load) = blocking(move || io::Result::Ok(backend.load())).await {
             load.machines = self.shared.host.board.live_count();
             self.shared.host.outbox.publish(Frame::Heartbeat(load));
         }
@@ -205,10 +210,10 @@ impl Session<'_> {
     /// Sends a template, which may take long.
     fn send_template(&self, order: SendTemplate) {
         let host = self.shared.host.clone();
-        let (channel, token) = (self.tunnels.clone(), self.credentials.host_token.clone());
+        let channel = self.tunnels.clone();
         let killed = host.killed.clone();
         self.shared.tunnels.spawn_local(async move {
-            killed.run_until_cancelled(transfer::send(host, channel, token, order)).await;
+            killed.run_until_cancelled(transfer::send(host, channel, order)).await;
         });
     }
 
@@ -229,10 +234,10 @@ impl Session<'_> {
         let of_machine = of_machine.map_err(too_many("the capsule has too many open streams"))?;
         let of_host = self.shared.tunnel_permits.clone().try_acquire_owned();
         let of_host = of_host.map_err(too_many("the host has too many open tunnels"))?;
-        let (channel, token) = (self.tunnels.clone(), self.credentials.host_token.clone());
+        let channel = self.tunnels.clone();
         let killed = self.shared.host.killed.clone();
         self.shared.tunnels.spawn_local(async move {
-            killed.run_until_cancelled(tunnel::carry(&channel, &token, open, access)).await;
+            killed.run_until_cancelled(tunnel::carry(&channel, open, access)).await;
             drop((of_machine, of_host));
         });
         Ok(())

@@ -6,6 +6,7 @@ use futures_util::{FutureExt as _, StreamExt as _, future::BoxFuture};
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Status, transport::Channel};
+use wrenn_base::Chain;
 use wrenn_proto::{
     agent::{
         FetchTemplateRequest, SendTemplate, TemplateHead, TemplateNotSent, TemplatePart, agent_frame::Frame,
@@ -15,9 +16,8 @@ use wrenn_proto::{
     transfer::Follow,
 };
 
-use super::authorize;
 use crate::machines::{
-    Host, causes,
+    Host,
     library::TemplateReader,
     source::{TemplateParts, TemplateSource},
 };
@@ -30,7 +30,6 @@ const PART_MAX_BYTES: usize = 4 * 1024 * 1024;
 /// The control plane, as where templates come from; good for one session.
 pub(super) struct ControlPlaneSource {
     pub(super) channel: Channel,
-    pub(super) host_token: String,
 }
 
 fn client(channel: &Channel) -> ControlPlaneClient<Channel> {
@@ -52,7 +51,6 @@ impl TemplateSource for ControlPlaneSource {
     fn fetch(&self, id: TemplateId) -> BoxFuture<'_, Result<TemplateParts, String>> {
         async move {
             let request = Request::new(FetchTemplateRequest { template_id: id.to_string() });
-            let request = authorize(request, &self.host_token).map_err(|status| said(&status))?;
             let parts = client(&self.channel).fetch_template(request).await;
             let parts = parts.map_err(|status| said(&status))?.into_inner();
             Ok(parts.map(|part| part.map_err(|status| said(&status))).boxed())
@@ -62,9 +60,9 @@ impl TemplateSource for ControlPlaneSource {
 }
 
 /// Sends a template as ordered; tells the control plane if that cannot be done.
-pub(super) async fn send(host: Arc<Host>, channel: Channel, host_token: String, order: SendTemplate) {
+pub(super) async fn send(host: Arc<Host>, channel: Channel, order: SendTemplate) {
     let SendTemplate { transfer_id, template_id } = order;
-    match try_send(&host, &channel, &host_token, &transfer_id, &template_id).await {
+    match try_send(&host, &channel, &transfer_id, &template_id).await {
         Ok(()) => tracing::info!(template_id, "a template is sent"),
         Err(error) => {
             tracing::warn!(template_id, error, "a template was not sent");
@@ -76,19 +74,17 @@ pub(super) async fn send(host: Arc<Host>, channel: Channel, host_token: String, 
 async fn try_send(
     host: &Host,
     channel: &Channel,
-    host_token: &str,
     transfer_id: &str,
     template_id: &str,
 ) -> Result<(), String> {
     let id = template_id.parse().map_err(|_| "not the id of a template".to_owned())?;
     let reader = host.backend.read_template(id).await.map_err(|error| {
-        tracing::warn!(template_id, %error, causes = causes(&error), "a template cannot be read");
+        tracing::warn!(template_id, error = %Chain(&error), "a template cannot be read");
         error.to_string()
     })?;
     let reader = reader.ok_or_else(|| "the host does not have the template".to_owned())?;
     let (parts, queue) = mpsc::channel(QUEUE_PARTS);
-    let mut request =
-        authorize(Request::new(ReceiverStream::new(queue)), host_token).map_err(|status| said(&status))?;
+    let mut request = Request::new(ReceiverStream::new(queue));
     let transfer_id = transfer_id.parse().map_err(|_| "its id cannot be sent back".to_owned())?;
     request.metadata_mut().insert("x-wrenn-transfer", transfer_id);
     let mut client = client(channel);

@@ -29,10 +29,9 @@ use wrenn_proto::{
     session::{Event, Input},
 };
 
-use super::authorize;
-use crate::machines::{
-    Access, Gone,
-    backend::{Events, GuestError, Inputs},
+use crate::{
+    guest::{Events, GuestError, Inputs},
+    machines::{Access, Gone},
 };
 
 /// Frames that may wait in each direction.
@@ -75,11 +74,11 @@ impl From<GuestError> for Broken {
 }
 
 /// Opens a tunnel and carries it to its end.
-pub(super) async fn carry(channel: &Channel, host_token: &str, open: OpenTunnel, access: Access) {
+pub(super) async fn carry(channel: &Channel, open: OpenTunnel, access: Access) {
     let span = tracing::info_span!("tunnel", tunnel_id = open.tunnel_id, sandbox_id = open.sandbox_id);
     let carried = async {
         let (up, frames) = mpsc::channel(QUEUE_FRAMES);
-        let down = match take_up(channel, host_token, &open.tunnel_id, &up, frames).await {
+        let down = match take_up(channel, &open.tunnel_id, &up, frames).await {
             Ok(down) => down,
             Err(error) => return tracing::warn!(error, "the control plane did not take the tunnel up"),
         };
@@ -90,15 +89,13 @@ pub(super) async fn carry(channel: &Channel, host_token: &str, open: OpenTunnel,
 
 async fn take_up(
     channel: &Channel,
-    host_token: &str,
     tunnel_id: &str,
     up: &mpsc::Sender<TunnelUp>,
     frames: mpsc::Receiver<TunnelUp>,
 ) -> Result<Streaming<TunnelDown>, String> {
     let ready = TunnelUp { frame: Some(Up::Ready(TunnelReady {})) };
     up.try_send(ready).map_err(|error| error.to_string())?;
-    let mut request = authorize(Request::new(ReceiverStream::new(frames)), host_token)
-        .map_err(|status| status.to_string())?;
+    let mut request = Request::new(ReceiverStream::new(frames));
     let tunnel_id = tunnel_id.parse().map_err(|_| "its id cannot be sent back".to_owned())?;
     request.metadata_mut().insert("x-wrenn-tunnel", tunnel_id);
     let mut client = ControlPlaneClient::new(channel.clone()).max_decoding_message_size(FRAME_MAX_BYTES);

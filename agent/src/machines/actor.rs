@@ -27,7 +27,9 @@ use wrenn_supervision::SupervisedContext as _;
 use super::{
     fence::{self, CommandKind, Fit, Known, Presence, Verdict, Work},
     library::{DiskForm, Source},
-    record::{CommandError, FailureKind, MachineSpec, MachineState, OnDisk, Outcome, Phase, Record},
+    record::{
+        CommandError, FailureKind, GuestDefaults, MachineSpec, MachineState, OnDisk, Outcome, Phase, Record,
+    },
     registry::{Machines, Quiet},
     work::{Done, Host, Memory, Overtaken, Running},
 };
@@ -40,8 +42,8 @@ pub enum Wish {
     Start(MachineSpec),
     /// Its memory should be kept, and nothing of it run.
     Pause,
-    /// It should run again.
-    Resume(Memory),
+    /// Machine that runs again, with these defaults in its guest; with those that it has if there are none.
+    Resume(Memory, Option<GuestDefaults>),
     /// There should be a template of its disk and memory.
     Snapshot(TemplateId),
     /// There should be a template of its disk.
@@ -55,7 +57,7 @@ impl Wish {
         match self {
             Self::Start(_) => CommandKind::Start,
             Self::Pause => CommandKind::Pause,
-            Self::Resume(_) => CommandKind::Resume,
+            Self::Resume(..) => CommandKind::Resume,
             Self::Snapshot(_) => CommandKind::Snapshot,
             Self::Flatten(..) => CommandKind::Flatten,
             Self::Destroy => CommandKind::Destroy,
@@ -224,7 +226,7 @@ impl MachineActor {
             (Some(record), wish) => (record, wish),
         };
         record.0.generation = generation;
-        let (record, wish) = record;
+        let (mut record, wish) = record;
         match (fence::fit(command, presence), wish, running) {
             (Fit::AlreadySo, _, running) => {
                 self.begin(kind, ctx, |_| async move { host.confirm(record, running).await });
@@ -232,7 +234,10 @@ impl MachineActor {
             (Fit::CarryOut, Wish::Pause, Some(running)) => {
                 self.begin(kind, ctx, |overtaken| async move { host.pause(record, running, overtaken).await })
             }
-            (Fit::CarryOut, Wish::Resume(memory), None) => {
+            (Fit::CarryOut, Wish::Resume(memory, defaults), None) => {
+                if let Some(defaults) = defaults {
+                    record.spec.set_defaults(defaults);
+                }
                 self.begin(kind, ctx, |overtaken| async move { host.resume(record, memory, overtaken).await })
             }
             (Fit::CarryOut, Wish::Snapshot(template), running) => {

@@ -1,15 +1,14 @@
 //! What a machine is made of, as the machine actors see it: real ([`RealBackend`](super::RealBackend)) or
-//! simulated ([`SimBackend`](crate::sim::SimBackend)).
+//! simulated (`sim::SimBackend`).
 //!
 //! A backend offers the single steps and knows nothing of their order, of generations or of records. Every
 //! `take` step either has its whole effect or leaves nothing; every release step may be repeated, and succeeds
 //! when there is nothing to release.
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
-use futures_util::{future::BoxFuture, stream::BoxStream};
-use tokio_stream::wrappers::ReceiverStream;
-use wrenn_proto::{agent as wire, guest, ids::SandboxId};
+use futures_util::future::BoxFuture;
+use wrenn_proto::{agent as wire, ids::SandboxId};
 
 use super::{
     library::{Admitted, Library, Made, Parts, Template},
@@ -17,6 +16,7 @@ use super::{
     record::{FailureKind, MachineSpec, Resources},
 };
 use crate::{
+    guest::{Guest, GuestError},
     net::SlotNumber,
     vmm::{VmExit, VmProcess},
 };
@@ -302,60 +302,4 @@ impl ReleaseError {
     pub fn step(step: &'static str) -> impl FnOnce(BoxError) -> Self {
         move |source| Self { step, source }
     }
-}
-
-/// What a session of a guest tells; bounded by whoever reads it.
-pub type Events<E> = BoxStream<'static, Result<E, GuestError>>;
-/// What a session of a guest is told; the first one opens it.
-pub type Inputs<I> = ReceiverStream<I>;
-
-/// The daemon inside of a machine. Nothing it says is trusted; every answer is bounded in size and time.
-pub trait Guest: Send + Sync + 'static {
-    /// Asks whether the guest is up.
-    fn hello(&self) -> BoxFuture<'_, Result<guest::HelloResponse, GuestError>>;
-
-    /// Tells the guest what it cannot know by itself.
-    fn init(&self, request: guest::InitRequest) -> BoxFuture<'_, Result<(), GuestError>>;
-
-    /// Writes everything back that the guest has in memory, and lets nobody write until [`thaw`](Self::thaw), or until
-    /// `at_most` has passed.
-    fn freeze(&self, at_most: Duration) -> BoxFuture<'_, Result<(), GuestError>>;
-
-    /// Ends a freeze; does nothing if there is none.
-    fn thaw(&self) -> BoxFuture<'_, Result<(), GuestError>>;
-
-    /// Has to do with processes. Dropping the events ends the session.
-    fn exec(
-        &self,
-        inputs: Inputs<guest::ExecInput>,
-    ) -> BoxFuture<'_, Result<Events<guest::ExecEvent>, GuestError>>;
-
-    /// Has to do with files. Dropping the events ends the session.
-    fn files(
-        &self,
-        inputs: Inputs<guest::FileInput>,
-    ) -> BoxFuture<'_, Result<Events<guest::FileEvent>, GuestError>>;
-
-    /// Connects to a port. Dropping the events breaks the connection.
-    fn connect(
-        &self,
-        inputs: Inputs<guest::ConnectInput>,
-    ) -> BoxFuture<'_, Result<Events<guest::ConnectEvent>, GuestError>>;
-}
-
-/// Why a guest did not do what it was asked.
-#[derive(Debug, thiserror::Error)]
-pub enum GuestError {
-    /// There is no connection to it.
-    #[error("the guest cannot be reached")]
-    Unreachable(#[source] BoxError),
-    /// It took too long.
-    #[error("the guest did not answer within {limit_ms} ms")]
-    TimedOut {
-        /// How long it was given.
-        limit_ms: u64,
-    },
-    /// It broke a rule of the protocol, or refused.
-    #[error("the guest answered with an error: {0}")]
-    Protocol(String),
 }

@@ -13,11 +13,7 @@ use tokio::sync::{Semaphore, watch};
 use tokio_util::sync::CancellationToken;
 use wrenn_proto::{agent as wire, ids::SandboxId};
 
-use super::backend::Guest;
-
-/// Tunnels that one machine may have open: enough for every terminal and command of its users, and too few to use up
-/// what the host has for all machines.
-pub(crate) const TUNNELS_MAX: usize = 128;
+use crate::guest::{Guest, SESSIONS_MAX};
 
 /// The way into a running machine.
 #[derive(Clone)]
@@ -33,7 +29,7 @@ pub struct Access {
 impl Access {
     /// Makes the way to this guest.
     pub(super) fn new(guest: Arc<dyn Guest>) -> Self {
-        let tunnel_permits = Arc::new(Semaphore::new(TUNNELS_MAX));
+        let tunnel_permits = Arc::new(Semaphore::new(SESSIONS_MAX));
         Self { guest, gone: Gone::default(), tunnel_permits }
     }
 }

@@ -16,6 +16,7 @@ use std::{
 };
 
 use tokio::sync::Mutex;
+use wrenn_base::Clock;
 use wrenn_proto::DEFAULT_DISK_MB;
 
 use crate::disk::{ImageError, Volume};
@@ -25,6 +26,7 @@ use crate::disk::{ImageError, Volume};
 pub struct Images {
     source: PathBuf,
     volume: Volume,
+    clock: Clock,
     /// Held while one is being imported; the second who wants it finds it there.
     importing: Mutex<()>,
 }
@@ -53,8 +55,8 @@ pub enum ImagesError {
 
 impl Images {
     /// Opens the images in the folder `source` for machines whose disks are on `volume`.
-    pub fn new(source: PathBuf, volume: Volume) -> Self {
-        Self { source, volume, importing: Mutex::new(()) }
+    pub fn new(source: PathBuf, volume: Volume, clock: Clock) -> Self {
+        Self { source, volume, clock, importing: Mutex::new(()) }
     }
 
     /// Returns the kernel.
@@ -140,14 +142,14 @@ impl Images {
             move |source| ImagesError::Io { action, path, source }
         };
         fs::create_dir_all(&folder).map_err(io_error("make folder", &folder))?;
-        let begun = std::time::Instant::now();
+        let begun = self.clock.now();
         // It gets its name when nothing is to be done with it any more.
         let unfinished = folder.join(format!(".{key}"));
         self.volume.import(&self.source.join(image), &unfinished).await?;
         self.volume.grow_ext4(&unfinished, DEFAULT_DISK_MB.into()).await?;
         self.volume.sync_file(&unfinished).await?;
         fs::rename(&unfinished, &copy).map_err(io_error("name", &copy))?;
-        tracing::info!(image, elapsed = ?begun.elapsed(), "image is imported");
+        tracing::info!(image, elapsed = ?self.clock.since(begun), "image is imported");
         let old = format!("{image}@");
         for entry in fs::read_dir(&folder).map_err(io_error("list", &folder))?.flatten() {
             let name = entry.file_name();

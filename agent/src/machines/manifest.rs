@@ -129,14 +129,13 @@ impl Manifest {
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
-    use crate::sim::sim_fingerprint;
 
     pub(crate) fn manifest() -> Manifest {
         Manifest {
             format: FORMAT,
             kind: Kind::Snapshot,
             template_id: None,
-            fingerprint: sim_fingerprint("1"),
+            fingerprint: Fingerprint::simulated("1"),
             guest_protocol: GUEST_PROTOCOL,
             guest: GuestVersions { kernel: "6.1".into(), daemon: "0.1".into() },
             vcpus: 1,
@@ -148,7 +147,7 @@ pub(crate) mod tests {
 
     #[test]
     fn a_restore_needs_the_same_form_protocol_and_vmm_and_nothing_else() {
-        let (host, good) = (sim_fingerprint("1"), manifest());
+        let (host, good) = (Fingerprint::simulated("1"), manifest());
         assert_eq!(good.check_restore(&host), Ok(()));
         let other_guest = GuestVersions { kernel: "7".into(), daemon: "9".into() };
         assert_eq!(Manifest { guest: other_guest, ..good.clone() }.check_restore(&host), Ok(()));
@@ -159,7 +158,7 @@ pub(crate) mod tests {
             refused(Manifest { guest_protocol: 0, ..good.clone() }),
             Incompatible::GuestProtocol { saved: 0 }
         );
-        let newer = Manifest { fingerprint: sim_fingerprint("2"), ..good };
+        let newer = Manifest { fingerprint: Fingerprint::simulated("2"), ..good };
         assert!(matches!(refused(newer), Incompatible::Fingerprint(what) if what.contains('2')));
     }
 

@@ -49,7 +49,3 @@ pub use self::{
     registry::{Dispatch, Machines},
     work::{Host, Memory},
 };
-pub(crate) use self::{board::TUNNELS_MAX, work::causes};
-
-#[cfg(test)]
-mod tests;

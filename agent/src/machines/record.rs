@@ -30,7 +30,7 @@ pub use super::{
 };
 use crate::{net::SlotNumber, vmm::VmRecord};
 
-/// What a machine is started with.
+/// Properties of a machine, as its start ordered them, and for the guest's defaults the latest resumption.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct MachineSpec {
     /// Template it comes from.
@@ -45,10 +45,35 @@ pub struct MachineSpec {
     pub disk_size_mb: u32,
     /// Host name inside.
     pub hostname: String,
-    /// User that commands run as when they name none; empty means root.
+    /// User that commands run as when they name none; empty means root. A resumption that names one replaces it and
+    /// the environment, before the guest is initialized; so the record has what the next initialization sends.
     pub default_user: String,
-    /// Environment of every command, below its own.
+    /// Environment of every command, below its own; replaced together with the user.
     pub default_env: BTreeMap<String, String>,
+}
+
+/// User and environment of commands that name none.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct GuestDefaults {
+    /// The user.
+    pub user: String,
+    /// The environment, below the command's own.
+    pub env: BTreeMap<String, String>,
+}
+
+impl GuestDefaults {
+    /// Returns the defaults that a resumption carries; `None` from a server that does not send them.
+    pub(super) fn of_resume(resume: wire::ResumeMachine) -> Option<Self> {
+        let wire::ResumeMachine { default_user: user, default_env, .. } = resume;
+        (!user.is_empty()).then(|| Self { user, env: default_env.into_iter().collect() })
+    }
+}
+
+impl MachineSpec {
+    /// Replaces what commands in the guest have by default.
+    pub(super) fn set_defaults(&mut self, GuestDefaults { user, env }: GuestDefaults) {
+        (self.default_user, self.default_env) = (user, env);
+    }
 }
 
 impl From<wire::StartMachine> for MachineSpec {
@@ -227,7 +252,7 @@ pub struct Record {
     /// Where it is in its life.
     #[serde(flatten)]
     pub phase: Phase,
-    /// What it was started with.
+    /// Its properties.
     pub spec: MachineSpec,
     /// What it holds.
     pub resources: Resources,

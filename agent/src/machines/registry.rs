@@ -9,15 +9,17 @@ use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use actix::prelude::*;
 use tokio::sync::Mutex;
+use wrenn_base::Backoff;
 use wrenn_proto::{
     agent as wire,
     ids::{SandboxId, TemplateId},
 };
-use wrenn_supervision::{Backoff, Child, ChildExited, ChildSpec, spawn_local};
+use wrenn_supervision::{Child, ChildExited, ChildSpec, spawn_local};
 
 use super::{
     actor::{MachineActor, Order, Wish},
     library::DiskForm,
+    record::GuestDefaults,
     work::{Host, Memory},
 };
 
@@ -63,7 +65,7 @@ impl Machines {
 
     fn spawn(&self, id: SandboxId, lock: Arc<Mutex<()>>, ctx: &mut Context<Self>) -> Child<MachineActor> {
         let (host, machines) = (self.host.clone(), ctx.address().downgrade());
-        let spec = ChildSpec::new("machine", id.to_string())
+        let spec = ChildSpec::new("machine", id.to_string(), self.host.clock.clone(), self.host.rng.clone())
             .backoff(Backoff::new(Duration::from_millis(50), Duration::from_secs(10)))
             .notify(ctx.address().recipient());
         spawn_local(spec, move |_| MachineActor::new(id, host, machines, lock))
@@ -160,8 +162,10 @@ fn wish(command: Option<wire::command::Command>) -> Result<Wish, &'static str> {
         Some(Command::Start(start)) => Wish::Start(start.into()),
         Some(Command::Destroy(_)) => Wish::Destroy,
         Some(Command::Pause(_)) => Wish::Pause,
-        Some(Command::Resume(wire::ResumeMachine { drop_memory: false })) => Wish::Resume(Memory::Use),
-        Some(Command::Resume(wire::ResumeMachine { drop_memory: true })) => Wish::Resume(Memory::Drop),
+        Some(Command::Resume(resume)) => {
+            let memory = if resume.drop_memory { Memory::Drop } else { Memory::Use };
+            Wish::Resume(memory, GuestDefaults::of_resume(resume))
+        }
         Some(Command::Snapshot(make)) => Wish::Snapshot(template_id(make)?),
         Some(Command::Flatten(make)) => {
             let form = if make.as_it_is { DiskForm::AsItIs } else { DiskForm::Small };
@@ -195,6 +199,8 @@ impl Handler<ChildExited> for Machines {
         // stays, and a new actor takes it up later, or with the next command.
         let Ok(id) = exited.name.parse() else { return };
         tracing::error!(sandbox_id = %id, reason = %exited.reason, retry_in = ?REVIVAL, "giving a machine a rest");
-        ctx.run_later(REVIVAL, move |this, ctx| this.revive(id, ctx));
+        let clock = self.host.clock.clone();
+        let rest = async move { clock.sleep(REVIVAL).await }.into_actor(self);
+        ctx.spawn(rest.map(move |(), this, ctx| this.revive(id, ctx)));
     }
 }

@@ -9,6 +9,8 @@ use std::{fmt, net::Ipv4Addr, str::FromStr};
 
 use serde::Deserialize;
 
+use super::names::INTERFACE_PREFIX;
+
 /// A network of IPv4 addresses, such as `10.0.0.0/8`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Cidr {
@@ -175,7 +177,7 @@ impl HostNetworks {
 /// Whether an interface of the host belongs to any installation of Wrenn.
 fn is_ours(interface: &str) -> bool {
     interface
-        .strip_prefix(super::INTERFACE_PREFIX)
+        .strip_prefix(INTERFACE_PREFIX)
         .is_some_and(|rest| rest.starts_with(|it: char| it.is_ascii_digit()))
 }
 

@@ -24,10 +24,10 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 
-use super::{Cidr, egress::HostNetworks};
+use super::{Cidr, egress::HostNetworks, existing};
 use crate::{
     disk::{Durability, atomic_write},
-    leftovers,
+    vmm::cgroup,
 };
 
 /// Installations that one machine may have.
@@ -277,10 +277,17 @@ fn choose_number(data_dir: &Path, wanted: Option<u8>) -> Option<u8> {
             Some(owner) if owner == data_dir => true,
             Some(owner) if owner_still_has(&owner, number) => false,
             // Nobody's, by its file. What runs under the number is ours if we had it last.
-            _ => wanted == Some(number) || !leftovers::anything_runs(number),
+            _ => wanted == Some(number) || !anything_runs(number),
         }
     };
     wanted.into_iter().chain(0..MAX_INSTANCES).find(|&number| may_take(number))
+}
+
+/// Returns true if anything under a number is left that may be in use: processes, namespaces, interfaces.
+fn anything_runs(number: u8) -> bool {
+    let cgroups = cgroup::existing(&cgroup_name(number));
+    let has_machines = cgroups.iter().any(|parent| !cgroup::child_folders(parent).is_empty());
+    has_machines || !existing::slots(number).is_empty()
 }
 
 fn owner_still_has(owner: &Path, number: u8) -> bool {
@@ -302,7 +309,7 @@ fn choose_addresses(number: u8, kept: Option<Cidr>) -> Result<Cidr, ClaimError> 
         if kept.is_none_or(|kept| kept == *free) {
             return Ok(*free);
         }
-        if !leftovers::anything_runs(number) {
+        if !anything_runs(number) {
             tracing::warn!(addresses = %free, "addresses changed, the host uses the former ones now");
             return Ok(*free);
         }

@@ -22,84 +22,23 @@
 
 mod connect;
 mod egress;
+pub(crate) mod existing;
 mod instance;
+mod names;
 pub(crate) mod namespace;
 mod pool;
 mod resolver;
 mod rules;
+mod slot;
 
-use std::path::{Path, PathBuf};
-
+pub(crate) use self::instance::{abandoned, cgroup_name, number_of, runtime_dir};
 pub use self::{
     connect::{ConnectError, connect_in},
     egress::{Cidr, Egress, ParseCidrError},
     instance::{ClaimError, Instance},
+    names::{GUEST_MAC, SlotNumber, TAP},
     pool::{
         AdoptSlotError, PoolConfig, ReleaseSlotError, SlotPool, StartPoolError, TakeSlotError, TeardownError,
     },
+    slot::Slot,
 };
-pub(crate) use self::{
-    instance::{abandoned, cgroup_name, number_of, runtime_dir},
-    rules::{interface_prefix, namespace_prefix, table_name},
-};
-
-/// MAC address of every guest's interface: like the address the same everywhere, so that a snapshot fits any slot.
-pub const GUEST_MAC: &str = "52:54:00:77:72:6e";
-/// MAC address of the host's side of every tap; a restored guest still knows it.
-pub(crate) const TAP_MAC: &str = "52:54:00:77:72:01";
-/// Name of the tap device in every namespace.
-pub const TAP: &str = "tap0";
-/// How every interface of ours on a host begins, before the installation's number.
-const INTERFACE_PREFIX: &str = "wrn";
-/// First user id for VMMs: above every id that a system gives to people, services or containers.
-const FIRST_UID: u32 = 2_000_000_000;
-
-/// Number of a slot, unique within its installation.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
-#[serde(transparent)]
-pub struct SlotNumber(pub u16);
-
-/// A network for one machine, taken from the pool.
-///
-/// It stays taken until it is given to [`SlotPool::release`], which may happen only after the machine's VMM is
-/// confirmed dead. Dropping a slot stops its resolver and nothing else: the namespace stays, as an agent that
-/// ends must not cut its machines off, and [`SlotPool::adopt`] gives it out again.
-#[derive(Debug)]
-pub struct Slot {
-    number: SlotNumber,
-    netns: PathBuf,
-    uid: u32,
-    /// `None` only while the slot is given back.
-    lease: Option<pool::Lease>,
-    _resolver: resolver::Resolver,
-}
-
-impl Slot {
-    /// Ends the holding of a slot that is about to be removed.
-    fn into_number(mut self) -> SlotNumber {
-        if let Some(lease) = self.lease.take() {
-            lease.end();
-        }
-        self.number
-    }
-
-    /// What to persist in order to adopt the slot later.
-    pub fn number(&self) -> SlotNumber {
-        self.number
-    }
-
-    /// The namespace, as a path that can be opened.
-    pub fn netns(&self) -> &Path {
-        &self.netns
-    }
-
-    /// Name of the tap device in the namespace.
-    pub fn tap(&self) -> &'static str {
-        TAP
-    }
-
-    /// User id for the VMM of this slot; no other slot of this host has it.
-    pub fn uid(&self) -> u32 {
-        self.uid
-    }
-}

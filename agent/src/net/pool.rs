@@ -15,28 +15,33 @@
 //! caller.
 
 use std::{
-    collections::{BTreeSet, VecDeque},
+    collections::BTreeSet,
     fs, io,
     net::Ipv4Addr,
     path::{Path, PathBuf},
-    sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
+    sync::{Arc, Mutex, PoisonError, Weak},
     time::Duration,
 };
 
 use tokio::{
     sync::Notify,
-    task::{JoinError, JoinHandle, spawn_blocking},
+    task::{JoinError, JoinHandle},
 };
+use wrenn_base::{Clock, blocking};
 
 use super::{
-    Egress, FIRST_UID, Instance, Slot, SlotNumber,
-    egress::{HostNetworks, refused_unless_allowed},
-    instance::{MAX_SLOTS, host_networks},
+    egress::{Egress, HostNetworks, refused_unless_allowed},
+    existing,
+    instance::{Instance, MAX_SLOTS, host_networks},
+    names::SlotNumber,
     namespace::{inside, path_of, run},
     resolver::Resolver,
     rules::{self, Plan},
+    slot::{SharedSlots, Slot},
 };
-use crate::leftovers;
+
+/// First user id for VMMs: above every id that a system gives to people, services or containers.
+const FIRST_UID: u32 = 2_000_000_000;
 
 /// How often the host's networks are compared with those that the firewall knows.
 const NETWORKS_INTERVAL: Duration = Duration::from_secs(30);
@@ -134,34 +139,9 @@ struct Shared {
     egress: Egress,
     /// Networks of the host, as its rules know them.
     host: Mutex<HostNetworks>,
-    state: Mutex<State>,
+    slots: SharedSlots,
     /// Signalled whenever a batch has been made, or has failed.
     made: Notify,
-}
-
-#[derive(Debug)]
-struct State {
-    ready: VecDeque<Slot>,
-    /// Every number that stands for something on the host: ready, being made, kept, taken, being removed.
-    used: BTreeSet<SlotNumber>,
-    /// Numbers whose machines may run and that nobody holds a [`Slot`] of; also in `used`.
-    kept: BTreeSet<SlotNumber>,
-    making: usize,
-    next: u16,
-    closed: bool,
-}
-
-impl State {
-    fn reserve(&mut self) -> Option<SlotNumber> {
-        for _ in 0..MAX_SLOTS {
-            let number = SlotNumber(self.next);
-            self.next = (self.next + 1) % MAX_SLOTS;
-            if self.used.insert(number) {
-                return Some(number);
-            }
-        }
-        None
-    }
 }
 
 impl SlotPool {
@@ -170,12 +150,16 @@ impl SlotPool {
     ///
     /// # Errors
     /// [`StartPoolError`]; what was done so far is done again by the next start.
-    pub async fn start(instance: Arc<Instance>, config: PoolConfig) -> Result<Self, StartPoolError> {
+    pub async fn start(
+        instance: Arc<Instance>,
+        config: PoolConfig,
+        clock: Clock,
+    ) -> Result<Self, StartPoolError> {
         let PoolConfig { ahead, egress, keep } = config;
         let failed = |action| move |source| StartPoolError { action, source };
         let host = blocking(host_networks).await.map_err(failed("ask for the host's networks"))?;
 
-        let found = leftovers::slots(instance.number());
+        let found = existing::slots(instance.number());
         let orphans: Vec<SlotNumber> = found.difference(&keep).copied().collect();
         if !orphans.is_empty() {
             tracing::info!(count = orphans.len(), "removing network slots that nobody uses");
@@ -191,18 +175,16 @@ impl SlotPool {
             .map_err(failed("install the host's rules"))?;
 
         let next = found.last().map_or(0, |last| (last.0 + 1) % MAX_SLOTS);
-        let state =
-            State { ready: VecDeque::new(), used: keep.clone(), kept: keep, making: 0, next, closed: false };
         let pool = Self(Arc::new(Shared {
             instance,
             ahead,
             egress,
             host: Mutex::new(host),
-            state: Mutex::new(state),
+            slots: SharedSlots::new(keep, next),
             made: Notify::new(),
         }));
         pool.refill();
-        tokio::spawn(follow_networks(Arc::downgrade(&pool.0)));
+        tokio::spawn(follow_networks(Arc::downgrade(&pool.0), clock));
         Ok(pool)
     }
 
@@ -222,17 +204,17 @@ impl SlotPool {
     pub async fn take(&self) -> Result<Slot, TakeSlotError> {
         loop {
             let number = {
-                let mut state = self.0.state();
-                if state.closed {
+                let mut slots = self.0.slots.lock();
+                if slots.closed {
                     return Err(TakeSlotError::Closed);
                 }
-                match state.ready.pop_front() {
+                match slots.ready.pop_front() {
                     Some(slot) => {
-                        drop(state);
+                        drop(slots);
                         self.refill();
                         return Ok(slot);
                     }
-                    None => state.reserve().ok_or(TakeSlotError::Full)?,
+                    None => slots.reserve().ok_or(TakeSlotError::Full)?,
                 }
             };
             // It goes to the ready ones, where whoever comes first takes it.
@@ -247,7 +229,7 @@ impl SlotPool {
     /// # Errors
     /// [`AdoptSlotError`].
     pub async fn adopt(&self, number: SlotNumber) -> Result<Slot, AdoptSlotError> {
-        if !self.0.state().kept.remove(&number) {
+        if !self.0.slots.lock().kept.remove(&number) {
             return Err(AdoptSlotError::NotKept(number));
         }
         let plan = Plan::new(&self.0.instance, number);
@@ -258,14 +240,14 @@ impl SlotPool {
             if let Err(error) = removed {
                 tracing::warn!(slot = number.0, %error, "slot without namespace not removed");
             } else {
-                self.0.state().used.remove(&number);
+                self.0.slots.lock().used.remove(&number);
             }
             return Err(AdoptSlotError::Missing(number));
         }
         match Resolver::start(netns.clone()).await {
             Ok(resolver) => Ok(self.0.slot(number, netns, resolver)),
             Err(source) => {
-                self.0.state().kept.insert(number);
+                self.0.slots.lock().kept.insert(number);
                 Err(AdoptSlotError::Resolver { number, source })
             }
         }
@@ -282,7 +264,7 @@ impl SlotPool {
         let removal = tokio::spawn(async move {
             let plan = Plan::new(&shared.instance, number);
             blocking(move || remove(vec![plan])).await?;
-            shared.state().used.remove(&number);
+            shared.slots.lock().used.remove(&number);
             Ok(())
         });
         let removed = removal.await.unwrap_or_else(panicked);
@@ -302,7 +284,7 @@ impl SlotPool {
 
     /// How many slots are ready, made ahead.
     pub fn ready(&self) -> usize {
-        self.0.state().ready.len()
+        self.0.slots.lock().ready.len()
     }
 
     /// Waits for the work in the background and removes every slot that is not taken or kept; if there are none,
@@ -312,25 +294,25 @@ impl SlotPool {
     /// [`TeardownError`]; the next start of a pool removes what is left.
     pub async fn teardown(&self) -> Result<(), TeardownError> {
         let failed = |action| move |source| TeardownError { action, source };
-        self.0.state().closed = true;
+        self.0.slots.lock().closed = true;
         loop {
             let made = self.0.made.notified();
-            if self.0.state().making == 0 {
+            if self.0.slots.lock().making == 0 {
                 break;
             }
             made.await;
         }
-        // Taken out first: what a slot does when it ends needs the state as well.
-        let ready: Vec<Slot> = self.0.state().ready.drain(..).collect();
+        // Taken out first: what a slot does when it ends needs the slots as well.
+        let ready: Vec<Slot> = self.0.slots.lock().ready.drain(..).collect();
         let ready: Vec<SlotNumber> = ready.into_iter().map(Slot::into_number).collect();
         let plans: Vec<Plan> = ready.iter().map(|&number| Plan::new(&self.0.instance, number)).collect();
         if !plans.is_empty() {
             blocking(move || remove(plans)).await.map_err(failed("remove slots made ahead"))?;
         }
         let none_left = {
-            let mut state = self.0.state();
-            state.used.retain(|number| !ready.contains(number));
-            state.used.is_empty()
+            let mut slots = self.0.slots.lock();
+            slots.used.retain(|number| !ready.contains(number));
+            slots.used.is_empty()
         };
         if none_left {
             let text = rules::remove_host_rules(self.0.instance.number());
@@ -344,12 +326,12 @@ impl SlotPool {
     /// Starts making as many slots as are missing.
     fn refill(&self) {
         let numbers: Vec<SlotNumber> = {
-            let mut state = self.0.state();
-            if state.closed {
+            let mut slots = self.0.slots.lock();
+            if slots.closed {
                 return;
             }
-            let missing = self.0.ahead.saturating_sub(state.ready.len() + state.making);
-            std::iter::from_fn(|| state.reserve()).take(missing).collect()
+            let missing = self.0.ahead.saturating_sub(slots.ready.len() + slots.making);
+            std::iter::from_fn(|| slots.reserve()).take(missing).collect()
         };
         if !numbers.is_empty() {
             drop(self.make_in_background(numbers));
@@ -359,21 +341,21 @@ impl SlotPool {
     /// Makes slots of reserved numbers in a task, and puts them to the ready ones.
     fn make_in_background(&self, numbers: Vec<SlotNumber>) -> JoinHandle<io::Result<()>> {
         let count = numbers.len();
-        self.0.state().making += count;
+        self.0.slots.lock().making += count;
         let shared = self.0.clone();
         tokio::spawn(async move {
             let made = shared.make(&numbers).await;
             let outcome = {
-                let mut state = shared.state();
-                state.making -= count;
+                let mut slots = shared.slots.lock();
+                slots.making -= count;
                 match made {
-                    Ok(slots) => {
-                        state.ready.extend(slots);
+                    Ok(made) => {
+                        slots.ready.extend(made);
                         Ok(())
                     }
                     Err(error) => {
                         tracing::warn!(%error, "network slots not made");
-                        state.used.retain(|number| !numbers.contains(number));
+                        slots.used.retain(|number| !numbers.contains(number));
                         Err(error)
                     }
                 }
@@ -385,11 +367,6 @@ impl SlotPool {
 }
 
 impl Shared {
-    fn state(&self) -> MutexGuard<'_, State> {
-        // Every change under this lock is one step; there is no half-done state to fear.
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     fn host(&self) -> HostNetworks {
         self.host.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
@@ -406,19 +383,13 @@ impl Shared {
         Ok(())
     }
 
-    fn slot(self: &Arc<Self>, number: SlotNumber, netns: PathBuf, resolver: Resolver) -> Slot {
+    fn slot(&self, number: SlotNumber, netns: PathBuf, resolver: Resolver) -> Slot {
         let uid = FIRST_UID + u32::from(self.instance.number()) * u32::from(MAX_SLOTS) + u32::from(number.0);
-        Slot {
-            number,
-            netns,
-            uid,
-            lease: Some(Lease { pool: Arc::downgrade(self), number }),
-            _resolver: resolver,
-        }
+        self.slots.slot(number, netns, uid, resolver)
     }
 
     /// Makes all of the slots, or none.
-    async fn make(self: &Arc<Self>, numbers: &[SlotNumber]) -> io::Result<Vec<Slot>> {
+    async fn make(&self, numbers: &[SlotNumber]) -> io::Result<Vec<Slot>> {
         let plans: Vec<Plan> = numbers.iter().map(|&number| Plan::new(&self.instance, number)).collect();
         let result = self.try_make(numbers, &plans).await;
         if result.is_err()
@@ -429,7 +400,7 @@ impl Shared {
         result
     }
 
-    async fn try_make(self: &Arc<Self>, numbers: &[SlotNumber], plans: &[Plan]) -> io::Result<Vec<Slot>> {
+    async fn try_make(&self, numbers: &[SlotNumber], plans: &[Plan]) -> io::Result<Vec<Slot>> {
         let (text, interfaces) = (
             rules::create_on_host(plans),
             plans.iter().map(|plan| plan.interface.clone()).collect::<Vec<_>>(),
@@ -461,34 +432,12 @@ impl Shared {
 }
 
 /// Renews the rules for as long as there is a pool that is not torn down.
-async fn follow_networks(pool: Weak<Shared>) {
+async fn follow_networks(pool: Weak<Shared>, clock: Clock) {
     loop {
-        tokio::time::sleep(NETWORKS_INTERVAL).await;
-        let Some(shared) = pool.upgrade().filter(|shared| !shared.state().closed) else { return };
+        clock.sleep(NETWORKS_INTERVAL).await;
+        let Some(shared) = pool.upgrade().filter(|shared| !shared.slots.lock().closed) else { return };
         if let Err(error) = shared.renew_rules().await {
             tracing::warn!(%error, "cannot follow the networks of this host");
-        }
-    }
-}
-
-/// The pool's knowledge that somebody holds a slot; dropped, the slot waits for its adoption.
-#[derive(Debug)]
-pub(super) struct Lease {
-    pool: Weak<Shared>,
-    number: SlotNumber,
-}
-
-impl Lease {
-    /// Ends the lease without making the slot adoptable.
-    pub(super) fn end(mut self) {
-        self.pool = Weak::new();
-    }
-}
-
-impl Drop for Lease {
-    fn drop(&mut self) {
-        if let Some(pool) = self.pool.upgrade() {
-            pool.state().kept.insert(self.number);
         }
     }
 }
@@ -499,7 +448,7 @@ fn remove(plans: Vec<Plan>) -> io::Result<()> {
     // Fails for whatever is missing already, so what counts is what is there afterwards.
     let outcome = run("ip", &["-force", "-batch", "-"], &text);
     let is_there =
-        |plan: &Plan| path_of(&plan.namespace).exists() || leftovers::interface_exists(&plan.interface);
+        |plan: &Plan| path_of(&plan.namespace).exists() || existing::has_interface(&plan.interface);
     match (plans.iter().any(is_there), outcome) {
         (false, _) => Ok(()),
         (true, Err(error)) => Err(error),
@@ -519,10 +468,6 @@ fn disable_ipv6(interface: &str) -> io::Result<()> {
     let path = format!("/proc/sys/net/ipv6/conf/{interface}/disable_ipv6");
     // A kernel without IPv6 needs no switch.
     if Path::new(&path).exists() { enable(&path) } else { Ok(()) }
-}
-
-async fn blocking<T: Send + 'static>(work: impl FnOnce() -> io::Result<T> + Send + 'static) -> io::Result<T> {
-    spawn_blocking(work).await.unwrap_or_else(panicked)
 }
 
 fn panicked<T>(error: JoinError) -> io::Result<T> {

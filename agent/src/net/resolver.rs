@@ -22,7 +22,7 @@ use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpListener, TcpStream, UdpSocket},
     task::{AbortHandle, JoinSet},
-    time::{Instant, timeout},
+    time::timeout,
 };
 use wrenn_proto::{GUEST_GATEWAY, GUEST_IP};
 
@@ -46,8 +46,8 @@ const SERVER_TIMEOUT: Duration = Duration::from_secs(2);
 /// How long a connection may be silent.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// How long the resolver before may take to let go of the port.
-const TAKEOVER_TIMEOUT: Duration = Duration::from_secs(5);
+/// Times and interval at which the port is tried again that the resolver before has not let go of: for 5 s in all.
+const TAKEOVER_TRIES: u32 = 500;
 const TAKEOVER_INTERVAL: Duration = Duration::from_millis(10);
 
 /// The resolver of one namespace; dropping it stops it.
@@ -65,11 +65,12 @@ impl Resolver {
     pub(super) async fn start(netns: PathBuf) -> io::Result<Self> {
         let address = (GUEST_GATEWAY, PORT);
         let bind = move || Ok((StdUdpSocket::bind(address)?, StdTcpListener::bind(address)?));
-        let deadline = Instant::now() + TAKEOVER_TIMEOUT;
+        let mut tries = TAKEOVER_TRIES;
         let (udp, tcp) = loop {
             match inside(netns.clone(), bind).await {
                 // A resolver that was dropped just now closes its sockets when its tasks are next looked at.
-                Err(error) if error.kind() == io::ErrorKind::AddrInUse && Instant::now() < deadline => {
+                Err(error) if error.kind() == io::ErrorKind::AddrInUse && tries > 0 => {
+                    tries -= 1;
                     tokio::time::sleep(TAKEOVER_INTERVAL).await;
                 }
                 bound => break bound?,

@@ -21,9 +21,11 @@ use std::fmt::Write;
 use wrenn_proto::{GUEST_GATEWAY, GUEST_IP};
 
 use super::{
-    GUEST_MAC, INTERFACE_PREFIX, SlotNumber, TAP, TAP_MAC,
     egress::{Cidr, Egress, HostNetworks, NEVER, refused_unless_allowed, without_contained},
     instance::Instance,
+    names::{
+        GUEST_MAC, INTERFACE_PREFIX, SlotNumber, TAP, TAP_MAC, interface_prefix, namespace_prefix, table_name,
+    },
 };
 
 /// The veth's end inside a namespace.
@@ -59,21 +61,6 @@ impl Plan {
             namespace_address: instance.addresses().address(first + 1),
         }
     }
-}
-
-/// How names of an installation's namespaces begin.
-pub(crate) fn namespace_prefix(instance: u8) -> String {
-    format!("wrenn{instance}-")
-}
-
-/// How names of an installation's interfaces on the host begin.
-pub(crate) fn interface_prefix(instance: u8) -> String {
-    format!("{INTERFACE_PREFIX}{instance}-")
-}
-
-/// Name of an installation's firewall table.
-pub(crate) fn table_name(instance: u8) -> String {
-    format!("wrenn{instance}")
 }
 
 /// `ip -batch` text that makes the host's side of some slots.

@@ -15,13 +15,15 @@ use wrenn_proto::{
 };
 
 use super::{
-    BootSnapshots, SimGuest, SimStep, SimWorld,
+    guest::SimGuest,
+    options::BootSnapshots,
     transfer::content,
-    world::{Inner, SimDisk, SimDraft, SimMade, SimSaved},
+    world::{Inner, SimDisk, SimDraft, SimMade, SimSaved, SimStep, SimWorld},
 };
 use crate::{
+    guest::Guest,
     machines::{
-        backend::{AdoptError, Backend, Discard, Guest, ReleaseError, SaveError, StartError},
+        backend::{AdoptError, Backend, Discard, ReleaseError, SaveError, StartError},
         leases::{Artifact, Leases},
         library::{Admitted, BootPlan, Draft, Library, Made, Parts, Template, TemplateFiles, TemplateReader},
         manifest::{Kind, Manifest},

@@ -34,8 +34,8 @@ use wrenn_proto::{
     ids::SandboxId,
 };
 
-use super::SimWorld;
-use crate::machines::backend::{GuestError, Inputs};
+use super::world::SimWorld;
+use crate::guest::{GuestError, Inputs};
 
 /// Content is handed over in pieces of this size, in bytes.
 const CHUNK_BYTES: usize = 64 * 1024;

@@ -2,14 +2,11 @@
 
 use std::{
     sync::{Arc, atomic::Ordering},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use futures_util::{FutureExt as _, StreamExt as _, future::BoxFuture};
-use tokio::{
-    sync::mpsc,
-    time::{Instant, sleep},
-};
+use tokio::{sync::mpsc, time::sleep};
 use tokio_stream::wrappers::ReceiverStream;
 use wrenn_proto::{
     guest::{
@@ -21,11 +18,12 @@ use wrenn_proto::{
 };
 
 use super::{
-    SimStep, SimWorld, files, ports,
+    files, ports,
     processes::{ProcessEnds, SimProcess, until_killed},
+    world::{SimStep, SimWorld},
 };
 use crate::{
-    machines::backend::{Events, Guest, GuestError, Inputs},
+    guest::{Events, Guest, GuestError, Inputs},
     vmm::ExitReason,
 };
 
@@ -168,7 +166,8 @@ impl SimGuest {
         let users = [start.user.as_str(), init.default_user.as_str(), "root"];
         let user = users.into_iter().find(|user| !user.is_empty()).unwrap_or_default().to_owned();
         let pid = self.world.next_pid.fetch_add(1, Ordering::Relaxed);
-        let (process, ProcessEnds { inputs: fed, signals }) = SimProcess::new(pid, &start, user);
+        let (process, ProcessEnds { inputs: fed, signals }) =
+            SimProcess::new(pid, &start, user, self.world.clock.wall());
         let is_taken = {
             let mut processes = self.world.processes.lock();
             let processes = processes.entry(self.id).or_default();
@@ -278,7 +277,7 @@ struct Command {
 
 impl Command {
     async fn run(self, mut inputs: mpsc::Receiver<ExecInput>) -> Result<(), Silent> {
-        let begun = Instant::now();
+        let begun = self.world.clock.now();
         let script = if self.start.has_args {
             format!("{} {}", self.start.cmd, self.start.args.join(" "))
         } else {
@@ -298,7 +297,7 @@ impl Command {
                 }
             }
         }
-        exited.duration_ms = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX);
+        exited.duration_ms = u64::try_from(self.world.clock.since(begun).as_millis()).unwrap_or(u64::MAX);
         self.say(Event::Exited(exited)).await
     }
 
@@ -367,10 +366,11 @@ impl Command {
 
     async fn sleep(&self, seconds: f64, begun: Instant) -> Result<Line, Silent> {
         let wanted = Duration::try_from_secs_f64(seconds).unwrap_or_default();
-        let limit = Duration::from_secs(self.start.timeout_sec.into()).saturating_sub(begun.elapsed());
+        let limit =
+            Duration::from_secs(self.start.timeout_sec.into()).saturating_sub(self.world.clock.since(begun));
         let is_limited = self.start.timeout_sec > 0 && limit < wanted;
         tokio::select! {
-            () = sleep(if is_limited { limit } else { wanted }) => {}
+            () = self.world.clock.sleep(if is_limited { limit } else { wanted }) => {}
             () = self.events.closed() => return Err(Silent),
         }
         Ok(if is_limited { Line::TimedOut } else { Line::Next })

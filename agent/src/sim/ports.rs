@@ -18,8 +18,8 @@ use wrenn_proto::{
     ids::SandboxId,
 };
 
-use super::SimWorld;
-use crate::machines::backend::{GuestError, Inputs};
+use super::world::SimWorld;
+use crate::guest::{GuestError, Inputs};
 
 /// How often a connection looks whether its machine is still there.
 const LIFE_POLL: Duration = Duration::from_millis(20);

@@ -10,7 +10,7 @@ use wrenn_proto::guest::{
     exec_event::Event, exec_input::Input, process_selector::By,
 };
 
-use crate::machines::backend::Inputs;
+use crate::guest::Inputs;
 
 /// Output that is kept of a process, in bytes.
 const KEPT_BYTES: usize = 256 * 1024;
@@ -55,11 +55,6 @@ pub(super) struct ProcessEnds {
     pub(super) signals: mpsc::UnboundedReceiver<i32>,
 }
 
-fn unix_now() -> i64 {
-    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-    since.as_secs().cast_signed()
-}
-
 fn length(event: &Event) -> usize {
     match event {
         Event::Stdout(bytes) | Event::Stderr(bytes) => bytes.len(),
@@ -68,9 +63,16 @@ fn length(event: &Event) -> usize {
 }
 
 impl SimProcess {
-    pub(super) fn new(pid: u32, start: &ExecStart, user: String) -> (Arc<Self>, ProcessEnds) {
+    pub(super) fn new(
+        pid: u32,
+        start: &ExecStart,
+        user: String,
+        now: SystemTime,
+    ) -> (Arc<Self>, ProcessEnds) {
         let (inputs, input_end) = mpsc::channel(4);
         let (signals, signal_end) = mpsc::unbounded_channel();
+        let started_at =
+            now.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs().cast_signed();
         let tag = if start.tag.is_empty() { format!("process-{pid}") } else { start.tag.clone() };
         let info = ProcessInfo {
             pid,
@@ -80,7 +82,7 @@ impl SimProcess {
             terminal: start.terminal.is_some(),
             lifetime: start.lifetime,
             user,
-            started_at: unix_now(),
+            started_at,
         };
         let process = Self { info, inputs, signals, state: Mutex::default() };
         (Arc::new(process), ProcessEnds { inputs: input_end, signals: signal_end })

@@ -1,51 +1,20 @@
 //! The virtual machine of a simulated machine.
 
-use std::sync::{Arc, atomic::Ordering};
-
-use tokio::{
-    sync::{mpsc, oneshot},
-    time::{Instant, sleep},
+use std::{
+    sync::{Arc, atomic::Ordering},
+    time::Instant,
 };
+
+use tokio::sync::{mpsc, oneshot};
 use wrenn_proto::ids::SandboxId;
 
-use super::{
-    SimStep, SimWorld,
-    world::{Inner, SimMemory, SimSaved},
-};
+use super::world::{Inner, SimMemory, SimSaved, SimStep, SimVm, SimWorld, Vcpus};
 use crate::{
     machines::backend::BoxError,
     vmm::{
-        Accelerator, ControlError, CpuFingerprint, ExitReason, Fingerprint, ProcessIdentity, VmExit, VmOwner,
-        VmProcess, VmRecord, VmRequest, VmmKind,
+        ControlError, ExitReason, ProcessIdentity, VmExit, VmOwner, VmProcess, VmRecord, VmRequest, VmmKind,
     },
 };
-
-/// What the saved state of simulated machines of this version depends on.
-pub(crate) fn sim_fingerprint(version: &str) -> Fingerprint {
-    Fingerprint {
-        vmm: VmmKind::Simulated,
-        vmm_version: version.to_owned(),
-        accelerator: Accelerator::Simulated,
-        cpu: CpuFingerprint::emulated("sim"),
-        tsc_khz: 1_000_000,
-        layout: 1,
-    }
-}
-
-/// What the virtual CPUs do.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Vcpus {
-    Stopped,
-    Running,
-}
-
-#[derive(Debug)]
-pub(super) struct SimVm {
-    pub(super) process: VmProcess,
-    pub(super) crash: Option<oneshot::Sender<ExitReason>>,
-    pub(super) vcpus: Vcpus,
-    pub(super) runs_since: Instant,
-}
 
 impl SimWorld {
     /// Boots a machine: its memory is new.
@@ -83,7 +52,7 @@ impl SimWorld {
         };
         let (process, owner, requests) = VmProcess::new(record, None);
         let (crash, crashed) = oneshot::channel();
-        let vm = SimVm { process: process.clone(), crash: Some(crash), vcpus, runs_since: Instant::now() };
+        let vm = SimVm { process: process.clone(), crash: Some(crash), vcpus, runs_since: self.clock.now() };
         let before = self.inner.lock().vms.insert(id, vm);
         assert!(before.is_none(), "a machine has two virtual machines");
         let world = self.clone();
@@ -102,7 +71,7 @@ impl SimWorld {
         let reason = loop {
             tokio::select! {
                 () = owner.kill_requested() => {
-                    sleep(self.options.kill_delay).await;
+                    self.clock.sleep(self.options.kill_delay).await;
                     break ExitReason::Killed;
                 }
                 reason = &mut crashed => break reason.unwrap_or(ExitReason::Unknown),
@@ -132,7 +101,7 @@ impl SimWorld {
                 (answer, self.step(SimStep::Suspend, effect).await)
             }
             VmRequest::Run { answer } => {
-                let effect = || self.inner.lock().run(id);
+                let effect = || self.inner.lock().run(id, self.clock.now());
                 (answer, self.step(SimStep::Run, effect).await)
             }
             VmRequest::ResizeDisk { answer, .. } => (answer, self.step(SimStep::ResizeDisk, || ()).await),
@@ -153,11 +122,11 @@ impl Inner {
         }
     }
 
-    fn run(&mut self, id: SandboxId) {
+    fn run(&mut self, id: SandboxId, now: Instant) {
         if let Some(vm) = self.vms.get_mut(&id)
             && vm.vcpus == Vcpus::Stopped
         {
-            (vm.vcpus, vm.runs_since) = (Vcpus::Running, Instant::now());
+            (vm.vcpus, vm.runs_since) = (Vcpus::Running, now);
             if let Some(SimSaved { stale, .. }) = self.saved.get_mut(&id) {
                 *stale = true;
             }

@@ -11,24 +11,23 @@ use std::{
         Arc,
         atomic::{AtomicBool, AtomicI64, AtomicU32, AtomicU64, Ordering},
     },
+    time::Instant,
 };
 
 use bytes::Bytes;
 use parking_lot::Mutex;
+use tokio::sync::oneshot;
+use wrenn_base::Clock;
 use wrenn_proto::{
     guest::InitRequest,
     ids::{SandboxId, TemplateId},
 };
 
-use super::{
-    SimOptions,
-    processes::SimProcess,
-    vm::{SimVm, Vcpus, sim_fingerprint},
-};
+use super::{options::SimOptions, processes::SimProcess};
 use crate::{
     machines::{backend::BoxError, leases::Artifact, manifest::Manifest},
     net::SlotNumber,
-    vmm::{ExitReason, Fingerprint},
+    vmm::{ExitReason, Fingerprint, VmProcess},
 };
 
 /// A step of which work on a machine consists, and which can be ordered to fail.
@@ -84,6 +83,7 @@ pub enum SimFault {
 #[derive(Debug)]
 pub struct SimWorld {
     pub(super) options: SimOptions,
+    pub(super) clock: Clock,
     pub(super) inner: Mutex<Inner>,
     pub(super) next_pid: AtomicU32,
     pub(super) processes: Mutex<HashMap<SandboxId, Vec<Arc<SimProcess>>>>,
@@ -111,6 +111,22 @@ pub(super) struct Inner {
     steps: HashMap<SimStep, u32>,
     pub(super) boots: HashMap<SandboxId, u32>,
     pub(super) restores: HashMap<SandboxId, u32>,
+}
+
+/// State of the virtual CPUs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Vcpus {
+    Stopped,
+    Running,
+}
+
+/// Virtual machine, while it is there.
+#[derive(Debug)]
+pub(super) struct SimVm {
+    pub(super) process: VmProcess,
+    pub(super) crash: Option<oneshot::Sender<ExitReason>>,
+    pub(super) vcpus: Vcpus,
+    pub(super) runs_since: Instant,
 }
 
 /// A disk: it outlives everything but its removal.
@@ -159,9 +175,10 @@ pub(super) struct SimDraft {
 }
 
 impl SimWorld {
-    pub(crate) fn new(options: SimOptions) -> Self {
+    pub(crate) fn new(options: SimOptions, clock: Clock) -> Self {
         Self {
             options,
+            clock,
             inner: Mutex::default(),
             next_pid: AtomicU32::new(1),
             processes: Mutex::default(),
@@ -214,7 +231,7 @@ impl SimWorld {
     }
 
     pub(super) fn fingerprint(&self) -> Fingerprint {
-        sim_fingerprint(&self.vmm_version.lock())
+        Fingerprint::simulated(&self.vmm_version.lock())
     }
 
     fn next_fault(&self, step: SimStep) -> Option<SimFault> {
@@ -378,8 +395,9 @@ impl SimWorld {
 
     pub(super) fn is_up(&self, id: SandboxId) -> bool {
         let inner = self.inner.lock();
-        let is_up =
-            |vm: &SimVm| vm.vcpus == Vcpus::Running && vm.runs_since.elapsed() >= self.options.boot_delay;
+        let is_up = |vm: &SimVm| {
+            vm.vcpus == Vcpus::Running && self.clock.since(vm.runs_since) >= self.options.boot_delay
+        };
         inner.vms.get(&id).is_some_and(is_up)
     }
 }

@@ -22,8 +22,8 @@ use wrenn_proto::ids::SandboxId;
 
 use super::{ProcessIdentity, process::send_kill};
 
-/// How long the processes of a cgroup may take to be gone after a kill.
-const REMOVE_TIMEOUT: Duration = Duration::from_secs(10);
+/// Tries, and rest between them, until the processes of a cgroup are gone after a kill: 10 s in all.
+const REMOVE_TRIES: u32 = 1000;
 const REMOVE_INTERVAL: Duration = Duration::from_millis(10);
 /// Processes and threads of one machine: virtual CPUs, I/O workers and the main loop need far fewer.
 const MAX_TASKS: u32 = 512;
@@ -336,14 +336,14 @@ pub(crate) fn child_folders(folder: &Path) -> Vec<PathBuf> {
 /// Kills what is inside one cgroup folder and removes it; waits until the kernel has let go of the processes.
 pub(crate) async fn remove_folder(folder: &Path) -> Result<(), RemoveCgroupError> {
     let failed = |source| RemoveCgroupError { path: folder.to_owned(), source };
-    let deadline = tokio::time::Instant::now() + REMOVE_TIMEOUT;
+    let mut tries = REMOVE_TRIES;
     loop {
         match fs::remove_dir(folder) {
             Ok(()) => return Ok(()),
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
             Err(error) if error.kind() != io::ErrorKind::ResourceBusy => return Err(failed(error)),
-            Err(error) if tokio::time::Instant::now() > deadline => return Err(failed(error)),
-            Err(_) => {}
+            Err(error) if tries == 0 => return Err(failed(error)),
+            Err(_) => tries -= 1,
         }
         let pids = fs::read_to_string(folder.join("cgroup.procs")).unwrap_or_default();
         for identity in pids.lines().filter_map(|pid| ProcessIdentity::of_pid(pid.parse().ok()?).ok()) {

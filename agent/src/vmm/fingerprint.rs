@@ -8,7 +8,7 @@ use std::{fs, sync::OnceLock};
 
 use serde::{Deserialize, Serialize};
 
-use super::{VmmKind, tsc};
+use super::VmmKind;
 
 /// How far two time stamp counters may differ, in millionths, and still count as equal. More than two measurements of
 /// one counter on a busy host differ, less than two processors that are sold with different frequencies.
@@ -93,15 +93,21 @@ impl Fingerprint {
         vmm_version: &str,
         accelerator: Accelerator,
         cpu: CpuFingerprint,
+        tsc_khz: u64,
         layout: u32,
     ) -> Self {
+        Self { vmm, vmm_version: vmm_version.to_owned(), accelerator, cpu, tsc_khz, layout }
+    }
+
+    /// Makes the fingerprint of a simulated host whose driver has this version.
+    pub(crate) fn simulated(vmm_version: &str) -> Self {
         Self {
-            vmm,
+            vmm: VmmKind::Simulated,
             vmm_version: vmm_version.to_owned(),
-            accelerator,
-            cpu,
-            tsc_khz: tsc::frequency_khz(),
-            layout,
+            accelerator: Accelerator::Simulated,
+            cpu: CpuFingerprint::emulated("sim"),
+            tsc_khz: 1_000_000,
+            layout: 1,
         }
     }
 

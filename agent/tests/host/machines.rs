@@ -12,8 +12,7 @@ use futures_util::StreamExt as _;
 use tokio::sync::mpsc;
 use wrenn_agent::{
     disk::{Volume, VolumeSize},
-    guest_client::GuestClient,
-    machines::backend::{Events, Guest as _},
+    guest::{Events, Guest as _, GuestClient},
     net::{GUEST_MAC, Instance, PoolConfig, Slot, SlotNumber, SlotPool, connect_in},
     vmm::{
         BootSpec, Vmm as _,
@@ -21,6 +20,7 @@ use wrenn_agent::{
         qemu::Qemu,
     },
 };
+use wrenn_base::Clock;
 use wrenn_proto::{
     GUEST_GATEWAY, GUEST_IP, GUEST_PORT,
     guest::{
@@ -30,7 +30,7 @@ use wrenn_proto::{
     ids::SandboxId,
 };
 
-use super::{DataDir, PATIENCE, claim, eventually, pool, require};
+use super::{DataDir, claim, eventually, in_time, pool, require};
 
 /// Memory of a machine in these tests, unless it says otherwise.
 pub(crate) const MEMORY_MB: u32 = 256;
@@ -63,7 +63,7 @@ impl Host {
             keep => {
                 let config =
                     PoolConfig { ahead: 0, egress: Default::default(), keep: keep.iter().copied().collect() };
-                SlotPool::start(instance.clone(), config).await.expect("pool")
+                SlotPool::start(instance.clone(), config, Clock::process()).await.expect("pool")
             }
         };
         let volume =
@@ -71,7 +71,7 @@ impl Host {
                 .await
                 .expect("volume");
         let cgroups = Cgroups::open(&instance.cgroup_name());
-        let qemu = Qemu::detect(instance.data_dir()).await.expect("qemu");
+        let qemu = Qemu::detect(instance.data_dir(), &Clock::process()).await.expect("qemu");
         Self { instance, pool, volume, cgroups, qemu }
     }
 
@@ -190,18 +190,21 @@ impl Guest {
     }
 
     /// Tells it what a machine cannot know that was just started or restored.
+    ///
+    /// Repeats the request, as the agent does: the first attempts to connect have little time, and a machine that was just
+    /// restored may need more on a busy host.
     pub(crate) async fn init(&self, hostname: &str, grow_root_to_bytes: u64) {
         let entropy = fs::read("/proc/sys/kernel/random/uuid").expect("randomness");
-        let request = InitRequest {
+        let request = || InitRequest {
             unix_time_ns: now_ns(),
-            entropy: entropy.into(),
+            entropy: entropy.clone().into(),
             hostname: hostname.to_owned(),
             nameservers: vec![GUEST_GATEWAY.to_string()],
             thaw: true,
             grow_root_to_bytes,
             ..InitRequest::default()
         };
-        self.0.init(request).await.expect("init");
+        eventually("the guest accepts init", async || self.0.init(request()).await.is_ok()).await;
     }
 
     /// Starts a command under a shell.
@@ -217,7 +220,7 @@ impl Guest {
     /// Runs a command under a shell, which must succeed, and returns what it printed.
     pub(crate) async fn run(&self, cmd: &str) -> String {
         let events = self.start(cmd, Lifetime::Attached).await;
-        tokio::time::timeout(PATIENCE, output(events)).await.unwrap_or_else(|_| panic!("no end: {cmd}"))
+        in_time(&format!("the end of {cmd}"), output(events)).await
     }
 }
 

@@ -8,15 +8,17 @@ use std::{
     path::{Path, PathBuf},
     process::Command,
     sync::Arc,
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use wrenn_agent::{
     leftovers::Leftovers,
     net::{Egress, Instance, PoolConfig, SlotPool},
 };
+use wrenn_base::Clock;
+use wrenn_testkit::wait::{eventually_within, in_time_within};
 
-/// How long anything may take on a busy machine.
+/// Time limit for what real machines do, also where they are emulated on a busy host.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(120);
 
 /// Fails with words that help if the machine lacks what the tests need.
@@ -79,16 +81,17 @@ pub(crate) fn claim(data: &DataDir) -> Arc<Instance> {
 /// A pool that makes `ahead` slots.
 pub(crate) async fn pool(instance: &Arc<Instance>, ahead: usize) -> SlotPool {
     let config = PoolConfig { ahead, egress: Egress::default(), keep: [].into() };
-    SlotPool::start(instance.clone(), config).await.expect("pool")
+    SlotPool::start(instance.clone(), config, Clock::process()).await.expect("pool")
 }
 
 /// Waits until a condition holds.
-pub(crate) async fn eventually(what: &str, mut condition: impl AsyncFnMut() -> bool) {
-    let deadline = Instant::now() + PATIENCE;
-    while !condition().await {
-        assert!(Instant::now() < deadline, "{what}: not within {PATIENCE:?}");
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
+pub(crate) async fn eventually(what: &str, condition: impl AsyncFnMut() -> bool) {
+    eventually_within(PATIENCE, what, condition).await;
+}
+
+/// Waits for a future.
+pub(crate) async fn in_time<F: Future>(what: &str, future: F) -> F::Output {
+    in_time_within(PATIENCE, what, future).await
 }
 
 /// Runs a program and returns what it printed; fails if it does.

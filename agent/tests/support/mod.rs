@@ -1,9 +1,9 @@
-//! A control plane that does what a test tells it, over real gRPC on a unix socket.
+//! A control plane that does what a test tells it, over real gRPC and TLS on a unix socket.
 
 #![allow(dead_code, unreachable_pub, reason = "each test binary uses its own part")]
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     pin::Pin,
     sync::{
         Arc,
@@ -12,20 +12,22 @@ use std::{
     time::Duration,
 };
 
-use futures_util::{Stream, StreamExt as _};
+use futures_util::{Stream, StreamExt as _, stream};
 use parking_lot::Mutex;
 use tokio::{
-    net::UnixListener,
+    io::{copy_bidirectional, duplex},
+    net::{UnixListener, UnixStream},
     sync::{mpsc, oneshot},
-    time::timeout,
 };
-use tokio_stream::wrappers::{ReceiverStream, UnboundedReceiverStream, UnixListenerStream};
+use tokio_stream::wrappers::{ReceiverStream, UnboundedReceiverStream};
 use tonic::{Request, Response, Status, Streaming, transport::Server};
 use wrenn_agent::config::ServerAddr;
+use wrenn_base::Clock;
+use wrenn_pki::{Authority, AuthorityParts, Fingerprint, JoinToken, Peer, ServerTls};
 use wrenn_proto::{
     agent::{
         AgentFrame, AgentHello, Command, CommandResult, DestroyMachine, DropTemplate, FetchTemplateRequest,
-        Inventory, InventoryRequest, OpenTunnel, RefreshTokenRequest, RegisterRequest, RegisterResponse,
+        HostCertificate, Inventory, InventoryRequest, OpenTunnel, RegisterRequest, RenewCertificateRequest,
         SendTemplateResponse, ServerFrame, StartMachine, TemplatePart, TunnelDown, TunnelUp, Welcome,
         agent_frame::Frame,
         command,
@@ -35,19 +37,10 @@ use wrenn_proto::{
     guest::{ExecInput, exec_event::Event, exec_input::Input},
     ids::{HostId, SandboxId, TemplateId},
 };
+use wrenn_testkit::wait::in_time_within;
 
-/// How long anything may take in a test.
-pub const PATIENCE: Duration = Duration::from_secs(60);
-
-/// Waits until a condition holds.
-pub async fn eventually(what: &str, condition: impl Fn() -> bool) {
-    let met = async {
-        while !condition() {
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
-    };
-    assert!(timeout(PATIENCE, met).await.is_ok(), "never came true: {what}");
-}
+/// Time limit for what an agent does, also with real machines.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 struct State {
     host_id: Mutex<HostId>,
@@ -55,9 +48,11 @@ struct State {
     any_registration: AtomicBool,
     refuse_attaching: AtomicBool,
     ttl_sec: AtomicU64,
-    /// Number of the newest tokens; older host tokens are not accepted.
-    issued: AtomicU64,
-    oldest_valid: AtomicU64,
+    authority: Authority,
+    handshakes_refused: AtomicU64,
+    /// Certificates that are accepted.
+    valid: Mutex<HashSet<Fingerprint>>,
+    refuse_renewals: AtomicBool,
     sessions: mpsc::UnboundedSender<Session>,
     tunnels: Mutex<HashMap<String, oneshot::Sender<Tunnel>>>,
 }
@@ -73,12 +68,15 @@ pub struct ControlPlane {
 impl ControlPlane {
     pub async fn start() -> Self {
         let dir = tempfile::tempdir().unwrap();
-        let mut plane = Self::start_at(ServerAddr::Unix(dir.path().join("grpc.sock"))).await;
+        let authority = Authority::generate(Clock::process().wall()).unwrap();
+        let address = ServerAddr::Unix(dir.path().join("grpc.sock"));
+        let mut plane = Self::start_with(address, &authority).await;
         plane._dir = Some(dir);
         plane
     }
 
-    pub async fn start_at(address: ServerAddr) -> Self {
+    /// Starts one at an address, whose authority exists already.
+    pub async fn start_with(address: ServerAddr, authority: &AuthorityParts) -> Self {
         let ServerAddr::Unix(path) = &address else { panic!("a test listens on a unix socket") };
         let (sender, sessions) = mpsc::unbounded_channel();
         let state = Arc::new(State {
@@ -87,18 +85,21 @@ impl ControlPlane {
             any_registration: AtomicBool::new(false),
             refuse_attaching: AtomicBool::new(false),
             ttl_sec: AtomicU64::new(3600),
-            issued: AtomicU64::new(0),
-            oldest_valid: AtomicU64::new(0),
+            authority: Authority::from_parts(authority).unwrap(),
+            handshakes_refused: AtomicU64::new(0),
+            valid: Mutex::default(),
+            refuse_renewals: AtomicBool::new(false),
             sessions: sender,
             tunnels: Mutex::default(),
         });
-        let incoming = UnixListenerStream::new(UnixListener::bind(path).unwrap());
-        let service = ControlPlaneServer::new(Service(state.clone()));
-        // Tunnels share one connection: a single one that is not read must not use up its window.
-        let mut server = Server::builder()
-            .initial_stream_window_size(256 * 1024)
-            .initial_connection_window_size(16 * 1024 * 1024);
-        tokio::spawn(server.add_service(service).serve_with_incoming(incoming));
+        let listener = UnixListener::bind(path).unwrap();
+        let tls = ServerTls::new(&state.authority, Clock::process().wall()).unwrap();
+        let shared = state.clone();
+        tokio::spawn(async move {
+            while let Ok((socket, _)) = listener.accept().await {
+                tokio::spawn(serve(socket, tls.clone(), shared.clone()));
+            }
+        });
         Self { address, state, sessions, _dir: None }
     }
 
@@ -110,14 +111,24 @@ impl ControlPlane {
         *self.state.host_id.lock()
     }
 
+    /// A registration token; only the one with the secret `once` is accepted, once.
+    pub fn token(&self, secret: &str) -> JoinToken {
+        let authority = self.state.authority.fingerprint();
+        JoinToken { secret: secret.to_owned(), authority, address: String::new() }
+    }
+
     /// Forgets the host, as if the database had been wiped: whoever registers from now on is another one.
     pub fn change_host_id(&self) {
         *self.state.host_id.lock() = HostId::new();
     }
 
-    /// Forgets the newest refresh token.
-    pub fn void_refresh_tokens(&self) {
-        self.state.issued.fetch_add(1, Ordering::SeqCst);
+    /// Renews no certificate until a host has registered.
+    pub fn refuse_renewals(&self) {
+        self.state.refuse_renewals.store(true, Ordering::SeqCst);
+    }
+
+    pub fn handshakes_refused(&self) -> u64 {
+        self.state.handshakes_refused.load(Ordering::SeqCst)
     }
 
     pub fn registrations(&self) -> u64 {
@@ -132,17 +143,18 @@ impl ControlPlane {
         self.state.refuse_attaching.store(refuse, Ordering::SeqCst);
     }
 
-    pub fn set_token_ttl(&self, ttl_sec: u64) {
+    pub fn set_certificate_ttl(&self, ttl_sec: u64) {
         self.state.ttl_sec.store(ttl_sec, Ordering::SeqCst);
     }
 
-    pub fn expire_host_tokens(&self) {
-        self.state.oldest_valid.store(self.state.issued.load(Ordering::SeqCst) + 1, Ordering::SeqCst);
+    /// Accepts none of the certificates any more that were handed out, but to renew them.
+    pub fn revoke_certificates(&self) {
+        self.state.valid.lock().clear();
     }
 
     /// The next host that attaches.
     pub async fn session(&mut self) -> Session {
-        timeout(PATIENCE, self.sessions.recv()).await.expect("a session in time").unwrap()
+        in_time_within(PATIENCE, "a session", self.sessions.recv()).await.unwrap()
     }
 
     pub async fn open_tunnel(&self, session: &Session, id: SandboxId) -> Tunnel {
@@ -150,7 +162,7 @@ impl ControlPlane {
         let (sender, opened) = oneshot::channel();
         self.state.tunnels.lock().insert(tunnel_id.clone(), sender);
         session.request_tunnel(&tunnel_id, id);
-        let mut tunnel = timeout(PATIENCE, opened).await.expect("a tunnel in time").unwrap();
+        let mut tunnel = in_time_within(PATIENCE, "a tunnel", opened).await.unwrap();
         assert!(matches!(tunnel.frame().await, Some(tunnel_up::Frame::Ready(_))));
         tunnel
     }
@@ -169,7 +181,7 @@ impl Session {
     }
 
     pub async fn frame(&mut self) -> Frame {
-        let frame = timeout(PATIENCE, self.frames.message()).await.expect("a frame in time");
+        let frame = in_time_within(PATIENCE, "a frame", self.frames.message()).await;
         frame.unwrap().expect("an open stream").frame.unwrap()
     }
 
@@ -253,7 +265,7 @@ impl Tunnel {
     }
 
     pub async fn frame(&mut self) -> Option<tunnel_up::Frame> {
-        let frame = timeout(PATIENCE, self.up.message()).await.expect("a frame in time");
+        let frame = in_time_within(PATIENCE, "a frame", self.up.message()).await;
         frame.unwrap().map(|frame| frame.frame.unwrap())
     }
 
@@ -278,25 +290,49 @@ impl Tunnel {
     }
 }
 
-struct Service(Arc<State>);
+/// Serves one connection.
+async fn serve(socket: UnixStream, tls: ServerTls, state: Arc<State>) {
+    let Ok((mut stream, peer)) = tls.accept(socket).await else {
+        state.handshakes_refused.fetch_add(1, Ordering::SeqCst);
+        return;
+    };
+    let (mut near, far) = duplex(64 * 1024);
+    // Tunnels share one connection: a single one that is not read must not use up its window.
+    let mut server = Server::builder()
+        .initial_stream_window_size(256 * 1024)
+        .initial_connection_window_size(16 * 1024 * 1024);
+    let service = ControlPlaneServer::new(Service { state, peer });
+    let connection = stream::once(async { Ok::<_, std::io::Error>(far) }).chain(stream::pending());
+    let served = server.add_service(service).serve_with_incoming(connection);
+    tokio::select! {
+        _ = served => {}
+        _ = copy_bidirectional(&mut stream, &mut near) => {}
+    }
+}
+
+struct Service {
+    state: Arc<State>,
+    peer: Peer,
+}
 
 impl Service {
-    fn hand_out(&self) -> RegisterResponse {
-        let number = self.0.issued.fetch_add(1, Ordering::SeqCst) + 1;
-        RegisterResponse {
-            host_id: self.0.host_id.lock().to_string(),
-            host_token: format!("host {number}"),
-            refresh_token: format!("refresh {number}"),
-            host_token_ttl_sec: self.0.ttl_sec.load(Ordering::SeqCst),
+    fn hand_out(&self, public_key: &[u8]) -> HostCertificate {
+        let host_id = *self.state.host_id.lock();
+        let (now, hour) = (Clock::process().wall(), Duration::from_secs(3600));
+        let certificate = self.state.authority.certify_host(host_id, public_key, now, hour).unwrap();
+        self.state.valid.lock().insert(Fingerprint::of(&certificate));
+        HostCertificate {
+            host_id: host_id.to_string(),
+            certificate,
+            ttl_sec: self.state.ttl_sec.load(Ordering::SeqCst),
         }
     }
 
-    fn authenticate<T>(&self, request: &Request<T>) -> Result<(), Status> {
-        let bearer = request.metadata().get("authorization").and_then(|value| value.to_str().ok());
-        let number = bearer.and_then(|bearer| bearer.strip_prefix("Bearer host ")?.parse::<u64>().ok());
-        match number {
-            Some(number) if number >= self.0.oldest_valid.load(Ordering::SeqCst) => Ok(()),
-            _ => Err(Status::unauthenticated("unknown host token")),
+    fn authenticate(&self) -> Result<(), Status> {
+        match self.peer {
+            Peer::Host { certificate, .. } if self.state.valid.lock().contains(&certificate) => Ok(()),
+            Peer::Host { .. } => Err(Status::unauthenticated("revoked")),
+            Peer::Unknown => Err(Status::unauthenticated("no certificate")),
         }
     }
 }
@@ -308,39 +344,37 @@ impl ControlPlaneService for Service {
     type AttachStream = Frames<ServerFrame>;
     type TunnelStream = Frames<TunnelDown>;
 
-    async fn register(
-        &self,
-        request: Request<RegisterRequest>,
-    ) -> Result<Response<RegisterResponse>, Status> {
+    async fn register(&self, request: Request<RegisterRequest>) -> Result<Response<HostCertificate>, Status> {
         let request = request.into_inner();
         assert!(request.capacity.is_some());
-        let earlier = self.0.registrations.fetch_add(1, Ordering::SeqCst);
-        let any = self.0.any_registration.load(Ordering::SeqCst);
-        if any || (earlier == 0 && request.registration_token == "once") {
-            Ok(Response::new(self.hand_out()))
+        let token: JoinToken = request.registration_token.parse().unwrap();
+        let earlier = self.state.registrations.fetch_add(1, Ordering::SeqCst);
+        let any = self.state.any_registration.load(Ordering::SeqCst);
+        if any || (earlier == 0 && token.secret == "once") {
+            self.state.refuse_renewals.store(false, Ordering::SeqCst);
+            Ok(Response::new(self.hand_out(&request.public_key)))
         } else {
             Err(Status::unauthenticated("the token was used before"))
         }
     }
 
-    async fn refresh_token(
+    async fn renew_certificate(
         &self,
-        request: Request<RefreshTokenRequest>,
-    ) -> Result<Response<RegisterResponse>, Status> {
-        let newest = format!("refresh {}", self.0.issued.load(Ordering::SeqCst));
-        if request.into_inner().refresh_token == newest {
-            Ok(Response::new(self.hand_out()))
-        } else {
-            Err(Status::unauthenticated("unknown refresh token"))
+        request: Request<RenewCertificateRequest>,
+    ) -> Result<Response<HostCertificate>, Status> {
+        assert!(matches!(self.peer, Peer::Host { .. }));
+        if self.state.refuse_renewals.load(Ordering::SeqCst) {
+            return Err(Status::unauthenticated("this certificate is not renewed"));
         }
+        Ok(Response::new(self.hand_out(&request.into_inner().public_key)))
     }
 
     async fn attach(
         &self,
         request: Request<Streaming<AgentFrame>>,
     ) -> Result<Response<Self::AttachStream>, Status> {
-        self.authenticate(&request)?;
-        if self.0.refuse_attaching.load(Ordering::SeqCst) {
+        self.authenticate()?;
+        if self.state.refuse_attaching.load(Ordering::SeqCst) {
             return Err(Status::unavailable("not now"));
         }
         let mut frames = request.into_inner();
@@ -352,7 +386,7 @@ impl ControlPlaneService for Service {
         let session = Session { hello, frames, out };
         let welcome = Welcome { server_version: "test".into(), heartbeat_interval_ms: 100 };
         session.send(server_frame::Frame::Welcome(welcome));
-        let _ = self.0.sessions.send(session);
+        let _ = self.state.sessions.send(session);
         Ok(Response::new(UnboundedReceiverStream::new(outgoing).boxed()))
     }
 
@@ -376,9 +410,9 @@ impl ControlPlaneService for Service {
         &self,
         request: Request<Streaming<TunnelUp>>,
     ) -> Result<Response<Self::TunnelStream>, Status> {
-        self.authenticate(&request)?;
+        self.authenticate()?;
         let id = request.metadata().get("x-wrenn-tunnel").and_then(|id| id.to_str().ok());
-        let waiting = id.and_then(|id| self.0.tunnels.lock().remove(id));
+        let waiting = id.and_then(|id| self.state.tunnels.lock().remove(id));
         let waiting = waiting.ok_or_else(|| Status::not_found("nobody waits for this tunnel"))?;
         let (down, outgoing) = mpsc::channel(4);
         let _ = waiting.send(Tunnel { up: request.into_inner(), down });

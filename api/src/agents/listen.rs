@@ -1,4 +1,4 @@
-//! Where agents dial: a loopback address or a unix socket.
+//! The address that agents dial: TCP or a unix socket.
 
 use std::{
     fmt, io,
@@ -16,11 +16,6 @@ pub enum ListenError {
     /// It is no address.
     #[error("`{0}` is neither `host:port` nor `unix:/path`")]
     Malformed(String),
-    /// Agents would show their tokens in the clear.
-    #[error(
-        "agents cannot be served on {0}: without encryption only loopback addresses and unix sockets are allowed"
-    )]
-    NotLocal(SocketAddr),
     /// Another server listens there.
     #[error("another server listens on {0}")]
     Taken(PathBuf),
@@ -60,7 +55,7 @@ impl Drop for SocketFile {
 }
 
 impl AgentListener {
-    /// Listens on `host:port` or `unix:/path`; a leading `http://` is accepted.
+    /// Listens on `host:port` or `unix:/path`; a leading `https://` is accepted.
     ///
     /// A unix socket that a dead server left is replaced, and only this user can connect to it.
     ///
@@ -74,25 +69,35 @@ impl AgentListener {
         };
         Ok(Self { kind })
     }
+
+    /// Returns true if it listens on all addresses of the machine, so that agents have to be told which to dial.
+    pub fn is_unspecified(&self) -> bool {
+        matches!(&self.kind, Kind::Tcp(_, addr) if addr.ip().is_unspecified())
+    }
+
+    /// Returns the TCP port.
+    pub fn port(&self) -> Option<u16> {
+        match &self.kind {
+            Kind::Tcp(_, addr) => Some(addr.port()),
+            Kind::Unix(..) => None,
+        }
+    }
 }
 
 impl fmt::Display for AgentListener {
     /// The address to dial, as agents take it.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.kind {
-            Kind::Tcp(_, addr) => write!(f, "http://{addr}"),
+            Kind::Tcp(_, addr) => write!(f, "{addr}"),
             Kind::Unix(_, SocketFile(path)) => write!(f, "unix:{}", path.display()),
         }
     }
 }
 
 fn bind_tcp(text: &str) -> Result<Kind, ListenError> {
-    let host_port = text.strip_prefix("http://").unwrap_or(text).trim_end_matches('/');
+    let host_port = text.strip_prefix("https://").unwrap_or(text).trim_end_matches('/');
     let addrs: Vec<SocketAddr> =
         host_port.to_socket_addrs().map_err(|_| ListenError::Malformed(text.to_owned()))?.collect();
-    if let Some(exposed) = addrs.iter().find(|addr| !addr.ip().is_loopback()) {
-        return Err(ListenError::NotLocal(*exposed));
-    }
     let listen = || {
         let listener = TcpListener::bind(addrs.as_slice())?;
         listener.set_nonblocking(true)?;
@@ -129,27 +134,28 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_loopback_is_served_without_encryption() {
-        assert!(matches!(AgentListener::bind("0.0.0.0:0"), Err(ListenError::NotLocal(_))));
-        assert!(matches!(AgentListener::bind("192.0.2.1:8001"), Err(ListenError::NotLocal(_))));
-        for good in ["127.0.0.1:0", "http://127.0.0.1:0/", "localhost:0"] {
+    fn an_address_is_served_and_named_as_agents_dial_it() {
+        for good in ["127.0.0.1:0", "https://127.0.0.1:0/", "localhost:0"] {
             let listener = AgentListener::bind(good).unwrap();
-            assert!(listener.to_string().starts_with("http://"), "{good}");
+            assert!(!listener.is_unspecified());
+            assert!(listener.to_string().ends_with(&format!(":{}", listener.port().unwrap())), "{listener}");
         }
+        assert!(AgentListener::bind("0.0.0.0:0").unwrap().is_unspecified());
     }
 
     #[test]
     fn what_is_no_address_is_said_to_be_none() {
-        for bad in ["", "127.0.0.1", "unix:relative", "unix:", "http://", "ftp://127.0.0.1:1"] {
+        for bad in
+            ["", "127.0.0.1", "unix:relative", "unix:", "https://", "http://127.0.0.1:1", "ftp://127.0.0.1:1"]
+        {
             assert!(matches!(AgentListener::bind(bad), Err(ListenError::Malformed(_))), "{bad:?}");
         }
     }
 
     #[test]
     fn a_dead_servers_socket_is_replaced_and_a_living_ones_is_not() {
-        let folder = std::env::temp_dir().join(format!("wrenn-agents-{}", uuid::Uuid::new_v4()));
-        std::fs::create_dir(&folder).unwrap();
-        let path = folder.join("agents.sock");
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("agents.sock");
         let addr = format!("unix:{}", path.display());
         drop(UnixListener::bind(&path).unwrap());
 
@@ -158,6 +164,5 @@ mod tests {
         assert!(matches!(AgentListener::bind(&addr), Err(ListenError::Taken(_))));
         drop(listener);
         assert!(!path.exists());
-        std::fs::remove_dir(&folder).unwrap();
     }
 }

@@ -1,7 +1,7 @@
 //! The endpoint that agents dial: gRPC, as in `proto/proto/agent.proto`.
 //!
 //! ```text
-//!   agent ── Register, RefreshToken ──▶ store          one-time tokens → credentials
+//!   agent ── Register, RenewCertificate ▶ store        one-time tokens → certificates
 //!         ══ Attach ══════════════════▶ HostConnection one stream per host
 //!         ══ Tunnel ══════════════════▶ TunnelDesk     one stream per session
 //!         ══ SendTemplate ════════════▶ TransferDesk   a template, on its way to object storage
@@ -13,25 +13,29 @@
 //! asked; connections to Postgres that were opened here live as long as this runtime, which is as long as
 //! the server.
 //!
-//! There is no encryption yet, so it refuses to listen on anything but loopback addresses and unix sockets.
+//! Every connection is TLS, also on a unix socket, and hosts are known by their certificates (`wrenn_pki`): a host that was
+//! deleted or registered anew has none that is looked up with success. Only a connection without a certificate can register.
 //!
 //! When the server stops, streams are ended in an orderly way, so agents know at once and dial again.
 
-mod credentials;
+mod crowd;
+mod incoming;
 mod listen;
 mod service;
 
 use std::{future::Future, io, time::Duration};
 
 use tokio::net::{TcpListener, UnixListener};
-use tokio_stream::wrappers::UnixListenerStream;
 use tokio_util::sync::CancellationToken;
-use tonic::transport::{Server, server::TcpIncoming};
-use wrenn_actors::ControlPlane;
+use tonic::transport::Server;
+use wrenn_base::Clock;
+use wrenn_control::Control;
+use wrenn_pki::{CertificateError, ServerTls};
 use wrenn_proto::agent::control_plane_server::ControlPlaneServer;
 
 pub use listen::{AgentListener, ListenError};
 
+use incoming::{Listener, incoming};
 use listen::Kind;
 use service::AgentService;
 
@@ -61,6 +65,9 @@ pub enum ServeError {
     /// The address could not be listened on.
     #[error(transparent)]
     Listen(#[from] ListenError),
+    /// The process has no certificate.
+    #[error("cannot encrypt the agents' endpoint")]
+    Tls(#[from] CertificateError),
     /// Its threads or its event loop could not be made.
     #[error("cannot start the agents' endpoint")]
     Runtime(#[source] io::Error),
@@ -72,18 +79,6 @@ pub enum ServeError {
     Panicked,
 }
 
-/// Listens on `addr` (`host:port` or `unix:/path`) and serves agents until `shutdown` completes.
-///
-/// # Errors
-/// See [`ServeError`].
-pub async fn serve(
-    addr: &str,
-    control_plane: ControlPlane,
-    shutdown: impl Future<Output = ()>,
-) -> Result<(), ServeError> {
-    AgentListener::bind(addr)?.serve(control_plane, shutdown).await
-}
-
 impl AgentListener {
     /// Serves agents until `shutdown` completes; then ends all streams, for a bounded time.
     ///
@@ -91,9 +86,11 @@ impl AgentListener {
     /// See [`ServeError`].
     pub async fn serve(
         self,
-        control_plane: ControlPlane,
+        control: Control,
+        clock: Clock,
         shutdown: impl Future<Output = ()>,
     ) -> Result<(), ServeError> {
+        let tls = ServerTls::new(&control.agents().authority, clock.wall())?;
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(WORKERS)
             .thread_name("agents")
@@ -101,7 +98,8 @@ impl AgentListener {
             .build()
             .map_err(ServeError::Runtime)?;
         let stop = CancellationToken::new();
-        let mut served = runtime.spawn(run(self, control_plane, stop.clone()));
+        let mut served =
+            runtime.spawn(run(self, tls, AgentService::new(control, clock, stop.clone()), stop.clone()));
         let ended = tokio::select! {
             ended = &mut served => ended,
             () = shutdown => {
@@ -123,11 +121,12 @@ impl AgentListener {
 
 async fn run(
     listener: AgentListener,
-    control_plane: ControlPlane,
+    tls: ServerTls,
+    service: AgentService,
     stop: CancellationToken,
 ) -> Result<(), ServeError> {
     tracing::info!(addr = %listener, "agents are served");
-    let service = ControlPlaneServer::new(AgentService::new(control_plane, stop.clone()))
+    let service = ControlPlaneServer::new(service)
         .max_decoding_message_size(FRAME_MAX_BYTES)
         .max_encoding_message_size(FRAME_MAX_BYTES);
     let router = Server::builder()
@@ -139,16 +138,14 @@ async fn run(
         .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
         .add_service(service);
     let stopped = stop.cancelled_owned();
-    let served = match listener.kind {
+    // The file of a unix socket is removed when the endpoint has ended.
+    let (listener, _file) = match listener.kind {
         Kind::Tcp(listener, _) => {
-            let listener = TcpListener::from_std(listener).map_err(ServeError::Runtime)?;
-            let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
-            router.serve_with_incoming_shutdown(incoming, stopped).await
+            (TcpListener::from_std(listener).map(Listener::Tcp).map_err(ServeError::Runtime)?, None)
         }
-        Kind::Unix(listener, _file) => {
-            let listener = UnixListener::from_std(listener).map_err(ServeError::Runtime)?;
-            router.serve_with_incoming_shutdown(UnixListenerStream::new(listener), stopped).await
+        Kind::Unix(listener, file) => {
+            (UnixListener::from_std(listener).map(Listener::Unix).map_err(ServeError::Runtime)?, Some(file))
         }
     };
-    served.map_err(ServeError::Transport)
+    router.serve_with_incoming_shutdown(incoming(listener, tls), stopped).await.map_err(ServeError::Transport)
 }

@@ -10,22 +10,28 @@ use tokio::{
 use tokio_stream::wrappers::ReceiverStream;
 use tokio_util::sync::CancellationToken;
 use tonic::{Request, Response, Status, Streaming};
-use wrenn_actors::{AttachError, ControlPlane, transfer::FetchError};
+use wrenn_actors::{AttachError, ControlPlane, host::HOST_DELETED, transfer::FetchError};
+use wrenn_base::{Chain, Clock};
+use wrenn_control::{
+    Control,
+    agent_authority::HostCertificate,
+    authenticate,
+    host_certificate_renew::{self, RenewCertificateError},
+    host_register::{self, RegisterHostError, Registration},
+};
 use wrenn_domain::host::HostCapacity;
+use wrenn_pki::{CertificateError, Fingerprint, Peer};
 use wrenn_proto::{
     agent::{
-        AgentFrame, Capacity, FetchTemplateRequest, RefreshTokenRequest, RegisterRequest, RegisterResponse,
-        SendTemplateResponse, ServerFrame, TemplatePart, TunnelDown, TunnelUp, agent_frame,
-        control_plane_server,
+        self, AgentFrame, Capacity, FetchTemplateRequest, RegisterRequest, RenewCertificateRequest,
+        SendTemplateResponse, ServerFrame, TemplatePart, Terminate, TunnelDown, TunnelUp, agent_frame,
+        control_plane_server, server_frame,
     },
     ids::{HostId, TemplateId, TransferId, TunnelId},
 };
-use wrenn_store::{
-    StoreError,
-    host_tokens::{HOST_TTL, HostFacts},
-};
+use wrenn_store::host_certificates::CertificateState;
 
-use super::credentials::{Credentials, bearer, hash};
+use super::incoming::Dialled;
 
 /// Frames that may wait for an agent; past that it counts as one that does not read.
 const LINK_QUEUE: usize = 4096;
@@ -33,66 +39,93 @@ const LINK_QUEUE: usize = 4096;
 const TUNNEL_QUEUE: usize = 8;
 /// How long an agent may take to say hello.
 const HELLO_WITHIN: Duration = Duration::from_secs(10);
-/// Longest text that a host may say of itself.
-const FACT_MAX_BYTES: usize = 200;
 
 type Frames<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send>>;
 
 /// The implementation of the agents' service; one for all connections.
 pub(super) struct AgentService {
+    control: Control,
     control_plane: ControlPlane,
+    clock: Clock,
     stop: CancellationToken,
 }
 
 impl AgentService {
-    pub(super) fn new(control_plane: ControlPlane, stop: CancellationToken) -> Self {
-        Self { control_plane, stop }
+    pub(super) fn new(control: Control, clock: Clock, stop: CancellationToken) -> Self {
+        let control_plane = control.actors().clone();
+        Self { control, control_plane, clock, stop }
     }
 
-    /// Returns the host that shows its token, and how long the token is still valid.
-    async fn authenticate<T>(&self, request: &Request<T>) -> Result<(HostId, Duration), Status> {
-        let token = bearer(request.metadata())?;
-        self.control_plane
-            .store()
-            .host_token_verify(&hash(token))
-            .await
-            .map_err(unavailable)?
-            .ok_or_else(|| Status::unauthenticated("the host token is not valid, or no longer"))
+    /// Returns the host whose certificate the connection shows, and the state of that.
+    async fn authenticate<T>(&self, request: &Request<T>) -> Result<(HostId, CertificateState), Status> {
+        let (host, certificate) = host_of(request)?;
+        let found = authenticate::host_certificate(&self.control, host, certificate).await;
+        Ok((host, found.map_err(|error| unavailable(&error))?))
     }
 }
 
-/// The database does not answer; nothing about it leaves the server.
-fn unavailable(error: StoreError) -> Status {
-    tracing::warn!(error = &error as &dyn std::error::Error, "an agent's call failed");
+/// Returns the host whose certificate the connection shows. It may have been revoked: enough for what only a host that is
+/// attached can have been asked for, as that was looked up.
+fn host_of<T>(request: &Request<T>) -> Result<(HostId, Fingerprint), Status> {
+    match request.extensions().get::<Dialled>().map(|dialled| dialled.peer) {
+        Some(Peer::Host { host, certificate }) => Ok((host, certificate)),
+        Some(Peer::Unknown) | None => {
+            Err(Status::unauthenticated("the connection shows no certificate of a host; register first"))
+        }
+    }
+}
+
+fn revoked() -> Status {
+    Status::unauthenticated("the host's certificate was revoked")
+}
+
+/// The control plane cannot answer now; nothing about the reason leaves the server.
+fn unavailable(error: &(dyn std::error::Error + 'static)) -> Status {
+    tracing::warn!(error = %Chain(error), "an agent's call failed");
     Status::unavailable("the control plane cannot answer now")
 }
 
-fn granted(host: HostId, credentials: Credentials) -> Response<RegisterResponse> {
-    Response::new(RegisterResponse {
+fn answer(certificate: HostCertificate) -> Response<agent::HostCertificate> {
+    let HostCertificate { host, der, ttl } = certificate;
+    Response::new(agent::HostCertificate {
         host_id: host.to_string(),
-        host_token: credentials.host_token,
-        refresh_token: credentials.refresh_token,
-        host_token_ttl_sec: HOST_TTL.as_secs(),
+        certificate: der,
+        ttl_sec: ttl.as_secs(),
     })
 }
 
-/// Reads what a host says of itself; refuses what the database could not hold.
-fn facts(request: &RegisterRequest) -> Result<HostFacts, Status> {
-    let Capacity { cpu_cores, memory_mb, disk_mb } = request.capacity.unwrap_or_default();
-    let is_text = |text: &str| text.len() <= FACT_MAX_BYTES && !text.chars().any(char::is_control);
-    let is_sane = i32::try_from(cpu_cores).is_ok()
-        && i64::try_from(memory_mb).is_ok()
-        && i64::try_from(disk_mb).is_ok()
-        && is_text(&request.arch)
-        && is_text(&request.address);
-    if !is_sane {
-        return Err(Status::invalid_argument("capacity, arch or address is out of range"));
+fn register_status(error: &RegisterHostError) -> Status {
+    match error {
+        RegisterHostError::Token => Status::unauthenticated(error.to_string()),
+        RegisterHostError::Fact(_) => Status::invalid_argument(error.to_string()),
+        RegisterHostError::Key(reason) => key_status(error, reason),
+        RegisterHostError::TooMany(_) => Status::resource_exhausted(error.to_string()),
+        RegisterHostError::Enter(_) | RegisterHostError::Store(_) => unavailable(error),
     }
-    Ok(HostFacts {
-        capacity: HostCapacity { cpu_cores, memory_mb, disk_mb },
-        arch: request.arch.clone(),
-        address: request.address.clone(),
-    })
+}
+
+fn renew_status(error: &RenewCertificateError) -> Status {
+    match error {
+        RenewCertificateError::Revoked => revoked(),
+        RenewCertificateError::Key(reason) => key_status(error, reason),
+        RenewCertificateError::Enter(_) | RenewCertificateError::Store(_) => unavailable(error),
+    }
+}
+
+fn key_status(error: &(dyn std::error::Error + 'static), reason: &CertificateError) -> Status {
+    match reason {
+        CertificateError::PublicKey => Status::invalid_argument(error.to_string()),
+        _ => {
+            tracing::error!(error = %Chain(error), "host was not certified");
+            Status::internal("the host cannot be certified")
+        }
+    }
+}
+
+/// Returns the frame for an agent whose host was deleted: it destroys its machines and forgets its credentials.
+fn terminate() -> ServerFrame {
+    let terminate = Terminate { reason: HOST_DELETED.to_owned(), r#final: true };
+    ServerFrame { frame: Some(server_frame::Frame::Terminate(terminate)) }
 }
 
 #[tonic::async_trait]
@@ -100,40 +133,26 @@ impl control_plane_server::ControlPlane for AgentService {
     async fn register(
         &self,
         request: Request<RegisterRequest>,
-    ) -> Result<Response<RegisterResponse>, Status> {
-        let request = request.into_inner();
-        let facts = facts(&request)?;
-        let credentials = Credentials::generate();
-        let host = self
-            .control_plane
-            .store()
-            .host_register(&hash(&request.registration_token), &credentials.hashes(), &facts)
-            .await
-            .map_err(unavailable)?
-            .ok_or_else(|| {
-                Status::unauthenticated(
-                    "the registration token is not valid, was used, or is over an hour old",
-                )
-            })?;
-        tracing::info!(%host, arch = facts.arch, "host registered");
-        Ok(granted(host, credentials))
+    ) -> Result<Response<agent::HostCertificate>, Status> {
+        let network = request.extensions().get::<Dialled>().and_then(|dialled| dialled.network);
+        let RegisterRequest { registration_token: token, capacity, arch, address, public_key } =
+            request.into_inner();
+        let Capacity { cpu_cores, memory_mb, disk_mb } = capacity.unwrap_or_default();
+        let capacity = HostCapacity { cpu_cores, memory_mb, disk_mb };
+        let registration = Registration { token, capacity, arch, address };
+        let registered =
+            host_register::run_certified(&self.control, network, registration, &public_key).await;
+        Ok(answer(registered.map_err(|error| register_status(&error))?))
     }
 
-    async fn refresh_token(
+    async fn renew_certificate(
         &self,
-        request: Request<RefreshTokenRequest>,
-    ) -> Result<Response<RegisterResponse>, Status> {
-        let refresh = hash(&request.into_inner().refresh_token);
-        let credentials = Credentials::generate();
-        let host = self
-            .control_plane
-            .store()
-            .host_refresh(&refresh, &credentials.hashes())
-            .await
-            .map_err(unavailable)?
-            .ok_or_else(|| Status::unauthenticated("the refresh token is not valid, or no longer"))?;
-        tracing::info!(%host, "host renewed its credentials");
-        Ok(granted(host, credentials))
+        request: Request<RenewCertificateRequest>,
+    ) -> Result<Response<agent::HostCertificate>, Status> {
+        let (host, shown) = host_of(&request)?;
+        let renewed =
+            host_certificate_renew::run(&self.control, host, shown, &request.get_ref().public_key).await;
+        Ok(answer(renewed.map_err(|error| renew_status(&error))?))
     }
 
     type AttachStream = Frames<ServerFrame>;
@@ -142,15 +161,22 @@ impl control_plane_server::ControlPlane for AgentService {
         &self,
         request: Request<Streaming<AgentFrame>>,
     ) -> Result<Response<Self::AttachStream>, Status> {
-        let (host, valid_for) = self.authenticate(&request).await?;
+        let (host, valid_for) = match self.authenticate(&request).await? {
+            (host, CertificateState::Valid { left }) => (host, left),
+            (_, CertificateState::HostDeleted) => {
+                return Ok(Response::new(Box::pin(stream::iter([Ok(terminate())]))));
+            }
+            (_, CertificateState::Void) => return Err(revoked()),
+        };
         let (outgoing, queue) = mpsc::channel(LINK_QUEUE);
         let (failed, failure) = oneshot::channel();
-        let (control_plane, stop) = (self.control_plane.clone(), self.stop.clone());
+        let (control_plane, clock, stop) =
+            (self.control_plane.clone(), self.clock.clone(), self.stop.clone());
         let frames = request.into_inner();
         tokio::spawn(async move {
-            let carried = timeout(valid_for, carry_link(&control_plane, host, frames, outgoing));
-            // An agent renews its token and dials again long before that.
-            let ended = || Err(Status::unauthenticated("the host token has ended"));
+            let carried = clock.timeout(valid_for, carry_link(&control_plane, host, frames, outgoing));
+            // An agent renews its certificate and dials again long before that.
+            let ended = || Err(Status::unauthenticated("the host's certificate has expired"));
             let carried = carried.map(|carried| carried.unwrap_or_else(|_| ended()));
             if let Some(Err(status)) = stop.run_until_cancelled(carried).await {
                 // An agent that is gone needs no reason.
@@ -168,7 +194,7 @@ impl control_plane_server::ControlPlane for AgentService {
         &self,
         request: Request<Streaming<TunnelUp>>,
     ) -> Result<Response<Self::TunnelStream>, Status> {
-        let (host, _) = self.authenticate(&request).await?;
+        let (host, _) = host_of(&request)?;
         let tunnel = request
             .metadata()
             .get("x-wrenn-tunnel")
@@ -194,7 +220,9 @@ impl control_plane_server::ControlPlane for AgentService {
         &self,
         request: Request<FetchTemplateRequest>,
     ) -> Result<Response<Self::FetchTemplateStream>, Status> {
-        let (host, _) = self.authenticate(&request).await?;
+        let (host, CertificateState::Valid { .. }) = self.authenticate(&request).await? else {
+            return Err(revoked());
+        };
         let template = request.into_inner().template_id.parse::<TemplateId>();
         let template =
             template.map_err(|_| Status::invalid_argument("`template_id` is not the id of a template"))?;
@@ -209,7 +237,7 @@ impl control_plane_server::ControlPlane for AgentService {
         &self,
         request: Request<Streaming<TemplatePart>>,
     ) -> Result<Response<SendTemplateResponse>, Status> {
-        let (host, _) = self.authenticate(&request).await?;
+        let (host, _) = host_of(&request)?;
         let transfer = request
             .metadata()
             .get("x-wrenn-transfer")
@@ -227,7 +255,7 @@ impl control_plane_server::ControlPlane for AgentService {
 }
 
 fn fetch_status(error: FetchError) -> Status {
-    tracing::warn!(error = &error as &dyn std::error::Error, "a template cannot be fetched");
+    tracing::warn!(error = %Chain(&error), "a template cannot be fetched");
     let message = error.to_string();
     match error {
         FetchError::NotFound => Status::not_found(message),
@@ -256,7 +284,16 @@ async fn carry_link(
     let Some(agent_frame::Frame::Hello(hello)) = first.and_then(|frame| frame.frame) else {
         return Err(Status::invalid_argument("the first frame must be a hello"));
     };
-    let link = control_plane.agent_attach(host, hello, outgoing).await.map_err(attach_status)?;
+    let link = match control_plane.agent_attach(host, hello, outgoing.clone()).await {
+        Err(AttachError::NotFound(_)) => {
+            // The host was deleted after its certificate was checked. An agent that is gone needs no answer.
+            let _ = outgoing.send(terminate()).await;
+            return Ok(());
+        }
+        attached => attached.map_err(attach_status)?,
+    };
+    // The queue must end with the link.
+    drop(outgoing);
     loop {
         let frame = tokio::select! {
             frame = frames.message() => frame?,
@@ -271,9 +308,12 @@ async fn carry_link(
 }
 
 fn attach_status(error: AttachError) -> Status {
-    tracing::warn!(error = &error as &dyn std::error::Error, "an agent could not attach");
+    tracing::warn!(error = %Chain(&error), "an agent could not attach");
     match error {
-        AttachError::WrongHost => Status::invalid_argument("the hello names another host than the token"),
+        AttachError::WrongHost => {
+            Status::invalid_argument("the hello names another host than the certificate")
+        }
+        AttachError::Inventory(error) => Status::invalid_argument(error.to_string()),
         AttachError::NotFound(_) => Status::unauthenticated("there is no such host any more"),
         AttachError::Store(..) | AttachError::Unanswered(..) => {
             Status::unavailable("the control plane cannot answer now")

@@ -5,11 +5,10 @@ use actix_web::{
     dev::Payload,
     http::{Method, header},
 };
-use chrono::Utc;
 use futures_util::future::LocalBoxFuture;
-use wrenn_control::authenticate::{self, AuthenticateError};
+use wrenn_control::authenticate::{self, ActingTeam, AuthenticateError, TokenIdentity};
 use wrenn_domain::{
-    action::Action,
+    action::{Access, Action},
     error_code::ErrorCode,
     permission::{Denial, permit},
     principal::Principal,
@@ -19,7 +18,11 @@ use super::token::TokenError;
 use crate::{
     app::App,
     error::{ApiError, impl_response_error},
+    http::extract::{PathId, PathIdError},
 };
+
+/// Header with a host's token.
+pub(crate) const HOST_TOKEN: &str = "X-Host-Token";
 
 /// The reason for which a caller was not let in.
 #[derive(Debug, thiserror::Error)]
@@ -28,12 +31,16 @@ pub(crate) enum AuthError {
     Missing,
     #[error("this address takes a signed-in user's token; send `Authorization: Bearer <token>`")]
     MissingToken,
+    #[error("this address takes a host's token; send `X-Host-Token`")]
+    MissingHostToken,
     #[error("the Authorization header must be `Bearer <token>`")]
     Scheme,
     #[error(transparent)]
     Token(#[from] TokenError),
     #[error("the API key is not valid")]
     ApiKey,
+    #[error(transparent)]
+    TeamId(#[from] PathIdError),
     #[error(transparent)]
     Authenticate(#[from] AuthenticateError),
     #[error(transparent)]
@@ -43,13 +50,20 @@ pub(crate) enum AuthError {
 impl AuthError {
     pub(crate) fn api_error(&self) -> ApiError {
         let code = match self {
-            Self::Missing | Self::MissingToken | Self::Scheme | Self::Token(_) | Self::ApiKey => {
-                ErrorCode::Unauthorized
-            }
+            Self::Missing
+            | Self::MissingToken
+            | Self::MissingHostToken
+            | Self::Scheme
+            | Self::Token(_)
+            | Self::ApiKey => ErrorCode::Unauthorized,
+            Self::TeamId(_) => ErrorCode::InvalidRequest,
             Self::Authenticate(error) => match error {
-                AuthenticateError::Token | AuthenticateError::ApiKey => ErrorCode::Unauthorized,
+                AuthenticateError::Token
+                | AuthenticateError::SessionEnded
+                | AuthenticateError::ApiKey
+                | AuthenticateError::HostToken => ErrorCode::Unauthorized,
                 AuthenticateError::AccountDisabled => ErrorCode::AccountDisabled,
-                AuthenticateError::NoTeam => ErrorCode::NoTeam,
+                AuthenticateError::NotInTeam(_) => ErrorCode::NotFound,
                 AuthenticateError::Overload(overload) => return ApiError::overload(overload),
                 AuthenticateError::Store(error) => return ApiError::of_store(error),
             },
@@ -96,31 +110,50 @@ fn bearer(request: &HttpRequest) -> Result<Option<&str>, AuthError> {
 ///
 /// # Errors
 /// See [`AuthError`].
-pub(crate) async fn of_token(app: &App, token: &str) -> Result<Principal, AuthError> {
-    let claims = app.tokens.verify(token, Utc::now())?;
-    Ok(authenticate::user(&app.control, claims.sub, claims.team_id).await?)
+pub(crate) async fn of_token(app: &App, token: &str, acting: ActingTeam) -> Result<Principal, AuthError> {
+    let claims = app.tokens.verify(token).await?;
+    let identity = TokenIdentity { user: claims.sub, team: claims.team_id, epoch: claims.epoch };
+    Ok(authenticate::user(&app.control, identity, acting).await?)
 }
 
 /// Returns the principal of an API key.
 ///
 /// # Errors
 /// See [`AuthError`].
-pub(crate) async fn of_api_key(app: &App, key: &str) -> Result<Principal, AuthError> {
-    Ok(authenticate::api_key(&app.control, key).await?)
+pub(crate) async fn of_api_key(app: &App, key: &str, acting: ActingTeam) -> Result<Principal, AuthError> {
+    Ok(authenticate::api_key(&app.control, key, acting).await?)
+}
+
+/// Returns the team for which the principal of a request acts: the one in the path, where the action names one.
+fn acting_team(request: &HttpRequest, action: Action) -> Result<ActingTeam, AuthError> {
+    match action.spec().access {
+        Access::NamedTeam(_) => Ok(ActingTeam::Named(PathId::of(request)?.0)),
+        _ => Ok(ActingTeam::OfCredentials),
+    }
 }
 
 /// Returns whoever sent the request, with permission; `None` if it has no credentials that the action takes.
 async fn authorize(request: &HttpRequest) -> Result<Option<Principal>, AuthError> {
     let app = App::of(request);
     let action = ResourceActions::action_of(request);
+    if action.spec().access == Access::Host {
+        let Some(token) = request.headers().get(HOST_TOKEN) else { return Ok(None) };
+        let token = token.to_str().map_err(|_| AuthenticateError::HostToken)?;
+        let (principal, _) = authenticate::host(&app.control, token).await?;
+        permit(&principal, action)?;
+        return Ok(Some(principal));
+    }
     // Where keys open nothing, a key is not looked at.
-    let key = action.spec().scope.and_then(|_| request.headers().get("x-api-key"));
-    let principal = match key {
-        Some(key) => of_api_key(app, key.to_str().map_err(|_| AuthError::ApiKey)?).await?,
-        None => match bearer(request)? {
-            Some(token) => of_token(app, token).await?,
-            None => return Ok(None),
-        },
+    let takes_keys = !action.spec().scopes.is_empty();
+    let key = request.headers().get("x-api-key").filter(|_| takes_keys);
+    let token = if key.is_none() { bearer(request)? } else { None };
+    let principal = match (key, token) {
+        (None, None) => return Ok(None),
+        (Some(key), _) => {
+            let key = key.to_str().map_err(|_| AuthError::ApiKey)?;
+            of_api_key(app, key, acting_team(request, action)?).await?
+        }
+        (None, Some(token)) => of_token(app, token, acting_team(request, action)?).await?,
     };
     permit(&principal, action)?;
     Ok(Some(principal))
@@ -133,9 +166,13 @@ impl FromRequest for Authorized {
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
         let request = request.clone();
         Box::pin(async move {
-            let missing = || match ResourceActions::action_of(&request).spec().scope {
-                Some(_) => AuthError::Missing,
-                None => AuthError::MissingToken,
+            let missing = || {
+                let spec = ResourceActions::action_of(&request).spec();
+                match (spec.access, spec.scopes.is_empty()) {
+                    (Access::Host, _) => AuthError::MissingHostToken,
+                    (_, false) => AuthError::Missing,
+                    (_, true) => AuthError::MissingToken,
+                }
             };
             authorize(&request).await?.map(Self).ok_or_else(missing)
         })

@@ -3,6 +3,7 @@
 //! ```text
 //!  X-API-Key: wrn_…            ─▶ hash ─▶ api_keys ─▶ Principal::ApiKey
 //!  Authorization: Bearer <JWT> ─▶ signature, time ─▶ users, team_members ─▶ Principal::User
+//!  X-Host-Token: hst_…         ─▶ hash ─▶ host_tokens ─▶ Principal::Host, where the table of actions says so
 //! ```
 //!
 //! A token says who its bearer was when it was made. The database says on each request whether the account is active, a
@@ -12,5 +13,5 @@ mod extract;
 pub(crate) mod token;
 
 pub(crate) use extract::{
-    AuthError, Authorized, OptionallyAuthorized, ResourceActions, of_api_key, of_token,
+    AuthError, Authorized, HOST_TOKEN, OptionallyAuthorized, ResourceActions, of_api_key, of_token,
 };

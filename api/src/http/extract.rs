@@ -1,6 +1,6 @@
 //! Extractors for bodies, paths and queries whose errors are the contract's.
 
-use std::{str::FromStr, time::Duration};
+use std::{convert::Infallible, net::IpAddr, str::FromStr, time::Duration};
 
 use actix_web::{FromRequest, HttpRequest, dev::Payload, http::header, web::BytesMut};
 use futures_util::{StreamExt as _, future::LocalBoxFuture};
@@ -150,8 +150,11 @@ pub(crate) struct PathId<T>(pub(crate) T);
 
 /// Why the id in a path is none.
 #[derive(Debug, thiserror::Error)]
-#[error("id: {0}")]
-pub(crate) struct PathIdError(wrenn_proto::ids::ParseIdError);
+#[error("{parameter}: {source}")]
+pub(crate) struct PathIdError {
+    parameter: &'static str,
+    source: wrenn_proto::ids::ParseIdError,
+}
 
 impl PathIdError {
     fn api_error(&self) -> ApiError {
@@ -165,8 +168,20 @@ impl<T: FromStr<Err = wrenn_proto::ids::ParseIdError>> FromRequest for PathId<T>
     type Future = std::future::Ready<Result<Self, PathIdError>>;
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
-        let id = request.match_info().get("id").unwrap_or_default();
-        std::future::ready(id.parse().map(Self).map_err(PathIdError))
+        std::future::ready(Self::of(request))
+    }
+}
+
+impl<T: FromStr<Err = wrenn_proto::ids::ParseIdError>> PathId<T> {
+    /// Returns the id in the path of a request.
+    pub(crate) fn of(request: &HttpRequest) -> Result<Self, PathIdError> {
+        Self::named(request, "id")
+    }
+
+    /// Returns the id in the path of a request under another name.
+    pub(crate) fn named(request: &HttpRequest, parameter: &'static str) -> Result<Self, PathIdError> {
+        let id = request.match_info().get(parameter).unwrap_or_default();
+        id.parse().map(Self).map_err(|source| PathIdError { parameter, source })
     }
 }
 
@@ -187,6 +202,19 @@ impl<A: FromRequest + 'static, B: FromRequest + 'static> FromRequest for AuthThe
             let second = B::from_request(&request, &mut payload).await.map_err(Into::into)?;
             Ok(Self(first, second))
         })
+    }
+}
+
+/// Address of the client, or of the proxy before this server; `None` for a socket without addresses.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct ClientAddress(pub(crate) Option<IpAddr>);
+
+impl FromRequest for ClientAddress {
+    type Error = Infallible;
+    type Future = std::future::Ready<Result<Self, Infallible>>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        std::future::ready(Ok(Self(request.peer_addr().map(|address| address.ip().to_canonical()))))
     }
 }
 

@@ -8,7 +8,10 @@
 //! A handler that panics costs its own request only: the client gets `internal_error`, the panic's
 //! message stays in the log.
 
-use std::{panic::AssertUnwindSafe, time::Instant};
+use std::{
+    panic::AssertUnwindSafe,
+    time::{Duration, SystemTime},
+};
 
 use actix_web::{
     Error, HttpResponse,
@@ -20,7 +23,8 @@ use actix_web::{
 };
 use futures_util::FutureExt as _;
 use tracing::Instrument as _;
-use uuid::Uuid;
+use uuid::Builder;
+use wrenn_base::{Clock, Rng};
 
 use crate::{
     error::{ApiError, code_of, impl_response_error},
@@ -46,11 +50,13 @@ impl_response_error!(Panicked);
 /// Wraps every request; see the module.
 pub(crate) async fn observe(
     metrics: Data<Metrics>,
+    clock: Data<Clock>,
+    rng: Data<Rng>,
     request: ServiceRequest,
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<BoxBody>, Error> {
-    let started = Instant::now();
-    let id = request_id(request.headers());
+    let started = clock.now();
+    let id = request_id(request.headers()).unwrap_or_else(|| new_request_id(&clock, &rng));
     let method = request.method().clone();
     // The path without the query, which could carry a secret.
     let span = tracing::info_span!("request", request_id = %id, %method, path = request.path());
@@ -68,14 +74,16 @@ pub(crate) async fn observe(
             let mut response = in_contract_shape(response);
             decorate(response.headers_mut(), &id);
             let status = response.status();
-            metrics.request_ended(&method, pattern.as_deref(), status, started.elapsed());
-            tracing::debug!(status = status.as_u16(), elapsed_ms = elapsed_ms(started), "request answered");
+            let elapsed = clock.since(started);
+            metrics.request_ended(&method, pattern.as_deref(), status, elapsed);
+            tracing::debug!(status = status.as_u16(), elapsed_ms = milliseconds(elapsed), "request answered");
             Ok(response)
         }
         Err(mut error) => {
             let status = error.as_response_error().status_code();
-            metrics.request_ended(&method, None, status, started.elapsed());
-            tracing::debug!(status = status.as_u16(), elapsed_ms = elapsed_ms(started), "request failed");
+            let elapsed = clock.since(started);
+            metrics.request_ended(&method, None, status, elapsed);
+            tracing::debug!(status = status.as_u16(), elapsed_ms = milliseconds(elapsed), "request failed");
             error.add_response_mapper(move |mut response: HttpResponse| {
                 decorate(response.headers_mut(), &id);
                 response
@@ -85,12 +93,12 @@ pub(crate) async fn observe(
     }
 }
 
-fn elapsed_ms(started: Instant) -> u64 {
-    u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX)
+fn milliseconds(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
-/// The client's request id where it is harmless to log and to send back, else a fresh one.
-fn request_id(headers: &HeaderMap) -> String {
+/// Returns the client's request id, if it is harmless to log and to send back.
+fn request_id(headers: &HeaderMap) -> Option<String> {
     headers
         .get(REQUEST_ID)
         .and_then(|value| value.to_str().ok())
@@ -98,7 +106,13 @@ fn request_id(headers: &HeaderMap) -> String {
             (1..=MAX_REQUEST_ID).contains(&id.len())
                 && id.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.'))
         })
-        .map_or_else(|| Uuid::now_v7().to_string(), str::to_owned)
+        .map(str::to_owned)
+}
+
+/// Makes a request id that is sorted by time: a UUID of version 7.
+fn new_request_id(clock: &Clock, rng: &Rng) -> String {
+    let since_epoch = clock.wall().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    Builder::from_unix_timestamp_millis(milliseconds(since_epoch), &rng.bytes()).into_uuid().to_string()
 }
 
 fn panic_message(panic: &(dyn std::any::Any + Send)) -> String {
@@ -173,8 +187,12 @@ mod tests {
 
     #[actix_web::test]
     async fn a_panic_is_an_internal_error_that_tells_nothing() {
-        let metrics = Data::new(Metrics::default());
-        let app = App::new().app_data(metrics).route("/", web::get().to(panics)).wrap(from_fn(observe));
+        let app = App::new()
+            .app_data(Data::new(Metrics::default()))
+            .app_data(Data::new(Clock::manual().0))
+            .app_data(Data::new(Rng::seeded(1)))
+            .route("/", web::get().to(panics))
+            .wrap(from_fn(observe));
         let app = init_service(app).await;
         let error = app.call(TestRequest::get().uri("/").to_request()).await.expect_err("it panics");
         let response = error.error_response();

@@ -18,6 +18,7 @@ fn method_of(action: Action) -> Method {
         action::Method::Get => Method::GET,
         action::Method::Post => Method::POST,
         action::Method::Put => Method::PUT,
+        action::Method::Patch => Method::PATCH,
         action::Method::Delete => Method::DELETE,
     }
 }

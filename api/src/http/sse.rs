@@ -1,6 +1,10 @@
 //! Server-sent events: how they are written, and how they reach a client that may be slow or gone.
 
-use std::{convert::Infallible, pin::Pin, time::Duration};
+use std::{
+    convert::Infallible,
+    pin::Pin,
+    time::{Duration, Instant},
+};
 
 use actix_web::{
     HttpResponse,
@@ -9,10 +13,8 @@ use actix_web::{
 use bytes::Bytes;
 use futures_util::{Stream, stream};
 use serde::Serialize;
-use tokio::{
-    sync::mpsc,
-    time::{Instant, timeout},
-};
+use tokio::{sync::mpsc, time::timeout};
+use wrenn_base::Clock;
 
 use super::form::STALLED;
 
@@ -23,6 +25,7 @@ pub(crate) const ALIVE_EVERY: Duration = Duration::from_secs(15);
 #[derive(Debug)]
 pub(crate) struct Events {
     pieces: mpsc::Sender<Bytes>,
+    clock: Clock,
     told_at: Instant,
 }
 
@@ -46,6 +49,11 @@ impl Events {
         self.told_at + ALIVE_EVERY
     }
 
+    /// Waits until [`alive`](Self::alive) is due.
+    pub(crate) async fn quiet(&self) {
+        self.clock.sleep_until(self.alive_at()).await;
+    }
+
     /// Lets the client know that there is nothing to tell.
     pub(crate) async fn alive(&mut self) -> Result<(), Left> {
         self.send(Bytes::from_static(b": alive\n\n")).await
@@ -54,7 +62,7 @@ impl Events {
     async fn send(&mut self, piece: Bytes) -> Result<(), Left> {
         match timeout(STALLED, self.pieces.send(piece)).await {
             Ok(Ok(())) => {
-                self.told_at = Instant::now();
+                self.told_at = self.clock.now();
                 Ok(())
             }
             _ => Err(Left),
@@ -63,12 +71,13 @@ impl Events {
 }
 
 /// Answers with the events that `tell` tells, until it ends or the client leaves.
-pub(crate) fn answer<F>(tell: impl FnOnce(Events) -> F) -> HttpResponse
+pub(crate) fn answer<F>(clock: Clock, tell: impl FnOnce(Events) -> F) -> HttpResponse
 where
     F: Future<Output = Result<(), Left>> + 'static,
 {
     let (pieces, received) = mpsc::channel(1);
-    let telling = tell(Events { pieces: pieces.clone(), told_at: Instant::now() });
+    let told_at = clock.now();
+    let telling = tell(Events { pieces: pieces.clone(), clock, told_at });
     actix_web::rt::spawn(async move {
         tokio::select! {
             _ = telling => {}

@@ -1,4 +1,4 @@
-//! Access to previews: the token of a capsule's previews, in the places where a client can send it.
+//! Access to previews: a token of a capsule's previews, in the places where a client can send it.
 //!
 //! | place | client |
 //! |---|---|
@@ -13,9 +13,10 @@ use actix_web::{
     cookie::{Cookie, SameSite},
     http::header::HeaderValue,
 };
-use hmac::{Hmac, KeyInit as _, Mac as _};
-use sha2::Sha256;
-use wrenn_domain::preview::{Preview, PreviewAccess};
+use wrenn_domain::{
+    permission::permit,
+    preview::{self, ParsePreviewTokenError, Preview, PreviewAccess, PreviewHolder, PreviewToken},
+};
 
 /// The header that carries the token.
 pub(super) const HEADER: &str = "x-wrenn-token";
@@ -35,23 +36,49 @@ pub(super) enum Entry {
     WrongToken,
 }
 
+/// A token that came with a request.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct GivenToken {
+    token: Result<PreviewToken, ParsePreviewTokenError>,
+    place: Place,
+}
+
+/// Place of a token in a request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Place {
+    Address,
+    HeaderOrCookie,
+}
+
+impl GivenToken {
+    /// Returns the token of a request, if it has one.
+    pub(super) fn of(request: &HttpRequest) -> Option<Self> {
+        if let Some(token) = query_token(request.query_string()) {
+            return Some(Self { token: token.parse(), place: Place::Address });
+        }
+        let header = request.headers().get(HEADER).map(|token| token.to_str().unwrap_or_default().to_owned());
+        let token = header.or_else(|| request.cookie(NAME).map(|cookie| cookie.value().to_owned()))?;
+        Some(Self { token: token.parse(), place: Place::HeaderOrCookie })
+    }
+
+    /// Returns the principal to which the token was shown, as the token says.
+    pub(super) fn holder(&self) -> Option<PreviewHolder> {
+        self.token.as_ref().ok().map(PreviewToken::holder)
+    }
+}
+
 /// Decides if a request is admitted.
-pub(super) fn decide(request: &HttpRequest, preview: &Preview) -> Entry {
-    let by_link = query_token(request.query_string());
+pub(super) fn decide(given: Option<&GivenToken>, preview: &Preview) -> Entry {
+    let by_link = given.is_some_and(|given| given.place == Place::Address);
+    let entry = if by_link { Entry::ByLink } else { Entry::Open };
     if preview.access == PreviewAccess::Public {
         // A link from before the capsule became public still works.
-        return if by_link.is_some() { Entry::ByLink } else { Entry::Open };
+        return entry;
     }
-    if let Some(token) = by_link {
-        return if is_same(&token, &preview.token) { Entry::ByLink } else { Entry::WrongToken };
-    }
-    let header = request.headers().get(HEADER).map(|token| token.to_str().unwrap_or_default().to_owned());
-    let token = header.or_else(|| request.cookie(NAME).map(|cookie| cookie.value().to_owned()));
-    match token {
-        None => Entry::NoToken,
-        Some(token) if is_same(&token, &preview.token) => Entry::Open,
-        Some(_) => Entry::WrongToken,
-    }
+    let Some(given) = given else { return Entry::NoToken };
+    let is_genuine = given.token.as_ref().is_ok_and(|token| token.is_of(&preview.secret));
+    let may_enter = preview.holder.is_some_and(|holder| permit(&holder, preview::ACTION).is_ok());
+    if is_genuine && may_enter { entry } else { Entry::WrongToken }
 }
 
 /// Returns the cookie of the redirect.
@@ -88,49 +115,68 @@ pub(super) fn cookies_without_token(value: &HeaderValue) -> Option<HeaderValue> 
     if rest.is_empty() { None } else { HeaderValue::from_str(&rest).ok() }
 }
 
-/// Compares two tokens in constant time.
-fn is_same(given: &str, expected: &str) -> bool {
-    // Any key will do: the digests are compared, and the time of that reveals nothing about the tokens.
-    let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(b"compare") else { return false };
-    let mut expected_mac = mac.clone();
-    mac.update(given.as_bytes());
-    expected_mac.update(expected.as_bytes());
-    mac.verify(&expected_mac.finalize().into_bytes()).is_ok()
-}
-
 #[cfg(test)]
 mod tests {
     use actix_web::{http::header, test::TestRequest};
+    use wrenn_domain::{
+        ids::{TeamId, UserId},
+        principal::{Membership, Principal},
+        team::Role,
+    };
 
     use super::*;
 
-    fn token_only() -> Preview {
-        Preview { access: PreviewAccess::Token, token: "secret".into() }
+    fn holder() -> Principal {
+        let membership = Some(Membership { team: TeamId::new(), role: Role::Member });
+        Principal::User { id: UserId::new(), membership, is_admin: false, epoch: 2 }
     }
 
-    fn decide_on(request: TestRequest) -> Entry {
-        decide(&request.to_http_request(), &token_only())
+    /// A preview with a token, and that token.
+    fn token_only() -> (Preview, String) {
+        let holder = holder();
+        let token = PreviewToken::issue("secret", &holder).unwrap().to_string();
+        (Preview { access: PreviewAccess::Token, secret: "secret".into(), holder: Some(holder) }, token)
+    }
+
+    fn decide_on(request: TestRequest, preview: &Preview) -> Entry {
+        decide(GivenToken::of(&request.to_http_request()).as_ref(), preview)
     }
 
     #[test]
     fn the_token_is_taken_from_address_header_and_cookie() {
-        assert_eq!(decide_on(TestRequest::get().uri("/")), Entry::NoToken);
-        assert_eq!(decide_on(TestRequest::get().uri("/?a=1&wrenn_token=secret")), Entry::ByLink);
-        assert_eq!(decide_on(TestRequest::get().uri("/?wrenn_token=other")), Entry::WrongToken);
-        assert_eq!(decide_on(TestRequest::get().insert_header((HEADER, "secret"))), Entry::Open);
-        assert_eq!(decide_on(TestRequest::get().insert_header((HEADER, "secre"))), Entry::WrongToken);
-        let cookie = |text: &'static str| TestRequest::get().insert_header((header::COOKIE, text));
-        assert_eq!(decide_on(cookie("a=b; wrenn_token=secret")), Entry::Open);
-        assert_eq!(decide_on(cookie("wrenn_token=")), Entry::WrongToken);
-        assert_eq!(decide_on(cookie("xwrenn_token=secret")), Entry::NoToken);
+        let (preview, token) = token_only();
+        let decide = |request| decide_on(request, &preview);
+        assert_eq!(decide(TestRequest::get().uri("/")), Entry::NoToken);
+        let link = |token: &str| TestRequest::get().uri(&format!("/?a=1&wrenn_token={token}"));
+        assert_eq!(decide(link(&token)), Entry::ByLink);
+        assert_eq!(decide(link("other")), Entry::WrongToken);
+        let header = |token: &str| TestRequest::get().insert_header((HEADER, token));
+        assert_eq!(decide(header(&token)), Entry::Open);
+        assert_eq!(decide(header(&token[1..])), Entry::WrongToken);
+        let cookie = |text: String| TestRequest::get().insert_header((header::COOKIE, text));
+        assert_eq!(decide(cookie(format!("a=b; wrenn_token={token}"))), Entry::Open);
+        assert_eq!(decide(cookie("wrenn_token=".into())), Entry::WrongToken);
+        assert_eq!(decide(cookie(format!("xwrenn_token={token}"))), Entry::NoToken);
+    }
+
+    #[test]
+    fn a_token_is_worth_nothing_without_its_secret_or_its_holder() {
+        let (preview, token) = token_only();
+        let request = || TestRequest::get().insert_header((HEADER, token.clone()));
+        let rotated = Preview { secret: "new".into(), ..preview.clone() };
+        assert_eq!(decide_on(request(), &rotated), Entry::WrongToken);
+        let left = Preview { holder: None, ..preview.clone() };
+        assert_eq!(decide_on(request(), &left), Entry::WrongToken);
+        let without_team = Principal::User { id: UserId::new(), membership: None, is_admin: true, epoch: 2 };
+        let elsewhere = Preview { holder: Some(without_team), ..preview };
+        assert_eq!(decide_on(request(), &elsewhere), Entry::WrongToken);
     }
 
     #[test]
     fn everybody_may_enter_what_is_public() {
-        let preview = Preview { access: PreviewAccess::Public, ..token_only() };
-        let enter = |uri: &str| decide(&TestRequest::get().uri(uri).to_http_request(), &preview);
-        assert_eq!(enter("/"), Entry::Open);
-        assert_eq!(enter("/?wrenn_token=old"), Entry::ByLink);
+        let preview = Preview { access: PreviewAccess::Public, holder: None, ..token_only().0 };
+        assert_eq!(decide_on(TestRequest::get().uri("/"), &preview), Entry::Open);
+        assert_eq!(decide_on(TestRequest::get().uri("/?wrenn_token=old"), &preview), Entry::ByLink);
     }
 
     #[test]

@@ -78,11 +78,12 @@ pub(crate) enum Named {
 
 impl PreviewUrl {
     /// Returns the address on this machine, at the server's port.
-    pub(crate) fn local(http_port: u16) -> Self {
+    pub(crate) fn local(http_port: u16, is_https: bool) -> Self {
+        let scheme = if is_https { "https" } else { "http" };
         Self {
-            pattern: format!("http://{PORT}-{CAPSULE}{LOCAL_SUFFIX}:{http_port}"),
+            pattern: format!("{scheme}://{PORT}-{CAPSULE}{LOCAL_SUFFIX}:{http_port}"),
             suffix: LOCAL_SUFFIX.to_owned(),
-            is_https: false,
+            is_https,
         }
     }
 
@@ -147,7 +148,8 @@ mod tests {
             assert_eq!(url.read(host), Named::Preview(Target { capsule, port: 3000 }), "{written}");
             assert_eq!(url.read(&host.to_uppercase()), url.read(host));
         }
-        assert_eq!(PreviewUrl::local(8000), url("http://{port}-{capsule}.localhost:8000"));
+        assert_eq!(PreviewUrl::local(8000, false), url("http://{port}-{capsule}.localhost:8000"));
+        assert_eq!(PreviewUrl::local(8443, true), url("https://{port}-{capsule}.localhost:8443"));
     }
 
     #[test]

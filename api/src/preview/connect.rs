@@ -23,7 +23,7 @@ use hyper_util::{
 };
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream, ReadHalf, WriteHalf, duplex, split};
 use wrenn_actors::{
-    ConnectSession, ControlPlane, SessionError, SessionEvents, SessionInput, SessionOpenError,
+    ConnectSession, ControlPlane, Grant, SessionError, SessionEvents, SessionInput, SessionOpenError,
 };
 use wrenn_control::preview_open::VISITOR;
 use wrenn_proto::guest::{
@@ -95,7 +95,7 @@ impl tower::Service<Uri> for Connector {
 async fn connect(control_plane: &ControlPlane, target: Target) -> Result<PortIo, ConnectError> {
     let open = Input::Open(ConnectOpen { port: target.port.into() });
     let ConnectSession { input, mut events } =
-        control_plane.session_open(target.capsule, open, VISITOR).await?;
+        control_plane.session_open(target.capsule, open, Grant::of_system(VISITOR)).await?;
     match events.recv().await.ok_or(ConnectError::Protocol)??.event {
         Some(Event::Opened(_)) => {}
         Some(Event::Failed(failed)) => {

@@ -25,7 +25,8 @@ use tokio::{
     time::timeout,
 };
 use tokio_stream::wrappers::ReceiverStream;
-use wrenn_actors::ActivityGuard;
+use wrenn_actors::Grant;
+use wrenn_control::preview_open::Visit;
 
 use super::{
     access,
@@ -68,14 +69,15 @@ pub(super) enum ForwardError {
     Late,
 }
 
-/// Forwards a request. The answer counts as use of the capsule until it is sent or dropped.
+/// Forwards a request. The answer counts as use of the capsule until it is sent or dropped,
+/// and breaks off when the permission for the visit is revoked.
 pub(super) async fn forward(
     client: &PortClient,
     target: Target,
     request: &HttpRequest,
     payload: Payload,
     scheme: &str,
-    in_use: ActivityGuard,
+    visit: Visit,
 ) -> Result<HttpResponse, ForwardError> {
     let upgrade = upgrade_of(request.headers());
     let (body, payload) = match &upgrade {
@@ -95,7 +97,7 @@ pub(super) async fn forward(
             let protocol = answer.headers().get(http::header::UPGRADE).cloned();
             let protocol = protocol.as_ref().and_then(|value| value.to_str().ok()).unwrap_or("websocket");
             response.upgrade(protocol);
-            Ok(response.body(BodyStream::new(switched(answer, payload, in_use))))
+            Ok(response.body(BodyStream::new(switched(answer, payload, visit))))
         }
         _ => {
             let length = match *request.method() {
@@ -103,7 +105,7 @@ pub(super) async fn forward(
                 Method::HEAD => announced_length(answer.headers()),
                 _ => answer.body().size_hint().exact(),
             };
-            let body = pieces(answer.into_body(), in_use);
+            let body = pieces(answer.into_body(), visit);
             Ok(match length {
                 Some(length) => response.body(SizedStream::new(length, body)),
                 None => response.body(BodyStream::new(body)),
@@ -149,7 +151,7 @@ fn outgoing(
         outgoing = outgoing.header("connection", "upgrade").header("upgrade", protocol.as_bytes());
     }
     let host = request.headers().get(header::HOST).map(|host| host.as_bytes()).unwrap_or_default();
-    let peer = request.peer_addr().map(|peer| peer.ip().to_string()).unwrap_or_default();
+    let peer = request.peer_addr().map(|peer| peer.ip().to_canonical().to_string()).unwrap_or_default();
     outgoing = outgoing.header("x-forwarded-for", peer).header("x-forwarded-proto", scheme);
     outgoing.header("x-forwarded-host", host).body(body)
 }
@@ -205,23 +207,37 @@ fn body_of(headers: &HeaderMap, mut payload: Payload) -> RequestBody {
     http_body_util::BodyExt::boxed(StreamBody::new(ReceiverStream::new(read)))
 }
 
-/// Returns the pieces of an answer's body.
-fn pieces(body: Incoming, in_use: ActivityGuard) -> impl Stream<Item = Result<Bytes, hyper::Error>> {
-    body.into_data_stream().map(move |piece| {
+/// Returns the pieces of an answer's body. They end with an error when the permission is revoked, so that a part is not taken
+/// for the whole.
+fn pieces(body: Incoming, visit: Visit) -> impl Stream<Item = Result<Bytes, io::Error>> {
+    let Visit { in_use, grant } = visit;
+    let pieces = body.into_data_stream().map(move |piece| {
         let _counts = &in_use;
-        piece
-    })
+        piece.map_err(io::Error::other)
+    });
+    let last = grant.clone();
+    let cut = stream::once(async move { last.filter(Grant::is_revoked) });
+    let cut = cut.filter_map(async |cut| cut.map(|_| Err(io::Error::other("the permission was revoked"))));
+    pieces.take_until(revoked(grant)).chain(cut)
+}
+
+/// Waits until the permission for a visit is revoked; for ever, where none is needed.
+async fn revoked(grant: Option<Grant>) {
+    match grant {
+        Some(grant) => grant.revoked().await,
+        None => std::future::pending().await,
+    }
 }
 
 /// Relays both directions of an upgraded connection.
 fn switched(
     answer: http::Response<Incoming>,
     mut payload: Payload,
-    in_use: ActivityGuard,
+    visit: Visit,
 ) -> impl Stream<Item = Result<Bytes, io::Error>> {
     let (pieces, read) = mpsc::channel(QUEUE);
     let carrying = actix_web::rt::spawn(async move {
-        let _counts = in_use;
+        let Visit { in_use: _counts, grant } = visit;
         let upgraded = match hyper::upgrade::on(answer).await {
             Ok(upgraded) => TokioIo::new(upgraded),
             Err(error) => {
@@ -255,6 +271,7 @@ fn switched(
         tokio::select! {
             () = down => {}
             () = up => {}
+            () = revoked(grant) => {}
         }
     });
     // The task ends when the client disconnects, also while both sides are idle.

@@ -17,8 +17,9 @@ mod address;
 mod connect;
 mod forward;
 mod page;
+mod pool;
 
-use std::{error::Error as StdError, panic::AssertUnwindSafe, time::Duration};
+use std::panic::AssertUnwindSafe;
 
 use actix_web::{
     HttpRequest, HttpResponse,
@@ -27,53 +28,22 @@ use actix_web::{
     web::{self, Data, Payload},
 };
 use futures_util::FutureExt as _;
-use hyper_util::{client::legacy::Client, rt::TokioExecutor};
 use tracing::Instrument as _;
-use wrenn_actors::{ControlPlane, SessionOpenError};
+use wrenn_actors::SessionOpenError;
+use wrenn_base::Chain;
 use wrenn_control::preview_open::{self, PreviewOpenError};
-use wrenn_domain::{error_code::ErrorCode, ids::SandboxId};
+use wrenn_domain::{error_code::ErrorCode, preview::PreviewAccess};
 use wrenn_proto::guest::ConnectFailure;
 
 pub use self::address::{PreviewUrl, PreviewUrlError};
+pub(crate) use self::pool::Previews;
 use self::{
-    access::Entry,
+    access::{Entry, GivenToken},
     address::{Named, Target},
-    connect::{ConnectError, Connector},
-    forward::{ForwardError, PortClient},
+    connect::ConnectError,
+    forward::ForwardError,
 };
-use crate::{
-    app::App,
-    error::{ApiError, Chain},
-    routes::open_error,
-};
-
-/// Time for which an idle connection is kept.
-const IDLE: Duration = Duration::from_secs(30);
-/// Most idle connections to one port.
-const IDLE_MAX: usize = 8;
-
-/// The previews of all capsules.
-#[derive(Debug)]
-pub(crate) struct Previews {
-    url: PreviewUrl,
-    client: PortClient,
-}
-
-impl Previews {
-    pub(crate) fn new(url: PreviewUrl, control_plane: ControlPlane) -> Self {
-        let client = Client::builder(TokioExecutor::new())
-            .pool_idle_timeout(IDLE)
-            .pool_max_idle_per_host(IDLE_MAX)
-            .pool_timer(hyper_util::rt::TokioTimer::new())
-            .build(Connector::new(control_plane));
-        Self { url, client }
-    }
-
-    /// Returns the address of a capsule's previews, with `{port}` in place of the port.
-    pub(crate) fn url_of(&self, capsule: SandboxId) -> String {
-        self.url.of(capsule)
-    }
-}
+use crate::{app::App, error::ApiError, routes::open_error};
 
 /// The reason for which a visitor does not see the program's answer.
 #[derive(Debug, thiserror::Error)]
@@ -108,7 +78,7 @@ impl PreviewError {
                 ("This preview is not public", ApiError::new(ErrorCode::Unauthorized, self.to_string()))
             }
             Self::Open(PreviewOpenError::Open(error)) => not_open(error),
-            Self::Forward(error) => match connect_error(error) {
+            Self::Forward(error) => match Chain(error).find() {
                 Some(ConnectError::Open(error)) => not_open(error),
                 Some(ConnectError::Failed { kind: ConnectFailure::Refused, message }) => {
                     ("Nothing listens here", ApiError::new(ErrorCode::AgentError, message.clone()))
@@ -130,18 +100,6 @@ fn not_open(error: &SessionOpenError) -> (&'static str, ApiError) {
         _ => "The capsule cannot be reached",
     };
     (title, open_error(error))
-}
-
-/// Finds the connection's own error among the causes of the client's.
-fn connect_error(error: &ForwardError) -> Option<&ConnectError> {
-    let mut cause = Some(error as &(dyn StdError + 'static));
-    while let Some(error) = cause {
-        if let Some(error) = error.downcast_ref() {
-            return Some(error);
-        }
-        cause = error.source();
-    }
-    None
 }
 
 /// Matches requests with a host name that belongs to previews.
@@ -186,17 +144,20 @@ async fn answer(request: &HttpRequest, payload: Payload, app: &App) -> Result<Ht
         return Err(PreviewError::NoCapsule);
     };
     let Target { capsule, .. } = target;
-    let preview = preview_open::find(&app.control, capsule).await?;
+    let given = GivenToken::of(request);
+    let holder = given.as_ref().and_then(GivenToken::holder);
+    let preview = preview_open::find(&app.control, capsule, holder).await?;
     let is_visit = *request.method() == Method::GET && !request.headers().contains_key(header::UPGRADE);
-    match access::decide(request, &preview) {
+    match access::decide(given.as_ref(), &preview) {
         Entry::NoToken => return Err(PreviewError::NoToken),
         Entry::WrongToken => return Err(PreviewError::WrongToken),
         Entry::ByLink if is_visit => return Ok(redirect(request, previews)),
         Entry::ByLink | Entry::Open => {}
     }
-    let in_use = preview_open::run(&app.control, capsule).await?;
+    let holder = preview.holder.filter(|_| preview.access == PreviewAccess::Token);
+    let visit = preview_open::run(&app.control, capsule, holder).await?;
     let scheme = if previews.url.is_https() { "https" } else { "http" };
-    Ok(forward::forward(&previews.client, target, request, payload, scheme, in_use).await?)
+    Ok(forward::forward(&previews.client, target, request, payload, scheme, visit).await?)
 }
 
 /// Redirects a browser to the address without the token, with the cookie.

@@ -22,10 +22,11 @@ use utoipa_swagger_ui::Config;
 use wrenn_domain::action::{Access, Action, ActionSpec, Documented, Method};
 
 use super::Document;
-use crate::{dashboard::NothingHere, http::resource::page};
+use crate::{auth::HOST_TOKEN, dashboard::NothingHere, http::resource::page};
 
 const TOKEN: &str = "bearerAuth";
 const KEY: &str = "apiKeyAuth";
+const HOST: &str = "hostTokenAuth";
 
 /// Adds to the document what follows from the table of actions.
 pub(super) struct FromTable;
@@ -37,6 +38,8 @@ impl Modify for FromTable {
         components.add_security_scheme(TOKEN, SecurityScheme::Http(jwt));
         let key = ApiKey::Header(ApiKeyValue::new("X-API-Key"));
         components.add_security_scheme(KEY, SecurityScheme::ApiKey(key));
+        let host = ApiKey::Header(ApiKeyValue::new(HOST_TOKEN));
+        components.add_security_scheme(HOST, SecurityScheme::ApiKey(host));
         for action in Action::ALL {
             let spec = action.spec();
             let item = document.paths.paths.get_mut(spec.path);
@@ -52,6 +55,7 @@ fn operation_of(item: &mut PathItem, method: Method) -> Option<&mut Operation> {
         Method::Get => item.get.as_mut(),
         Method::Post => item.post.as_mut(),
         Method::Put => item.put.as_mut(),
+        Method::Patch => item.patch.as_mut(),
         Method::Delete => item.delete.as_mut(),
     }
 }
@@ -63,9 +67,10 @@ fn describe(operation: &mut Operation, spec: &ActionSpec) {
     let mut security = Vec::new();
     match spec.access {
         Access::Open => security.push(SecurityRequirement::default()),
-        Access::Team(_) | Access::Platform => security.push(requirement(TOKEN)),
+        Access::Host => security.push(requirement(HOST)),
+        _ => security.push(requirement(TOKEN)),
     }
-    security.extend(spec.scope.map(|_| requirement(KEY)));
+    security.extend((!spec.scopes.is_empty()).then(|| requirement(KEY)));
     operation.security = Some(security);
 
     let mut common = vec![
@@ -76,14 +81,30 @@ fn describe(operation: &mut Operation, spec: &ActionSpec) {
         // The server's health is told whatever its load.
         Access::Open if spec.method == Method::Get => common.clear(),
         Access::Open => {}
+        Access::SignedIn => common.extend([
+            ("401", "Credentials are missing or wrong"),
+            ("403", "The account is disabled (`account_disabled`)"),
+        ]),
         Access::Team(_) => common.extend([
             ("401", "Credentials are missing or wrong"),
-            ("403", "The account is disabled or not in the team"),
+            ("403", "The account is disabled (`account_disabled`) or in no team (`no_team`), or may not do this (`forbidden`)"),
+        ]),
+        Access::NamedTeam(_) => common.extend([
+            ("401", "Credentials are missing or wrong"),
+            ("403", "The account is disabled (`account_disabled`), or may not do this (`forbidden`)"),
+            ("404", "You belong to no such team"),
+        ]),
+        Access::Host => common.extend([
+            ("401", "The host token is missing, wrong, or has expired"),
+            ("403", "The token is another host's (`forbidden`)"),
         ]),
         Access::Platform => common.extend([
             ("401", "Credentials are missing or wrong"),
             ("403", "Only for administrators of the platform"),
         ]),
+    }
+    if spec.path.contains("{id}") {
+        common.push(("400", "The id in the path is not valid"));
     }
     for (status, description) in common {
         let entry = operation.responses.responses.entry(status.to_owned());

@@ -5,9 +5,9 @@
 
 use std::ops::RangeInclusive;
 
-use utoipa::openapi::{KnownFormat, Object, ObjectBuilder, SchemaFormat, Type};
+use utoipa::openapi::{KnownFormat, Object, ObjectBuilder, SchemaFormat, Type, schema::SchemaType};
 use wrenn_control::api_key_create;
-use wrenn_domain::limits;
+use wrenn_domain::{limits, quota};
 
 /// Returns the schema of a number of vCPUs that has a default.
 pub(crate) fn vcpus() -> Object {
@@ -73,9 +73,40 @@ pub(crate) fn template_name() -> Object {
     .build()
 }
 
+/// Returns the schema of the tag of a host.
+pub(crate) fn host_tag() -> Object {
+    text(limits::HOST_TAG_CHARACTERS).pattern(Some(limits::HOST_TAG_PATTERN)).build()
+}
+
 /// Returns the schema of the name of a template that is made of a capsule, which is optional.
 pub(crate) fn snapshot_name() -> Object {
     template("Lower-case letters, digits, `.`, `_` and `-`, the first a letter or digit. By default one is made up.")
+        .build()
+}
+
+/// Returns the schema of a limit of a quota; null is no limit of its own.
+pub(crate) fn quota_limit() -> Object {
+    ObjectBuilder::new()
+        .schema_type(SchemaType::from_iter([Type::Integer, Type::Null]))
+        .format(Some(SchemaFormat::KnownFormat(KnownFormat::Int64)))
+        .minimum(Some(0))
+        .maximum(Some(quota::MAX_LIMIT))
+        .build()
+}
+
+/// Returns the schema of a notification channel's configuration.
+pub(crate) fn channel_config() -> Object {
+    let value =
+        ObjectBuilder::new().schema_type(Type::String).max_length(Some(limits::MAX_CHANNEL_VALUE_BYTES));
+    ObjectBuilder::new()
+        .schema_type(Type::Object)
+        .additional_properties(Some(value))
+        .description(Some(
+            "Fields of the provider. `webhook`: `url`. `slack`, `discord`, `teams`, `googlechat`: `webhook_url`. \
+             `telegram`: `bot_token`, `chat_id`, and `api_url` for an API server of one's own. `matrix`: \
+             `homeserver_url`, `access_token`, `room_id`. No answer shows them.",
+        ))
+        .examples([serde_json::json!({"url": "https://example.com/hook"})])
         .build()
 }
 

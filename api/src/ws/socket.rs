@@ -1,13 +1,19 @@
 //! An open WebSocket: both directions, and the detection of clients that have disconnected.
 
-use std::{cell::Cell, io, rc::Rc, time::Duration};
+use std::{
+    cell::Cell,
+    io,
+    rc::Rc,
+    time::{Duration, Instant},
+};
 
 use actix_web::error::PayloadError;
 use actix_ws::{AggregatedMessage, AggregatedMessageStream, MessageStream, ProtocolError, Session};
 use futures_util::FutureExt as _;
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::error::Category;
-use tokio::time::{Instant, MissedTickBehavior, interval_at, timeout};
+use tokio::time::timeout;
+use wrenn_base::Clock;
 use wrenn_domain::error_code::ErrorCode;
 
 use super::Ending;
@@ -32,6 +38,7 @@ pub(crate) struct Socket {
 pub(crate) struct Incoming {
     frames: AggregatedMessageStream,
     outgoing: Outgoing,
+    clock: Clock,
     pulse: Rc<Pulse>,
 }
 
@@ -54,14 +61,14 @@ enum CommonFrame<'a> {
 }
 
 impl Socket {
-    pub(super) fn new(session: Session, frames: MessageStream) -> Self {
+    pub(super) fn new(session: Session, frames: MessageStream, clock: Clock) -> Self {
         let frames = frames
             .max_frame_size(FRAME_MAX_BYTES)
             .aggregate_continuations()
             .max_continuation_size(FRAME_MAX_BYTES);
         let outgoing = Outgoing { session };
         let pulse = Rc::new(Pulse(Cell::new(None)));
-        let incoming = Incoming { frames, outgoing: outgoing.clone(), pulse: pulse.clone() };
+        let incoming = Incoming { frames, outgoing: outgoing.clone(), clock, pulse: pulse.clone() };
         Self { incoming, outgoing, pulse }
     }
 
@@ -71,9 +78,10 @@ impl Socket {
         conversation: impl AsyncFnOnce(&mut Incoming, &Outgoing) -> Ending,
         server_stops: impl Future<Output = ()>,
     ) {
+        let clock = self.incoming.clock.clone();
         let ending = tokio::select! {
             ending = conversation(&mut self.incoming, &self.outgoing) => ending,
-            () = keep_alive(self.outgoing.clone(), &self.pulse) => Ending::ClientGone,
+            () = keep_alive(self.outgoing.clone(), clock, &self.pulse) => Ending::ClientGone,
             () = server_stops => Ending::ServerStops,
         };
         tracing::debug!(?ending, "socket ends");
@@ -93,7 +101,7 @@ impl Incoming {
 
     async fn text(&mut self) -> Result<impl AsRef<str> + use<>, Ending> {
         loop {
-            self.pulse.0.set(Some(Instant::now()));
+            self.pulse.0.set(Some(self.clock.now()));
             let frame = self.frames.recv().await;
             self.pulse.0.set(None);
             match frame {
@@ -171,12 +179,10 @@ impl Outgoing {
 }
 
 /// Pings the client; returns when it has disconnected, or has been silent for too long.
-async fn keep_alive(outgoing: Outgoing, pulse: &Pulse) {
-    let mut pings = interval_at(Instant::now() + PING_EVERY, PING_EVERY);
-    pings.set_missed_tick_behavior(MissedTickBehavior::Delay);
+async fn keep_alive(outgoing: Outgoing, clock: Clock, pulse: &Pulse) {
     loop {
-        pings.tick().await;
-        if pulse.0.get().is_some_and(|heard| heard.elapsed() >= SILENCE) {
+        clock.sleep(PING_EVERY).await;
+        if pulse.0.get().is_some_and(|heard| clock.since(heard) >= SILENCE) {
             return;
         }
         // A client that does not read has other frames in its queue. One that has disconnected is detected here even if

@@ -4,15 +4,16 @@ use std::time::Duration;
 
 use actix_web::{HttpRequest, HttpResponse, web::Payload};
 use serde::Deserialize;
-use tokio::time::timeout;
 use tracing::Instrument as _;
+use wrenn_base::Chain;
+use wrenn_control::authenticate::ActingTeam;
 use wrenn_domain::{error_code::ErrorCode, principal::Principal};
 
 use super::{Ending, Incoming, Outgoing, Socket};
 use crate::{
     app::App,
     auth::{self, AuthError},
-    error::{ApiError, Chain},
+    error::ApiError,
 };
 
 /// Time limit for the `auth` frame of a client without credentials.
@@ -45,8 +46,9 @@ impl Upgrade {
     /// If the request is not for a WebSocket.
     pub(crate) fn of(request: &HttpRequest, payload: Payload) -> actix_web::Result<Self> {
         let (response, session, frames) = actix_ws::handle(request, payload)?;
-        let stops = App::of(request).stopping.clone();
-        Ok(Self { response, socket: Socket::new(session, frames), stops })
+        let app = App::of(request);
+        let socket = Socket::new(session, frames, app.clock.clone());
+        Ok(Self { response, socket, stops: app.stopping.clone() })
     }
 
     /// Spawns the conversation, and returns the answer to the request.
@@ -68,7 +70,7 @@ impl Incoming {
     /// If the frame does not arrive in time, or its credentials are not accepted.
     pub(crate) async fn authenticate(&mut self, app: &App) -> Result<Principal, Ending> {
         let late = ApiError::new(ErrorCode::Unauthorized, "no `auth` frame came in time");
-        let first = timeout(AUTH_WITHIN, self.next()).await.map_err(|_| late)?;
+        let first = app.clock.timeout(AUTH_WITHIN, self.next()).await.map_err(|_| late)?;
         let AuthFrame::Auth(credentials) = first.map_err(|ending| match ending {
             Ending::Refused(_) => {
                 let message = r#"the first frame must be {"type": "auth", "token": "…"}"#;
@@ -77,8 +79,12 @@ impl Incoming {
             ending => ending,
         })?;
         let principal = match credentials {
-            Credentials { token: Some(token), api_key: None } => auth::of_token(app, &token).await,
-            Credentials { token: None, api_key: Some(key) } => auth::of_api_key(app, &key).await,
+            Credentials { token: Some(token), api_key: None } => {
+                auth::of_token(app, &token, ActingTeam::OfCredentials).await
+            }
+            Credentials { token: None, api_key: Some(key) } => {
+                auth::of_api_key(app, &key, ActingTeam::OfCredentials).await
+            }
             Credentials { .. } => {
                 let message = "an `auth` frame has either a `token` or an `api_key`";
                 return Err(ApiError::new(ErrorCode::Unauthorized, message).into());

@@ -3,6 +3,7 @@
 use serde_json::json;
 use sqlx::PgPool;
 use wrenn_api::bootstrap::{self, AdminOutcome};
+use wrenn_base::Rng;
 use wrenn_domain::host::NewHost;
 use wrenn_store::Store;
 
@@ -90,7 +91,8 @@ async fn an_account_with_the_administrators_address_gets_no_rights_without_the_p
     server.signup("root").await;
     let store = Store::from_pool(server.pool.clone());
     let is_admin = async || store.user_find_by_email("root@example.org").await.unwrap().unwrap().0.is_admin;
-    let ensure = |password| bootstrap::ensure_admin(&store, "root@example.org", password);
+    let rng = Rng::process();
+    let ensure = |password| bootstrap::ensure_admin(&store, &rng, "root@example.org", password);
     let other = ensure("another horse").await.unwrap();
     assert_eq!((other.outcome, is_admin().await), (AdminOutcome::ExistingWithOtherPassword, false));
     let same = ensure("correct horse").await.unwrap();
@@ -139,8 +141,8 @@ async fn an_api_key_is_shown_once_works_and_stops_working_when_deleted(pool: PgP
     let again = server.get("/v1/api-keys", &ada).await.ok(200);
     assert_eq!(again[0]["last_used"], json!(used), "noted at most once a minute");
 
-    // Keys do not make keys.
-    assert_eq!(server.get("/v1/api-keys", &as_key).await.error(), (401, "unauthorized"));
+    // Such a key opens capsules, and no keys.
+    assert_eq!(server.get("/v1/api-keys", &as_key).await.error(), (403, "forbidden"));
 
     let path = format!("/v1/api-keys/{}", created["id"].as_str().unwrap());
     let bob = server.token("bob").await;
@@ -182,6 +184,70 @@ async fn rights_are_those_of_the_moment_not_of_the_token(pool: PgPool) {
 }
 
 #[sqlx::test(migrator = "wrenn_store::MIGRATIONS")]
+async fn signing_out_ends_every_token_of_the_user_and_nobody_elses(pool: PgPool) {
+    let server = TestServer::start(pool).await;
+    let (ada, bob) = (server.token("ada").await, server.token("bob").await);
+    let login = json!({"email": "ada@example.org", "password": "correct horse"});
+    let other_device = server.post("/v1/auth/login", &As::Nobody, login.clone()).await.text("token");
+    server.post("/v1/auth/logout", &ada, json!({})).await.ok(204);
+    for token in [ada, As::Token(other_device)] {
+        assert_eq!(server.get("/v1/me", &token).await.error(), (401, "unauthorized"));
+    }
+    server.get("/v1/me", &bob).await.ok(200);
+    let again = As::Token(server.post("/v1/auth/login", &As::Nobody, login).await.text("token"));
+    server.get("/v1/me", &again).await.ok(200);
+}
+
+#[sqlx::test(migrator = "wrenn_store::MIGRATIONS")]
+async fn a_user_acts_for_the_team_of_the_token_and_sees_no_other_one(pool: PgPool) {
+    let server = TestServer::start(pool).await;
+    let (ada, bob) = (server.signup("ada").await, server.signup("bob").await);
+    let token = |of: &serde_json::Value| As::Token(of["token"].as_str().unwrap().into());
+    let path = |of: &serde_json::Value| format!("/v1/teams/{}", of["team_id"].as_str().unwrap());
+    let shown = server.get(&path(&bob), &token(&bob)).await.ok(200);
+    assert_eq!(shown["team"]["id"], bob["team_id"]);
+    assert_eq!(
+        (&shown["members"][0]["name"], &shown["members"][0]["role"]),
+        (&json!("bob"), &json!("owner"))
+    );
+    assert_eq!(server.get(&path(&bob), &token(&ada)).await.error(), (404, "not_found"));
+    assert_eq!(server.get("/v1/teams/team-1", &token(&ada)).await.error(), (400, "invalid_request"));
+    let as_ada = token(&ada);
+    let switch =
+        |team: &serde_json::Value| server.post("/v1/auth/switch-team", &as_ada, json!({ "team_id": team }));
+    assert_eq!(switch(&bob["team_id"]).await.error(), (404, "not_found"));
+
+    let join = "INSERT INTO team_members (team_id, user_id, role)
+                SELECT t.team_id, u.id, 'member' FROM team_members t, users u
+                WHERE t.user_id = (SELECT id FROM users WHERE name = 'bob') AND u.name = 'ada'";
+    sqlx::query(join).execute(&server.pool).await.unwrap();
+    sqlx::query("UPDATE users SET name = 'Ada L.' WHERE name = 'ada'").execute(&server.pool).await.unwrap();
+    let switched = switch(&bob["team_id"]).await.ok(200);
+    assert_eq!((&switched["team_id"], &switched["name"]), (&bob["team_id"], &json!("Ada L.")));
+    assert_eq!(server.get("/v1/me", &token(&switched)).await.ok(200)["team_id"], bob["team_id"]);
+    assert_eq!(server.get(&path(&bob), &token(&ada)).await.ok(200)["members"].as_array().unwrap().len(), 2);
+}
+
+#[sqlx::test(migrator = "wrenn_store::MIGRATIONS")]
+async fn a_user_without_a_team_signs_in_and_can_use_no_capsule(pool: PgPool) {
+    let server = TestServer::start(pool).await;
+    server.signup("ada").await;
+    let key = server.key(&server.token("bob").await).await;
+    sqlx::query("DELETE FROM team_members").execute(&server.pool).await.unwrap();
+    let login = json!({"email": "ada@example.org", "password": "correct horse"});
+    let signed_in = server.post("/v1/auth/login", &As::Nobody, login).await.ok(200);
+    assert_eq!(signed_in["team_id"], "");
+    let ada = As::Token(signed_in["token"].as_str().unwrap().into());
+    assert_eq!(server.get("/v1/me", &ada).await.ok(200)["team_id"], "");
+    assert_eq!(server.get("/v1/teams", &ada).await.ok(200), json!([]));
+    for path in ["/v1/capsules", "/v1/snapshots", "/v1/api-keys"] {
+        assert_eq!(server.get(path, &ada).await.error(), (403, "no_team"), "{path}");
+    }
+    // A key ends with its maker's place in the team.
+    assert_eq!(server.get("/v1/capsules", &key).await.error(), (401, "unauthorized"));
+}
+
+#[sqlx::test(migrator = "wrenn_store::MIGRATIONS")]
 async fn administrators_see_every_host_and_members_those_of_their_team(pool: PgPool) {
     let server = TestServer::start(pool).await;
     let ada = server.token("ada").await;
@@ -196,7 +262,7 @@ async fn administrators_see_every_host_and_members_those_of_their_team(pool: PgP
     let listed = server.get("/v1/hosts", &bob).await.ok(200);
     assert_eq!(listed.as_array().unwrap().len(), 1);
     assert_eq!((&listed[0]["id"], &listed[0]["type"]), (&json!(own.id.to_string()), &json!("byoc")));
-    assert_eq!(server.get("/v1/hosts", &server.key(&bob).await).await.error(), (401, "unauthorized"));
+    assert_eq!(server.get("/v1/hosts", &server.key(&bob).await).await.error(), (403, "forbidden"));
 }
 
 #[sqlx::test(migrator = "wrenn_store::MIGRATIONS")]

@@ -5,11 +5,9 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 use sqlx::PgPool;
 use wrenn_agent::sim::{SimFault, SimOptions, SimStep};
+use wrenn_testkit::wait::eventually;
 
-use crate::support::{
-    Answer, As,
-    host::{Installation, eventually},
-};
+use crate::support::{Answer, As, host::Installation};
 
 async fn exec(installation: &Installation, who: &As, id: &str, body: Value) -> Answer {
     installation.server.post(&format!("/v1/capsules/{id}/exec"), who, body).await

@@ -7,11 +7,9 @@ use serde_json::{Value, json};
 use sqlx::PgPool;
 use tokio::{io::AsyncWriteExt as _, net::TcpStream};
 use wrenn_agent::vmm::ExitReason;
+use wrenn_testkit::wait::eventually;
 
-use crate::support::{
-    Answer, As,
-    host::{Installation, eventually},
-};
+use crate::support::{Answer, As, host::Installation};
 
 const PATIENCE: Duration = Duration::from_secs(20);
 

@@ -3,11 +3,9 @@
 use serde_json::{Value, json};
 use sqlx::PgPool;
 use wrenn_agent::sim::{SimFault, SimOptions, SimStep};
+use wrenn_testkit::wait::eventually;
 
-use crate::support::{
-    Answer, As, TestServer,
-    host::{Installation, eventually},
-};
+use crate::support::{Answer, As, TestServer, host::Installation};
 
 /// A well-formed id that nothing has.
 const NOBODY: &str = "cl-0000000000000000000000001";

@@ -30,15 +30,20 @@ fn served_or_refused(answer: &Answer) -> u16 {
     answer.status
 }
 
-#[sqlx::test(migrator = "wrenn_store::MIGRATIONS")]
-async fn a_burst_of_creates_is_served_or_refused_early(pool: PgPool) {
-    // Each request is a connection, with two ends in this process.
-    wrenn_agent::raise_open_files_limit();
+/// A host that has room for every capsule of a burst.
+fn roomy() -> SimOptions {
     let mut options = SimOptions::default();
     options.capacity.cpu_cores = 4096;
     options.capacity.memory_mb = 4 * 1024 * 1024;
     options.capacity.disk_mb = 64 * 1024 * 1024;
-    let installation = Installation::start_with(pool, options).await;
+    options
+}
+
+#[sqlx::test(migrator = "wrenn_store::MIGRATIONS")]
+async fn a_burst_of_creates_is_served_or_refused_early(pool: PgPool) {
+    // Each request is a connection, with two ends in this process.
+    wrenn_agent::raise_open_files_limit();
+    let installation = Installation::start_with(pool, roomy()).await;
     let server = &installation.server;
     let key = server.key(&server.token("ada").await).await;
     let other = server.key(&server.token("bob").await).await;
@@ -71,7 +76,7 @@ async fn a_burst_of_creates_is_served_or_refused_early(pool: PgPool) {
 
 #[sqlx::test(migrator = "wrenn_store::MIGRATIONS")]
 async fn while_the_database_stands_still_requests_are_refused_early(pool: PgPool) {
-    let installation = Installation::start(pool.clone()).await;
+    let installation = Installation::start_with(pool.clone(), roomy()).await;
     let server = &installation.server;
     let key = server.key(&server.token("ada").await).await;
     // This transaction keeps every other one from writing a capsule.

@@ -12,7 +12,7 @@ use tokio::{
 };
 use wrenn_proto::ids::SandboxId;
 
-use crate::support::{As, host::Installation};
+use crate::support::{As, client, host::Installation};
 
 const PATIENCE: Duration = Duration::from_secs(20);
 
@@ -24,7 +24,7 @@ struct Visitor<'a> {
 
 impl<'a> Visitor<'a> {
     fn new(installation: &'a Installation) -> Self {
-        let client = reqwest::Client::builder().redirect(redirect::Policy::none()).build().unwrap();
+        let client = client(None).redirect(redirect::Policy::none()).build().unwrap();
         Self { installation, client }
     }
 

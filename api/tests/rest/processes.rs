@@ -6,12 +6,9 @@ use base64::{Engine as _, prelude::BASE64_STANDARD};
 use serde_json::{Value, json};
 use sqlx::PgPool;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
+use wrenn_testkit::wait::eventually;
 
-use crate::support::{
-    As,
-    host::{Installation, eventually},
-    socket::Socket,
-};
+use crate::support::{As, host::Installation, socket::Socket};
 
 struct Capsule<'a> {
     installation: &'a Installation,

@@ -2,11 +2,9 @@
 
 use serde_json::{Value, json};
 use sqlx::PgPool;
+use wrenn_testkit::wait::eventually;
 
-use crate::support::{
-    Answer, As, TestServer,
-    host::{Installation, eventually},
-};
+use crate::support::{Answer, As, TestServer, host::Installation};
 
 /// Well-formed id of no capsule.
 const NOBODY: &str = "cl-0000000000000000000000001";

@@ -5,17 +5,19 @@
 //!   guest prints ─ agent ─ server ─ Postgres (lines of 100 ms together) ─ event ─▶ bench
 //! ```
 
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, SystemTime};
 
 use anyhow::{Context, bail, ensure};
 use chrono::{DateTime, Utc};
 use reqwest::{Method, Response};
 use serde_json::{Value, json};
-use tokio::time::{sleep, timeout};
+use tokio::time::timeout;
+use wrenn_base::Clock;
 
-use super::{Measurement, Unit, capsule::ms_since};
+use super::measurement::{Measurement, Unit};
 use crate::{
     client::{Client, Credentials},
+    stopwatch::Stopwatch,
     up::dev_env::DevEnv,
 };
 
@@ -28,8 +30,8 @@ const LINES: u32 = 100;
 const DATA_MB: u32 = 200;
 
 /// Steps, logs, template, and a build of which everything is known.
-pub(super) async fn build(env: &DevEnv, samples: u32) -> anyhow::Result<Vec<Measurement>> {
-    let builder = Builder::sign_in(env).await?;
+pub(super) async fn build(env: &DevEnv, clock: &Clock, samples: u32) -> anyhow::Result<Vec<Measurement>> {
+    let builder = Builder::sign_in(env, clock).await?;
     let result = builder.measure(samples).await;
     // Whatever failed; it may not be there.
     builder.client.delete(&format!("/v1/admin/templates/{NAME}")).await?;
@@ -38,14 +40,16 @@ pub(super) async fn build(env: &DevEnv, samples: u32) -> anyhow::Result<Vec<Meas
 
 struct Builder {
     client: Client,
+    clock: Clock,
 }
 
 impl Builder {
-    async fn sign_in(env: &DevEnv) -> anyhow::Result<Self> {
+    async fn sign_in(env: &DevEnv, clock: &Clock) -> anyhow::Result<Self> {
         let client = Client::of(env)?.with(Credentials::None);
         let login = json!({ "email": env.admin_email, "password": env.admin_password });
         let login = client.post("/v1/auth/login", &login).await?;
-        Ok(Self { client: client.with(Credentials::Bearer(login.text("/token").to_owned())) })
+        let client = client.with(Credentials::Bearer(login.text("/token").to_owned()));
+        Ok(Self { client, clock: clock.clone() })
     }
 
     async fn measure(&self, samples: u32) -> anyhow::Result<Vec<Measurement>> {
@@ -104,12 +108,12 @@ impl Builder {
     async fn run(&self, mut config: Value) -> anyhow::Result<Run> {
         config["name"] = json!(NAME);
         config["skip_pre_post"] = json!(true);
-        let begun = Instant::now();
+        let begun = Stopwatch::start(&self.clock);
         let created = self.client.post("/v1/admin/builds", &config).await?.success()?;
         let path = format!("/v1/admin/builds/{}", created["id"].as_str().context("id")?);
         let mut events = Events::of(self.client.stream(Method::GET, &format!("{path}/logs"), None).await?);
         let mut run = Run { build: Value::Null, took_ms: 0.0, template_ms: 0.0, delays_ms: Vec::new() };
-        let mut template_begun: Option<Instant> = None;
+        let mut template_begun: Option<Stopwatch> = None;
         let follow = async {
             loop {
                 let (name, data) = events.next().await?;
@@ -119,14 +123,16 @@ impl Builder {
                         if let Ok(nanoseconds) = printed.parse::<u64>()
                             && nanoseconds > 1 << 50
                         {
-                            let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH)?;
+                            let now = self.clock.wall().duration_since(SystemTime::UNIX_EPOCH)?;
                             let printed = Duration::from_nanos(nanoseconds);
                             run.delays_ms.push(now.saturating_sub(printed).as_secs_f64() * 1000.0);
                         }
                     }
-                    "build" if data["stage"] == "template" => template_begun = Some(Instant::now()),
+                    "build" if data["stage"] == "template" => {
+                        template_begun = Some(Stopwatch::start(&self.clock))
+                    }
                     "build" if data["stage"] == "testing" => {
-                        run.template_ms = template_begun.map_or(0.0, ms_since);
+                        run.template_ms = template_begun.as_ref().map_or(0.0, Stopwatch::ms);
                     }
                     "end" => return anyhow::Ok(()),
                     _ => {}
@@ -134,7 +140,7 @@ impl Builder {
             }
         };
         timeout(BUILT_WITHIN, follow).await.context("the build has not ended in time")??;
-        run.took_ms = ms_since(begun);
+        run.took_ms = begun.ms();
         // Its end was told; what is left of it is removed then.
         run.build = self.client.get(&path).await?.success()?;
         ensure!(run.build["status"] == "success", "{}", run.build);
@@ -150,7 +156,7 @@ impl Builder {
             if all.iter().all(|build| build["completed_at"].is_string()) {
                 return Ok(());
             }
-            sleep(Duration::from_millis(50)).await;
+            self.clock.sleep(Duration::from_millis(50)).await;
         }
     }
 }

@@ -1,16 +1,14 @@
 //! Capsules and templates that a measurement makes, and that are gone after it, whatever happens.
 
-use std::time::Instant;
-
 use anyhow::{Context, bail, ensure};
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use crate::client::Client;
+use super::subject::Subject;
 
 /// A capsule that runs.
 pub(super) struct Capsule<'a> {
-    client: &'a Client,
+    subject: &'a Subject,
     id: String,
     /// How long it took from the request to `running`.
     pub(super) running_ms: f64,
@@ -18,11 +16,11 @@ pub(super) struct Capsule<'a> {
 
 /// Makes a capsule as `wanted` says, uses it, and deletes it.
 pub(super) async fn with_capsule<'a, T>(
-    client: &'a Client,
+    subject: &'a Subject,
     wanted: &Value,
     used: impl AsyncFnOnce(&Capsule<'a>) -> anyhow::Result<T>,
 ) -> anyhow::Result<T> {
-    let capsule = Capsule::create(client, wanted).await?;
+    let capsule = Capsule::create(subject, wanted).await?;
     let outcome = used(&capsule).await;
     let deleted = capsule.delete().await;
     let value = outcome?;
@@ -30,15 +28,15 @@ pub(super) async fn with_capsule<'a, T>(
 }
 
 impl<'a> Capsule<'a> {
-    async fn create(client: &'a Client, wanted: &Value) -> anyhow::Result<Self> {
-        let begun = Instant::now();
-        let created = client.post("/v1/capsules?wait=true", wanted).await?;
-        let running_ms = ms_since(begun);
+    async fn create(subject: &'a Subject, wanted: &Value) -> anyhow::Result<Self> {
+        let begun = subject.stopwatch();
+        let created = subject.client.post("/v1/capsules?wait=true", wanted).await?;
+        let running_ms = begun.ms();
         let named = created.body["id"].as_str().or_else(|| named_in(created.text("/error/message")));
         let Some(id) = named.map(str::to_owned) else {
             bail!("no capsule was made: {} {}", created.status, created.body);
         };
-        let capsule = Self { client, id, running_ms };
+        let capsule = Self { subject, id, running_ms };
         if created.text("/status") != "running" {
             capsule.delete().await?;
             bail!("the capsule does not run: {} {}", created.status, created.body);
@@ -53,16 +51,16 @@ impl<'a> Capsule<'a> {
     /// Runs `/bin/true` and returns how long that took.
     pub(super) async fn run_true(&self) -> anyhow::Result<f64> {
         let body = json!({ "cmd": "/bin/true", "args": [] });
-        let begun = Instant::now();
-        let result = self.client.post(&format!("{}/exec", self.path()), &body).await?.success()?;
+        let begun = self.subject.stopwatch();
+        let result = self.subject.client.post(&format!("{}/exec", self.path()), &body).await?.success()?;
         ensure!(result["exit_code"] == 0, "/bin/true failed: {result}");
-        Ok(ms_since(begun))
+        Ok(begun.ms())
     }
 
     /// Runs a command under a shell, which must succeed.
     pub(super) async fn shell(&self, command: &str) -> anyhow::Result<()> {
         let body = json!({ "cmd": command, "timeout_sec": 300 });
-        let result = self.client.post(&format!("{}/exec", self.path()), &body).await?.success()?;
+        let result = self.subject.client.post(&format!("{}/exec", self.path()), &body).await?.success()?;
         ensure!(result["exit_code"] == 0, "`{command}` failed: {result}");
         Ok(())
     }
@@ -83,9 +81,9 @@ impl<'a> Capsule<'a> {
     }
 
     async fn operate(&self, operation: &str, wanted: &str) -> anyhow::Result<f64> {
-        let begun = Instant::now();
-        let answer = self.client.post(&format!("{}/{operation}", self.path()), &json!({})).await?;
-        let took_ms = ms_since(begun);
+        let begun = self.subject.stopwatch();
+        let answer = self.subject.client.post(&format!("{}/{operation}", self.path()), &json!({})).await?;
+        let took_ms = begun.ms();
         let capsule = answer.success().with_context(|| format!("{operation} failed"))?;
         ensure!(capsule["status"] == wanted, "after {operation} it is {}", capsule["status"]);
         Ok(took_ms)
@@ -99,16 +97,16 @@ impl<'a> Capsule<'a> {
     ) -> anyhow::Result<Template<T>> {
         let name = format!("bench-{}", self.id);
         let body = json!({ "sandbox_id": self.id, "name": name, "type": kind });
-        let begun = Instant::now();
-        let made = self.client.post("/v1/snapshots", &body).await;
-        let made_ms = ms_since(begun);
+        let begun = self.subject.stopwatch();
+        let made = self.subject.client.post("/v1/snapshots", &body).await;
+        let made_ms = begun.ms();
         let outcome = match made.and_then(|answer| answer.success().context("no template was made")) {
             Ok(_) => used(&name).await,
             Err(error) => Err(error),
         };
-        let begun = Instant::now();
-        let deleted = self.client.delete(&format!("/v1/snapshots/{name}")).await;
-        let deleted_ms = ms_since(begun);
+        let begun = self.subject.stopwatch();
+        let deleted = self.subject.client.delete(&format!("/v1/snapshots/{name}")).await;
+        let deleted_ms = begun.ms();
         let value = outcome?;
         deleted?.success().context("the template cannot be deleted")?;
         Ok(Template { value, made_ms, deleted_ms })
@@ -116,9 +114,9 @@ impl<'a> Capsule<'a> {
 
     /// Deletes it and returns how long that took; twice does no harm.
     pub(super) async fn delete(&self) -> anyhow::Result<f64> {
-        let begun = Instant::now();
-        self.client.delete(&self.path()).await?.success().context("the capsule cannot be deleted")?;
-        Ok(ms_since(begun))
+        let begun = self.subject.stopwatch();
+        self.subject.client.delete(&self.path()).await?.success().context("the capsule cannot be deleted")?;
+        Ok(begun.ms())
     }
 }
 
@@ -145,9 +143,4 @@ pub(super) struct Template<T> {
 /// The capsule that an error speaks of.
 fn named_in(message: &str) -> Option<&str> {
     message.split_whitespace().find(|word| word.starts_with("cl-"))
-}
-
-/// Milliseconds since then.
-pub(super) fn ms_since(begun: Instant) -> f64 {
-    begun.elapsed().as_secs_f64() * 1000.0
 }

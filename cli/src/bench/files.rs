@@ -8,8 +8,6 @@
 //! They take turns, so that whatever else the machine does slows both. What goes in is on the capsule's disk before either
 //! says that it is there; the client keeps nothing of what comes out.
 
-use std::time::Instant;
-
 use anyhow::{Context, ensure};
 use rand::RngExt as _;
 use reqwest::Method;
@@ -17,12 +15,13 @@ use serde_json::json;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 use super::{
-    Measurement, Unit,
     capsule::{Capsule, with_capsule},
+    measurement::{Measurement, Unit},
     processes::machines,
+    subject::Subject,
     tap::Tap,
 };
-use crate::{client::Client, data::DataFolder};
+use crate::{data::DataFolder, stopwatch::Stopwatch};
 
 /// How large the file is: far more than all that may be on its way.
 const BYTES: usize = 128 * 1024 * 1024;
@@ -48,18 +47,18 @@ with open("/root/copy", "rb", buffering=0) as file:
 
 /// Up and down, each against the copy.
 pub(super) async fn measure(
-    client: &Client,
+    subject: &Subject,
     data: &DataFolder,
     samples: u32,
 ) -> anyhow::Result<Vec<Measurement>> {
     let before = machines(data);
     let mut content = vec![0; BYTES];
-    rand::rng().fill(content.as_mut_slice());
-    with_capsule(client, &json!({ "template": "minimal", "timeout_sec": 0 }), async |capsule| {
-        let tap = Tap::of_new(data, &before)?;
+    subject.rng.clone().fill(content.as_mut_slice());
+    with_capsule(subject, &json!({ "template": "minimal", "timeout_sec": 0 }), async |capsule| {
+        let tap = Tap::of_new(subject, data, &before)?;
         let mut rates = Rates::default();
         for _ in 0..samples {
-            rates.add(capsule, client, &tap, &content).await?;
+            rates.add(capsule, subject, &tap, &content).await?;
         }
         rates.measurements()
     })
@@ -79,13 +78,13 @@ impl Rates {
     async fn add(
         &mut self,
         capsule: &Capsule<'_>,
-        client: &Client,
+        subject: &Subject,
         tap: &Tap,
         content: &[u8],
     ) -> anyhow::Result<()> {
         let copy = async {
-            let up = copy_up(tap, content).await?;
-            Ok((up, copy_down(tap).await?))
+            let up = copy_up(subject, tap, content).await?;
+            Ok((up, copy_down(subject, tap).await?))
         };
         // The program ends with the second connection.
         let program = format!("python3 -c '{COPY_PROGRAM}'");
@@ -94,21 +93,22 @@ impl Rates {
         let (copied_up, copied_down) = copied.context("the copy failed")?;
         program.context("the copying program failed")?;
 
-        let begun = Instant::now();
-        let written = client.upload(&capsule.files("stream/write"), "/root/file", content.to_vec()).await?;
-        let up = rate(begun);
+        let begun = subject.stopwatch();
+        let written =
+            subject.client.upload(&capsule.files("stream/write"), "/root/file", content.to_vec()).await?;
+        let up = rate(&begun);
         written.success().context("the file was not written")?;
 
-        let begun = Instant::now();
+        let begun = subject.stopwatch();
         let body = json!({ "path": "/root/file" });
         let route = capsule.files("stream/read");
-        let mut response = client.stream(Method::POST, &route, Some(&body)).await?;
+        let mut response = subject.client.stream(Method::POST, &route, Some(&body)).await?;
         let mut bytes = 0;
         while let Some(piece) = response.chunk().await? {
             bytes += piece.len();
         }
         ensure!(bytes == BYTES, "{bytes} bytes came");
-        let down = rate(begun);
+        let down = rate(&begun);
 
         self.up.push(up);
         self.copied_up.push(copied_up);
@@ -136,23 +136,23 @@ impl Rates {
     }
 }
 
-fn rate(begun: Instant) -> f64 {
+fn rate(begun: &Stopwatch) -> f64 {
     BYTES as f64 / MB / begun.elapsed().as_secs_f64()
 }
 
-async fn copy_up(tap: &Tap, content: &[u8]) -> anyhow::Result<f64> {
+async fn copy_up(subject: &Subject, tap: &Tap, content: &[u8]) -> anyhow::Result<f64> {
     let mut connection = tap.connect(COPY_PORT).await?;
-    let begun = Instant::now();
+    let begun = subject.stopwatch();
     connection.write_all(content).await?;
     connection.shutdown().await?;
     let mut answer = [0];
     connection.read_exact(&mut answer).await?;
-    Ok(rate(begun))
+    Ok(rate(&begun))
 }
 
-async fn copy_down(tap: &Tap) -> anyhow::Result<f64> {
+async fn copy_down(subject: &Subject, tap: &Tap) -> anyhow::Result<f64> {
     let mut connection = tap.connect(COPY_PORT).await?;
-    let begun = Instant::now();
+    let begun = subject.stopwatch();
     let (mut buffer, mut bytes) = (vec![0; 256 * 1024], 0);
     loop {
         match connection.read(&mut buffer).await? {
@@ -161,5 +161,5 @@ async fn copy_down(tap: &Tap) -> anyhow::Result<f64> {
         }
     }
     ensure!(bytes == BYTES, "{bytes} bytes came");
-    Ok(rate(begun))
+    Ok(rate(&begun))
 }

@@ -7,7 +7,7 @@
 //!                                    preview                     preview
 //!                                    builds                      build
 //!   its own installations ◀───────── up
-//!   its own server, simulated hosts  scale
+//!   its own server, simulated hosts  scale, tenants
 //! ```
 //!
 //! Prints a table for people or JSON for programs. Machines are noisy, so the ratio to the smallest value stands beside
@@ -16,14 +16,20 @@
 
 mod build;
 mod capsule;
+mod database;
 mod files;
+mod fleet;
+mod measurement;
 mod preview;
 mod processes;
 mod scale;
 mod scenarios;
+mod socket;
 mod stats;
+mod subject;
 mod suspended;
 mod tap;
+mod tenants;
 mod terminal;
 mod up;
 
@@ -31,9 +37,13 @@ use std::path::PathBuf;
 
 use anyhow::Context;
 use clap::ValueEnum;
-use serde::Serialize;
 
-use self::stats::Summary;
+use wrenn_base::{Clock, Rng};
+
+use self::{
+    measurement::{Measurement, table},
+    subject::Subject,
+};
 use crate::{
     client::Client,
     data::DataFolder,
@@ -54,6 +64,8 @@ pub struct BenchCommand {
     samples: Option<u32>,
     #[command(flatten)]
     scale: scale::Options,
+    #[command(flatten)]
+    tenants: tenants::Options,
     /// Print JSON instead of a table.
     #[arg(long)]
     json: bool,
@@ -91,55 +103,22 @@ enum Scenario {
     Up,
     /// A server of its own with many simulated hosts: its start, and the loss and return of all of them.
     Scale,
-}
-
-/// Unit of a measurement.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Unit {
-    /// Milliseconds.
-    Ms,
-    /// Megabytes of 2²⁰ bytes.
-    Mb,
-    /// So many a second.
-    #[serde(rename = "1/s")]
-    PerSecond,
-    /// Megabytes of 2²⁰ bytes a second.
-    #[serde(rename = "MB/s")]
-    MbPerSecond,
-    /// Of two measurements.
-    Ratio,
-}
-
-/// One line of the result.
-#[derive(Debug, Clone, Serialize)]
-pub struct Measurement {
-    /// What was measured.
-    pub name: String,
-    /// In which unit.
-    pub unit: Unit,
-    /// What came out.
-    #[serde(flatten)]
-    pub summary: Summary,
-}
-
-impl Measurement {
-    fn new(name: impl Into<String>, unit: Unit, values: &[f64]) -> anyhow::Result<Self> {
-        Ok(Self { name: name.into(), unit, summary: Summary::of(values).context("nothing was measured")? })
-    }
+    /// A server of its own with many teams on simulated hosts: creation and lists of capsules, sign-in, idle sockets.
+    Tenants,
 }
 
 impl BenchCommand {
     /// Measures and prints.
-    pub async fn run(self) -> anyhow::Result<()> {
+    pub async fn run(self, clock: Clock, rng: Rng) -> anyhow::Result<()> {
         let scenarios = match self.scenarios.as_slice() {
             [] => &USUAL,
             named => named,
         };
         let mut measurements = Vec::new();
         for scenario in scenarios {
-            let step = (!self.json).then(|| Step::begin(format!("measuring {scenario:?}").to_lowercase()));
-            measurements.extend(self.measure(*scenario).await?);
+            let step =
+                (!self.json).then(|| Step::begin(&clock, format!("measuring {scenario:?}").to_lowercase()));
+            measurements.extend(self.measure(*scenario, &clock, &rng).await?);
             if let Some(step) = step {
                 step.done();
             }
@@ -148,32 +127,39 @@ impl BenchCommand {
         Ok(())
     }
 
-    async fn measure(&self, scenario: Scenario) -> anyhow::Result<Vec<Measurement>> {
+    async fn measure(
+        &self,
+        scenario: Scenario,
+        clock: &Clock,
+        rng: &Rng,
+    ) -> anyhow::Result<Vec<Measurement>> {
+        let subject = || -> anyhow::Result<Subject> {
+            Ok(Subject { client: Client::of(&self.env()?)?, clock: clock.clone(), rng: rng.clone() })
+        };
         match scenario {
-            Scenario::Boot => scenarios::boot(&self.client()?, self.samples.unwrap_or(5)).await,
-            Scenario::Exec => scenarios::exec(&self.client()?, self.samples.unwrap_or(100)).await,
-            Scenario::Memory => scenarios::memory(&self.client()?, &DataFolder::open(&self.data)?).await,
-            Scenario::Create => suspended::create(&self.client()?, self.samples.unwrap_or(20)).await,
-            Scenario::Pause => suspended::pause(&self.client()?, self.samples.unwrap_or(20)).await,
-            Scenario::Snapshot => suspended::snapshot(&self.client()?, self.samples.unwrap_or(20)).await,
-            Scenario::Sizes => suspended::sizes(&self.client()?, self.samples.unwrap_or(5)).await,
+            Scenario::Boot => scenarios::boot(&subject()?, self.samples.unwrap_or(5)).await,
+            Scenario::Exec => scenarios::exec(&subject()?, self.samples.unwrap_or(100)).await,
+            Scenario::Memory => scenarios::memory(&subject()?, &DataFolder::open(&self.data)?).await,
+            Scenario::Create => suspended::create(&subject()?, self.samples.unwrap_or(20)).await,
+            Scenario::Pause => suspended::pause(&subject()?, self.samples.unwrap_or(20)).await,
+            Scenario::Snapshot => suspended::snapshot(&subject()?, self.samples.unwrap_or(20)).await,
+            Scenario::Sizes => suspended::sizes(&subject()?, self.samples.unwrap_or(5)).await,
             Scenario::Preview => {
                 let data = DataFolder::open(&self.data)?;
-                preview::preview(&self.client()?, &data, self.samples.unwrap_or(200)).await
+                preview::preview(&subject()?, &data, self.samples.unwrap_or(200)).await
             }
             Scenario::Files => {
                 let data = DataFolder::open(&self.data)?;
-                files::measure(&self.client()?, &data, self.samples.unwrap_or(5)).await
+                files::measure(&subject()?, &data, self.samples.unwrap_or(5)).await
             }
-            Scenario::Terminal => terminal::terminal(&self.client()?, self.samples.unwrap_or(300)).await,
-            Scenario::Build => build::build(&self.env()?, self.samples.unwrap_or(5)).await,
-            Scenario::Up => up::measure(self.samples.unwrap_or(3)).await,
-            Scenario::Scale => scale::measure(&self.scale, self.samples.unwrap_or(3)).await,
+            Scenario::Terminal => terminal::terminal(&subject()?, self.samples.unwrap_or(300)).await,
+            Scenario::Build => build::build(&self.env()?, clock, self.samples.unwrap_or(5)).await,
+            Scenario::Up => up::measure(clock, self.samples.unwrap_or(3)).await,
+            Scenario::Scale => scale::measure(&self.scale, clock, rng, self.samples.unwrap_or(3)).await,
+            Scenario::Tenants => {
+                tenants::measure(&self.tenants, clock, rng, self.samples.unwrap_or(5_000)).await
+            }
         }
-    }
-
-    fn client(&self) -> anyhow::Result<Client> {
-        Client::of(&self.env()?)
     }
 
     fn env(&self) -> anyhow::Result<DevEnv> {
@@ -182,27 +168,4 @@ impl BenchCommand {
             format!("there is no {}: start an installation with ./scripts/up", file.display())
         })
     }
-}
-
-/// A Markdown table, as docs/performance.md has them.
-fn table(measurements: &[Measurement]) -> String {
-    let mut table = String::from(
-        "| what | unit | n | min | p50 | p90 | p99 | p99/min |\n|---|---|---:|---:|---:|---:|---:|---:|\n",
-    );
-    for Measurement { name, unit, summary } in measurements {
-        let digits = if *unit == Unit::Ratio { 2 } else { 1 };
-        let unit = match unit {
-            Unit::Ms => "ms",
-            Unit::Mb => "MB",
-            Unit::PerSecond => "1/s",
-            Unit::MbPerSecond => "MB/s",
-            Unit::Ratio => "ratio",
-        };
-        let Summary { samples, min, p50, p90, p99 } = summary;
-        let ratio = p99 / min;
-        table.push_str(&format!(
-            "| {name} | {unit} | {samples} | {min:.digits$} | {p50:.digits$} | {p90:.digits$} | {p99:.digits$} | {ratio:.1} |\n"
-        ));
-    }
-    table
 }

@@ -6,22 +6,22 @@
 //!   bench ── tap ─────────────────────────────────────────────────── program
 //! ```
 
-use std::time::Instant;
-
 use anyhow::{Context, bail, ensure};
 use serde_json::{Value, json};
 use tokio::{
     io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufStream},
     net::TcpStream,
 };
+use wrenn_base::Clock;
 
 use super::{
-    Measurement, Unit,
-    capsule::{Capsule, ms_since, with_capsule},
+    capsule::{Capsule, with_capsule},
+    measurement::{Measurement, Unit},
     processes::machines,
+    subject::Subject,
     tap::Tap,
 };
-use crate::{client::Client, data::DataFolder};
+use crate::{client::Client, data::DataFolder, stopwatch::Stopwatch};
 
 const PORT: u16 = 8080;
 /// A server that keeps connections and answers with files. What it says is sent at once: else it would wait for the other
@@ -38,16 +38,16 @@ const SAMPLES_PER_DOWNLOAD: u32 = 20;
 
 /// Latency of a small answer and rate of a large one, each way.
 pub(super) async fn preview(
-    client: &Client,
+    subject: &Subject,
     data: &DataFolder,
     samples: u32,
 ) -> anyhow::Result<Vec<Measurement>> {
     let before = machines(data);
-    with_capsule(client, &json!({ "preview_access": "public" }), async |capsule| {
-        let tap = Tap::of_new(data, &before)?;
+    with_capsule(subject, &json!({ "preview_access": "public" }), async |capsule| {
+        let tap = Tap::of_new(subject, data, &before)?;
         capsule.shell(SERVER).await?;
-        let mut direct = Connection::new(tap.connect(PORT).await?, "capsule".to_owned());
-        let mut preview = Through::of(client, capsule).await?.open().await?;
+        let mut direct = Connection::new(subject, tap.connect(PORT).await?, "capsule".to_owned());
+        let mut preview = Through::of(&subject.client, capsule).await?.open(subject).await?;
         let (mut direct_ms, mut preview_ms, mut added_ms) = (Vec::new(), Vec::new(), Vec::new());
         // The first opens the connection to the program; the two take turns, so that the machine is as busy for both.
         for sample in 0..=samples {
@@ -97,10 +97,10 @@ impl Through {
         Ok(Self { server, host })
     }
 
-    async fn open(&self) -> anyhow::Result<Connection> {
+    async fn open(&self, subject: &Subject) -> anyhow::Result<Connection> {
         let stream = TcpStream::connect(&self.server).await.with_context(|| self.server.clone())?;
         stream.set_nodelay(true)?;
-        Ok(Connection::new(stream, self.host.clone()))
+        Ok(Connection::new(subject, stream, self.host.clone()))
     }
 }
 
@@ -108,16 +108,17 @@ impl Through {
 struct Connection {
     stream: BufStream<TcpStream>,
     host: String,
+    clock: Clock,
 }
 
 impl Connection {
-    fn new(stream: TcpStream, host: String) -> Self {
-        Self { stream: BufStream::new(stream), host }
+    fn new(subject: &Subject, stream: TcpStream, host: String) -> Self {
+        Self { stream: BufStream::new(stream), host, clock: subject.clock.clone() }
     }
 
     /// Asks for a file and returns how long that took, in milliseconds.
     async fn get(&mut self, path: &str) -> anyhow::Result<f64> {
-        let begun = Instant::now();
+        let begun = Stopwatch::start(&self.clock);
         let request = format!("GET {path} HTTP/1.1\r\nhost: {}\r\n\r\n", self.host);
         self.stream.write_all(request.as_bytes()).await?;
         self.stream.flush().await?;
@@ -147,6 +148,6 @@ impl Connection {
                 length => left -= length,
             }
         }
-        Ok(ms_since(begun))
+        Ok(begun.ms())
     }
 }

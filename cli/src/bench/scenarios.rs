@@ -4,14 +4,14 @@ use std::{collections::BTreeSet, fs, time::Duration};
 
 use anyhow::Context;
 use serde_json::json;
-use tokio::time::sleep;
 
 use super::{
-    Measurement, Unit,
     capsule::{Capsule, TemplateKind, with_capsule},
+    measurement::{Measurement, Unit},
     processes::{machine_pid, machines, memory_mb},
+    subject::Subject,
 };
-use crate::{client::Client, data::DataFolder};
+use crate::data::DataFolder;
 
 /// Time for a new capsule to end what it does after its start.
 const SETTLE: Duration = Duration::from_secs(10);
@@ -20,12 +20,12 @@ const SETTLE: Duration = Duration::from_secs(10);
 ///
 /// A host restores what it has booted once. So each sample boots a template of its own, whose boot snapshot is deleted
 /// with it.
-pub(super) async fn boot(client: &Client, samples: u32) -> anyhow::Result<Vec<Measurement>> {
+pub(super) async fn boot(subject: &Subject, samples: u32) -> anyhow::Result<Vec<Measurement>> {
     let (mut running, mut first_exec, mut gone) = (Vec::new(), Vec::new(), Vec::new());
-    with_capsule(client, &json!({ "template": "minimal" }), async |source| {
+    with_capsule(subject, &json!({ "template": "minimal" }), async |source| {
         for _ in 0..samples {
             let booted = async |name: &str| {
-                with_capsule(client, &json!({ "template": name }), async |capsule| {
+                with_capsule(subject, &json!({ "template": name }), async |capsule| {
                     running.push(capsule.running_ms);
                     first_exec.push(capsule.running_ms + capsule.run_true().await?);
                     gone.push(capsule.delete().await?);
@@ -46,9 +46,9 @@ pub(super) async fn boot(client: &Client, samples: u32) -> anyhow::Result<Vec<Me
 }
 
 /// Round trips of `/bin/true` in one capsule, one after the other.
-pub(super) async fn exec(client: &Client, samples: u32) -> anyhow::Result<Vec<Measurement>> {
+pub(super) async fn exec(subject: &Subject, samples: u32) -> anyhow::Result<Vec<Measurement>> {
     let wanted = json!({ "template": "minimal" });
-    let values = with_capsule(client, &wanted, async |capsule| round_trips(capsule, samples).await).await?;
+    let values = with_capsule(subject, &wanted, async |capsule| round_trips(capsule, samples).await).await?;
     Ok(vec![Measurement::new("exec round trip of /bin/true", Unit::Ms, &values)?])
 }
 
@@ -65,10 +65,10 @@ async fn round_trips(capsule: &Capsule<'_>, samples: u32) -> anyhow::Result<Vec<
 }
 
 /// Memory of the processes, with one idle capsule.
-pub(super) async fn memory(client: &Client, data: &DataFolder) -> anyhow::Result<Vec<Measurement>> {
+pub(super) async fn memory(subject: &Subject, data: &DataFolder) -> anyhow::Result<Vec<Measurement>> {
     let before = machines(data);
-    with_capsule(client, &json!({ "template": "minimal" }), async |_| {
-        sleep(SETTLE).await;
+    with_capsule(subject, &json!({ "template": "minimal" }), async |_| {
+        subject.clock.sleep(SETTLE).await;
         measure_memory(data, &before)
     })
     .await

@@ -4,22 +4,22 @@ use serde::Serialize;
 
 /// What a list of values says.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
-pub struct Summary {
+pub(super) struct Summary {
     /// How many values there were.
-    pub samples: usize,
+    pub(super) samples: usize,
     /// The smallest: what it costs when nothing is in the way.
-    pub min: f64,
+    pub(super) min: f64,
     /// The median.
-    pub p50: f64,
+    pub(super) p50: f64,
     /// Nine of ten are not larger.
-    pub p90: f64,
+    pub(super) p90: f64,
     /// 99 of 100 are not larger; the largest when there are fewer.
-    pub p99: f64,
+    pub(super) p99: f64,
 }
 
 impl Summary {
     /// Summarises; `None` without values.
-    pub fn of(values: &[f64]) -> Option<Self> {
+    pub(super) fn of(values: &[f64]) -> Option<Self> {
         let mut sorted = values.to_vec();
         sorted.sort_by(f64::total_cmp);
         let min = *sorted.first()?;

@@ -5,10 +5,10 @@
 use serde_json::{Value, json};
 
 use super::{
-    Measurement, Unit,
     capsule::{TemplateKind, with_capsule},
+    measurement::{Measurement, Unit},
+    subject::Subject,
 };
-use crate::client::Client;
 
 /// Memory of the capsules of [`sizes`].
 const MEMORY_MB: [u32; 5] = [256, 512, 1024, 2048, 4096];
@@ -43,8 +43,8 @@ fn minimal() -> Value {
 }
 
 /// A pause and the resume after it.
-pub(super) async fn pause(client: &Client, samples: u32) -> anyhow::Result<Vec<Measurement>> {
-    let Pauses { paused, running, first_exec } = pauses(client, &minimal(), samples).await?;
+pub(super) async fn pause(subject: &Subject, samples: u32) -> anyhow::Result<Vec<Measurement>> {
+    let Pauses { paused, running, first_exec } = pauses(subject, &minimal(), samples).await?;
     Ok(vec![
         Measurement::new("pause", Unit::Ms, &paused)?,
         Measurement::new("resume to running", Unit::Ms, &running)?,
@@ -53,9 +53,9 @@ pub(super) async fn pause(client: &Client, samples: u32) -> anyhow::Result<Vec<M
 }
 
 /// A snapshot of a running capsule, and another capsule that is made of it.
-pub(super) async fn snapshot(client: &Client, samples: u32) -> anyhow::Result<Vec<Measurement>> {
+pub(super) async fn snapshot(subject: &Subject, samples: u32) -> anyhow::Result<Vec<Measurement>> {
     let Snapshots { made, running, first_exec, deleted, gone } =
-        snapshots(client, &minimal(), samples).await?;
+        snapshots(subject, &minimal(), samples).await?;
     Ok(vec![
         Measurement::new("snapshot of a running capsule", Unit::Ms, &made)?,
         Measurement::new("create from a snapshot to running", Unit::Ms, &running)?,
@@ -66,8 +66,8 @@ pub(super) async fn snapshot(client: &Client, samples: u32) -> anyhow::Result<Ve
 }
 
 /// A capsule of `minimal`, restored from what its first boot left.
-pub(super) async fn create(client: &Client, samples: u32) -> anyhow::Result<Vec<Measurement>> {
-    let Creates { running, first_exec } = creates(client, &minimal(), samples).await?;
+pub(super) async fn create(subject: &Subject, samples: u32) -> anyhow::Result<Vec<Measurement>> {
+    let Creates { running, first_exec } = creates(subject, &minimal(), samples).await?;
     Ok(vec![
         Measurement::new("create by restore to running", Unit::Ms, &running)?,
         Measurement::new("create by restore to first exec", Unit::Ms, &first_exec)?,
@@ -75,14 +75,14 @@ pub(super) async fn create(client: &Client, samples: u32) -> anyhow::Result<Vec<
 }
 
 /// All of that for small and large memories and disks.
-pub(super) async fn sizes(client: &Client, samples: u32) -> anyhow::Result<Vec<Measurement>> {
+pub(super) async fn sizes(subject: &Subject, samples: u32) -> anyhow::Result<Vec<Measurement>> {
     let mut measurements = Vec::new();
     for disk_mb in DISK_MB {
         for memory_mb in MEMORY_MB {
             let wanted = json!({ "template": "minimal", "memory_mb": memory_mb, "disk_size_mb": disk_mb });
-            let creates = creates(client, &wanted, samples).await?;
-            let pauses = pauses(client, &wanted, samples).await?;
-            let snapshots = snapshots(client, &wanted, samples).await?;
+            let creates = creates(subject, &wanted, samples).await?;
+            let pauses = pauses(subject, &wanted, samples).await?;
+            let snapshots = snapshots(subject, &wanted, samples).await?;
             let lines = [
                 ("create by restore to first exec", &creates.first_exec),
                 ("pause", &pauses.paused),
@@ -99,8 +99,8 @@ pub(super) async fn sizes(client: &Client, samples: u32) -> anyhow::Result<Vec<M
     Ok(measurements)
 }
 
-async fn pauses(client: &Client, wanted: &Value, samples: u32) -> anyhow::Result<Pauses> {
-    with_capsule(client, wanted, async |capsule| {
+async fn pauses(subject: &Subject, wanted: &Value, samples: u32) -> anyhow::Result<Pauses> {
+    with_capsule(subject, wanted, async |capsule| {
         let mut pauses = Pauses::default();
         // Before the first the guest has not been asked for anything.
         capsule.run_true().await?;
@@ -115,14 +115,14 @@ async fn pauses(client: &Client, wanted: &Value, samples: u32) -> anyhow::Result
     .await
 }
 
-async fn snapshots(client: &Client, wanted: &Value, samples: u32) -> anyhow::Result<Snapshots> {
-    with_capsule(client, wanted, async |source| {
+async fn snapshots(subject: &Subject, wanted: &Value, samples: u32) -> anyhow::Result<Snapshots> {
+    with_capsule(subject, wanted, async |source| {
         let mut snapshots = Snapshots::default();
         source.run_true().await?;
         for _ in 0..samples {
             let snapshot = source
                 .with_template(TemplateKind::Snapshot, async |name| {
-                    with_capsule(client, &json!({ "template": name }), async |copy| {
+                    with_capsule(subject, &json!({ "template": name }), async |copy| {
                         let first_exec_ms = copy.running_ms + copy.run_true().await?;
                         Ok((copy.running_ms, first_exec_ms, copy.delete().await?))
                     })
@@ -141,12 +141,12 @@ async fn snapshots(client: &Client, wanted: &Value, samples: u32) -> anyhow::Res
     .await
 }
 
-async fn creates(client: &Client, wanted: &Value, samples: u32) -> anyhow::Result<Creates> {
+async fn creates(subject: &Subject, wanted: &Value, samples: u32) -> anyhow::Result<Creates> {
     // The first of its kind is booted, and leaves what the others are restored from.
-    with_capsule(client, wanted, async |capsule| capsule.run_true().await).await?;
+    with_capsule(subject, wanted, async |capsule| capsule.run_true().await).await?;
     let mut creates = Creates::default();
     for _ in 0..samples {
-        with_capsule(client, wanted, async |capsule| {
+        with_capsule(subject, wanted, async |capsule| {
             creates.running.push(capsule.running_ms);
             creates.first_exec.push(capsule.running_ms + capsule.run_true().await?);
             Ok(())

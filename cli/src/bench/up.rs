@@ -1,6 +1,6 @@
 //! How long `wrenn up` takes, from an empty data folder and again on the same one.
 
-use std::{net::TcpListener, path::Path, process::Stdio, time::Instant};
+use std::{net::TcpListener, path::Path, process::Stdio};
 
 use anyhow::{Context, bail};
 use nix::{
@@ -11,18 +11,19 @@ use tokio::{
     io::{AsyncBufReadExt, BufReader},
     process::Command,
 };
+use wrenn_base::Clock;
 
-use super::{Measurement, Unit};
-use crate::data;
+use super::measurement::{Measurement, Unit};
+use crate::{data, stopwatch::Stopwatch};
 
-pub(super) async fn measure(samples: u32) -> anyhow::Result<Vec<Measurement>> {
+pub(super) async fn measure(clock: &Clock, samples: u32) -> anyhow::Result<Vec<Measurement>> {
     let (mut first, mut second) = (Vec::new(), Vec::new());
     for sample in 0..samples {
         // On a disk: `/tmp` may be memory.
         let folder = format!("/var/tmp/wrenn-bench-{}-{sample}", std::process::id());
         let folder = Path::new(&folder);
         data::make_folder(folder, 0o700)?;
-        let result = both(folder).await;
+        let result = both(clock, folder).await;
         // Whatever happened, nothing stays.
         let purged = wrenn(folder).args(["down", "--purge"]).stdout(Stdio::null()).status().await?;
         let (cold_ms, warm_ms) = result?;
@@ -38,8 +39,8 @@ pub(super) async fn measure(samples: u32) -> anyhow::Result<Vec<Measurement>> {
     ])
 }
 
-async fn both(folder: &Path) -> anyhow::Result<(f64, f64)> {
-    Ok((until_ready(folder).await?, until_ready(folder).await?))
+async fn both(clock: &Clock, folder: &Path) -> anyhow::Result<(f64, f64)> {
+    Ok((until_ready(clock, folder).await?, until_ready(clock, folder).await?))
 }
 
 fn wrenn(folder: &Path) -> Command {
@@ -48,9 +49,9 @@ fn wrenn(folder: &Path) -> Command {
     command
 }
 
-async fn until_ready(folder: &Path) -> anyhow::Result<f64> {
+async fn until_ready(clock: &Clock, folder: &Path) -> anyhow::Result<f64> {
     let port = TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr())?.port();
-    let begun = Instant::now();
+    let begun = Stopwatch::start(clock);
     let mut child = wrenn(folder)
         .arg("up")
         .env("WRENN_HTTP_ADDR", format!("127.0.0.1:{port}"))
@@ -62,7 +63,7 @@ async fn until_ready(folder: &Path) -> anyhow::Result<f64> {
     let mut took_ms = None;
     while let Some(line) = lines.next_line().await? {
         if line.starts_with("Wrenn is ready") {
-            took_ms = Some(begun.elapsed().as_secs_f64() * 1000.0);
+            took_ms = Some(begun.ms());
             let pid = i32::try_from(child.id().context("`wrenn up` has ended")?)?;
             kill(Pid::from_raw(pid), Signal::SIGTERM).context("cannot stop `wrenn up`")?;
         }

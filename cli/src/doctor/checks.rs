@@ -2,7 +2,7 @@
 
 use std::{env, path::PathBuf, process::Command};
 
-use super::Check;
+use super::finding::Check;
 use crate::services::newest_postgres;
 
 /// A program, what tells its version, what it is for and the Debian package that has it.

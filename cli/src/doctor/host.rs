@@ -13,8 +13,8 @@ use nix::sys::{
 use wrenn_agent::vmm::accel::{Acceleration, probe};
 
 use super::{
-    Check,
     checks::{find, install},
+    finding::Check,
 };
 use crate::up::AGENT_FOLDER;
 

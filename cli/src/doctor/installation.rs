@@ -2,9 +2,9 @@
 
 use std::path::Path;
 
-use super::Check;
+use super::finding::Check;
 use crate::{
-    client::{Client, Credentials},
+    client::Client,
     up::{
         dev_env::{self, DevEnv},
         ready::what_is_wrong,
@@ -34,7 +34,7 @@ pub(super) async fn server(data: &Path) -> Check {
         Ok(None) => return Check::warn(NAME, format!("never started: no {}", file.display()), FIX),
         Err(error) => return Check::warn(NAME, format!("{error:#}"), FIX),
     };
-    let health = match Client::new(&env.base_url, Credentials::None) {
+    let health = match Client::local(&env.base_url) {
         Ok(client) => client.get("/health").await,
         Err(error) => Err(error),
     };

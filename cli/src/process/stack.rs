@@ -2,21 +2,34 @@
 
 use anyhow::Context;
 use tokio::signal::unix::{Signal, SignalKind, signal};
+use wrenn_base::{Clock, Rng};
 
 use super::{Process, ProcessSpec};
 use crate::{data::DataFolder, progress};
 
 /// Processes in the order in which they were started; they are stopped in the opposite one, because the later
 /// ones need the earlier ones.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct ProcessStack {
     processes: Vec<Process>,
+    clock: Clock,
+    rng: Rng,
 }
 
 impl ProcessStack {
+    /// Makes an empty one.
+    pub fn new(clock: Clock, rng: Rng) -> Self {
+        Self { processes: Vec::new(), clock, rng }
+    }
+
+    /// Returns the clock by which processes are waited for.
+    pub fn clock(&self) -> &Clock {
+        &self.clock
+    }
+
     /// Starts a process on top of those that run.
     pub fn start(&mut self, data: &DataFolder, spec: ProcessSpec) -> anyhow::Result<&Process> {
-        let process = Process::start(data, spec)?;
+        let process = Process::start(data, spec, self.clock.clone(), self.rng.clone())?;
         Ok(self.processes.push_mut(process))
     }
 

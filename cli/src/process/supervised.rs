@@ -21,8 +21,9 @@ use tokio::{
     io::{AsyncRead, AsyncReadExt},
     sync::watch,
     task::JoinHandle,
-    time::{sleep, timeout},
+    time::timeout,
 };
+use wrenn_base::{Backoff, Clock, Rng};
 
 use super::{
     Launch,
@@ -30,8 +31,8 @@ use super::{
 };
 use crate::{data::DataFolder, progress};
 
-const FIRST_PAUSE: Duration = Duration::from_millis(200);
-const LONGEST_PAUSE: Duration = Duration::from_secs(10);
+/// Pauses before restarts.
+const PAUSES: Backoff = Backoff::new(Duration::from_millis(200), Duration::from_secs(10));
 /// A process that ran this long is taken for healthy: its next restart is quick again.
 const HEALTHY_AFTER: Duration = Duration::from_secs(30);
 
@@ -62,14 +63,14 @@ pub struct Process {
 
 impl Process {
     /// Starts it; its output goes to the data folder's log of that name.
-    pub fn start(data: &DataFolder, spec: ProcessSpec) -> anyhow::Result<Self> {
+    pub fn start(data: &DataFolder, spec: ProcessSpec, clock: Clock, rng: Rng) -> anyhow::Result<Self> {
         let log_path = data.log_file(spec.name);
         let log =
             RotatedLog::open(&log_path).with_context(|| format!("cannot open {}", log_path.display()))?;
         let (stop, stopped) = watch::channel(false);
         let (started, starts) = watch::channel(0);
         let name = spec.name;
-        let runner = Runner { pid_file: data.pid_file(name), spec, log, stopped, started };
+        let runner = Runner { pid_file: data.pid_file(name), spec, log, clock, rng, stopped, started };
         Ok(Self { name, log_path, stop, starts, task: tokio::spawn(runner.run()) })
     }
 
@@ -100,33 +101,36 @@ struct Runner {
     spec: ProcessSpec,
     pid_file: PathBuf,
     log: RotatedLog,
+    clock: Clock,
+    rng: Rng,
     stopped: watch::Receiver<bool>,
     started: watch::Sender<u32>,
 }
 
 impl Runner {
     async fn run(mut self) {
-        let mut pause = FIRST_PAUSE;
+        let mut ends = 0;
         loop {
-            let begun = Instant::now();
+            let begun = self.clock.now();
             let how = match self.run_once().await {
                 Ok(Ended::OnRequest) => break,
                 Ok(Ended::ByItself(status)) => describe(status),
                 Err(error) => format!("could not be started: {error:#}"),
             };
-            if begun.elapsed() > HEALTHY_AFTER {
-                pause = FIRST_PAUSE;
+            if self.clock.since(begun) > HEALTHY_AFTER {
+                ends = 0;
             }
+            ends += 1;
+            let pause = PAUSES.delay(ends, &mut self.rng);
             progress::note(format_args!(
                 "{} {how}; starting it again in {:.1} s",
                 self.spec.name,
                 pause.as_secs_f64()
             ));
             tokio::select! {
-                () = sleep(pause) => {}
+                () = self.clock.sleep(pause) => {}
                 () = requested(&mut self.stopped) => break,
             }
-            pause = (pause * 2).min(LONGEST_PAUSE);
         }
         let _ = fs::remove_file(&self.pid_file);
     }
@@ -145,22 +149,22 @@ impl Runner {
         self.started.send_modify(|starts| *starts += 1);
 
         let (mut stdout, mut stderr) = (child.stdout.take(), child.stderr.take());
-        let mut stop_by = None;
-        let mut kill_at = Box::pin(sleep(Duration::MAX));
+        let clock = self.clock.clone();
+        let (mut is_asked, mut kill_at) = (false, None);
         let status = loop {
             tokio::select! {
                 bytes = read_some(&mut stdout) => self.record(&bytes),
                 bytes = read_some(&mut stderr) => self.record(&bytes),
                 status = child.wait() => break status.context("cannot wait for the process")?,
-                () = requested(&mut self.stopped), if stop_by.is_none() => {
+                () = requested(&mut self.stopped), if !is_asked => {
                     signal(pid, self.spec.stop_signal);
-                    stop_by = Some(self.spec.stop_limit);
-                    kill_at = Box::pin(sleep(self.spec.stop_limit));
+                    is_asked = true;
+                    kill_at = Some(clock.now() + self.spec.stop_limit);
                 }
-                () = &mut kill_at => {
+                () = reached(&clock, kill_at) => {
                     progress::note(format_args!("{} does not end; killing it", self.spec.name));
                     signal(pid, Signal::SIGKILL);
-                    kill_at = Box::pin(sleep(Duration::MAX));
+                    kill_at = None;
                 }
             }
         };
@@ -185,6 +189,14 @@ enum Ended {
 /// Resolves when the process was asked to stop; a dropped handle asks too.
 async fn requested(stopped: &mut watch::Receiver<bool>) {
     let _ = stopped.wait_for(|stop| *stop).await;
+}
+
+/// Resolves at an instant; never without one.
+async fn reached(clock: &Clock, deadline: Option<Instant>) {
+    match deadline {
+        Some(deadline) => clock.sleep_until(deadline).await,
+        None => std::future::pending().await,
+    }
 }
 
 /// Next bytes of a pipe; waits for ever once it has ended.

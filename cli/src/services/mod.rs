@@ -5,20 +5,18 @@
 
 mod postgres;
 mod redis;
+mod socket;
 
-use std::{
-    path::{Path, PathBuf},
-    time::{Duration, Instant},
-};
+use std::path::PathBuf;
 
-use anyhow::{Context, bail};
-use tokio::{net::UnixStream, time::sleep};
+use anyhow::Context;
+use wrenn_base::{Clock, Rng};
 
-pub use postgres::{newest_programs as newest_postgres, stop_leftover};
+pub use postgres::{Durability, newest_programs as newest_postgres, stop_leftover};
 
 use crate::{
     data::{self, DataFolder},
-    process::{EndSignal, Process, ProcessStack},
+    process::{EndSignal, ProcessStack},
     progress,
 };
 
@@ -34,15 +32,6 @@ pub struct ServicesCommand {
     /// Do not wait for the disk: quicker, and loses the database in a power cut. For tests.
     #[arg(long)]
     ephemeral: bool,
-}
-
-/// Whether the database must survive a power cut.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Durability {
-    /// Every commit is on the disk.
-    Durable,
-    /// Commits may be lost; for tests.
-    Ephemeral,
 }
 
 /// Where the server finds its database and its queue.
@@ -68,11 +57,11 @@ pub async fn start(
 
 impl ServicesCommand {
     /// Runs until SIGINT or SIGTERM.
-    pub async fn run(self) -> anyhow::Result<()> {
+    pub async fn run(self, clock: Clock, rng: Rng) -> anyhow::Result<()> {
         let folder = DataFolder::create(&self.data)?;
         let _lock = folder.lock()?;
         let mut end = EndSignal::listen()?;
-        let mut stack = ProcessStack::default();
+        let mut stack = ProcessStack::new(clock, rng);
         let result = tokio::select! {
             result = self.run_on(&folder, &mut stack) => result,
             () = end.received() => Ok(()),
@@ -92,16 +81,4 @@ impl ServicesCommand {
         }
         std::future::pending().await
     }
-}
-
-/// Waits until somebody answers on a socket; gives up when its process has died thrice or time is up.
-async fn wait_for_socket(process: &Process, socket: &Path, limit: Duration) -> anyhow::Result<()> {
-    let begun = Instant::now();
-    while UnixStream::connect(socket).await.is_err() {
-        if process.starts() > 3 || begun.elapsed() > limit {
-            bail!("{} does not answer. The end of {}", process.name(), process.last_output());
-        }
-        sleep(Duration::from_millis(30)).await;
-    }
-    Ok(())
 }

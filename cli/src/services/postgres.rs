@@ -16,7 +16,7 @@ use std::{
     os::unix::fs::{MetadataExt, chown},
     path::{Path, PathBuf},
     process::Command,
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use anyhow::{Context, bail};
@@ -24,13 +24,14 @@ use nix::{
     sys::signal::{Signal, kill},
     unistd::{Pid, User},
 };
-use tokio::time::sleep;
+use wrenn_base::Clock;
 
-use super::{Durability, wait_for_socket};
+use super::socket::wait_for_socket;
 use crate::{
     data::{self, DataFolder, make_folder},
     process::{Launch, Process, ProcessSpec, ProcessStack},
     progress::{self, Step},
+    stopwatch::Stopwatch,
 };
 
 const USER: &str = "postgres";
@@ -41,12 +42,22 @@ const PORT: &str = "5432";
 const INSIDE: &str = "/mnt";
 const READY_LIMIT: Duration = Duration::from_secs(60);
 
+/// Survival of a power cut.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Durability {
+    /// Every commit is on the disk.
+    Durable,
+    /// Commits may be lost; for tests.
+    Ephemeral,
+}
+
 /// Starts Postgres, makes the cluster and the database if they are missing, and returns its URL.
 pub(super) async fn start(
     data: &DataFolder,
     durability: Durability,
     stack: &mut ProcessStack,
 ) -> anyhow::Result<String> {
+    let clock = stack.clock().clone();
     let home = data.path("postgres");
     let cluster = home.join("cluster");
     let sockets = data.runtime().join("postgres");
@@ -59,9 +70,9 @@ pub(super) async fn start(
 
     let programs = programs_for(&cluster)?;
     if !cluster.exists() {
-        make_cluster(&programs, &home, durability)?;
+        make_cluster(&programs, &home, durability, &clock)?;
     }
-    stop_leftover(data).await?;
+    stop_leftover(data, &clock).await?;
 
     let mut args =
         vec!["-D".to_owned(), format!("{INSIDE}/cluster"), "-k".to_owned(), format!("{INSIDE}/socket")];
@@ -91,8 +102,8 @@ pub(super) async fn start(
         stop_limit: Duration::from_secs(30),
     };
     let process = stack.start(data, spec)?;
-    wait_for_socket(process, &sockets.join(format!(".s.PGSQL.{PORT}")), READY_LIMIT).await?;
-    make_database(&programs, &sockets, process).await?;
+    wait_for_socket(process, &sockets.join(format!(".s.PGSQL.{PORT}")), READY_LIMIT, &clock).await?;
+    make_database(&programs, &sockets, process, &clock).await?;
     Ok(format!("postgres:///{DATABASE}?host={}&port={PORT}&user={USER}", sockets.display()))
 }
 
@@ -128,8 +139,8 @@ fn programs_for(cluster: &Path) -> anyhow::Result<PathBuf> {
 }
 
 /// Makes the cluster under another name first: half of one must never look like a whole.
-fn make_cluster(programs: &Path, home: &Path, durability: Durability) -> anyhow::Result<()> {
-    let step = Step::begin("making the database cluster");
+fn make_cluster(programs: &Path, home: &Path, durability: Durability, clock: &Clock) -> anyhow::Result<()> {
+    let step = Step::begin(clock, "making the database cluster");
     let draft = home.join("cluster.new");
     data::remove(&draft).with_context(|| format!("cannot remove {}", draft.display()))?;
     let inside = format!("{INSIDE}/cluster.new");
@@ -150,12 +161,12 @@ fn make_cluster(programs: &Path, home: &Path, durability: Durability) -> anyhow:
 }
 
 /// Ends a postmaster of this cluster that an earlier `up` could not end, and forgets a stale pid file.
-pub async fn stop_leftover(data: &DataFolder) -> anyhow::Result<()> {
+pub async fn stop_leftover(data: &DataFolder, clock: &Clock) -> anyhow::Result<()> {
     let cluster = &data.path("postgres").join("cluster");
     let pid_file = cluster.join("postmaster.pid");
     let Ok(content) = fs::read_to_string(&pid_file) else { return Ok(()) };
     let postmaster = content.lines().next().and_then(|line| line.trim().parse::<i32>().ok());
-    let begun = Instant::now();
+    let begun = Stopwatch::start(clock);
     let mut asked = false;
     loop {
         let users = processes_in(cluster)?;
@@ -173,7 +184,7 @@ pub async fn stop_leftover(data: &DataFolder) -> anyhow::Result<()> {
         if begun.elapsed() > Duration::from_secs(30) {
             bail!("an earlier postgres does not end: pids {users:?} use {}", cluster.display());
         }
-        sleep(Duration::from_millis(50)).await;
+        clock.sleep(Duration::from_millis(50)).await;
     }
     // The pid in it may be another process's by now, which would make Postgres refuse to start.
     data::remove(&pid_file).with_context(|| format!("cannot remove {}", pid_file.display()))
@@ -195,8 +206,13 @@ fn processes_in(folder: &Path) -> anyhow::Result<Vec<i32>> {
 }
 
 /// Makes the database; it answers only once recovery is over, so this also waits for that.
-async fn make_database(programs: &Path, sockets: &Path, process: &Process) -> anyhow::Result<()> {
-    let begun = Instant::now();
+async fn make_database(
+    programs: &Path,
+    sockets: &Path,
+    process: &Process,
+    clock: &Clock,
+) -> anyhow::Result<()> {
+    let begun = Stopwatch::start(clock);
     loop {
         let output = Command::new(programs.join("createdb"))
             .args(["-U", USER, "-h"])
@@ -213,6 +229,6 @@ async fn make_database(programs: &Path, sockets: &Path, process: &Process) -> an
         if begun.elapsed() > READY_LIMIT {
             bail!("cannot make the database: {}\n{}", message.trim(), process.last_output());
         }
-        sleep(Duration::from_millis(100)).await;
+        clock.sleep(Duration::from_millis(100)).await;
     }
 }

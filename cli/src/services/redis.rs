@@ -5,7 +5,7 @@ use std::{os::unix::fs::chown, time::Duration};
 use anyhow::Context;
 use nix::{sys::signal::Signal, unistd::User};
 
-use super::wait_for_socket;
+use super::socket::wait_for_socket;
 use crate::{
     data::{DataFolder, make_folder},
     process::{Launch, ProcessSpec, ProcessStack},
@@ -41,7 +41,8 @@ pub(super) async fn start(data: &DataFolder, stack: &mut ProcessStack) -> anyhow
         stop_limit: Duration::from_secs(10),
     };
     let socket = sockets.join("redis.sock");
+    let clock = stack.clock().clone();
     let process = stack.start(data, spec)?;
-    wait_for_socket(process, &socket, READY_LIMIT).await?;
+    wait_for_socket(process, &socket, READY_LIMIT, &clock).await?;
     Ok(format!("redis+unix://{}", socket.display()))
 }

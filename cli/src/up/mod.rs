@@ -19,22 +19,24 @@ pub mod ready;
 
 use std::{
     env,
-    net::{TcpListener, ToSocketAddrs},
+    net::{SocketAddr, TcpListener, ToSocketAddrs},
     path::PathBuf,
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use anyhow::{Context, bail};
 use nix::sys::signal::Signal;
 use wrenn_agent::leftovers::Leftovers;
+use wrenn_base::{Clock, Rng};
 
 use self::{dev_env::DevEnv, login::FirstLogin};
 use crate::{
-    client::{Client, Credentials},
+    client::Client,
     data::{self, DataFolder},
     process::{EndSignal, Launch, ProcessSpec, ProcessStack},
     progress::{self, Step},
     services::{self, Durability, ServiceUrls},
+    stopwatch::Stopwatch,
 };
 
 /// `wrenn up`: runs server, agent, Postgres and Redis until it is told to end.
@@ -46,6 +48,16 @@ pub struct UpCommand {
     /// Address of REST interface and dashboard.
     #[arg(long, env = "WRENN_HTTP_ADDR", default_value = "127.0.0.1:8000")]
     http_addr: String,
+    // The server takes these three from the environment, too, which it inherits.
+    /// Certificates of the server, if it has some.
+    #[arg(long, env = "WRENN_TLS_CERT", hide = true)]
+    tls_cert: Option<String>,
+    /// Names for which the server has a certificate from an ACME directory.
+    #[arg(long, env = "WRENN_ACME_NAMES", hide = true)]
+    acme_names: Option<String>,
+    /// Address at which browsers reach the dashboard.
+    #[arg(long, env = "WRENN_PUBLIC_URL", hide = true)]
+    public_url: Option<String>,
     /// Address that agents dial, as HOST:PORT or unix:/PATH; a socket of this installation unless set.
     #[arg(long, env = "WRENN_GRPC_ADDR")]
     grpc_addr: Option<String>,
@@ -73,16 +85,16 @@ pub const AGENT_FOLDER: &str = "agent";
 
 impl UpCommand {
     /// Runs until SIGINT or SIGTERM.
-    pub async fn run(self) -> anyhow::Result<()> {
+    pub async fn run(self, clock: Clock, rng: Rng) -> anyhow::Result<()> {
         if !nix::unistd::geteuid().is_root() {
             bail!("must be root: capsules need network namespaces and mounts");
         }
         let data = DataFolder::create(&self.data)?;
         let _lock = data.lock()?;
         let mut end = EndSignal::listen()?;
-        let mut stack = ProcessStack::default();
+        let mut stack = ProcessStack::new(clock, rng.clone());
         let result = tokio::select! {
-            result = self.run_on(&data, &mut stack) => result,
+            result = self.run_on(&data, &mut stack, &rng) => result,
             () = end.received() => Ok(()),
         };
         stack.stop_all().await;
@@ -91,20 +103,24 @@ impl UpCommand {
         result
     }
 
-    async fn run_on(&self, data: &DataFolder, stack: &mut ProcessStack) -> anyhow::Result<()> {
-        let begun = Instant::now();
+    async fn run_on(&self, data: &DataFolder, stack: &mut ProcessStack, rng: &Rng) -> anyhow::Result<()> {
+        let begun = Stopwatch::start(stack.clock());
         progress::note(format_args!("Starting Wrenn on {}", data.root().display()));
-        let http_addr = self.http_addr.trim_start_matches("http://").trim_end_matches('/');
+        let http_addr = self.http_addr.trim_start_matches("http://").trim_start_matches("https://");
+        let http_addr = http_addr.trim_end_matches('/');
         let port = refuse_taken_port(http_addr)?;
         data::make_folder(data.runtime(), 0o700)?;
 
         let urls = self.services(data, stack).await?;
-        let base_url = base_url(http_addr, port);
+        let local_url = local_url(self.scheme(), http_addr, port);
+        let base_url = self.base_url(&local_url, port);
         let file = data.path(dev_env::FILE_NAME);
-        let FirstLogin { env, registration_token } = login::prepare(&urls.database, &file, base_url).await?;
+        let FirstLogin { env, registration_token } =
+            login::prepare(&urls.database, stack.clock(), rng, &file, base_url).await?;
         self.start_server(data, &urls, http_addr, stack)?;
         self.start_agent(data, registration_token, stack)?;
-        let client = Client::new(&env.base_url, Credentials::None)?;
+        // The server may have no certificate yet, and its name may lead here from outside only.
+        let client = Client::local(&local_url)?;
         ready::wait(&client, stack).await?;
 
         let DevEnv { base_url, admin_email, admin_password, .. } = &env;
@@ -122,10 +138,28 @@ impl UpCommand {
             progress::note("  Postgres and Redis: those of DATABASE_URL and REDIS_URL");
             return Ok(ServiceUrls { database: database.clone(), redis: redis.clone() });
         }
-        let step = Step::begin("Postgres and Redis");
+        let step = Step::begin(stack.clock(), "Postgres and Redis");
         let urls = services::start(data, Durability::Durable, stack).await?;
         step.done();
         Ok(urls)
+    }
+
+    fn scheme(&self) -> &'static str {
+        let is_set = |value: &Option<String>| value.as_ref().is_some_and(|value| !value.is_empty());
+        if is_set(&self.tls_cert) || is_set(&self.acme_names) { "https" } else { "http" }
+    }
+
+    /// Returns the address for clients. With TLS it has a name, because certificates do.
+    fn base_url(&self, local_url: &str, port: u16) -> String {
+        if self.scheme() == "http" {
+            return local_url.to_owned();
+        }
+        if let Some(url) = self.public_url.as_ref().filter(|url| !url.is_empty()) {
+            return url.trim_end_matches('/').to_owned();
+        }
+        let names = self.acme_names.as_deref().unwrap_or_default();
+        let name = names.split(',').map(str::trim).find(|name| !name.is_empty()).unwrap_or("localhost");
+        if port == 443 { format!("https://{name}") } else { format!("https://{name}:{port}") }
     }
 
     fn grpc_addr(&self, data: &DataFolder) -> String {
@@ -166,13 +200,11 @@ impl UpCommand {
         let built = std::path::absolute(&self.images).context("cannot tell the images' folder")?;
         let images = data.path("images");
         images::install(&built, &images)?;
-        let grpc_addr = self.grpc_addr(data);
-        let server = if grpc_addr.starts_with("unix:") { grpc_addr } else { format!("http://{grpc_addr}") };
         let spec = ProcessSpec {
             name: "agent",
             launch: Launch::new("/proc/self/exe", ["agent"]),
             envs: vec![
-                ("WRENN_SERVER", server),
+                ("WRENN_SERVER", dialled(self.grpc_addr(data))),
                 ("WRENN_REGISTRATION_TOKEN", registration_token),
                 ("WRENN_AGENT_DATA", data.path(AGENT_FOLDER).display().to_string()),
                 ("WRENN_IMAGES", images.display().to_string()),
@@ -181,6 +213,14 @@ impl UpCommand {
             stop_limit: Duration::from_secs(15),
         };
         stack.start(data, spec).map(drop)
+    }
+}
+
+/// The address that the agent of this machine dials, if the server listens on all of them.
+fn dialled(grpc_addr: String) -> String {
+    match grpc_addr.parse::<SocketAddr>() {
+        Ok(addr) if addr.ip().is_unspecified() => format!("localhost:{}", addr.port()),
+        _ => grpc_addr,
     }
 }
 
@@ -197,11 +237,11 @@ fn refuse_taken_port(http_addr: &str) -> anyhow::Result<u16> {
     Ok(address.port())
 }
 
-/// What a client on this machine calls; a wildcard is an address to listen on only.
-fn base_url(http_addr: &str, port: u16) -> String {
+/// Returns what a client on this machine calls; a wildcard is an address to listen on only.
+fn local_url(scheme: &str, http_addr: &str, port: u16) -> String {
     match http_addr.rsplit_once(':') {
-        Some(("0.0.0.0" | "[::]", _)) => format!("http://127.0.0.1:{port}"),
-        _ => format!("http://{http_addr}"),
+        Some(("0.0.0.0" | "[::]", _)) => format!("{scheme}://127.0.0.1:{port}"),
+        _ => format!("{scheme}://{http_addr}"),
     }
 }
 
@@ -233,8 +273,8 @@ mod tests {
 
     #[test]
     fn clients_are_never_told_to_call_a_wildcard() {
-        assert_eq!(base_url("0.0.0.0:8000", 8000), "http://127.0.0.1:8000");
-        assert_eq!(base_url("[::]:8000", 8000), "http://127.0.0.1:8000");
-        assert_eq!(base_url("localhost:80", 80), "http://localhost:80");
+        assert_eq!(local_url("http", "0.0.0.0:8000", 8000), "http://127.0.0.1:8000");
+        assert_eq!(local_url("https", "[::]:8000", 8000), "https://127.0.0.1:8000");
+        assert_eq!(local_url("http", "localhost:80", 80), "http://localhost:80");
     }
 }

@@ -1,12 +1,11 @@
 //! Waiting until the installation can run capsules.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use anyhow::bail;
 use serde_json::Value;
-use tokio::time::sleep;
 
-use crate::{client::Client, process::ProcessStack, progress::Step};
+use crate::{client::Client, process::ProcessStack, progress::Step, stopwatch::Stopwatch};
 
 /// Covers the making of the host's disk volume and of its first network slots, on a busy machine.
 const LIMIT: Duration = Duration::from_secs(120);
@@ -15,8 +14,9 @@ const MOST_STARTS: u32 = 4;
 
 /// Returns when `/health` says that all is well, which includes one host online.
 pub(super) async fn wait(client: &Client, stack: &ProcessStack) -> anyhow::Result<()> {
-    let step = Step::begin("server and agent");
-    let begun = Instant::now();
+    let clock = stack.clock();
+    let step = Step::begin(clock, "server and agent");
+    let begun = Stopwatch::start(clock);
     loop {
         let health = client.get("/health").await;
         if health.as_ref().is_ok_and(|answer| answer.text("/status") == "ok") {
@@ -34,7 +34,7 @@ pub(super) async fn wait(client: &Client, stack: &ProcessStack) -> anyhow::Resul
             let logs: Vec<String> = stack.iter().skip(2).map(|process| process.last_output()).collect();
             bail!("not ready after {} s: {state}\n{}", LIMIT.as_secs(), logs.join("\n"));
         }
-        sleep(Duration::from_millis(100)).await;
+        clock.sleep(Duration::from_millis(100)).await;
     }
 }
 

@@ -94,7 +94,7 @@ async fn raw(installation: &Installation, path: &str, body: &'static str) -> any
         .body(body)
         .send()
         .await?;
-    Ok(Answer { status: response.status(), body: response.json().await? })
+    Answer::read(response).await
 }
 
 pub(crate) async fn credentials_are_needed(installation: &Installation) -> anyhow::Result<()> {

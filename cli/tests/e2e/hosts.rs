@@ -9,13 +9,13 @@ use nix::{
 };
 use serde_json::json;
 use tokio::{process::Child, time::timeout};
-use wrenn_api::bootstrap;
+use wrenn_api::agent_authority;
+use wrenn_base::{Clock, Rng};
 use wrenn_domain::host::NewHost;
 use wrenn_store::Store;
 
 use crate::{
     installation::{Installation, temporary_folder, wrenn},
-    soak::database_url,
     wait::{BOOT, RECOVERY, until},
 };
 
@@ -32,13 +32,16 @@ struct SecondHost {
 
 impl SecondHost {
     async fn start(installation: &Installation) -> anyhow::Result<Self> {
-        let store = Store::open(&database_url(installation)?, 2).await?;
+        let store = Store::open(&installation.server_setting("DATABASE_URL")?, 2).await?;
         let host = store.host_create(&NewHost::default()).await?;
-        let token = bootstrap::issue_registration_token(&store, host.id).await?;
+        let token = {
+            let authority = agent_authority::ensure(&store, &Clock::process()).await?.fingerprint();
+            agent_authority::issue_registration_token(&store, &Rng::process(), authority, host.id, "").await?
+        };
         let folder = temporary_folder()?;
         let agent = wrenn(&folder.path().join("data"))
             .arg("agent")
-            .env("WRENN_SERVER", installation.agents_address()?)
+            .env("WRENN_SERVER", installation.server_setting("WRENN_GRPC_ADDR")?)
             .env("WRENN_REGISTRATION_TOKEN", token)
             .env("WRENN_AGENT_DATA", folder.path().join("data/agent"))
             .env("WRENN_IMAGES", installation.data().join("images"))

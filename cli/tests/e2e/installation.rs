@@ -157,13 +157,13 @@ impl Installation {
         self.port
     }
 
-    /// Where its server is dialled by agents.
-    pub(crate) fn agents_address(&self) -> anyhow::Result<String> {
+    /// Returns a setting with which `up` has started its server.
+    pub(crate) fn server_setting(&self, name: &str) -> anyhow::Result<String> {
         let environment = fs::read(format!("/proc/{}/environ", self.pid("server")?))?;
         let variables = environment.split(|&byte| byte == 0).map(String::from_utf8_lossy);
-        let mut address =
-            variables.filter_map(|variable| Some(variable.strip_prefix("WRENN_GRPC_ADDR=")?.to_owned()));
-        address.next().context("the server knows where agents dial")
+        let mut values =
+            variables.filter_map(|variable| Some(variable.strip_prefix(name)?.strip_prefix('=')?.to_owned()));
+        values.next().with_context(|| format!("the server was started with {name}"))
     }
 
     /// A `wrenn` command for this installation.

@@ -36,13 +36,16 @@ mod service_time;
 #[cfg(test)]
 mod tests;
 
-use std::{fmt, sync::Arc, time::Duration};
+use std::{
+    fmt,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use parking_lot::Mutex;
-use tokio::{
-    sync::oneshot,
-    time::{Instant, timeout},
-};
+use tokio::sync::oneshot;
+use wrenn_base::Clock;
+use wrenn_domain::admission::Overload;
 
 use self::queue::{Arrival, Bounds, Queue, Team, Ticket};
 
@@ -58,25 +61,6 @@ const MAX_WAIT: Duration = Duration::from_secs(5);
 /// estimate 10 KiB, so 200 MiB in all. Below the 25,600 connections that actix serves per worker.
 const MAX_WAITING: usize = 20_000;
 
-/// Refusal of a request that would have waited too long. The request was not started.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum Overload {
-    /// The server is saturated, and the team has no more than its share of it.
-    #[error("the server has too much to do; nothing was done, so try again in {retry_after_sec} s")]
-    Server {
-        /// Expected wait, in seconds; at least 1.
-        retry_after_sec: u64,
-    },
-    /// The server is saturated, and the team holds more than its share while others are active.
-    #[error(
-        "the team has more requests in progress than its share; nothing was done, so try again in {retry_after_sec} s"
-    )]
-    Team {
-        /// Expected wait, in seconds; at least 1.
-        retry_after_sec: u64,
-    },
-}
-
 /// Admits requests in turns of teams.
 #[derive(Debug)]
 pub(crate) struct Admission {
@@ -88,6 +72,7 @@ type Turn = Result<Slot, Overload>;
 
 #[derive(Debug)]
 struct Shared {
+    clock: Clock,
     wait: Duration,
     queue: Mutex<Queue<oneshot::Sender<Turn>>>,
 }
@@ -110,15 +95,12 @@ struct Waiting {
 
 impl Admission {
     /// Sizes the number of slots by the pool of the database.
-    pub(crate) fn new(database_connections: u32) -> Self {
+    pub(crate) fn new(database_connections: u32, clock: Clock) -> Self {
         let slots = database_connections.max(1).saturating_mul(SLOTS_PER_CONNECTION);
         let slots = usize::try_from(slots).unwrap_or(usize::MAX);
-        Self::with_bounds(Bounds { slots, wait: MAX_WAIT, waiting: MAX_WAITING })
-    }
-
-    fn with_bounds(bounds: Bounds) -> Self {
-        let queue = Mutex::new(Queue::new(bounds, Instant::now().into_std()));
-        Self { shared: Arc::new(Shared { wait: bounds.wait, queue }) }
+        let bounds = Bounds { slots, wait: MAX_WAIT, waiting: MAX_WAITING };
+        let queue = Mutex::new(Queue::new(bounds, clock.now()));
+        Self { shared: Arc::new(Shared { clock, wait: bounds.wait, queue }) }
     }
 
     /// Waits for a slot for a request of `team`; requests without a team take the turns of one team.
@@ -128,8 +110,8 @@ impl Admission {
     /// # Errors
     /// [`Overload`] at once if the expected wait exceeds [`MAX_WAIT`], and after [`MAX_WAIT`] if no slot was granted.
     pub(crate) async fn admit(&self, team: Team) -> Result<Slot, Overload> {
-        let now = Instant::now();
-        let arrival = self.shared.queue.lock().arrive(team, now.into_std(), oneshot::channel);
+        let now = self.shared.clock.now();
+        let arrival = self.shared.queue.lock().arrive(team, now, oneshot::channel);
         match arrival {
             Arrival::Granted => Ok(Slot { shared: Some(self.shared.clone()), team, since: now }),
             Arrival::Refused(overload) => Err(overload),
@@ -148,11 +130,11 @@ impl Admission {
 impl Waiting {
     /// Waits for the turn of the request, for a bounded time.
     async fn granted(mut self) -> Turn {
-        let in_time = timeout(self.shared.wait, &mut self.turn).await;
+        let in_time = self.shared.clock.timeout(self.shared.wait, &mut self.turn).await;
         let answer = match in_time {
             Ok(answer) => answer,
             Err(_elapsed) => {
-                let expired = self.shared.queue.lock().expire(self.ticket, Instant::now().into_std());
+                let expired = self.shared.queue.lock().expire(self.ticket, self.shared.clock.now());
                 match expired {
                     Some((_, overload)) => return Err(overload),
                     // Another thread has taken the waiter out, and is about to send.
@@ -177,8 +159,8 @@ impl Slot {
     /// Releases the slot. If a request waits, the slot is that request's now, and must be sent to its waiter.
     fn release(&mut self) -> Option<(Self, oneshot::Sender<Turn>)> {
         let shared = self.shared.take()?;
-        let now = Instant::now();
-        let next = shared.queue.lock().release(self.team, self.since.into_std(), now.into_std());
+        let now = shared.clock.now();
+        let next = shared.queue.lock().release(self.team, self.since, now);
         let (team, waiter) = next?;
         Some((Self { shared: Some(shared), team, since: now }, waiter))
     }

@@ -24,9 +24,9 @@ use std::{
     time::{Duration, Instant},
 };
 
-use wrenn_domain::ids::TeamId;
+use wrenn_domain::{admission::Overload, ids::TeamId};
 
-use super::{Overload, service_time::ServiceTime};
+use super::service_time::ServiceTime;
 
 /// Longest time after which a refused client is sent back, in seconds: the estimate says nothing about later.
 const MAX_RETRY_AFTER_SEC: u64 = 60;

@@ -7,12 +7,10 @@ use std::{
 
 use proptest::prelude::*;
 use uuid::Uuid;
-use wrenn_domain::ids::TeamId;
+use wrenn_base::Clock;
+use wrenn_domain::{admission::Overload, ids::TeamId};
 
-use super::{
-    Overload,
-    queue::{Arrival, Bounds, Queue, Team, Ticket},
-};
+use super::queue::{Arrival, Bounds, Queue, Team, Ticket};
 
 const WAIT: Duration = Duration::from_secs(5);
 const PLENTY: usize = 1000;
@@ -48,7 +46,7 @@ fn team(n: u8) -> Team {
 impl Checked {
     fn new(slots: usize, waiting: usize) -> Self {
         let bounds = Bounds { slots, wait: WAIT, waiting };
-        let now = Instant::now();
+        let now = Clock::manual().0.now();
         Self {
             queue: Queue::new(bounds, now),
             bounds,
@@ -296,8 +294,8 @@ fn teams_take_turns_and_a_single_request_is_served_in_the_first_round() {
 
 #[test]
 fn a_full_queue_takes_the_request_of_another_team_and_refuses_the_last_one_of_the_burst() {
-    let mut queue = Queue::new(Bounds { slots: 1, wait: WAIT, waiting: 3 }, Instant::now());
-    let now = Instant::now();
+    let mut queue = Queue::new(Bounds { slots: 1, wait: WAIT, waiting: 3 }, Clock::manual().0.now());
+    let now = Clock::manual().0.now();
     assert!(matches!(queue.arrive(team(1), now, || ("in flight", ())), Arrival::Granted));
     for name in ["first", "second", "third"] {
         let arrival = queue.arrive(team(1), now, || (name, ()));

@@ -1,4 +1,4 @@
-//! The shell: waiting, leaving, and threads that race. Clocks are paused, so a wait of 5 s takes no time.
+//! The shell: waiting, leaving, and threads that race. Clocks stand until a test advances them.
 
 use std::{
     future::Future,
@@ -9,15 +9,21 @@ use std::{
 
 use tokio::{
     task::{JoinSet, yield_now},
-    time::advance,
+    time::timeout,
 };
 use uuid::Uuid;
+use wrenn_base::ManualClock;
 use wrenn_domain::ids::TeamId;
 
 use super::*;
 
 /// Bound of a test that waits for a condition.
 const PATIENCE: Duration = Duration::from_secs(60);
+
+fn admission(connections: u32) -> (Admission, ManualClock) {
+    let (clock, hand) = Clock::manual();
+    (Admission::new(connections, clock), hand)
+}
 
 fn team(n: u128) -> Team {
     Some(TeamId(Uuid::from_u128(n)))
@@ -52,17 +58,17 @@ async fn until(condition: impl Fn() -> bool) {
     }
 }
 
-#[tokio::test(start_paused = true)]
+#[tokio::test]
 async fn slots_are_two_per_connection_and_at_least_two() {
     for (connections, slots) in [(0, 2), (1, 2), (5, 10)] {
-        assert_eq!(Admission::new(connections).fill().await.len(), slots);
+        assert_eq!(admission(connections).0.fill().await.len(), slots);
     }
 }
 
-#[tokio::test(start_paused = true)]
+#[tokio::test]
 async fn a_single_request_overtakes_a_burst_of_two_thousand() {
     const BURST: usize = 2000;
-    let admission = Arc::new(Admission::new(5));
+    let admission = Arc::new(admission(5).0);
     let held = admission.fill().await;
     let served = Arc::new(Mutex::new(Vec::new()));
     let mut requests = JoinSet::new();
@@ -85,9 +91,9 @@ async fn a_single_request_overtakes_a_burst_of_two_thousand() {
     assert_eq!(admission.counts(), (0, 0));
 }
 
-#[tokio::test(start_paused = true)]
+#[tokio::test]
 async fn requests_of_a_team_are_served_in_order() {
-    let admission = Admission::new(1);
+    let (admission, _) = admission(1);
     let mut held = admission.fill().await;
     let mut waiting: Vec<_> = (0..10).map(|_| Box::pin(admission.admit(team(1)))).collect();
     for request in &mut waiting {
@@ -102,14 +108,18 @@ async fn requests_of_a_team_are_served_in_order() {
     assert_eq!(admission.counts(), (0, 0));
 }
 
-#[tokio::test(start_paused = true)]
+#[tokio::test]
 async fn a_request_is_refused_after_five_seconds() {
-    let admission = Admission::new(1);
+    let (admission, hand) = admission(1);
     let held = admission.fill().await;
-    let begun = Instant::now();
-    let refused = admission.admit(team(1)).await.unwrap_err();
-    let waited = begun.elapsed();
-    assert!((MAX_WAIT..MAX_WAIT + Duration::from_millis(10)).contains(&waited), "{waited:?}");
+    let mut request = Box::pin(admission.admit(team(1)));
+    assert!(poll_once(request.as_mut()).is_pending());
+    hand.advance(MAX_WAIT - Duration::from_millis(1));
+    assert!(poll_once(request.as_mut()).is_pending());
+    hand.advance(Duration::from_millis(1));
+    let Poll::Ready(refused) = poll_once(request.as_mut()) else { panic!("it waits for longer") };
+    let refused = refused.unwrap_err();
+    drop(request);
     // 5 s of service by the stall, on 2 slots.
     assert_eq!(refused, Overload::Server { retry_after_sec: 3 });
     assert_eq!(admission.counts(), (2, 0));
@@ -117,19 +127,18 @@ async fn a_request_is_refused_after_five_seconds() {
     assert!(admission.admit(team(1)).await.is_ok());
 }
 
-#[tokio::test(start_paused = true)]
+#[tokio::test]
 async fn a_request_that_would_wait_longer_is_refused_on_arrival() {
-    let admission = Admission::new(1);
+    let (admission, hand) = admission(1);
     let _held = admission.fill().await;
-    advance(Duration::from_millis(2500)).await;
+    hand.advance(Duration::from_millis(2500));
     // With 2.5 s of service, 2 slots serve 4 requests within 5 s.
     let mut waiting: Vec<_> = (0..4).map(|_| Box::pin(admission.admit(team(1)))).collect();
     for request in &mut waiting {
         assert!(poll_once(request.as_mut()).is_pending());
     }
-    let begun = Instant::now();
     let refused = admission.admit(team(1)).await.unwrap_err();
-    assert_eq!((refused, begun.elapsed()), (Overload::Team { retry_after_sec: 7 }, Duration::ZERO));
+    assert_eq!(refused, Overload::Team { retry_after_sec: 7 });
     // The single request of another team is let in, and the last one of the long queue is refused instead.
     let mut other = pin!(admission.admit(team(2)));
     assert!(poll_once(other.as_mut()).is_pending());
@@ -138,9 +147,9 @@ async fn a_request_that_would_wait_longer_is_refused_on_arrival() {
     assert_eq!(admission.counts(), (2, 4));
 }
 
-#[tokio::test(start_paused = true)]
+#[tokio::test]
 async fn a_caller_that_leaves_while_waiting_gives_up_its_turn_at_once() {
-    let admission = Admission::new(1);
+    let (admission, _) = admission(1);
     let held = admission.fill().await;
     let mut waiting: Vec<_> = (0..3).map(|_| Box::pin(admission.admit(team(1)))).collect();
     for request in &mut waiting {
@@ -152,9 +161,9 @@ async fn a_caller_that_leaves_while_waiting_gives_up_its_turn_at_once() {
     assert!(waiting.iter_mut().all(|request| poll_once(request.as_mut()).is_ready()));
 }
 
-#[tokio::test(start_paused = true)]
+#[tokio::test]
 async fn a_caller_that_leaves_after_the_grant_passes_the_slot_on() {
-    let admission = Admission::new(1);
+    let (admission, _) = admission(1);
     let mut held = admission.fill().await;
     let mut granted = Box::pin(admission.admit(team(1)));
     let mut next = pin!(admission.admit(team(2)));
@@ -169,9 +178,9 @@ async fn a_caller_that_leaves_after_the_grant_passes_the_slot_on() {
 }
 
 /// The moment between a grant and its delivery, in which another thread may be interrupted.
-#[tokio::test(start_paused = true)]
+#[tokio::test]
 async fn callers_that_leave_while_a_slot_is_on_its_way_pass_it_on() {
-    let admission = Admission::new(1);
+    let (admission, _) = admission(1);
     let mut held = admission.fill().await;
     let mut gone: Vec<_> = (0..2).map(|_| Box::pin(admission.admit(team(1)))).collect();
     assert!(gone.iter_mut().all(|request| poll_once(request.as_mut()).is_pending()));
@@ -185,33 +194,33 @@ async fn callers_that_leave_while_a_slot_is_on_its_way_pass_it_on() {
     assert_eq!(admission.counts(), (0, 0));
 }
 
-#[tokio::test(start_paused = true)]
+#[tokio::test]
 async fn a_request_whose_time_is_over_while_its_slot_is_on_its_way_takes_it() {
-    let admission = Admission::new(1);
+    let (admission, hand) = admission(1);
     let mut held = admission.fill().await;
     let mut request = pin!(admission.admit(team(1)));
     assert!(poll_once(request.as_mut()).is_pending());
     let (slot, waiter) = held.pop().unwrap().release().unwrap();
-    advance(MAX_WAIT * 2).await;
+    hand.advance(MAX_WAIT * 2);
     assert!(poll_once(request.as_mut()).is_pending(), "refused, though it was granted");
     hand_over(slot, waiter);
     assert!(matches!(poll_once(request.as_mut()), Poll::Ready(Ok(_))));
 }
 
-#[tokio::test(start_paused = true)]
+#[tokio::test]
 async fn a_slot_that_was_granted_in_time_is_taken_also_when_it_is_seen_late() {
-    let admission = Admission::new(1);
+    let (admission, hand) = admission(1);
     let mut held = admission.fill().await;
     let mut request = pin!(admission.admit(team(1)));
     assert!(poll_once(request.as_mut()).is_pending());
     held.pop();
-    advance(MAX_WAIT * 2).await;
+    hand.advance(MAX_WAIT * 2);
     assert!(matches!(poll_once(request.as_mut()), Poll::Ready(Ok(_))));
 }
 
-#[tokio::test(start_paused = true)]
+#[tokio::test]
 async fn a_use_case_that_panics_frees_its_slot() {
-    let admission = Arc::new(Admission::new(1));
+    let admission = Arc::new(admission(1).0);
     let of_task = admission.clone();
     let task = tokio::spawn(async move {
         let _slot = of_task.admit(None).await;
@@ -227,9 +236,9 @@ async fn races_lose_no_slot_and_grant_none_twice() {
     const CALLERS: u128 = 64;
     const ROUNDS: u128 = 300;
     const SLOTS: usize = 2;
-    // No request is refused, however slow the machine is.
-    let bounds = Bounds { slots: SLOTS, wait: PATIENCE * 60, waiting: MAX_WAITING };
-    let admission = Arc::new(Admission::with_bounds(bounds));
+    // Time stands, so no request is refused, however slow the machine is.
+    let (admission, _) = admission(1);
+    let admission = Arc::new(admission);
     let in_flight = Arc::new(AtomicUsize::new(0));
     let mut callers = JoinSet::new();
     for caller in 0..CALLERS {
@@ -266,23 +275,25 @@ async fn races_lose_no_slot_and_grant_none_twice() {
 /// Prints the cost of an admission: `cargo test --release -p wrenn-control -- --ignored --nocapture cost`.
 #[tokio::test]
 #[ignore = "a measurement"]
+#[expect(clippy::disallowed_methods, reason = "the time of the machine is measured")]
 async fn cost_of_an_admission() {
     const ROUNDS: u32 = 1_000_000;
-    let admission = Admission::new(10);
-    let begun = std::time::Instant::now();
+    let clock = Clock::process();
+    let admission = Admission::new(10, clock.clone());
+    let begun = clock.now();
     for _ in 0..ROUNDS {
         drop(admission.admit(team(1)).await);
     }
-    println!("without contention: {:?}", begun.elapsed() / ROUNDS);
+    println!("without contention: {:?}", clock.since(begun) / ROUNDS);
     let mut held = admission.fill().await;
-    let begun = std::time::Instant::now();
+    let begun = clock.now();
     for n in 0..ROUNDS {
         let mut next = pin!(admission.admit(team(u128::from(n % 20))));
         assert!(poll_once(next.as_mut()).is_pending());
         drop(held.swap_remove(0));
         held.push(next.await.unwrap());
     }
-    println!("through the queue: {:?}", begun.elapsed() / ROUNDS);
+    println!("through the queue: {:?}", clock.since(begun) / ROUNDS);
     let _held = held;
     let mut waiting = Vec::new();
     for n in 0..u128::from(ROUNDS) {
@@ -292,9 +303,9 @@ async fn cost_of_an_admission() {
         }
         waiting.push(request);
     }
-    let begun = std::time::Instant::now();
+    let begun = clock.now();
     for n in 0..ROUNDS {
         assert!(poll_once(pin!(admission.admit(team(u128::from(n % 100))))).is_ready());
     }
-    println!("refusal with {} waiting: {:?}", waiting.len(), begun.elapsed() / ROUNDS);
+    println!("refusal with {} waiting: {:?}", waiting.len(), clock.since(begun) / ROUNDS);
 }

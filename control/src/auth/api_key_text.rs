@@ -1,8 +1,9 @@
 //! The text of API keys: `wrn_` and 40 random characters.
 
-use rand::distr::{Alphanumeric, SampleString as _};
-use sha2::{Digest as _, Sha256};
+use wrenn_base::Rng;
 use wrenn_domain::api_key::KeyHash;
+
+use super::secret;
 
 /// Prefix of every key.
 pub(crate) const PREFIX: &str = "wrn_";
@@ -15,8 +16,8 @@ const KEPT_CHARACTERS: usize = 12;
 pub(crate) struct ApiKeyText(String);
 
 impl ApiKeyText {
-    pub(crate) fn generate() -> Self {
-        Self(format!("{PREFIX}{}", Alphanumeric.sample_string(&mut rand::rng(), RANDOM_CHARACTERS)))
+    pub(crate) fn generate(rng: &Rng) -> Self {
+        Self(format!("{PREFIX}{}", rng.alphanumeric(RANDOM_CHARACTERS)))
     }
 
     /// Returns the leading characters, which are stored in the clear.
@@ -25,19 +26,12 @@ impl ApiKeyText {
     }
 
     pub(crate) fn hash(&self) -> KeyHash {
-        hash(&self.0)
+        secret::hash(&self.0)
     }
 
     pub(crate) fn into_text(self) -> String {
         self.0
     }
-}
-
-/// Returns the hash under which a key is stored and looked up.
-///
-/// Keys have enough entropy for a fast hash, and the timing of a lookup by hash reveals nothing about a key.
-pub(crate) fn hash(key: &str) -> KeyHash {
-    Sha256::digest(key.as_bytes()).into()
 }
 
 #[cfg(test)]
@@ -46,9 +40,10 @@ mod tests {
 
     #[test]
     fn keys_have_the_shape_of_the_contract_and_differ() {
-        let key = ApiKeyText::generate().into_text();
+        let rng = Rng::seeded(1);
+        let key = ApiKeyText::generate(&rng).into_text();
         let random = key.strip_prefix(PREFIX).unwrap();
         assert!(random.len() >= 32 && random.bytes().all(|byte| byte.is_ascii_alphanumeric()));
-        assert_ne!(key, ApiKeyText::generate().into_text());
+        assert_ne!(key, ApiKeyText::generate(&rng).into_text());
     }
 }

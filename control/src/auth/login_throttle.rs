@@ -10,6 +10,11 @@ use parking_lot::Mutex;
 
 use wrenn_domain::limits::MAX_EMAIL_BYTES;
 
+use super::{
+    password::{PasswordError, Passwords},
+    rate_limit::TooMany,
+};
+
 /// Failures after which an address must wait, per account.
 const MAX_FAILURES: u32 = 10;
 /// Period for which failures count.
@@ -48,13 +53,13 @@ impl LoginThrottle {
     /// Begins an attempt. Attempts in flight count against the limit, so that concurrent ones cannot bypass it.
     ///
     /// # Errors
-    /// The time that the address must wait before its next attempt at this account; this attempt is not counted.
+    /// If the address must wait before its next attempt at this account; this attempt is not counted.
     pub(crate) fn begin(
         &self,
         address: Option<IpAddr>,
         email: &str,
         now: Instant,
-    ) -> Result<Attempt<'_>, Duration> {
+    ) -> Result<Attempt<'_>, TooMany> {
         let mut entries = self.entries.lock();
         let key = key(address, email);
         if entries.len() >= MAX_ENTRIES && !entries.contains_key(&key) {
@@ -65,10 +70,10 @@ impl LoginThrottle {
         if age >= WINDOW {
             (entry.failures, entry.since) = (0, now);
         } else if entry.failures >= MAX_FAILURES {
-            return Err(WINDOW - age);
+            return Err(TooMany::attempts(WINDOW - age));
         }
         if entry.failures + entry.in_flight >= MAX_FAILURES {
-            return Err(IN_FLIGHT_WAIT);
+            return Err(TooMany::attempts(IN_FLIGHT_WAIT));
         }
         entry.in_flight += 1;
         Ok(Attempt { throttle: self, key })
@@ -76,6 +81,22 @@ impl LoginThrottle {
 }
 
 impl Attempt<'_> {
+    /// Ends the attempt with a comparison of the password; returns true if it matches the stored hash.
+    pub(crate) async fn verify(
+        self,
+        passwords: &Passwords,
+        password: String,
+        stored: Option<String>,
+    ) -> Result<bool, PasswordError> {
+        let matches = passwords.verify(password, stored).await?;
+        if matches {
+            self.succeeded();
+        } else {
+            self.failed();
+        }
+        Ok(matches)
+    }
+
     /// Counts a failure: the password was wrong.
     pub(crate) fn failed(self) {
         if let Some(entry) = self.throttle.entries.lock().get_mut(&self.key) {
@@ -118,22 +139,24 @@ fn make_room(entries: &mut HashMap<Key, Entry>, now: Instant) {
 
 #[cfg(test)]
 mod tests {
+    use wrenn_base::Clock;
+
     use super::*;
 
     const EMAIL: &str = "ada@example.org";
 
-    fn fail(throttle: &LoginThrottle, email: &str, now: Instant) -> Result<(), Duration> {
+    fn fail(throttle: &LoginThrottle, email: &str, now: Instant) -> Result<(), TooMany> {
         throttle.begin(None, email, now).map(Attempt::failed)
     }
 
     #[test]
     fn ten_failures_close_the_door_for_five_minutes() {
         let throttle = LoginThrottle::default();
-        let start = Instant::now();
+        let start = Clock::manual().0.now();
         for _ in 0..MAX_FAILURES {
             assert_eq!(fail(&throttle, EMAIL, start), Ok(()));
         }
-        assert_eq!(fail(&throttle, "ADA@example.org", start), Err(WINDOW));
+        assert_eq!(fail(&throttle, "ADA@example.org", start), Err(TooMany::attempts(WINDOW)));
         assert_eq!(fail(&throttle, "bob@example.org", start), Ok(()));
         assert!(throttle.begin(Some([127, 0, 0, 1].into()), EMAIL, start).is_ok());
         assert_eq!(fail(&throttle, EMAIL, start + WINDOW), Ok(()));
@@ -142,10 +165,10 @@ mod tests {
     #[test]
     fn many_attempts_at_once_are_no_way_around_the_limit_and_count_only_if_they_fail() {
         let throttle = LoginThrottle::default();
-        let start = Instant::now();
+        let start = Clock::manual().0.now();
         let begin = || throttle.begin(None, EMAIL, start);
         let attempts: Vec<_> = (0..MAX_FAILURES).map(|_| begin().unwrap()).collect();
-        assert_eq!(begin().err(), Some(IN_FLIGHT_WAIT));
+        assert_eq!(begin().err(), Some(TooMany::attempts(IN_FLIGHT_WAIT)));
         drop(attempts);
         assert!(throttle.entries.lock().is_empty());
         assert!(begin().is_ok());
@@ -154,7 +177,7 @@ mod tests {
     #[test]
     fn a_success_forgives() {
         let throttle = LoginThrottle::default();
-        let start = Instant::now();
+        let start = Clock::manual().0.now();
         for _ in 1..MAX_FAILURES {
             assert_eq!(fail(&throttle, EMAIL, start), Ok(()));
         }
@@ -166,7 +189,7 @@ mod tests {
     #[test]
     fn memory_is_bounded() {
         let throttle = LoginThrottle::default();
-        let start = Instant::now();
+        let start = Clock::manual().0.now();
         for n in 0..MAX_ENTRIES + 5 {
             assert_eq!(fail(&throttle, &n.to_string(), start), Ok(()));
         }

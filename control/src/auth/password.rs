@@ -1,12 +1,13 @@
 //! Hashing of passwords with argon2id, off the threads that serve requests.
 
-use std::{sync::Arc, time::Duration};
+use std::{io, sync::Arc, time::Duration};
 
 use argon2::{
-    Argon2,
+    Argon2, RECOMMENDED_SALT_LEN,
     password_hash::{PasswordHasher as _, PasswordVerifier as _, phc::PasswordHash},
 };
 use tokio::{sync::Semaphore, time::timeout};
+use wrenn_base::{Rng, blocking};
 
 /// Concurrent hashes; each takes 19 MiB and a whole core.
 const CONCURRENT_HASHES: usize = 2;
@@ -27,13 +28,15 @@ pub enum PasswordError {
     Busy,
     /// The thread that hashes panicked.
     #[error("the hashing thread was lost")]
-    Lost,
+    Lost(#[from] io::Error),
 }
 
 /// Hashes and compares passwords.
 #[derive(Debug)]
 pub(crate) struct Passwords {
     permits: Arc<Semaphore>,
+    /// Source of salts.
+    rng: Rng,
     turn_within: Duration,
     /// Hash to compare with if there is no account, so that the response takes the same time.
     decoy: String,
@@ -41,17 +44,19 @@ pub(crate) struct Passwords {
 
 impl Passwords {
     /// Computes the decoy, which takes as long as one hash.
-    pub(crate) fn new() -> Result<Self, PasswordError> {
+    pub(crate) fn new(rng: Rng) -> Result<Self, PasswordError> {
         Ok(Self {
             permits: Arc::new(Semaphore::new(CONCURRENT_HASHES)),
             turn_within: TURN_WITHIN,
-            decoy: hash("no account has this one")?,
+            decoy: hash("no account has this one", &rng)?,
+            rng,
         })
     }
 
     /// Returns the PHC string of a password.
     pub(crate) async fn hash(&self, password: String) -> Result<String, PasswordError> {
-        self.off_thread(move || hash(&password)).await
+        let rng = self.rng.clone();
+        self.off_thread(move || hash(&password, &rng)).await
     }
 
     /// Returns true if the password matches the stored hash. Without a hash it returns false, and takes the same time.
@@ -76,19 +81,21 @@ impl Passwords {
         work: impl FnOnce() -> Result<T, PasswordError> + Send + 'static,
     ) -> Result<T, PasswordError> {
         let turn = timeout(self.turn_within, self.permits.clone().acquire_owned());
-        let permit = turn.await.map_err(|_| PasswordError::Busy)?.map_err(|_| PasswordError::Lost)?;
+        let permit = turn.await.map_err(|_| PasswordError::Busy)?.map_err(io::Error::other)?;
         // The permit moves into the work, which continues if the client disconnects.
         let work = move || {
             let done = work();
             drop(permit);
             done
         };
-        tokio::task::spawn_blocking(work).await.map_err(|_| PasswordError::Lost)?
+        blocking(work).await
     }
 }
 
-fn hash(password: &str) -> Result<String, PasswordError> {
-    let hash = Argon2::default().hash_password(password.as_bytes()).map_err(PasswordError::Hash)?;
+fn hash(password: &str, rng: &Rng) -> Result<String, PasswordError> {
+    let salt: [u8; RECOMMENDED_SALT_LEN] = rng.bytes();
+    let hash = Argon2::default().hash_password_with_salt(password.as_bytes(), &salt);
+    let hash = hash.map_err(PasswordError::Hash)?;
     Ok(hash.to_string())
 }
 
@@ -98,7 +105,7 @@ mod tests {
 
     #[tokio::test]
     async fn only_the_right_password_matches() {
-        let passwords = Passwords::new().unwrap();
+        let passwords = Passwords::new(Rng::seeded(1)).unwrap();
         let stored = passwords.hash("correct horse".into()).await.unwrap();
         assert!(stored.starts_with("$argon2id$"));
         assert!(passwords.verify("correct horse".into(), Some(stored.clone())).await.unwrap());
@@ -107,7 +114,7 @@ mod tests {
 
     #[tokio::test]
     async fn nobody_waits_long_for_a_turn() {
-        let mut passwords = Passwords::new().unwrap();
+        let mut passwords = Passwords::new(Rng::seeded(1)).unwrap();
         passwords.turn_within = Duration::ZERO;
         let permits = passwords.permits.clone();
         let _taken = permits.acquire_many(2).await.unwrap();
@@ -116,7 +123,7 @@ mod tests {
 
     #[tokio::test]
     async fn the_decoy_opens_nothing() {
-        let passwords = Passwords::new().unwrap();
+        let passwords = Passwords::new(Rng::seeded(1)).unwrap();
         assert!(!passwords.verify("no account has this one".into(), None).await.unwrap());
     }
 }

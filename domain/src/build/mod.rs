@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use chrono::{DateTime, Utc};
 
 use crate::{
-    ids::{BuildId, HostId, SandboxId, TemplateId, UserId},
+    ids::{BuildId, HostId, SandboxId, TeamId, TemplateId, UserId},
     word::words,
 };
 
@@ -57,9 +57,11 @@ words! {
 /// Request for a build. Sizes must be within the range of an `i32`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BuildOrder {
-    /// Name of the platform's template that it makes; one that is there is replaced when it is ready.
+    /// Team whose template it makes, and to which its capsules belong; the platform's team is one of them.
+    pub team_id: TeamId,
+    /// Name of the team's template that it makes; one that is there is replaced when it is ready.
     pub name: String,
-    /// Name of the platform's template with which the build begins.
+    /// Name of the template with which the build begins: one of the team, else one of the platform.
     pub base_template: String,
     /// The recipe as it was sent, in parts of one or more lines.
     pub recipe: Vec<String>,
@@ -131,6 +133,15 @@ pub struct Build {
     pub completed_at: Option<DateTime<Utc>>,
 }
 
+/// Teams whose builds a server can carry out: their capsules have a place on hosts that are attached to it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct BuildableTeams {
+    /// True for all teams that run on the platform's hosts: one of them is attached.
+    pub of_platform: bool,
+    /// The teams whose own hosts are attached, for builds of those that run on their own hosts.
+    pub with_own_hosts: Vec<TeamId>,
+}
+
 /// Attempt at a build.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Claim {
@@ -170,6 +181,31 @@ pub struct LoggedStep {
     pub started_at: DateTime<Utc>,
 }
 
+/// Bytes that an entry of the log has of each stream at most.
+pub const ENTRY_STREAM_BYTES: usize = 16 * 1024;
+
+/// Entry of a build's log: a step that has ended, and the end of its output.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LogEntry {
+    /// The step.
+    pub step: LoggedStep,
+    /// End of its standard output, [`ENTRY_STREAM_BYTES`] at most.
+    pub stdout: String,
+    /// End of its standard error, [`ENTRY_STREAM_BYTES`] at most.
+    pub stderr: String,
+}
+
+/// Joins the lines of a stream, and cuts them to their last [`ENTRY_STREAM_BYTES`], on the boundary of a character.
+pub fn last_output<'a>(lines: impl IntoIterator<Item = &'a str>) -> String {
+    let mut text = String::new();
+    for line in lines {
+        text.push_str(line);
+        text.push('\n');
+    }
+    let cut = text.ceil_char_boundary(text.len().saturating_sub(ENTRY_STREAM_BYTES));
+    text.split_off(cut)
+}
+
 /// End of a step.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct StepEnd {
@@ -202,4 +238,22 @@ pub struct LoggedLine {
     pub stream: LogStream,
     /// Text, without zero bytes.
     pub line: String,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_end_of_the_output_is_kept_and_no_character_is_halved() {
+        assert_eq!(last_output([]), "");
+        assert_eq!(last_output(["a", "", "b"]), "a\n\nb\n");
+        let fits = "x".repeat(ENTRY_STREAM_BYTES - 1);
+        assert_eq!(last_output([fits.as_str()]), format!("{fits}\n"));
+        // Two bytes each: the cut is in the middle of one.
+        let long = "ä".repeat(ENTRY_STREAM_BYTES);
+        let kept = last_output(["first", long.as_str()]);
+        assert_eq!(kept.len(), ENTRY_STREAM_BYTES - 1);
+        assert!(kept.starts_with('ä') && kept.ends_with("ä\n"));
+    }
 }

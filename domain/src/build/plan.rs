@@ -5,9 +5,9 @@
 //!                                      and the key under which its outcome is known
 //! ```
 //!
-//! A key is a hash of everything that leads to the disk after a step: the base template, the size of the disk, every
+//! A key is a hash of everything that leads to the disk after a step: the team, the base template, the size of the disk, every
 //! instruction until then with its user, environment and folder, and what is copied. Steps after `START` have none, as
-//! what runs changes the disk, too.
+//! what runs changes the disk, too. With the team in it, no team reads or fills the cache of another one, or the platform's.
 
 use std::collections::BTreeMap;
 
@@ -18,7 +18,7 @@ use crate::{
     archive::{Entry, EntryDigest},
     build::StepKey,
     environment,
-    ids::TemplateId,
+    ids::{TeamId, TemplateId},
     recipe::{Healthcheck, HealthcheckError, Instruction, Recipe, RecipeError, Step},
 };
 
@@ -28,7 +28,7 @@ const PRE_BUILD: &str = "RUN apt-get update\nUSER wrenn-user\nWORKDIR /home/wren
 const POST_BUILD: &str = "RUN apt-get clean\nRUN rm -rf /var/lib/apt/lists/* /var/cache/apt/*.bin";
 const ROOT: &str = "root";
 /// Changed when the same steps lead to something else than before.
-const KEY_VERSION: &str = "wrenn build 1";
+const KEY_VERSION: &str = "wrenn build 2";
 
 /// Part of a build to which a step belongs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -117,9 +117,11 @@ pub struct PlannedStep {
     pub key: Option<StepKey>,
 }
 
-/// The base template, as far as the plan depends on it.
+/// The base template, as far as the plan depends on it, and the team that builds on it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Base {
+    /// Team of the build.
+    pub team_id: TeamId,
     /// Its id.
     pub id: TemplateId,
     /// User of its commands.
@@ -245,6 +247,7 @@ impl<'a> Planner<'a> {
     fn new(base: &Base, archive: Option<&'a ArchiveIndex>) -> Self {
         let mut hash = Sha256::new();
         put(&mut hash, KEY_VERSION.as_bytes());
+        put(&mut hash, base.team_id.0.as_bytes());
         put(&mut hash, base.id.0.as_bytes());
         put(&mut hash, &base.disk_size_mb.to_le_bytes());
         let context =
@@ -413,6 +416,7 @@ mod tests {
 
     fn base() -> Base {
         Base {
+            team_id: TeamId::PLATFORM,
             id: TemplateId(Uuid::from_u128(1)),
             default_user: "root".into(),
             default_env: BTreeMap::from([("LANG".into(), "C.UTF-8".into())]),
@@ -509,6 +513,9 @@ mod tests {
         };
         assert_ne!(key(&base()), key(&Base { id: TemplateId(Uuid::from_u128(2)), ..base() }));
         assert_ne!(key(&base()), key(&Base { disk_size_mb: 9000, ..base() }));
+        let of_team = |team| Base { team_id: TeamId(Uuid::from_u128(team)), ..base() };
+        assert_ne!(key(&base()), key(&of_team(1)));
+        assert_ne!(key(&of_team(1)), key(&of_team(2)));
     }
 
     #[test]

@@ -59,7 +59,7 @@ fn every_outcome() -> Vec<Outcome> {
 /// Every input that can reach a sandbox of this generation: current ones, stale ones, and ones from beyond.
 fn inputs(current: Generation) -> Vec<Input> {
     let mut inputs: Vec<_> = REQUESTS.into_iter().map(Input::Operate).collect();
-    inputs.extend([Input::TakeUp, Input::HostLost, Input::HostRetired]);
+    inputs.extend([Input::TakeUp, Input::HostLost, Input::HostRetired, Input::HostDeleted]);
     for generation in [Generation(current.0 - 1), current, current.next()] {
         inputs.extend(every_outcome().into_iter().map(|outcome| Input::Finished { generation, outcome }));
         for machine in [Machine::Stopped, Machine::Exited] {
@@ -395,6 +395,31 @@ fn a_removal_from_a_host_that_never_comes_back_is_done() {
     let (state, effects) = run(&[finished(1, started()), destroy, Input::HostRetired]);
     assert_eq!(state.lifecycle.end, End::Reached);
     assert_eq!(effects.last(), Some(&Effect::Hold(Hold::Nothing)));
+}
+
+#[test]
+fn a_sandbox_ends_with_its_host_whatever_is_in_flight() {
+    let pause = Input::Operate(Request::Pause);
+    let snapshot = Input::Operate(Request::Snapshot(TEMPLATE));
+    for inputs in [
+        vec![],
+        vec![finished(1, started())],
+        vec![finished(1, started()), pause],
+        vec![finished(1, started()), snapshot],
+        vec![finished(1, started()), Input::HostLost],
+        vec![finished(1, failed(None)), finished(2, Outcome::Destroyed)],
+    ] {
+        let (before, _) = run(&inputs);
+        let step = step(&before, &Input::HostDeleted).unwrap();
+        let after = &step.next.lifecycle;
+        assert_eq!((after.end, after.status), (End::Reached, SandboxStatus::Stopped), "{inputs:?}");
+        assert_eq!(after.stop_reason.as_deref(), Some("its host was deleted"), "{inputs:?}");
+        let discarded = before.lifecycle.template.map(TemplateEffect::Discard);
+        assert_eq!(step.template, discarded, "{inputs:?}");
+    }
+    let destroy = Input::Operate(Request::Destroy);
+    let (gone, _) = run(&[finished(1, started()), destroy, finished(2, Outcome::Destroyed)]);
+    assert!(step(&gone, &Input::HostDeleted).unwrap().ignored.is_some());
 }
 
 #[test]

@@ -4,13 +4,16 @@
 
 #[cfg(test)]
 mod exhaustive;
+pub mod handling;
 pub mod invariants;
+pub mod inventory;
 pub mod state;
 mod step;
 
 use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
+use uuid::Uuid;
 
 pub use self::{
     state::{Memory, Refusal},
@@ -22,7 +25,31 @@ use crate::{
     lifecycle::{Hold, Lifecycle},
     preview::PreviewAccess,
     template::TemplateSource,
+    word::words,
 };
+
+words! {
+    /// Kind of the principal that made a sandbox.
+    CreatorKind, "creator kind" {
+        /// A signed-in user.
+        User = "user",
+        /// A program with an API key.
+        ApiKey = "api_key",
+        /// The control plane itself.
+        System = "system",
+    }
+}
+
+/// The principal that made a sandbox, as it was then.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Creator {
+    /// Kind of the principal.
+    pub kind: CreatorKind,
+    /// UUID of the user or key, which may be gone; `None` for the control plane.
+    pub id: Option<Uuid>,
+    /// Name of the user or key; of the control plane, the reason for which it acted.
+    pub name: Option<String>,
+}
 
 /// A sandbox as it is stored.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -57,8 +84,8 @@ pub struct Sandbox {
     pub metadata: BTreeMap<String, String>,
     /// Visitors that may reach its ports.
     pub preview_access: PreviewAccess,
-    /// Token of those visitors.
-    pub preview_token: String,
+    /// Secret of which the tokens of those visitors are made.
+    pub preview_secret: String,
     /// Part of the row that its actor writes.
     pub lifecycle: Lifecycle,
     /// Source of the template that its operation makes; `None` if it makes none.
@@ -75,6 +102,8 @@ pub struct Sandbox {
     pub destroyed_at: Option<DateTime<Utc>>,
     /// The audit entry of the operation in flight.
     pub audit_id: Option<AuditId>,
+    /// The principal that made it; `None` if it was made before that was recorded.
+    pub created_by: Option<Creator>,
 }
 
 /// Content of a new sandbox's row. Sizes must be within the range of an `i32`; the database refuses others.

@@ -181,6 +181,8 @@ pub enum Input {
     HostLost,
     /// The host can never come back.
     HostRetired,
+    /// The host was deleted, with everything on it.
+    HostDeleted,
 }
 
 /// A command for a host; its generation is that of the state it came with.

@@ -167,6 +167,7 @@ pub fn step(state: &State, input: &Input) -> Result<Step, Refusal> {
         Input::NotReported { generation } => Ok(not_reported(state, *generation)),
         Input::HostLost => Ok(host_lost(state)),
         Input::HostRetired => Ok(host_retired(state)),
+        Input::HostDeleted => Ok(host_deleted(state)),
     }
 }
 
@@ -439,5 +440,18 @@ fn host_retired(state: &State) -> Step {
     state.settle(Observed::Absent, |lifecycle| {
         lifecycle.status = SandboxStatus::Error;
         lifecycle.stop_reason = Some("its host is gone for good".to_owned());
+    })
+}
+
+/// A removal that was in flight is what was requested; everything else ends for the host's sake.
+fn host_deleted(state: &State) -> Step {
+    let is_removal =
+        state.lifecycle.operation == Some(Operation::Destroying) && state.lifecycle.end == End::Requested;
+    state.settle(Observed::Absent, |lifecycle| {
+        set_status(lifecycle, SandboxStatus::Stopped);
+        lifecycle.end = End::Reached;
+        if !is_removal {
+            lifecycle.stop_reason = Some("its host was deleted".to_owned());
+        }
     })
 }

@@ -5,7 +5,7 @@ use std::{
     os::unix::fs::symlink,
     path::{Path, PathBuf},
     thread,
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use nix::{
@@ -17,8 +17,8 @@ use super::BootError;
 
 const ROOT_DISK: &str = "/dev/vda";
 const NEW_ROOT: &str = "/newroot";
-/// Devices of the VMM are there as soon as their module is loaded; this is for a VMM that is late.
-const DISK_WAIT: Duration = Duration::from_secs(10);
+/// Devices of the VMM are there as soon as their module is loaded; this is for a VMM that is late, by 10 s at most.
+const DISK_TRIES: u32 = 2000;
 const DISK_POLL: Duration = Duration::from_millis(5);
 
 /// Freed blocks go back to the host's sparse file; no thread spends the capsule's time on zeroing what is zero.
@@ -110,13 +110,11 @@ fn make_folder(path: &Path) -> Result<(), BootError> {
 }
 
 fn wait_for(disk: &Path) -> Result<(), BootError> {
-    let started = Instant::now();
-    while !disk.exists() {
-        if started.elapsed() > DISK_WAIT {
-            let waited_ms = started.elapsed().as_millis();
-            return Err(BootError::NoDisk { path: PathBuf::from(disk), waited_ms });
+    for _ in 0..DISK_TRIES {
+        if disk.exists() {
+            return Ok(());
         }
         thread::sleep(DISK_POLL);
     }
-    Ok(())
+    Err(BootError::NoDisk { path: PathBuf::from(disk), waited_ms: (DISK_POLL * DISK_TRIES).as_millis() })
 }

@@ -7,7 +7,7 @@ use std::{
     path::{Path, PathBuf},
     process::{Command, Stdio},
     sync::Arc,
-    time::{Duration, SystemTime},
+    time::{Duration, Instant, SystemTime},
 };
 
 use nix::{
@@ -19,9 +19,9 @@ use tokio::{
     net::unix::pipe,
     sync::{mpsc, oneshot},
     task::JoinHandle,
-    time::{Instant, sleep},
 };
 use tokio_stream::Stream;
+use wrenn_base::Clock;
 use wrenn_proto::guest::{
     Detached, ExecEvent, ExecExited, ExecInput, ProcessAttach, ProcessSignal, ProcessesListed, Signalled,
     exec_event::Event,
@@ -52,6 +52,7 @@ const SIGNALS: std::ops::RangeInclusive<i32> = 1..=64;
 pub struct Engine {
     reaper: Reaper,
     cgroups: Cgroups,
+    clock: Clock,
     registry: Arc<Registry>,
 }
 
@@ -73,9 +74,9 @@ struct Streams {
 }
 
 impl Engine {
-    /// Makes an engine whose children `reaper` reaps.
-    pub fn new(reaper: Reaper, cgroups: Cgroups) -> Self {
-        Self { reaper, cgroups, registry: Arc::default() }
+    /// Makes an engine whose children `reaper` reaps, and whose time limits go by `clock`.
+    pub fn new(reaper: Reaper, cgroups: Cgroups, clock: Clock) -> Self {
+        Self { reaper, cgroups, clock, registry: Arc::default() }
     }
 
     /// Starts a command and returns its events: `started`, output, and at the end `exited`. Blocks while the command's
@@ -95,7 +96,7 @@ impl Engine {
         let Spawned { pid, exit, running, sources, feeder, at } = self.spawn(&plan)?;
         let Plan { request: command, account, lifetime, timeout, .. } = plan;
         let process = self.registry.insert(reservation, pid, |tag| {
-            let started_at_unix = unix_now();
+            let started_at_unix = self.unix_now();
             let user = account.name;
             Process::new(Description { pid, tag, command, user, lifetime, started_at_unix }, running)
         });
@@ -107,14 +108,15 @@ impl Engine {
             Lifetime::Kept => converse(Arc::clone(&process), process.output.reader(), inputs, Parting::GoOn),
             Lifetime::Background => all_at_once([started(&process), Event::Detached(Detached {}).into()]),
         };
-        let (bell, notice) = ExitBell::new();
+        let (bell, notice) = ExitBell::new(self.clock.clone());
         let pumps = sources
             .into_iter()
             .map(|(stream, source)| {
                 tokio::spawn(pump(source, stream, Arc::clone(&process.output), notice.clone()))
             })
             .collect();
-        let watch = Watch { process, registry: Arc::clone(&self.registry), timeout, at, pumps, feeder, bell };
+        let (clock, registry) = (self.clock.clone(), Arc::clone(&self.registry));
+        let watch = Watch { process, registry, clock, timeout, at, pumps, feeder, bell };
         tokio::spawn(watch.until_ended(exit));
         Ok(events)
     }
@@ -184,7 +186,7 @@ impl Engine {
         };
         sys::set_up_child(&mut command, setup);
 
-        let at = Instant::now();
+        let at = self.clock.now();
         let SpawnedChild { pid, exit } =
             self.reaper.spawn(|| command.spawn()).map_err(|error| start_error(error, plan, &cwd))?;
         let (feed, feeder) = match sink {
@@ -197,6 +199,12 @@ impl Engine {
         let running = Running { group: ProcessGroup::new(pid, cgroup), feed, terminal };
         Ok(Spawned { pid, exit, running, sources, feeder, at })
     }
+
+    /// Returns seconds since the Unix epoch; a clock that stands before it counts as the epoch.
+    fn unix_now(&self) -> i64 {
+        let since = self.clock.wall().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+        i64::try_from(since.as_secs()).unwrap_or(i64::MAX)
+    }
 }
 
 /// A few events, and their end.
@@ -207,12 +215,6 @@ fn all_at_once<const N: usize>(all: [ExecEvent; N]) -> mpsc::Receiver<ExecEvent>
         let _ = events.try_send(event);
     }
     receiver
-}
-
-/// Seconds since the Unix epoch; a clock that stands before it counts as the epoch.
-fn unix_now() -> i64 {
-    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-    i64::try_from(since.as_secs()).unwrap_or(i64::MAX)
 }
 
 fn connect_pipes(command: &mut Command, lifetime: Lifetime) -> io::Result<Streams> {
@@ -294,6 +296,7 @@ fn not_permitted(plan: &Plan, cwd: &Path) -> ExecError {
 struct Watch {
     process: Arc<Process>,
     registry: Arc<Registry>,
+    clock: Clock,
     timeout: Option<Duration>,
     at: Instant,
     pumps: Vec<JoinHandle<()>>,
@@ -304,7 +307,7 @@ struct Watch {
 impl Watch {
     async fn until_ended(self, exit: oneshot::Receiver<ExitCode>) {
         let (code, cause) = self.wait(exit).await;
-        let Self { process, registry, at, pumps, feeder, bell, .. } = self;
+        let Self { process, registry, clock, at, pumps, feeder, bell, .. } = self;
         // From now on nobody can signal what may have its pid.
         let running = process.exited();
         if let Some(Running { terminal: Some(terminal), .. }) = &running {
@@ -323,7 +326,7 @@ impl Watch {
         process.output.end(ExecExited {
             exit_code: code.0,
             timed_out: cause == EndCause::TimedOut,
-            duration_ms: u64::try_from(at.elapsed().as_millis()).unwrap_or(u64::MAX),
+            duration_ms: u64::try_from(clock.since(at).as_millis()).unwrap_or(u64::MAX),
         });
     }
 
@@ -331,7 +334,7 @@ impl Watch {
     async fn wait(&self, mut exit: oneshot::Receiver<ExitCode>) -> (ExitCode, EndCause) {
         let time_over = async {
             match self.timeout {
-                Some(timeout) => sleep(timeout.saturating_sub(self.at.elapsed())).await,
+                Some(timeout) => self.clock.sleep_until(self.at + timeout).await,
                 None => std::future::pending().await,
             }
         };

@@ -7,15 +7,20 @@
 //! Back-pressure is the pipe's own: while a reader does not read, there is no room in the log, nothing is taken out of
 //! the pipe, and the process blocks in its `write`.
 
-use std::{io, pin::pin, sync::Arc, time::Duration};
+use std::{
+    io,
+    pin::pin,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use bytes::{Bytes, BytesMut};
 use tokio::{
     io::AsyncReadExt as _,
     net::unix::pipe,
     sync::{Notify, watch},
-    time::{Instant, sleep_until},
 };
+use wrenn_base::Clock;
 use wrenn_proto::guest::ExecExited;
 
 use super::{
@@ -149,22 +154,28 @@ impl Source {
 
 /// Tells the pumps of one process that it has exited.
 #[derive(Debug, Clone)]
-pub(super) struct ExitNotice(watch::Receiver<Option<Instant>>);
+pub(super) struct ExitNotice {
+    exited_at: watch::Receiver<Option<Instant>>,
+    clock: Clock,
+}
 
 /// The sending half of an [`ExitNotice`].
 #[derive(Debug)]
-pub(super) struct ExitBell(watch::Sender<Option<Instant>>);
+pub(super) struct ExitBell {
+    exited_at: watch::Sender<Option<Instant>>,
+    clock: Clock,
+}
 
 impl ExitBell {
     /// Makes a pair.
-    pub(super) fn new() -> (Self, ExitNotice) {
+    pub(super) fn new(clock: Clock) -> (Self, ExitNotice) {
         let (sender, receiver) = watch::channel(None);
-        (Self(sender), ExitNotice(receiver))
+        (Self { exited_at: sender, clock: clock.clone() }, ExitNotice { exited_at: receiver, clock })
     }
 
     /// Says that the process has exited now.
     pub(super) fn ring(&self) {
-        self.0.send_replace(Some(Instant::now()));
+        self.exited_at.send_replace(Some(self.clock.now()));
     }
 }
 
@@ -172,14 +183,14 @@ impl ExitNotice {
     /// Resolves when the process has exited and the grace for its descendants is over.
     async fn grace_over(mut self) {
         // An error means that nobody watches the process any more: then there is nothing to wait for.
-        let exited_at = self.0.wait_for(Option::is_some).await.ok().and_then(|exited_at| *exited_at);
+        let exited_at = self.exited_at.wait_for(Option::is_some).await.ok().and_then(|exited_at| *exited_at);
         if let Some(exited_at) = exited_at {
-            sleep_until(exited_at + DRAIN_GRACE).await;
+            self.clock.sleep_until(exited_at + DRAIN_GRACE).await;
         }
     }
 
     fn grace_is_over(&self) -> bool {
-        self.0.borrow().is_some_and(|exited_at| exited_at + DRAIN_GRACE <= Instant::now())
+        self.exited_at.borrow().is_some_and(|exited_at| exited_at + DRAIN_GRACE <= self.clock.now())
     }
 }
 

@@ -9,7 +9,10 @@ use rustix::{
 };
 use wrenn_proto::guest::{FileEntry, FileKind};
 
-use super::{FsError, Place, error::failed};
+use super::{
+    error::{FsError, failed},
+    place::Place,
+};
 use crate::accounts::Names;
 
 /// Says what is at a place; of a link, itself.

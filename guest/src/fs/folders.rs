@@ -13,7 +13,11 @@ use rustix::{
 };
 use wrenn_proto::guest::FileEntry;
 
-use super::{FsError, Place, entry, error::failed};
+use super::{
+    entry,
+    error::{FsError, failed},
+    place::Place,
+};
 use crate::accounts::Names;
 
 /// As a program would make them; the daemon's mask takes nothing away that matters.

@@ -16,7 +16,12 @@ use rustix::{
 };
 use wrenn_proto::guest::{FileEntries, FileEntry, FileKind, FileList, file_event::Event};
 
-use super::{Caller, FsError, Place, entry, error::failed, path_of};
+use super::{
+    caller::Caller,
+    entry,
+    error::{FsError, failed},
+    place::{Place, path_of},
+};
 use crate::accounts::Names;
 
 /// Most entries of an answer.

@@ -1,8 +1,12 @@
 //! Where something is: a path as a caller writes it down.
 
-use std::path::{Path, PathBuf};
+use std::{
+    ffi::{CStr, OsStr},
+    os::unix::ffi::OsStrExt as _,
+    path::{Path, PathBuf},
+};
 
-use super::FsError;
+use super::error::FsError;
 
 /// A path of a request, absolute.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -46,6 +50,11 @@ impl Place {
     pub(super) fn is_folders(&self) -> bool {
         self.raw.as_os_str().as_encoded_bytes().ends_with(b"/")
     }
+}
+
+/// A name, as the kernel says it.
+pub(super) fn path_of(name: &CStr) -> &Path {
+    Path::new(OsStr::from_bytes(name.to_bytes()))
 }
 
 #[cfg(test)]

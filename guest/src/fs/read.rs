@@ -8,7 +8,12 @@ use rustix::{
 };
 use wrenn_proto::guest::{FileKind, file_event::Event};
 
-use super::{Caller, FsError, Place, entry, error::failed};
+use super::{
+    caller::Caller,
+    entry,
+    error::{FsError, failed},
+    place::Place,
+};
 use crate::accounts::Names;
 
 /// Most that one event carries, in bytes: several fit into a stream's window, so that one is under way while another one is

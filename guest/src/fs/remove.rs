@@ -21,7 +21,12 @@ use rustix::{
 };
 use wrenn_proto::guest::FileKind;
 
-use super::{Caller, FsError, Place, entry, error::failed, path_of};
+use super::{
+    caller::Caller,
+    entry,
+    error::{FsError, failed},
+    place::{Place, path_of},
+};
 
 /// Folders that are kept open; those further out are opened again on the way back.
 const OPEN_MAX: usize = 16;

@@ -6,7 +6,12 @@ use rustix::{
 };
 use wrenn_proto::guest::{FileEntry, FileKind};
 
-use super::{FsError, Place, entry, error::failed, folders};
+use super::{
+    entry,
+    error::{FsError, failed},
+    folders,
+    place::Place,
+};
 use crate::accounts::Names;
 
 /// Moves what is at `from` to `to`, whose parents are made.

@@ -4,7 +4,7 @@ use std::io;
 
 use nix::unistd::geteuid;
 
-use super::FsError;
+use super::error::FsError;
 use crate::{
     accounts::Account,
     sys::{FsRights, Identity},

@@ -21,7 +21,14 @@ use rustix::{
 };
 use wrenn_proto::guest::{FileKind, FileReady, file_event::Event, file_input::Input};
 
-use super::{Caller, FsError, Inputs, Place, entry, error::failed, folders, staged::Staged};
+use super::{
+    caller::{Caller, Inputs},
+    entry,
+    error::{FsError, failed},
+    folders,
+    place::Place,
+    staged::Staged,
+};
 use crate::accounts::Names;
 
 /// As many links as the kernel follows.

@@ -8,14 +8,17 @@ use std::{
     time::{Duration, Instant},
 };
 
-use tokio::time::timeout;
 use tonic::Code;
+use wrenn_base::Clock;
 use wrenn_proto::guest::{
     CloseStdin, ExecFailure, ExecInput, ExecStart, HelloRequest, InitRequest, Signal, exec_event::Event,
     exec_input::Input,
 };
+use wrenn_testkit::wait::{eventually, in_time};
 
-use crate::support::{PATIENCE, TestGuest, eventually, finish, is_alive, is_root, kept, pid_in, shell};
+use crate::support::{TestGuest, finish, is_alive, is_root, kept, pid_in, shell};
+
+const HOUR: Duration = Duration::from_secs(3600);
 
 #[tokio::test]
 async fn output_and_exit_code_come_back() {
@@ -108,7 +111,7 @@ async fn standard_input_is_fed_and_closed() {
         session.send(Input::Stdin(vec![b'x'; 10_000].into())).await;
     }
     session.send(Input::CloseStdin(CloseStdin {})).await;
-    let finished = timeout(PATIENCE, finish(&mut session.events)).await.unwrap();
+    let finished = in_time("the command ends", finish(&mut session.events)).await;
     assert_eq!(finished.text().trim(), "1000000");
 }
 
@@ -119,38 +122,44 @@ async fn a_signal_reaches_a_process_that_reads_no_input() {
     assert!(matches!(session.next().await, Event::Started(_)));
     session.send(Input::Stdin(vec![0; 500_000].into())).await;
     session.send(Input::Signal(Signal { number: 15 })).await;
-    let finished = timeout(PATIENCE, finish(&mut session.events)).await.unwrap();
+    let finished = in_time("the command ends", finish(&mut session.events)).await;
     assert_eq!(finished.code(), 143);
 }
 
 #[tokio::test]
 async fn a_timeout_kills_the_group_and_keeps_the_output() {
-    let guest = TestGuest::start().await;
+    let (clock, hand) = Clock::manual();
+    let guest = TestGuest::start_by(clock).await;
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("pid");
     let script = format!("echo before; sleep 60 & echo $! > {}; wait", file.display());
-    let began = Instant::now();
-    let finished = guest.run(ExecStart { timeout_sec: 1, ..shell(script) }).await;
+    let session = guest.open(ExecStart { timeout_sec: 3600, ..shell(script) }).await;
+    let child = pid_in(&file).await;
+    hand.advance(HOUR - Duration::from_millis(1));
+    assert!(is_alive(child));
+    hand.advance(Duration::from_millis(1));
+    let finished = session.finish().await;
     let exited = finished.exited.as_ref().unwrap();
     assert_eq!((exited.exit_code, exited.timed_out, finished.text()), (124, true, "before\n"));
-    assert!(began.elapsed() >= Duration::from_secs(1));
-    let child = pid_in(&file).await;
-    eventually("the child is gone", || !is_alive(child)).await;
+    assert_eq!(exited.duration_ms, 3_600_000);
+    eventually("the child is gone", async || !is_alive(child)).await;
 }
 
 #[tokio::test]
 async fn a_timeout_reaches_processes_that_left_the_session() {
-    let guest = TestGuest::start().await;
+    let (clock, hand) = Clock::manual();
+    let guest = TestGuest::start_by(clock).await;
     if guest.cgroup.is_none() {
         return;
     }
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("pid");
     let script = format!("setsid sh -c 'echo $$ > {}; exec sleep 60' & wait; sleep 60", file.display());
-    let finished = guest.run(ExecStart { timeout_sec: 1, ..shell(script) }).await;
-    assert_eq!(finished.code(), 124);
+    let session = guest.open(ExecStart { timeout_sec: 3600, ..shell(script) }).await;
     let child = pid_in(&file).await;
-    eventually("the child is gone", || !is_alive(child)).await;
+    hand.advance(HOUR);
+    assert_eq!(session.finish().await.code(), 124);
+    eventually("the child is gone", async || !is_alive(child)).await;
 }
 
 #[tokio::test]
@@ -162,7 +171,7 @@ async fn a_caller_that_goes_away_takes_its_processes_along() {
     let child: i32 = String::from_utf8(line.into()).unwrap().trim().parse().unwrap();
     assert!(is_alive(child));
     drop(session);
-    eventually("the child is gone", || !is_alive(child)).await;
+    eventually("the child is gone", async || !is_alive(child)).await;
 }
 
 #[tokio::test]
@@ -193,7 +202,7 @@ async fn a_slow_reader_slows_the_process() {
         guest.run(shell("sleep 0.05")).await;
     }
     assert!(!file.exists());
-    let finished = timeout(PATIENCE, finish(&mut session.events)).await.unwrap();
+    let finished = in_time("the command ends", finish(&mut session.events)).await;
     assert_eq!(finished.stdout.len(), 20_000_000);
     assert!(file.exists());
 }
@@ -208,7 +217,7 @@ async fn nothing_is_left_of_a_hundred_commands() {
     }
     if let Some(folder) = &guest.cgroup {
         let left = || fs::read_dir(folder).unwrap().flatten().filter(|entry| entry.path().is_dir()).count();
-        eventually("no cgroup is left", || left() == 0).await;
+        eventually("no cgroup is left", async || left() == 0).await;
     }
     // Other tests of this process have descriptors of their own, but not a hundred.
     assert!(descriptors() < 400);
@@ -216,7 +225,7 @@ async fn nothing_is_left_of_a_hundred_commands() {
 
 #[tokio::test]
 async fn strangers_are_not_served() {
-    let guest = TestGuest::start_for(IpAddr::V4(Ipv4Addr::new(172, 30, 0, 1))).await;
+    let guest = TestGuest::start_for(IpAddr::V4(Ipv4Addr::new(172, 30, 0, 1)), Clock::process()).await;
     // The connection is closed unread, so there is no status of the service's own.
     assert!(guest.client.clone().hello(HelloRequest {}).await.is_err());
 }
@@ -256,14 +265,9 @@ async fn an_init_ends_what_belongs_to_other_connections_and_nothing_else() {
     // As after a restore: the host has dialled anew.
     let mut other = guest.connect();
     other.init(InitRequest::default()).await.unwrap();
-    let ended = timeout(PATIENCE, session.events.message()).await.expect("the old connection ends");
+    let ended = in_time("the old connection ends", session.events.message()).await;
     assert!(ended.is_err(), "{ended:?}");
-    let gone = async {
-        while process.exists() {
-            tokio::time::sleep(Duration::from_millis(10)).await;
-        }
-    };
-    timeout(PATIENCE, gone).await.expect("the command of the old connection ends");
+    eventually("the command of the old connection ends", async || !process.exists()).await;
     // The new one is served, and so is the old client once it has dialled again.
     other.hello(HelloRequest {}).await.unwrap();
     other.init(InitRequest::default()).await.unwrap();

@@ -3,7 +3,6 @@
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::TcpStream,
-    time::timeout,
 };
 use tonic::Code;
 use wrenn_proto::guest::{
@@ -11,8 +10,9 @@ use wrenn_proto::guest::{
     Signal, TerminalSize, connect_event, connect_input, exec_event::Event, exec_input::Input, file_event,
     file_input,
 };
+use wrenn_testkit::wait::{eventually, in_time};
 
-use crate::support::{PATIENCE, TestGuest, by_tag, eventually, is_alive, kept, shell};
+use crate::support::{TestGuest, by_tag, is_alive, kept, shell};
 
 #[tokio::test]
 async fn garbage_on_the_port_is_closed() {
@@ -32,7 +32,7 @@ async fn garbage_on_the_port_is_closed() {
         let _ = connection.write_all(&garbage).await;
         let _ = connection.shutdown().await;
         let closed = async { while matches!(connection.read(&mut [0; 4096]).await, Ok(1..)) {} };
-        assert!(timeout(PATIENCE, closed).await.is_ok(), "{:?} … is not closed", &garbage[..10]);
+        in_time(&format!("{:?} … is closed", &garbage[..10]), closed).await;
     }
     guest.connect().hello(HelloRequest {}).await.unwrap();
 }
@@ -103,7 +103,7 @@ async fn openings_of_nonsense_fail_and_later_ones_mean_nothing() {
     }
     assert!(session.until("still there\n").await.ends_with("still there\n"));
     session.send(Input::Signal(Signal { number: 9 })).await;
-    eventually("the process is gone", || !is_alive(pid)).await;
+    eventually("the process is gone", async || !is_alive(pid)).await;
 }
 
 #[tokio::test]
@@ -114,7 +114,7 @@ async fn a_message_that_is_too_large_ends_its_own_session() {
     let mut client = guest.connect().max_encoding_message_size(usize::MAX);
     let huge = ExecInput { input: Some(Input::Start(shell("x".repeat(5 << 20)))) };
     let refused = async { client.exec(tokio_stream::once(huge)).await?.into_inner().message().await };
-    let refused = timeout(PATIENCE, refused).await.expect("an answer");
+    let refused = in_time("an answer", refused).await;
     assert!(refused.as_ref().is_err_and(|status| status.code() == Code::OutOfRange), "{refused:?}");
     bystander.send(Input::Stdin(b"here\n".to_vec().into())).await;
     bystander.until("here\n").await;

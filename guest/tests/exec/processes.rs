@@ -1,14 +1,15 @@
 //! Processes that outlive their caller: found again, read again, signalled.
 
-use std::{fs, time::Duration};
+use std::fs;
 
 use wrenn_guest::exec::KEPT_BYTES;
 use wrenn_proto::guest::{
     CloseStdin, ExecFailure, ExecStart, Lifetime, ProcessAttach, ProcessSelector, Signal, exec_event::Event,
     exec_input::Input, process_selector::By,
 };
+use wrenn_testkit::wait::eventually;
 
-use crate::support::{Session, TestGuest, by_tag, eventually, is_alive, kept, pid_in, shell};
+use crate::support::{Session, TestGuest, by_tag, is_alive, kept, pid_in, shell};
 
 fn background(script: &str, tag: &str) -> ExecStart {
     ExecStart { lifetime: Lifetime::Background.into(), tag: tag.into(), ..shell(script) }
@@ -27,10 +28,8 @@ async fn failure(mut session: Session) -> ExecFailure {
 
 /// Waits until nothing with this tag runs.
 async fn ended(guest: &TestGuest, pid: i32, tag: &str) {
-    eventually("it has ended", || !is_alive(pid)).await;
-    while guest.list().await.iter().any(|process| process.tag == tag) {
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
+    eventually("it has ended", async || !is_alive(pid)).await;
+    eventually("it is forgotten", async || guest.list().await.iter().all(|process| process.tag != tag)).await;
 }
 
 #[tokio::test]
@@ -137,7 +136,7 @@ async fn a_reader_that_goes_away_holds_nothing_up() {
     }
     assert!(!file.exists(), "it did not wait for its reader");
     session.leave();
-    eventually("it goes on", || file.exists()).await;
+    eventually("it goes on", async || file.exists()).await;
     let finished = guest.attach("writer").await.finish().await;
     assert_eq!((finished.dropped, finished.stdout.len()), (5_000_000 - KEPT_BYTES as u64, KEPT_BYTES));
 }
@@ -210,7 +209,7 @@ async fn signals_reach_the_group_and_the_last_one_everything() {
     session.send(Input::Signal(Signal { number: 9 })).await;
     assert_eq!(session.finish().await.code(), 137);
     if guest.cgroup.is_some() {
-        eventually("the child that left is gone, too", || !is_alive(child)).await;
+        eventually("the child that left is gone, too", async || !is_alive(child)).await;
     } else {
         nix::sys::signal::kill(nix::unistd::Pid::from_raw(child), nix::sys::signal::Signal::SIGKILL).unwrap();
     }

@@ -5,8 +5,9 @@ use std::{collections::HashMap, time::Duration};
 use wrenn_proto::guest::{
     ExecStart, InitRequest, ProcessAttach, TerminalSize, exec_event::Event, exec_input::Input,
 };
+use wrenn_testkit::wait::eventually;
 
-use crate::support::{TestGuest, by_tag, eventually, is_alive, is_root, terminal};
+use crate::support::{TestGuest, by_tag, is_alive, is_root, terminal};
 
 /// A full-screen program: it draws the size of its window, again whenever that changes, and ends at `q`.
 const SCREEN: &str = r#"
@@ -166,7 +167,7 @@ async fn a_kill_reaches_the_jobs_of_a_shell() {
     assert!(is_alive(child));
     guest.kill("jobs").await;
     assert_eq!(session.finish().await.code(), 137);
-    eventually("its job is gone", || !is_alive(child)).await;
+    eventually("its job is gone", async || !is_alive(child)).await;
 }
 
 #[tokio::test]

@@ -11,6 +11,7 @@ use nix::{sys::stat::Mode, unistd::mkfifo};
 use wrenn_proto::guest::{
     FileFailure, FileKind, FileRead, FileStart, file_event::Event, file_start::Request,
 };
+use wrenn_testkit::wait::eventually;
 
 use crate::support::{Folder, Session, is_root, list, read, stat, text};
 
@@ -117,8 +118,7 @@ async fn a_slow_reader_slows_the_file_down() {
     let mut session = Session::open("", Request::Read(FileRead { path: text(&path) })).await;
     assert!(matches!(session.next().await, Some(Event::Entry(_))));
     // It stands still when its queue is full, which holds a thousandth of the file.
-    crate::support::eventually("the queue is full", || session.events.len() == session.events.max_capacity())
-        .await;
+    eventually("the queue is full", async || session.events.len() == session.events.max_capacity()).await;
     let mut bytes = 0;
     for _ in 0..3 {
         let Some(Event::Data(data)) = session.next().await else { panic!("expected data") };

@@ -1,21 +1,16 @@
 //! A caller of the guest's files.
 
-use std::{
-    path::{Path, PathBuf},
-    time::Duration,
-};
+use std::path::{Path, PathBuf};
 
 use tempfile::TempDir;
-use tokio::{sync::mpsc, time::timeout};
+use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use wrenn_guest::fs::serve;
 use wrenn_proto::guest::{
     FileEnd, FileEntry, FileEvent, FileFailure, FileInput, FileList, FileMakeDir, FileRead, FileRemove,
     FileRename, FileStart, FileStat, FileWrite, file_event::Event, file_input::Input, file_start::Request,
 };
-
-/// Longest that anything here may take on a busy machine.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
+use wrenn_testkit::wait::in_time;
 
 /// A request under way.
 pub(crate) struct Session {
@@ -34,7 +29,7 @@ impl Session {
     }
 
     pub(crate) async fn next(&mut self) -> Option<Event> {
-        let event = timeout(PATIENCE, self.events.recv()).await.expect("an event, or the end of them");
+        let event = in_time("an event, or the end of them", self.events.recv()).await;
         event.map(|event| event.event.unwrap())
     }
 
@@ -235,14 +230,4 @@ impl Drop for Mount {
     fn drop(&mut self) {
         nix::mount::umount2(&self.path, nix::mount::MntFlags::MNT_DETACH).unwrap();
     }
-}
-
-/// Waits until something is true, for a bounded time.
-pub(crate) async fn eventually(what: &str, mut is_true: impl FnMut() -> bool) {
-    let wait = async {
-        while !is_true() {
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
-    };
-    timeout(PATIENCE, wait).await.unwrap_or_else(|_| panic!("not in time: {what}"));
 }

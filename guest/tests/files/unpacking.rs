@@ -11,8 +11,9 @@ use tar::{Builder, EntryType, Header};
 use wrenn_proto::guest::{
     FileEnd, FileFailure, FileStart, FileUnpack, file_event::Event, file_input::Input, file_start::Request,
 };
+use wrenn_testkit::wait::{eventually, in_time};
 
-use crate::support::{Failure, Folder, Mount, PATIENCE, Session, eventually, is_root, names_in, text};
+use crate::support::{Failure, Folder, Mount, Session, is_root, names_in, text};
 
 /// Of everything in these archives.
 const MODIFIED: i64 = 1_700_000_000;
@@ -287,7 +288,7 @@ async fn an_archive_that_is_cut_off_is_an_error_and_what_was_whole_stays() {
     session.inputs.send(Input::Data(archive[..100_000].to_vec().into()).into()).await.unwrap();
     drop(events);
     let inputs = session.inputs;
-    eventually("nobody takes more", || {
+    eventually("nobody takes more", async || {
         let _ = inputs.try_send(Input::Data(archive[100_000..].to_vec().into()).into());
         inputs.is_closed()
     })
@@ -374,7 +375,7 @@ async fn a_slow_filesystem_slows_the_caller() {
     session.ready().await;
     for chunk in archive.chunks(256 * 1024) {
         let sent = session.inputs.send(Input::Data(chunk.to_vec().into()).into());
-        tokio::time::timeout(PATIENCE, sent).await.expect("it is written on").unwrap();
+        in_time("it is written on", sent).await.unwrap();
         assert!(session.inputs.max_capacity() - session.inputs.capacity() <= 4);
     }
     session.send(Input::End(FileEnd {})).await;

@@ -3,8 +3,9 @@
 use std::{fs, os::unix::fs::PermissionsExt as _, path::Path};
 
 use wrenn_proto::guest::{FileChange, FileFailure, FileWatch, file_event::Event, file_start::Request};
+use wrenn_testkit::wait::eventually;
 
-use crate::support::{Folder, Session, eventually, text, write};
+use crate::support::{Folder, Session, text, write};
 
 struct Watch {
     session: Session,
@@ -200,5 +201,5 @@ async fn a_watch_ends_when_its_caller_leaves() {
     assert!(open() >= 2);
     let before = open();
     drop(watches);
-    eventually("their descriptors are closed", || open() < before).await;
+    eventually("their descriptors are closed", async || open() < before).await;
 }

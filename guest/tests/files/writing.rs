@@ -7,10 +7,9 @@ use std::{
 
 use nix::{sys::stat::Mode, unistd::mkfifo};
 use wrenn_proto::guest::{FileEnd, FileFailure, FileStart, file_event::Event, file_input::Input};
+use wrenn_testkit::wait::{eventually, in_time};
 
-use crate::support::{
-    Folder, Mount, PATIENCE, eventually, is_root, make_dir, names_in, open_write, stat, text, write, write_as,
-};
+use crate::support::{Folder, Mount, is_root, make_dir, names_in, open_write, stat, text, write, write_as};
 
 #[tokio::test]
 async fn a_file_is_made_with_its_parents_and_replaced() {
@@ -80,7 +79,7 @@ async fn a_cut_upload_leaves_nothing_behind() {
     session.send(Input::Data(vec![1; 1_000_000].into())).await;
     assert_eq!(names_in(&folder.join("made/for")), Vec::<String>::new(), "nothing is seen before its end");
     drop(session);
-    eventually("all is removed again", || folder.names().is_empty()).await;
+    eventually("all is removed again", async || folder.names().is_empty()).await;
 
     fs::write(folder.join("old"), "old").unwrap();
     let mut session = open_write("", folder.join("old")).await;
@@ -107,7 +106,7 @@ async fn a_parent_that_somebody_uses_meanwhile_stays() {
     session.ready().await;
     fs::write(folder.join("a/other"), "").unwrap();
     drop(session);
-    eventually("what is not used is removed", || !folder.join("a/b").exists()).await;
+    eventually("what is not used is removed", async || !folder.join("a/b").exists()).await;
     assert_eq!(names_in(&folder.join("a")), ["other"]);
 }
 
@@ -219,7 +218,7 @@ async fn a_slow_filesystem_slows_the_caller() {
     // As much as the queues take is taken; what follows waits for the disk, so far less than all is under way.
     for _ in 0..64 {
         let sent = session.inputs.send(Input::Data(vec![7; 256 * 1024].into()).into());
-        tokio::time::timeout(PATIENCE, sent).await.expect("it is written on").unwrap();
+        in_time("it is written on", sent).await.unwrap();
         assert!(session.inputs.max_capacity() - session.inputs.capacity() <= 4);
     }
     session.send(Input::End(FileEnd {})).await;

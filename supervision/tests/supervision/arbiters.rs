@@ -3,8 +3,9 @@
 use actix::prelude::*;
 use tokio::sync::oneshot;
 use wrenn_supervision::{ArbiterPool, Child, ExitReason, PoolError, call};
+use wrenn_testkit::wait::eventually;
 
-use crate::probe::{Do, Probe, eventually, quick, run};
+use crate::probe::{Do, Probe, quick, run};
 
 fn loads(pool: &ArbiterPool) -> Vec<usize> {
     pool.loads().into_iter().map(|(_, load)| load).collect()
@@ -59,7 +60,7 @@ fn dropping_the_pool_aborts_its_actors() {
         call(&child.addr(), Do::new(|_, _| ())).await.unwrap();
         drop(pool);
         assert_eq!(child.wait_exit().await, ExitReason::Aborted);
-        eventually("the address is dead", || !child.addr().connected()).await;
+        eventually("the address is dead", async || !child.addr().connected()).await;
     });
 }
 

@@ -5,8 +5,9 @@ use std::time::Duration;
 use actix::prelude::*;
 use tokio::sync::oneshot;
 use wrenn_supervision::{CallError, call, call_within, spawn, spawn_local};
+use wrenn_testkit::wait::eventually;
 
-use crate::probe::{AnswerAfter, Do, Journal, Probe, Say, eventually, quick, run, run_paused};
+use crate::probe::{AnswerAfter, Do, Journal, Probe, Say, quick, run, run_paused};
 
 #[test]
 fn only_two_errors_are_certain() {
@@ -26,11 +27,11 @@ fn the_capacity_bounds_unanswered_calls_over_all_addresses_and_never_waits() {
         let (release_two, two) = oneshot::channel();
         let (first, second) = (child.addr(), child.weak().upgrade().unwrap());
         let test = async {
-            eventually("two calls", || child.snapshot().calls_in_flight == 2).await;
+            eventually("two calls", async || child.snapshot().calls_in_flight == 2).await;
             let fresh = child.addr();
             assert_eq!(call(&fresh, Say(1)).await, Err(CallError::Full));
             release_one.send(()).unwrap();
-            eventually("room", || child.snapshot().calls_in_flight == 1).await;
+            eventually("room", async || child.snapshot().calls_in_flight == 1).await;
             assert_eq!(call(&fresh, Say(2)).await, Ok(2));
             release_two.send(()).unwrap();
         };
@@ -89,11 +90,11 @@ fn a_handler_that_has_begun_finishes_though_its_caller_left() {
             probe.journal.note("finished");
         });
         let caller = actix_rt::spawn(async move { call(&addr, slow).await });
-        eventually("the handler runs", || journal.count("begun") == 1).await;
+        eventually("the handler runs", async || journal.count("begun") == 1).await;
         caller.abort();
         assert!(caller.await.unwrap_err().is_cancelled());
         drop(release);
-        eventually("the handler is through", || journal.count("finished") == 1).await;
+        eventually("the handler is through", async || journal.count("finished") == 1).await;
         arbiter.stop();
         arbiter.join().unwrap();
     });
@@ -105,7 +106,7 @@ fn unsupervised_actors_can_be_called_too() {
         let addr = Probe::default().start();
         assert_eq!(call(&addr, Say(1)).await, Ok(1));
         call(&addr, Do::new(|_, ctx| ctx.stop())).await.unwrap();
-        eventually("the end", || !addr.connected()).await;
+        eventually("the end", async || !addr.connected()).await;
         assert_eq!(call(&addr, Say(1)).await, Err(CallError::NotDelivered));
     });
 }

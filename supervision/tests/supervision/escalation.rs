@@ -5,12 +5,14 @@ use std::{sync::Arc, time::Duration};
 use actix::prelude::*;
 use parking_lot::Mutex;
 use tokio::sync::mpsc;
+use wrenn_base::{Clock, Rng};
 use wrenn_supervision::{
-    CallError, Child, ChildExited, ChildSpec, ESCALATION_EXIT_CODE, ExitReason, Failure, RestartLimit, Root,
-    SupervisedContext, call, metrics_snapshot, spawn_local,
+    Backoff, CallError, Child, ChildExited, ChildSpec, ESCALATION_EXIT_CODE, ExitReason, Failure,
+    RestartLimit, Root, SupervisedContext, call, metrics_snapshot, spawn_local,
 };
+use wrenn_testkit::wait::eventually;
 
-use crate::probe::{Do, Hooks, Journal, Probe, Say, eventually, panicking_hook, quick, run, run_paused};
+use crate::probe::{Do, Hooks, Journal, Probe, Say, panicking_hook, quick, run};
 
 fn boom() -> Failure {
     Failure::Panic("boom".to_owned())
@@ -18,16 +20,20 @@ fn boom() -> Failure {
 
 #[test]
 fn the_limit_is_spent_by_failures_within_the_window_only() {
-    run_paused(async {
-        let spec = quick("limit").limit(RestartLimit::new(2, Duration::from_secs(60)));
+    run(async {
+        let (clock, hand) = Clock::manual();
+        let spec = ChildSpec::new("limit", "limit", clock, Rng::seeded(1))
+            .backoff(Backoff::fixed(Duration::ZERO))
+            .limit(RestartLimit::new(2, Duration::from_secs(60)));
         let child = spawn_local(spec, |_| Probe::default());
         let addr = child.addr();
         for _ in 0..5 {
             let _ = call(&addr, Do::panic()).await;
-            tokio::time::sleep(Duration::from_secs(31)).await;
+            assert_eq!(call(&addr, Say(0)).await, Ok(0), "it was restarted");
+            hand.advance(Duration::from_secs(31));
         }
         assert_eq!(call(&addr, Say(1)).await, Ok(1));
-        tokio::time::sleep(Duration::from_secs(60)).await;
+        hand.advance(Duration::from_secs(60));
         let (_, _, _, queued) = tokio::join!(
             call(&addr, Do::panic()),
             call(&addr, Do::panic()),
@@ -106,7 +112,7 @@ fn a_failure_escalates_level_by_level_to_the_root() {
 
         for level in 1..=2 {
             let started = format!("parent started {level}");
-            eventually("a parent", || journal.count(&started) == 1).await;
+            eventually("a parent", async || journal.count(&started) == 1).await;
             let child = child.lock().clone().expect("the parent has started it");
             for _ in 0..2 {
                 let _ = call(&child.addr(), Do::panic()).await;
@@ -149,7 +155,8 @@ fn a_parent_hears_of_every_end_even_with_a_full_mailbox() {
         let (sender, mut heard) = mpsc::unbounded_channel();
         let parent = Deaf(sender).start();
         let start = |n: u32| {
-            let spec = ChildSpec::new("noisy", format!("noisy {n}")).notify(parent.clone().recipient());
+            let spec = ChildSpec::new("noisy", format!("noisy {n}"), Clock::process(), Rng::seeded(1))
+                .notify(parent.clone().recipient());
             spawn_local(spec, |_| Probe::default())
         };
         let children: Vec<_> = (0..50).map(start).collect();
@@ -177,7 +184,7 @@ fn an_end_after_the_parent_s_is_no_error() {
         let spec = quick("orphan").notify(gone.clone().recipient());
         let weak = gone.downgrade();
         drop(gone);
-        eventually("the parent is gone", || weak.upgrade().is_none()).await;
+        eventually("the parent is gone", async || weak.upgrade().is_none()).await;
         let child = spawn_local(spec, |_| Probe::default());
         child.kill();
         assert_eq!(child.wait_exit().await, ExitReason::Killed);
@@ -190,7 +197,8 @@ fn the_root_acts_once_and_only_on_escalations() {
         let (sender, mut escalations) = mpsc::unbounded_channel();
         let root = Root::new(move |exited| sender.send(exited.name.clone()).unwrap());
         let start = |name: &str| {
-            let spec = ChildSpec::new("rooted", name).limit(RestartLimit::never_restart());
+            let spec = ChildSpec::new("rooted", name, Clock::process(), Rng::seeded(1))
+                .limit(RestartLimit::never_restart());
             spawn_local(root.adopt(spec), |_| Probe::default())
         };
         let (stopped, killed, first, second) =
@@ -207,7 +215,10 @@ fn the_root_acts_once_and_only_on_escalations() {
         assert_eq!(escalations.recv().await.as_deref(), Some("first"));
         assert!(escalations.try_recv().is_err());
 
-        let adopted = spawn_local::<Probe, _>(ChildSpec::new("rooted", "factory"), |_| panic!("no start"));
+        let adopted = spawn_local::<Probe, _>(
+            ChildSpec::new("rooted", "factory", Clock::process(), Rng::seeded(1)),
+            |_| panic!("no start"),
+        );
         let (sender, mut escalations) = mpsc::unbounded_channel();
         Root::new(move |exited| sender.send(exited.name.clone()).unwrap()).adopt_child(&adopted.handle());
         assert_eq!(escalations.recv().await.as_deref(), Some("factory"));

@@ -5,8 +5,9 @@ use std::time::Duration;
 use actix::prelude::*;
 use tokio::sync::oneshot;
 use wrenn_supervision::{Backoff, CallError, ChildState, ExitReason, call, spawn, spawn_local};
+use wrenn_testkit::wait::eventually;
 
-use crate::probe::{Do, Hooks, Journal, Probe, Say, eventually, hook, quick, run};
+use crate::probe::{Do, Hooks, Journal, Probe, Say, hook, quick, run};
 
 #[test]
 fn kill_ends_an_idle_actor_without_its_consent() {
@@ -47,7 +48,7 @@ fn kill_does_not_wait_for_slow_io_or_a_full_mailbox() {
         call(&addr, Do::wait_for(released)).await.unwrap();
         let queued = (call(&addr, Say(1)), call(&addr, Say(2)), call(&addr, Say(3)));
         let kill_when_full = async {
-            eventually("a full mailbox", || child.snapshot().calls_in_flight == 3).await;
+            eventually("a full mailbox", async || child.snapshot().calls_in_flight == 3).await;
             assert_eq!(call(&addr, Say(4)).await, Err(CallError::Full));
             child.kill();
             child.wait_exit().await
@@ -84,7 +85,7 @@ fn kill_during_a_handler_takes_effect_before_the_next_message() {
         for n in 0..20 {
             child.addr().do_send(Say(n));
         }
-        eventually("the handler runs", || journal.count("blocking") == 1).await;
+        eventually("the handler runs", async || journal.count("blocking") == 1).await;
         child.kill();
         drop(release);
         assert_eq!(child.wait_exit().await, ExitReason::Killed);
@@ -118,7 +119,7 @@ fn kill_while_restarting_reloads_ends_the_reload() {
         let probe = Probe::with_hooks(&journal, Hooks { restarting: never, ..Hooks::default() });
         let child = spawn_local(quick("kill-reload"), |_| probe);
         let _ = call(&child.addr(), Do::panic()).await;
-        eventually("the reload", || journal.count("started 2") == 1).await;
+        eventually("the reload", async || journal.count("started 2") == 1).await;
         child.kill();
         assert_eq!(child.wait_exit().await, ExitReason::Killed);
     });

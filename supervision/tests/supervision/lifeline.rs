@@ -3,8 +3,9 @@
 use actix::prelude::*;
 use tokio::sync::oneshot;
 use wrenn_supervision::{CallError, ExitReason, Failure, Lifeline, SupervisedContext, call, spawn_local};
+use wrenn_testkit::wait::eventually;
 
-use crate::probe::{Do, Hooks, Journal, Probe, Say, eventually, hook, quick, run};
+use crate::probe::{Do, Hooks, Journal, Probe, Say, hook, quick, run};
 
 /// Returns the lifeline of the actor's current incarnation.
 async fn lifeline_of(addr: &Addr<Probe>) -> Lifeline {
@@ -134,6 +135,6 @@ fn without_supervision_a_declared_failure_stops_the_actor() {
         let lifeline = lifeline_of(&addr).await;
         assert_eq!((lifeline.incarnation(), lifeline.is_current()), (0, true));
         call(&addr, Do::new(|_, ctx| ctx.fail("alone"))).await.unwrap();
-        eventually("the end", || !addr.connected()).await;
+        eventually("the end", async || !addr.connected()).await;
     });
 }

@@ -5,6 +5,7 @@ use std::{future::Future, sync::Arc, time::Duration};
 use actix::prelude::*;
 use parking_lot::Mutex;
 use tokio::sync::oneshot;
+use wrenn_base::{Clock, Rng};
 use wrenn_supervision::{Backoff, ChildSpec, SupervisedContext};
 
 /// Nothing in these tests takes this long unless it hangs.
@@ -27,18 +28,14 @@ pub(crate) fn run_paused<F: Future>(test: F) -> F::Output {
     System::with_tokio_rt(runtime).block_on(test)
 }
 
-/// Waits until `condition` holds.
-pub(crate) async fn eventually(what: &str, mut condition: impl FnMut() -> bool) {
-    let deadline = std::time::Instant::now() + PATIENCE;
-    while !condition() {
-        assert!(std::time::Instant::now() < deadline, "never happened: {what}");
-        tokio::time::sleep(Duration::from_millis(1)).await;
-    }
+/// Lets virtual time pass, in a test of [`run_paused`]: nothing waits for it.
+pub(crate) async fn passes(duration: Duration) {
+    tokio::time::sleep(duration).await;
 }
 
 /// A spec that restarts at once, nearly without limit.
 pub(crate) fn quick(kind: &'static str) -> ChildSpec {
-    ChildSpec::new(kind, kind)
+    ChildSpec::new(kind, kind, Clock::process(), Rng::seeded(1))
         .backoff(Backoff::fixed(Duration::from_millis(1)))
         .limit(wrenn_supervision::RestartLimit::new(100, Duration::from_secs(3600)))
 }

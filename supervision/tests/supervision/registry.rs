@@ -7,8 +7,9 @@ use std::sync::{
 
 use actix::prelude::*;
 use wrenn_supervision::{ArbiterPool, Child, Registry, call, spawn, spawn_local};
+use wrenn_testkit::wait::eventually;
 
-use crate::probe::{Do, Journal, Probe, Say, eventually, quick, run};
+use crate::probe::{Do, Journal, Probe, Say, quick, run};
 
 fn start() -> Child<Probe> {
     spawn_local(quick("registered"), |_| Probe::default())
@@ -148,7 +149,7 @@ fn a_registry_can_be_used_from_other_arbiters() {
         registry.insert(1, &child);
         assert_eq!(call(&registry.get(&1).unwrap(), Say(1)).await, Ok(1));
         arbiter.stop();
-        eventually("it is forgotten", || registry.is_empty()).await;
+        eventually("it is forgotten", async || registry.is_empty()).await;
         arbiter.join().unwrap();
     });
 }

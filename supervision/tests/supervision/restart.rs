@@ -7,15 +7,16 @@ use tokio::sync::oneshot;
 use wrenn_supervision::{
     Backoff, CallError, Child, ChildState, Failure, RestartLimit, SupervisedContext, call, spawn, spawn_local,
 };
+use wrenn_testkit::wait::eventually;
 
 use crate::probe::{
-    Do, Hooks, Journal, PanicInActFuture, PanicInAtomic, PanicInFuture, Probe, Say, eventually, hook,
-    panicking_hook, quick, run, run_paused,
+    Do, Hooks, Journal, PanicInActFuture, PanicInAtomic, PanicInFuture, Probe, Say, hook, panicking_hook,
+    passes, quick, run, run_paused,
 };
 
 /// Expects that exactly one failure with this message happened, and that the actor goes on in incarnation 2.
 async fn assert_restarted_once(child: &Child<Probe>, journal: &Journal, message: &str) {
-    eventually("a restart", || journal.count("started 2") == 1).await;
+    eventually("a restart", async || journal.count("started 2") == 1).await;
     assert_eq!(call(&child.addr(), Say(7)).await, Ok(7));
     let snapshot = child.snapshot();
     assert_eq!((snapshot.restarts, snapshot.panics, snapshot.incarnation), (1, 1, 2));
@@ -238,9 +239,9 @@ fn timers_and_futures_end_with_their_incarnation() {
         let hooks = Hooks { started: hook(tick), ..Hooks::default() };
         let probe = Probe::with_hooks(&journal, hooks);
         let child = spawn_local(quick("timers"), |_| probe);
-        tokio::time::sleep(Duration::from_millis(3500)).await;
+        passes(Duration::from_millis(3500)).await;
         let _ = call(&child.addr(), Do::panic()).await;
-        tokio::time::sleep(Duration::from_millis(2500)).await;
+        passes(Duration::from_millis(2500)).await;
         assert_eq!((journal.count("tick 1"), journal.count("tick 2")), (3, 2));
     });
 }
@@ -266,7 +267,7 @@ fn cancellations_do_not_leak_into_the_next_incarnation() {
             panic!("after cancelling");
         };
         let _ = call(&child.addr(), Do::new(cancel_everything_and_panic)).await;
-        tokio::time::sleep(Duration::from_millis(1500)).await;
+        passes(Duration::from_millis(1500)).await;
         assert_eq!(journal.count("tick"), 4);
     });
 }
@@ -307,7 +308,7 @@ fn delays_grow_while_failures_go_on_and_shrink_after_a_quiet_time() {
             delays.push(start.elapsed().as_secs());
         }
         assert_eq!(delays, [1, 2, 4, 8, 8]);
-        tokio::time::sleep(Duration::from_secs(100)).await;
+        passes(Duration::from_secs(100)).await;
         let start = tokio::time::Instant::now();
         let _ = call(&addr, Do::panic()).await;
         call(&addr, Say(1)).await.unwrap();

@@ -5,11 +5,13 @@ use std::{sync::Arc, time::Duration};
 use actix::prelude::*;
 use parking_lot::Mutex;
 use tokio::sync::oneshot;
+use wrenn_base::Clock;
 use wrenn_supervision::{
     ArbiterPool, Hang, HangCulprit, Watchdog, WatchdogConfig, call, metrics_snapshot, spawn,
 };
+use wrenn_testkit::wait::eventually;
 
-use crate::probe::{Do, Hooks, Journal, Probe, Say, eventually, hook, quick, run};
+use crate::probe::{Do, Hooks, Journal, Probe, Say, hook, quick, run};
 
 /// Long enough that no thread is starved for as long on a busy machine.
 const HANG_AFTER: Duration = Duration::from_millis(300);
@@ -22,7 +24,7 @@ impl Reports {
     fn watch(&self) -> Watchdog {
         let config = WatchdogConfig { period: Duration::from_millis(2), arbiter_hang_after: HANG_AFTER };
         let reports = self.0.clone();
-        Watchdog::start(config, move |hang| reports.lock().push(hang.clone())).unwrap()
+        Watchdog::start(config, Clock::process(), move |hang| reports.lock().push(hang.clone())).unwrap()
     }
 
     /// Returns after a hang twice as long as [`HANG_AFTER`], of an actor of this name on a thread of its own, was
@@ -32,7 +34,7 @@ impl Reports {
         let actor = spawn(&arbiter.handle(), quick(name).hang_after(2 * HANG_AFTER), |_| Probe::default());
         let (release, released) = std::sync::mpsc::channel();
         actor.addr().do_send(Do::block_until(released));
-        eventually("the longer hang", || self.of_actor(name).len() == 1).await;
+        eventually("the longer hang", async || self.of_actor(name).len() == 1).await;
         drop(release);
         arbiter.stop();
         arbiter.join().unwrap();
@@ -61,7 +63,7 @@ fn a_blocking_handler_is_reported_once_with_its_name_and_thread() {
         for round in 1..=2 {
             let (release, released) = std::sync::mpsc::channel();
             child.addr().do_send(Do::block_until(released));
-            eventually("a report", || reports.of_actor("hanging").len() == round).await;
+            eventually("a report", async || reports.of_actor("hanging").len() == round).await;
             // The watchdog goes on looking at the same hang.
             reports.outlast(["outlast-1", "outlast-2"][round - 1]).await;
             assert_eq!(reports.of_actor("hanging").len(), round);
@@ -112,7 +114,7 @@ fn a_hang_in_started_is_reported_too() {
         };
         let probe = Probe::with_hooks(&Journal::default(), hooks);
         let child = pool.spawn(quick("hanging-start").hang_after(HANG_AFTER), move |_| probe);
-        eventually("a report", || reports.of_actor("hanging-start").len() == 1).await;
+        eventually("a report", async || reports.of_actor("hanging-start").len() == 1).await;
         drop(release);
         assert_eq!(call(&child.addr(), Say(1)).await, Ok(1));
         pool.shutdown();
@@ -131,7 +133,7 @@ fn an_arbiter_blocked_by_something_else_is_reported_without_an_actor() {
         pool.round_robin().spawn_fn(move || {
             let _ = released.recv();
         });
-        eventually("a report", || !reports.of_thread("other-0").is_empty()).await;
+        eventually("a report", async || !reports.of_thread("other-0").is_empty()).await;
         let hang = &reports.of_thread("other-0")[0];
         assert_eq!(hang.culprit, HangCulprit::Other);
         assert!(hang.blocked_for >= HANG_AFTER);
@@ -152,7 +154,7 @@ fn two_watchdogs_count_a_hang_once() {
         let child = pool.spawn(quick("watched-twice").hang_after(HANG_AFTER), |_| Probe::default());
         let (release, released) = std::sync::mpsc::channel();
         child.addr().do_send(Do::block_until(released));
-        let both = || one.of_actor("watched-twice").len() + two.of_actor("watched-twice").len() == 2;
+        let both = async || one.of_actor("watched-twice").len() + two.of_actor("watched-twice").len() == 2;
         eventually("both reports", both).await;
         assert_eq!(child.snapshot().hangs, 1);
         drop(release);

@@ -5,7 +5,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use tokio::task::spawn_blocking;
+use wrenn_base::blocking;
 
 use crate::{machines::manifest::Manifest, vmm::MEMORY_FILE};
 
@@ -17,13 +17,6 @@ pub(super) const STATE: &str = "state";
 pub(super) const MANIFEST: &str = "manifest.json";
 /// The files that a restore needs.
 pub(super) const ALL: [&str; 3] = [DISK, MEMORY_FILE, STATE];
-
-/// Does what blocks elsewhere.
-pub(super) async fn blocking<T: Send + 'static>(
-    work: impl FnOnce() -> io::Result<T> + Send + 'static,
-) -> io::Result<T> {
-    spawn_blocking(work).await.unwrap_or_else(|panic| Err(io::Error::other(panic)))
-}
 
 /// Removes files, as far as they are there.
 pub(super) async fn remove(paths: Vec<PathBuf>) -> io::Result<()> {

@@ -2,6 +2,7 @@
 
 use bytes::Bytes;
 use futures_util::future::{BoxFuture, FutureExt as _};
+use wrenn_base::Chain;
 use wrenn_proto::{
     agent::TemplateFileKind,
     ids::{SandboxId, TemplateId},
@@ -16,7 +17,6 @@ use crate::{
     host_load::MIB,
     machines::{
         backend::{ReleaseError, SaveError},
-        causes,
         leases::Artifact,
         library::{Draft, Library, Made, Parts, TemplateFiles, TemplateReader},
         manifest::Manifest,
@@ -185,7 +185,7 @@ impl Library for RealBackend {
             drop(made);
             let held = self.shelf.hold(&artifact).await;
             if let Err(error) = self.shelf.remove(&held).await {
-                tracing::warn!(%artifact, %error, causes = causes(&error), "not removed");
+                tracing::warn!(%artifact, error = %Chain(&error), "not removed");
             }
         }
         .boxed()

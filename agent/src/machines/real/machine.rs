@@ -3,6 +3,7 @@
 use std::{fs, io, sync::Arc};
 
 use futures_util::future::{BoxFuture, FutureExt as _};
+use wrenn_base::{Chain, blocking};
 use wrenn_proto::{agent as wire, ids::SandboxId};
 
 use super::{
@@ -11,11 +12,10 @@ use super::{
 };
 use crate::{
     disk::{Durability, atomic_write},
-    guest_client::GuestClient,
+    guest::{Guest, GuestClient},
     host_load,
     machines::{
-        backend::{AdoptError, Backend, BoxError, Discard, Guest, ReleaseError, SaveError, StartError},
-        causes,
+        backend::{AdoptError, Backend, BoxError, Discard, ReleaseError, SaveError, StartError},
         library::{Admitted, BootPlan, Made, Parts, Template},
         manifest::{Kind, Manifest},
         record::{MachineSpec, Resources},
@@ -36,8 +36,9 @@ impl RealBackend {
         // What can be done before the machine stands still is done before.
         files::remove(vec![state.clone()]).await?;
         let text = serde_json::to_vec_pretty(manifest)?;
-        files::blocking(move || {
-            atomic_write(&path, &text, Durability::Disk).map_err(|error| io::Error::other(causes_of(error)))
+        blocking(move || {
+            atomic_write(&path, &text, Durability::Disk)
+                .map_err(|error| io::Error::other(Chain(&error).to_string()))
         })
         .await?;
         vm.suspend(&state).await?;
@@ -47,7 +48,7 @@ impl RealBackend {
 
     async fn read_saved(&self, id: SandboxId) -> Result<Manifest, BoxError> {
         let dir = self.dir(id);
-        files::blocking(move || {
+        blocking(move || {
             for file in files::ALL {
                 fs::metadata(dir.join(file))?;
             }
@@ -56,10 +57,6 @@ impl RealBackend {
         .await
         .map_err(Into::into)
     }
-}
-
-fn causes_of(error: crate::disk::AtomicWriteError) -> String {
-    format!("{error}: {}", causes(&error))
 }
 
 impl Backend for RealBackend {
@@ -304,7 +301,7 @@ impl Backend for RealBackend {
             };
             if let Err(error) = self.pool.release(slot).await {
                 // The pool keeps it out of use, and removes it when the agent starts the next time.
-                tracing::error!(sandbox_id = %id, %error, causes = causes(&error), "a network is left over");
+                tracing::error!(sandbox_id = %id, error = %Chain(&error), "a network is left over");
             }
             Ok(())
         }

@@ -36,6 +36,7 @@ use std::{
 
 use futures_util::future::{BoxFuture, FutureExt as _};
 use parking_lot::Mutex;
+use wrenn_base::{Chain, Clock};
 use wrenn_proto::{
     DEFAULT_DISK_MB,
     guest::{
@@ -49,7 +50,7 @@ use self::{
     shelf::{BootKey, Shelf},
 };
 use super::{
-    backend::{BoxError, Events, Guest, GuestError, Inputs, StartError},
+    backend::{BoxError, StartError},
     images::{Images, ImagesError},
     leases::Artifact,
     library::{BootPlan, Made, Template},
@@ -58,7 +59,7 @@ use super::{
 use crate::{
     config::Config,
     disk::Volume,
-    guest_client::GuestClient,
+    guest::{Events, Guest, GuestClient, GuestError, Inputs},
     host_load::MIB,
     net::{GUEST_MAC, Slot, SlotNumber, SlotPool},
     vmm::{
@@ -99,6 +100,8 @@ pub struct Parts {
     pub pool: SlotPool,
     /// Where the processes' limits are.
     pub cgroups: Cgroups,
+    /// Time of the agent.
+    pub clock: Clock,
 }
 
 /// What of the volume is free, where more is wanted.
@@ -114,9 +117,9 @@ impl RealBackend {
     /// # Errors
     /// If the folders of templates cannot be made or listed.
     pub fn new(parts: Parts, config: &Config) -> io::Result<Self> {
-        let Parts { qemu, volume, pool, cgroups } = parts;
-        let images = Images::new(config.images_dir.clone(), volume.clone());
-        let shelf = Shelf::open(volume.path())?;
+        let Parts { qemu, volume, pool, cgroups, clock } = parts;
+        let images = Images::new(config.images_dir.clone(), volume.clone(), clock.clone());
+        let shelf = Shelf::open(volume.path(), clock)?;
         let runtime_dir = pool.instance().runtime_dir().to_owned();
         let disk_reserve_mb = config.disk_reserve_mb;
         let held = Mutex::default();
@@ -166,7 +169,7 @@ impl RealBackend {
     /// What can still be written; 0 if that cannot be found out.
     fn free_bytes(&self) -> u64 {
         self.volume.free_bytes().unwrap_or_else(|error| {
-            tracing::warn!(%error, causes = super::causes(&error), "free space is unknown");
+            tracing::warn!(error = %Chain(&error), "free space is unknown");
             0
         })
     }

@@ -17,6 +17,7 @@ use std::{
 };
 
 use parking_lot::Mutex;
+use wrenn_base::{Clock, blocking};
 use wrenn_proto::ids::TemplateId;
 
 use super::files::{self, MANIFEST, read_manifest, remove_folder};
@@ -92,6 +93,7 @@ pub(super) fn name(artifact: &Artifact) -> String {
 pub(super) struct Shelf {
     templates: PathBuf,
     boot: PathBuf,
+    clock: Clock,
     leases: Leases,
     /// What is complete.
     index: Mutex<BTreeMap<Artifact, Entry>>,
@@ -106,10 +108,11 @@ struct Entry {
 
 impl Shelf {
     /// Opens the shelf on a volume. Blocks for some milliseconds.
-    pub(super) fn open(volume: &Path) -> io::Result<Self> {
+    pub(super) fn open(volume: &Path, clock: Clock) -> io::Result<Self> {
         let shelf = Self {
             templates: volume.join("templates"),
             boot: volume.join("boot"),
+            clock,
             leases: Leases::default(),
             index: Mutex::default(),
         };
@@ -181,7 +184,7 @@ impl Shelf {
         let lease = self.leases.share(artifact)?;
         let mut index = self.index.lock();
         let entry = index.get_mut(artifact)?;
-        entry.used_at = SystemTime::now();
+        entry.used_at = self.clock.wall();
         if let Artifact::BootSnapshot(_) = artifact {
             let manifest = self.path(artifact).join(MANIFEST);
             // It decides only which one goes first when room is needed.
@@ -199,7 +202,7 @@ impl Shelf {
             return Ok(None);
         }
         let draft = self.draft_path(artifact);
-        files::blocking(move || {
+        blocking(move || {
             remove_folder(&draft)?;
             fs::create_dir(&draft)
         })
@@ -229,9 +232,9 @@ impl Shelf {
             File::open(parent)?.sync_all()?;
             read_files(&to)
         };
-        let files = files::blocking(complete).await?;
+        let files = blocking(complete).await?;
         let size_bytes = files.size_bytes;
-        self.insert(artifact.clone(), files, SystemTime::now());
+        self.insert(artifact.clone(), files, self.clock.wall());
         Ok(size_bytes)
     }
 
@@ -253,7 +256,7 @@ impl Shelf {
         let artifact = held.artifact();
         self.index.lock().remove(artifact);
         let (path, old, draft) = (self.path(artifact), self.old_path(artifact), self.draft_path(artifact));
-        files::blocking(move || {
+        blocking(move || {
             remove_folder(&old)?;
             match fs::rename(&path, &old) {
                 Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
@@ -345,7 +348,7 @@ mod tests {
     #[tokio::test]
     async fn what_is_complete_is_found_again_and_what_is_half_made_is_removed() {
         let (dir, volume) = volume().await;
-        let shelf = Shelf::open(volume.path()).unwrap();
+        let shelf = Shelf::open(volume.path(), Clock::manual().0).unwrap();
         let (id, other) = (TemplateId::new(), TemplateId::new());
         let artifact = Artifact::Template(id);
         make(&shelf, &volume, &artifact).await;
@@ -354,7 +357,7 @@ mod tests {
         assert_eq!(names(&shelf.templates).len(), 2, "one that is being made is left alone");
         drop(draft);
 
-        let shelf = Shelf::open(volume.path()).unwrap();
+        let shelf = Shelf::open(volume.path(), Clock::manual().0).unwrap();
         assert_eq!(shelf.all(), std::slice::from_ref(&artifact));
         assert_eq!(shelf.get(&artifact).unwrap().manifest, manifest());
         shelf.remove_half_made().await;

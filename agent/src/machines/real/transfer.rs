@@ -15,12 +15,13 @@ use rustix::{
 };
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
+use wrenn_base::blocking;
 use wrenn_proto::{
     agent::{TemplateExtent, TemplateFile, TemplateFileKind},
     transfer::EXTENT_MAX_BYTES,
 };
 
-use super::files::{self, DISK, STATE};
+use super::files::{DISK, STATE};
 use crate::{
     machines::library::{Made, TemplateReader},
     vmm::MEMORY_FILE,
@@ -99,7 +100,7 @@ fn pieces(file: &File, size_bytes: u64) -> io::Result<Vec<(u64, u64)>> {
 pub(super) async fn read(folder: std::path::PathBuf, made: Made) -> io::Result<TemplateReader> {
     let kinds = made.manifest.kind.files();
     let open = move || kinds.iter().map(|&kind| Source::open(&folder, kind)).collect::<io::Result<Vec<_>>>();
-    let sources = files::blocking(open).await?;
+    let sources = blocking(open).await?;
     let files = sources.iter().map(Source::describe).collect();
     let manifest = made.manifest.clone();
     let (sender, extents) = mpsc::channel(QUEUE);
@@ -119,7 +120,7 @@ pub(super) async fn read(folder: std::path::PathBuf, made: Made) -> io::Result<T
 /// Makes an empty file of this size.
 pub(super) async fn size_file(folder: &Path, kind: TemplateFileKind, size_bytes: u64) -> io::Result<()> {
     let path = folder.join(name(kind)?);
-    files::blocking(move || {
+    blocking(move || {
         let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path)?;
         file.set_len(size_bytes)
     })
@@ -134,7 +135,7 @@ pub(super) async fn write_extent(
     data: Bytes,
 ) -> io::Result<()> {
     let path = folder.join(name(kind)?);
-    files::blocking(move || OpenOptions::new().write(true).open(&path)?.write_all_at(&data, offset)).await
+    blocking(move || OpenOptions::new().write(true).open(&path)?.write_all_at(&data, offset)).await
 }
 
 #[cfg(test)]

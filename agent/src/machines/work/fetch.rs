@@ -11,19 +11,18 @@
 use std::time::Duration;
 
 use futures_util::StreamExt as _;
-use tokio::time::timeout;
+use wrenn_base::Chain;
 use wrenn_proto::{
     agent::{TemplateExtent, TemplateFetched, TemplateHead, agent_frame::Frame, template_part::Part},
     ids::TemplateId,
     transfer::{Follow, Progress, TransferError},
 };
 
-use super::{Host, Overtaken, elapsed_ms, persevere};
+use super::{Host, Overtaken};
 use crate::{
     host_load::MIB,
     machines::{
         backend::{SaveError, StartError},
-        causes,
         leases::Artifact,
         library::{Admitted, Draft},
         manifest::{FORMAT, Incompatible, Kind, Manifest},
@@ -67,13 +66,13 @@ impl Host {
         missing: StartError,
         overtaken: &Overtaken,
     ) -> Result<(), StartError> {
-        let begun = std::time::Instant::now();
+        let begun = self.clock.now();
         let source = self.upstream.source().ok_or(missing)?;
         tracing::info!(sandbox_id = %record.id, %template_id, "fetching a template");
         let opened = async {
-            let fetched = timeout(BEGUN_WITHIN, source.fetch(template_id)).await;
+            let fetched = self.clock.timeout(BEGUN_WITHIN, source.fetch(template_id)).await;
             let parts = fetched.map_err(|_| silent(BEGUN_WITHIN))?.map_err(not_fetched)?;
-            Incoming::open(parts, template_id).await
+            Incoming::open(self, parts, template_id).await
         };
         let mut incoming = tokio::select! {
             opened = opened => opened?,
@@ -93,16 +92,16 @@ impl Host {
         };
         match filled {
             Ok(size_bytes) => {
-                let took_ms = elapsed_ms(begun);
+                let took_ms = self.elapsed_ms(begun);
                 tracing::info!(sandbox_id = %record.id, %template_id, size_bytes, took_ms, "template is fetched");
                 let template_id = template_id.to_string();
                 self.outbox.publish(Frame::TemplateFetched(TemplateFetched { template_id }));
                 Ok(())
             }
             Err(error) => {
-                tracing::warn!(sandbox_id = %record.id, %template_id, %error, causes = causes(&error), "template not fetched");
+                tracing::warn!(sandbox_id = %record.id, %template_id, error = %Chain(&error), "template not fetched");
                 // It is held until then, so nobody else has begun it.
-                persevere(record.id, || self.backend.discard_draft(draft.artifact())).await;
+                self.retry_forever(record.id, || self.backend.discard_draft(draft.artifact())).await;
                 Err(error)
             }
         }
@@ -118,9 +117,13 @@ struct Incoming {
 }
 
 impl Incoming {
-    async fn open(mut parts: TemplateParts, template_id: TemplateId) -> Result<Self, StartError> {
+    async fn open(
+        host: &Host,
+        mut parts: TemplateParts,
+        template_id: TemplateId,
+    ) -> Result<Self, StartError> {
         let mut follow = Follow::default();
-        let first = timeout(BEGUN_WITHIN, parts.next()).await.map_err(|_| silent(BEGUN_WITHIN))?;
+        let first = host.clock.timeout(BEGUN_WITHIN, parts.next()).await.map_err(|_| silent(BEGUN_WITHIN))?;
         let first = first.ok_or_else(|| broken(TransferError::CutOff))?.map_err(not_fetched)?;
         follow.take(&first).map_err(broken)?;
         let Some(Part::Head(head)) = first.part else { return Err(broken(TransferError::OutOfOrder)) };
@@ -150,7 +153,8 @@ impl Incoming {
             host.backend.size_file(draft, file.kind(), file.size_bytes).await?;
         }
         loop {
-            let next = timeout(SILENT_FOR, self.parts.next()).await.map_err(|_| silent(SILENT_FOR))?;
+            let next =
+                host.clock.timeout(SILENT_FOR, self.parts.next()).await.map_err(|_| silent(SILENT_FOR))?;
             let part = next.ok_or_else(|| broken(TransferError::CutOff))?.map_err(not_fetched)?;
             let progress = self.follow.take(&part).map_err(broken)?;
             match part.part {

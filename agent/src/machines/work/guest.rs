@@ -2,19 +2,20 @@
 
 use std::time::Duration;
 
-use rand::Rng as _;
-use tokio::time::{sleep, timeout};
 use wrenn_proto::{
     GUEST_GATEWAY,
     guest::{HelloResponse, InitRequest},
     ids::SandboxId,
 };
 
-use super::{Host, unix_time};
-use crate::machines::{
-    backend::{GuestError, SaveError, StartError},
-    manifest::GuestVersions,
-    record::Record,
+use super::Host;
+use crate::{
+    guest::GuestError,
+    machines::{
+        backend::{SaveError, StartError},
+        manifest::GuestVersions,
+        record::Record,
+    },
 };
 
 /// Bytes of entropy that a machine gets when it comes to life.
@@ -50,13 +51,13 @@ impl Host {
     /// Waits until the guest of a machine that boots says hello.
     pub(super) async fn greet(&self, id: SandboxId) -> Result<GuestVersions, StartError> {
         let guest = self.backend.guest(id);
-        let greeted = timeout(self.boot_timeout, async {
+        let greeted = self.clock.timeout(self.boot_timeout, async {
             loop {
                 match guest.hello().await {
                     Ok(hello) => return hello,
                     Err(error) => tracing::trace!(sandbox_id = %id, %error, "guest is not up yet"),
                 }
-                sleep(GREET_PAUSE).await;
+                self.clock.sleep(GREET_PAUSE).await;
             }
         });
         let HelloResponse { version, kernel, .. } = greeted.await.map_err(|_| self.silent())?;
@@ -67,15 +68,15 @@ impl Host {
     /// Tells the guest what it cannot know by itself. One that does not answer yet is asked again.
     pub(super) async fn init(&self, record: &Record, life: Life, growth: Growth) -> Result<(), StartError> {
         let guest = self.backend.guest(record.id);
-        let answered = timeout(self.boot_timeout, async {
+        let answered = self.clock.timeout(self.boot_timeout, async {
             loop {
-                match guest.init(init_request(record, life, growth)).await {
+                match guest.init(self.init_request(record, life, growth)).await {
                     Err(error @ (GuestError::Unreachable(_) | GuestError::TimedOut { .. })) => {
                         tracing::trace!(sandbox_id = %record.id, %error, "guest does not answer yet");
                     }
                     answer => return answer,
                 }
-                sleep(GREET_PAUSE).await;
+                self.clock.sleep(GREET_PAUSE).await;
             }
         });
         answered.await.map_err(|_| self.silent())?.map_err(StartError::GuestInit)
@@ -99,26 +100,24 @@ impl Host {
                 Ok(()) => return,
                 Err(error) => tracing::warn!(sandbox_id = %id, %error, "guest does not thaw"),
             }
-            sleep(GREET_PAUSE).await;
+            self.clock.sleep(GREET_PAUSE).await;
         }
         tracing::error!(sandbox_id = %id, thaws_in = ?FREEZE_MAX, "leaving a guest to thaw by itself");
     }
-}
 
-fn init_request(record: &Record, life: Life, growth: Growth) -> InitRequest {
-    let mut entropy = vec![0; ENTROPY_BYTES];
-    rand::rng().fill_bytes(&mut entropy);
-    InitRequest {
-        unix_time_ns: i64::try_from(unix_time().as_nanos()).unwrap_or(0),
-        entropy: entropy.into(),
-        hostname: record.spec.hostname.clone(),
-        default_user: record.spec.default_user.clone(),
-        default_env: record.spec.default_env.clone().into_iter().collect(),
-        nameservers: vec![GUEST_GATEWAY.to_string()],
-        thaw: life == Life::Restored,
-        grow_root_to_bytes: match growth {
-            Growth::None => 0,
-            Growth::ToMb(size_mb) => u64::from(size_mb) << 20,
-        },
+    fn init_request(&self, record: &Record, life: Life, growth: Growth) -> InitRequest {
+        InitRequest {
+            unix_time_ns: i64::try_from(self.unix_time().as_nanos()).unwrap_or(0),
+            entropy: self.rng.bytes::<ENTROPY_BYTES>().to_vec().into(),
+            hostname: record.spec.hostname.clone(),
+            default_user: record.spec.default_user.clone(),
+            default_env: record.spec.default_env.clone().into_iter().collect(),
+            nameservers: vec![GUEST_GATEWAY.to_string()],
+            thaw: life == Life::Restored,
+            grow_root_to_bytes: match growth {
+                Growth::None => 0,
+                Growth::ToMb(size_mb) => u64::from(size_mb) << 20,
+            },
+        }
     }
 }

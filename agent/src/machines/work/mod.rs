@@ -42,13 +42,14 @@ mod start;
 mod template;
 
 use std::{
+    error::Error,
     future::Future,
     sync::Arc,
     time::{Duration, Instant, SystemTime},
 };
 
-use tokio::time::sleep;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use wrenn_base::{Backoff, Chain, Clock, Rng};
 use wrenn_proto::{
     GUEST_IP, agent as wire,
     ids::{SandboxId, TemplateId},
@@ -68,18 +69,21 @@ use super::{
     tombstones::Tombstones,
 };
 use crate::{
-    link::Outbox,
+    outbox::Outbox,
     vmm::{VmExit, VmProcess},
 };
 
 /// How often the record of what came of a machine is tried to be written: for 1.5 s in all.
 const SAVE_TRIES: u32 = 5;
-/// Shortest and longest rest between two tries to release something.
-const RELEASE_PAUSE_MIN: Duration = Duration::from_millis(100);
-const RELEASE_PAUSE_MAX: Duration = Duration::from_secs(30);
+/// Rest between two tries to release something, or to write a record.
+const RETRY: Backoff = Backoff::new(Duration::from_millis(100), Duration::from_secs(30));
 
 /// What all machines of a host work with.
 pub struct Host {
+    /// Time, of waits and of what is told.
+    pub clock: Clock,
+    /// Entropy of guests, and the jitter of retries.
+    pub rng: Rng,
     /// The steps.
     pub backend: Arc<dyn Backend>,
     /// The records.
@@ -157,15 +161,15 @@ async fn unless_dead<T, E, F: From<E>>(
     }
 }
 
-fn unix_time() -> Duration {
-    SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default()
-}
-
-fn elapsed_ms(since: Instant) -> u64 {
-    u64::try_from(since.elapsed().as_millis()).unwrap_or(u64::MAX)
-}
-
 impl Host {
+    fn unix_time(&self) -> Duration {
+        self.clock.wall().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default()
+    }
+
+    fn elapsed_ms(&self, since: Instant) -> u64 {
+        u64::try_from(self.clock.since(since).as_millis()).unwrap_or(u64::MAX)
+    }
+
     /// Publishes what the last agent knew, before anything is done about it; so nobody takes a machine that has not
     /// been looked at for one that is not there.
     pub fn announce(&self, records: &[Record]) {
@@ -178,7 +182,7 @@ impl Host {
     pub async fn drop_template(&self, template_id: String) {
         let dropped = match template_id.parse::<TemplateId>() {
             Ok(id) => self.backend.drop_template(id).await.map_err(|error| {
-                tracing::warn!(template_id, %error, causes = causes(&error), "template not removed");
+                tracing::warn!(template_id, error = %Chain(&error), "template not removed");
                 error.to_string()
             }),
             Err(_) => Err("not the id of a template".to_owned()),
@@ -211,31 +215,50 @@ impl Host {
     /// this is what makes room. A crash would be followed by the same clean-up, for a reason less exact.
     async fn save_if_possible(&self, record: &Record) {
         if let Err(error) = self.save(record, true).await {
-            tracing::error!(sandbox_id = %record.id, %error, causes = causes(&error), "record not written, going on");
+            tracing::error!(sandbox_id = %record.id, error = %Chain(&error), "record not written, going on");
         }
     }
 
     /// Writes down what came of a machine, with some patience.
     async fn save_patiently(&self, record: &Record) -> Result<(), StateError> {
-        let mut pause = RELEASE_PAUSE_MIN;
-        for _ in 1..SAVE_TRIES {
+        for tried in 1..SAVE_TRIES {
             match self.save(record, false).await {
-                Err(error) => {
-                    let causes = causes(&error);
-                    tracing::error!(sandbox_id = %record.id, %error, causes, retry_in = ?pause, "record not written");
-                }
+                Err(error) => self.rest(record.id, "write the record", tried, &error).await,
                 Ok(()) => return Ok(()),
             }
-            sleep(pause).await;
-            pause *= 2;
         }
         self.save(record, false).await
+    }
+
+    /// Tries until it succeeds, ever more slowly.
+    async fn retry_forever<T, E, F>(&self, id: SandboxId, mut attempt: impl FnMut() -> F) -> T
+    where
+        E: Error + 'static,
+        F: Future<Output = Result<T, E>>,
+    {
+        let mut failures = 0;
+        loop {
+            match attempt().await {
+                Ok(value) => return value,
+                Err(error) => {
+                    failures += 1;
+                    self.rest(id, "clean up", failures, &error).await;
+                }
+            }
+        }
+    }
+
+    /// Logs a step that failed so many times in a row, and waits before its next try.
+    async fn rest(&self, id: SandboxId, step: &str, failures: u32, error: &(dyn Error + 'static)) {
+        let delay = RETRY.delay(failures, &mut self.rng.clone());
+        tracing::error!(sandbox_id = %id, step, failures, error = %Chain(error), retry_in = ?delay, "step failed, will retry");
+        self.clock.sleep(delay).await;
     }
 
     /// Publishes what came of a machine, written down if that is possible.
     async fn settle(&self, record: &Record) {
         if let Err(error) = self.save_patiently(record).await {
-            tracing::error!(sandbox_id = %record.id, %error, causes = causes(&error), "settled without its record");
+            tracing::error!(sandbox_id = %record.id, error = %Chain(&error), "settled without its record");
             self.board.publish(record.id, record.report(false));
         }
     }
@@ -296,7 +319,12 @@ impl Host {
     /// Returns the outcome of a machine that runs.
     fn started(&self, record: &Record, begun: Instant, origin: Origin) -> Outcome {
         let host_ip = record.resources.slot.map(|slot| self.backend.host_ip(slot)).unwrap_or_default();
-        Outcome::Started { guest_ip: GUEST_IP.0.to_string(), host_ip, boot_ms: elapsed_ms(begun), origin }
+        Outcome::Started {
+            guest_ip: GUEST_IP.0.to_string(),
+            host_ip,
+            boot_ms: self.elapsed_ms(begun),
+            origin,
+        }
     }
 
     fn open(&self, id: SandboxId) {
@@ -306,7 +334,7 @@ impl Host {
     /// Answers a command whose wish is fulfilled already: nothing is done.
     pub(super) async fn confirm(&self, mut record: Record, running: Option<Running>) -> Done {
         record.outcome = Some(match record.phase {
-            Phase::Running => self.started(&record, Instant::now(), Origin::Restored),
+            Phase::Running => self.started(&record, self.clock.now(), Origin::Restored),
             _ => Outcome::Paused,
         });
         self.settle(&record).await;
@@ -328,7 +356,7 @@ impl Host {
 
     /// Answers a command for a machine that is not there: only its generation is remembered.
     pub(super) async fn refuse_absent(&self, id: SandboxId, generation: u64, command: CommandKind) -> Done {
-        persevere(id, || self.bury(id, generation)).await;
+        self.retry_forever(id, || self.bury(id, generation)).await;
         self.tell_absent(id, generation, command);
         Done { record: None, running: None }
     }
@@ -358,7 +386,7 @@ impl Host {
             vcpus: record.spec.vcpus,
             memory_mb: record.spec.memory_mb,
             disk_size_mb: record.spec.disk_size_mb,
-            created_at: unix_time().as_secs(),
+            created_at: self.unix_time().as_secs(),
         }
     }
 }
@@ -381,30 +409,4 @@ fn misfit(command: CommandKind, state: MachineState) -> String {
         MachineState::Exited => "not there",
     };
     format!("a machine that is {is} cannot be {done}")
-}
-
-/// Tries until it succeeds, ever more slowly.
-async fn persevere<T, E, F>(id: SandboxId, mut attempt: impl FnMut() -> F) -> T
-where
-    E: std::error::Error + 'static,
-    F: Future<Output = Result<T, E>>,
-{
-    let mut pause = RELEASE_PAUSE_MIN;
-    loop {
-        match attempt().await {
-            Ok(value) => return value,
-            Err(error) => {
-                let causes = causes(&error);
-                tracing::error!(sandbox_id = %id, %error, causes, retry_in = ?pause, "clean-up failed, trying again");
-            }
-        }
-        sleep(pause).await;
-        pause = (pause * 2).min(RELEASE_PAUSE_MAX);
-    }
-}
-
-/// Returns what an error was caused by, outermost first.
-pub(crate) fn causes(error: &(dyn std::error::Error + 'static)) -> String {
-    let causes = std::iter::successors(error.source(), |error| error.source());
-    causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")
 }

@@ -11,15 +11,13 @@
 //! to do that, and memory and disk are what the device state fits. They reach the disk in the background: until then
 //! they would not survive a loss of power, and the record says so.
 
-use std::time::Instant;
-
+use wrenn_base::Chain;
 use wrenn_proto::ids::SandboxId;
 
-use super::{Done, Host, Overtaken, Running, elapsed_ms, persevere, release::Told, unless_dead};
+use super::{Done, Host, Overtaken, Running, release::Told, unless_dead};
 use crate::{
     machines::{
         backend::{Discard, SaveError},
-        causes,
         fault_points::FaultPoint,
         library::Parts,
         manifest::Kind,
@@ -37,7 +35,7 @@ impl Host {
         overtaken: Overtaken,
     ) -> Done {
         let (id, generation) = (record.id, record.generation);
-        let begun = Instant::now();
+        let begun = self.clock.now();
         let vm = running.vm;
         record.phase = Phase::Pausing;
         record.outcome = None;
@@ -45,10 +43,10 @@ impl Host {
             return self.go_on(record, vm, error).await;
         }
         self.fault_points.pass(FaultPoint::PauseCommitted, id).await;
-        persevere(id, || self.backend.kill(id, &record.resources)).await;
+        self.retry_forever(id, || self.backend.kill(id, &record.resources)).await;
         record.resources.vm = None;
         self.fault_points.pass(FaultPoint::PauseKilled, id).await;
-        tracing::info!(sandbox_id = %id, generation, pause_ms = elapsed_ms(begun), "machine is paused");
+        tracing::info!(sandbox_id = %id, generation, pause_ms = self.elapsed_ms(begun), "machine is paused");
         self.tell(&record);
         self.release_network(&mut record).await;
         Done::at_rest(record)
@@ -78,11 +76,11 @@ impl Host {
 
     /// Gives the network of a machine back whose virtual machine is dead, and publishes that nobody works on it.
     pub(super) async fn release_network(&self, record: &mut Record) {
-        persevere(record.id, || self.backend.release_slot(record.id, &record.resources)).await;
+        self.retry_forever(record.id, || self.backend.release_slot(record.id, &record.resources)).await;
         record.resources = Default::default();
         if let Err(error) = self.save_step(record).await {
             // The slot is looked for again after a crash, and is not there.
-            tracing::warn!(sandbox_id = %record.id, %error, causes = causes(&error), "record not written");
+            tracing::warn!(sandbox_id = %record.id, error = %Chain(&error), "record not written");
         }
         self.board.publish(record.id, record.report(false));
     }
@@ -90,10 +88,10 @@ impl Host {
     /// Lets a machine run on whose state was not saved, or not kept, and answers the command with the reason.
     pub(super) async fn go_on(&self, mut record: Record, vm: VmProcess, error: SaveError) -> Done {
         let id = record.id;
-        tracing::warn!(sandbox_id = %id, %error, causes = causes(&error), "machine could not be saved");
+        tracing::warn!(sandbox_id = %id, error = %Chain(&error), "machine could not be saved");
         // Its memory changes from now on, so the device state should not be found any more.
         if let Err(error) = self.backend.discard(id, Discard::State).await {
-            tracing::warn!(sandbox_id = %id, %error, causes = causes(&error), "device state is left over");
+            tracing::warn!(sandbox_id = %id, error = %Chain(&error), "device state is left over");
         }
         let ran =
             async { vm.run().await.map_err(|error| SaveError::step("let the machine go on")(error.into())) };
@@ -113,7 +111,7 @@ impl Host {
                 Done::running(record, vm)
             }
             Err(stopped) => {
-                tracing::warn!(sandbox_id = %id, %stopped, causes = causes(&stopped), "machine does not go on");
+                tracing::warn!(sandbox_id = %id, stopped = %Chain(&stopped), "machine does not go on");
                 let reason = format!("{error}, and then {stopped}");
                 let failed = CommandError {
                     kind: error.kind(),
@@ -146,7 +144,7 @@ impl Host {
         let on_disk = match synced {
             Ok(()) => OnDisk::Whole,
             Err(error) => {
-                tracing::error!(sandbox_id = %id, %error, causes = causes(&error),
+                tracing::error!(sandbox_id = %id, error = %Chain(&error),
                     "a paused machine may not be on the disk; a loss of power would cost its memory");
                 OnDisk::Doubtful
             }

@@ -12,16 +12,15 @@
 //! | releasing, destroying | done to the end |
 //! | stopped, exited | nothing |
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use tokio::time::sleep;
+use wrenn_base::{Backoff, Chain};
 use wrenn_proto::ids::TemplateId;
 
-use super::{Done, Host, Overtaken, Running, persevere, release::Told};
+use super::{Done, Host, Overtaken, Running, release::Told};
 use crate::{
     machines::{
         backend::{AdoptError, StartError},
-        causes,
         leases::Artifact,
         library::TemplateFiles,
         record::{
@@ -33,8 +32,8 @@ use crate::{
 
 /// How often a machine is tried to be adopted whose state cannot be found out.
 const ADOPT_TRIES: u32 = 8;
-/// Rest before the second try; it doubles.
-const ADOPT_PAUSE: Duration = Duration::from_millis(200);
+/// Rest between two of these tries.
+const ADOPT_RETRY: Backoff = Backoff::new(Duration::from_millis(200), Duration::from_secs(15));
 
 impl Host {
     /// Takes a machine over from an earlier agent, or from an earlier incarnation of its actor.
@@ -50,7 +49,7 @@ impl Host {
                     Done::running(record, vm)
                 }
                 Err(error) => {
-                    tracing::warn!(sandbox_id = %id, causes = causes(&error), %error, "machine is lost");
+                    tracing::warn!(sandbox_id = %id, error = %Chain(&error), "machine is lost");
                     self.clean_up(record, error.to_string()).await
                 }
             },
@@ -67,7 +66,7 @@ impl Host {
             },
             Phase::Paused { saved } => self.recover_paused(record, &saved).await,
             Phase::Resuming { vcpus: Vcpus::MayHaveRun, .. } => match self.adopt(&record).await {
-                Ok(vm) => self.run_on(record, vm, Instant::now(), overtaken).await,
+                Ok(vm) => self.run_on(record, vm, self.clock.now(), overtaken).await,
                 Err(error) => {
                     let message = format!("the machine had gone on from its memory: {error}");
                     self.fail_and_release(record, FailureKind::BootFailed, message, Keeps::Disk).await
@@ -104,7 +103,7 @@ impl Host {
             return self.clean_up(record, lost_power().into()).await;
         }
         if record.resources.vm.is_some() || record.resources.slot.is_some() {
-            persevere(id, || self.backend.kill(id, &record.resources)).await;
+            self.retry_forever(id, || self.backend.kill(id, &record.resources)).await;
             self.release_network(&mut record).await;
             self.tell(&record);
         }
@@ -125,7 +124,7 @@ impl Host {
         let made = self.backend.template(template_id);
         if made.is_none() {
             let artifact = Artifact::Template(template_id);
-            persevere(id, || self.backend.discard_draft(&artifact)).await;
+            self.retry_forever(id, || self.backend.discard_draft(&artifact)).await;
         }
         let done = match (vm, made) {
             (Some(Err(error)), _) => {
@@ -193,17 +192,15 @@ impl Host {
 
     /// Takes a running machine over; tries several times before it gives up one that may only be slow to answer.
     async fn adopt(&self, record: &Record) -> Result<VmProcess, AdoptError> {
-        let mut pause = ADOPT_PAUSE;
-        for _ in 1..ADOPT_TRIES {
+        for tried in 1..ADOPT_TRIES {
             match self.backend.adopt(record.id, &record.resources).await {
                 Err(error @ AdoptError::Unclear(_)) => {
-                    let causes = causes(&error);
-                    tracing::warn!(sandbox_id = %record.id, %error, causes, retry_in = ?pause, "machine not yet adopted");
+                    let delay = ADOPT_RETRY.delay(tried, &mut self.rng.clone());
+                    tracing::warn!(sandbox_id = %record.id, error = %Chain(&error), retry_in = ?delay, "machine not yet adopted");
+                    self.clock.sleep(delay).await;
                 }
                 settled => return settled,
             }
-            sleep(pause).await;
-            pause *= 2;
         }
         self.backend.adopt(record.id, &record.resources).await
     }

@@ -4,11 +4,9 @@
 //! machine came. A machine whose virtual machine has ended by itself keeps its disk; one that was never started, or
 //! that is destroyed, keeps nothing.
 
-use std::time::SystemTime;
-
 use wrenn_proto::{agent as wire, ids::SandboxId};
 
-use super::{Done, Host, persevere};
+use super::{Done, Host};
 use crate::machines::{
     backend::Discard,
     fault_points::FaultPoint,
@@ -42,11 +40,11 @@ impl Host {
             self.fault_points.pass(FaultPoint::DestroyBegun, id).await;
             self.release_process_and_files(&record).await;
             self.fault_points.pass(FaultPoint::DestroyKilled, id).await;
-            persevere(id, || self.backend.release_slot(id, &record.resources)).await;
+            self.retry_forever(id, || self.backend.release_slot(id, &record.resources)).await;
         }
         // The order matters: between the two, a crash leaves a record that is lower than its tombstone, and is removed.
-        persevere(id, || self.bury(id, generation)).await;
-        persevere(id, || self.forget(id)).await;
+        self.retry_forever(id, || self.bury(id, generation)).await;
+        self.retry_forever(id, || self.forget(id)).await;
         self.board.remove(id);
         tracing::info!(sandbox_id = %id, generation, "machine is destroyed");
         self.outbox.publish(wire::agent_frame::Frame::Result(Outcome::Destroyed.to_wire(id, generation)));
@@ -55,8 +53,8 @@ impl Host {
 
     /// Remembers that a generation was accepted for a machine of which nothing is left.
     pub(super) async fn bury(&self, id: SandboxId, generation: u64) -> Result<(), StateError> {
-        let tombstones = self.tombstones.clone();
-        let buried = self.works.spawn_blocking(move || tombstones.bury(id, generation, SystemTime::now()));
+        let (tombstones, now) = (self.tombstones.clone(), self.clock.wall());
+        let buried = self.works.spawn_blocking(move || tombstones.bury(id, generation, now));
         buried.await.unwrap_or_else(|panic| Err(StateError::interrupted(panic)))
     }
 
@@ -87,12 +85,12 @@ impl Host {
                 Phase::Exited { reason }
             }
             Keeps::Disk => {
-                persevere(id, || self.backend.kill(id, &record.resources)).await;
-                persevere(id, || self.backend.discard(id, Discard::Memory)).await;
+                self.retry_forever(id, || self.backend.kill(id, &record.resources)).await;
+                self.retry_forever(id, || self.backend.discard(id, Discard::Memory)).await;
                 Phase::Stopped { reason }
             }
         };
-        persevere(id, || self.backend.release_slot(id, &record.resources)).await;
+        self.retry_forever(id, || self.backend.release_slot(id, &record.resources)).await;
         record.resources = Default::default();
         let (state, reason) = record.state();
         tracing::info!(sandbox_id = %id, generation = record.generation, ?state, reason, "machine has ended");
@@ -107,7 +105,7 @@ impl Host {
     /// Ends what runs of a machine, and removes its folder. Its slot stays.
     pub(super) async fn release_process_and_files(&self, record: &Record) {
         let id = record.id;
-        persevere(id, || self.backend.kill(id, &record.resources)).await;
-        persevere(id, || self.backend.remove_files(id)).await;
+        self.retry_forever(id, || self.backend.kill(id, &record.resources)).await;
+        self.retry_forever(id, || self.backend.remove_files(id)).await;
     }
 }

@@ -13,17 +13,17 @@
 
 use std::time::Instant;
 
+use wrenn_base::Chain;
+
 use super::{
-    Done, Host, Overtaken, elapsed_ms,
+    Done, Host, Overtaken,
     guest::{Growth, Life},
-    persevere,
     release::Told,
     unless_dead,
 };
 use crate::{
     machines::{
         backend::{Discard, StartError},
-        causes,
         fault_points::FaultPoint,
         record::{
             CommandError, FailureKind, Keeps, MachineState, Origin, Outcome, Phase, Record, Rest, Vcpus,
@@ -52,7 +52,7 @@ impl Host {
         memory: Memory,
         overtaken: Overtaken,
     ) -> Done {
-        let begun = Instant::now();
+        let begun = self.clock.now();
         let Some(from) = record.rest() else { return Done::at_rest(record) };
         record.outcome = None;
         record.phase = Phase::Resuming { vcpus: Vcpus::NotStarted, from: from.clone() };
@@ -130,7 +130,7 @@ impl Host {
             Err(error @ StartError::Exited(_)) => return self.lose(record, error).await,
             // It runs, whatever its guest says.
             Err(error) => {
-                tracing::warn!(sandbox_id = %id, %error, causes = causes(&error), "guest does not answer after a resumption");
+                tracing::warn!(sandbox_id = %id, error = %Chain(&error), "guest does not answer after a resumption");
                 let (kind, message) = (FailureKind::Guest, error.to_string());
                 self.settle_failed(&mut record, Phase::Running, kind, message).await;
                 self.open(id);
@@ -138,7 +138,7 @@ impl Host {
         }
         // The record says that it runs, so nobody looks for the device state any more.
         if let Err(error) = self.backend.discard(id, Discard::State).await {
-            tracing::warn!(sandbox_id = %id, %error, causes = causes(&error), "device state is left over");
+            tracing::warn!(sandbox_id = %id, error = %Chain(&error), "device state is left over");
         }
         Done::running(record, vm)
     }
@@ -159,7 +159,7 @@ impl Host {
             let from = Rest::Stopped { reason: DROPPED.into() };
             record.phase = Phase::Resuming { vcpus: Vcpus::NotStarted, from };
             self.save(record, true).await.map_err(not_written)?;
-            persevere(id, || self.backend.discard(id, Discard::Memory)).await;
+            self.retry_forever(id, || self.backend.discard(id, Discard::Memory)).await;
         }
         Ok(())
     }
@@ -204,7 +204,7 @@ impl Host {
         record.phase = Phase::Running;
         self.settle(record).await;
         let (id, generation) = (record.id, record.generation);
-        tracing::info!(sandbox_id = %id, generation, ?origin, resume_ms = elapsed_ms(begun), "machine runs again");
+        tracing::info!(sandbox_id = %id, generation, ?origin, resume_ms = self.elapsed_ms(begun), "machine runs again");
         self.open(id);
         self.tell(record);
     }
@@ -212,17 +212,17 @@ impl Host {
     /// Undoes a resumption before the virtual CPUs ran: the machine is what it was before.
     pub(super) async fn take_back(&self, mut record: Record, from: Rest, error: StartError) -> Done {
         let id = record.id;
-        tracing::warn!(sandbox_id = %id, %error, causes = causes(&error), "machine could not be resumed");
+        tracing::warn!(sandbox_id = %id, error = %Chain(&error), "machine could not be resumed");
         // What is told must be true of what may be on the disk by now.
         let from = match record.phase.clone() {
             Phase::Resuming { vcpus: Vcpus::NotStarted, from } => from,
             _ => from,
         };
-        persevere(id, || self.backend.kill(id, &record.resources)).await;
+        self.retry_forever(id, || self.backend.kill(id, &record.resources)).await;
         if matches!(from, Rest::Stopped { .. }) {
-            persevere(id, || self.backend.discard(id, Discard::Memory)).await;
+            self.retry_forever(id, || self.backend.discard(id, Discard::Memory)).await;
         }
-        persevere(id, || self.backend.release_slot(id, &record.resources)).await;
+        self.retry_forever(id, || self.backend.release_slot(id, &record.resources)).await;
         record.resources = Default::default();
         self.settle_failed(&mut record, from.into(), error.kind(), error.to_string()).await;
         Done::at_rest(record)
@@ -234,7 +234,7 @@ impl Host {
         if let StartError::Exited(exit) = &error {
             tracing::warn!(sandbox_id = %id, console = exit.console, log = exit.log, "last words of the machine");
         }
-        tracing::warn!(sandbox_id = %id, %error, causes = causes(&error), "machine could not be resumed, only its disk is kept");
+        tracing::warn!(sandbox_id = %id, error = %Chain(&error), "machine could not be resumed, only its disk is kept");
         let (kind, message) = (error.kind(), error.to_string());
         record.phase = Phase::Releasing { reason: message.clone(), keeps: Keeps::Disk };
         record.outcome = Some(Outcome::Failed(CommandError { kind, message, state: MachineState::Stopped }));

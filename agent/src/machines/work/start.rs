@@ -6,6 +6,8 @@
 
 use std::{sync::Arc, time::Instant};
 
+use wrenn_base::Chain;
+
 use super::{
     Done, Host, Overtaken,
     guest::{Growth, Life},
@@ -15,7 +17,6 @@ use super::{
 use crate::{
     machines::{
         backend::{Discard, SaveError, StartError},
-        causes,
         fault_points::FaultPoint,
         leases::Artifact,
         library::{Admitted, BootPlan, Made, Parts, Template},
@@ -55,8 +56,7 @@ impl Start<'_> {
                 Ok(vm) => Ok((vm, Origin::Restored)),
                 Err(error @ (StartError::Overtaken | StartError::NoSpace { .. })) => Err(error),
                 Err(error) => {
-                    let causes = causes(&error);
-                    tracing::warn!(sandbox_id = %id, %error, causes, "dropping a boot snapshot that is of no use");
+                    tracing::warn!(sandbox_id = %id, error = %Chain(&error), "dropping a boot snapshot that is of no use");
                     self.host.release_process_and_files(self.record).await;
                     self.record.resources.vm = None;
                     self.host.backend.drop_boot_snapshot(made).await;
@@ -87,7 +87,7 @@ impl Start<'_> {
         self.converse(&vm, host.init(self.record, Life::Restored, growth)).await?;
         // The next pause would remove it, too.
         if let Err(error) = host.backend.discard(id, Discard::State).await {
-            tracing::warn!(sandbox_id = %id, %error, causes = causes(&error), "device state is left over");
+            tracing::warn!(sandbox_id = %id, error = %Chain(&error), "device state is left over");
         }
         Ok(vm)
     }
@@ -148,7 +148,7 @@ impl Start<'_> {
             // A start at the same time makes it.
             Err(SaveError::Taken) => return Ok(()),
             Err(error) => {
-                tracing::warn!(sandbox_id = %id, %artifact, %error, causes = causes(&error), "no boot snapshot");
+                tracing::warn!(sandbox_id = %id, %artifact, error = %Chain(&error), "no boot snapshot");
                 return Ok(());
             }
         };
@@ -171,10 +171,10 @@ impl Start<'_> {
                 let Err(error) = finished else {
                     return tracing::info!(%artifact, "boot snapshot is made");
                 };
-                tracing::warn!(%artifact, %error, causes = causes(&error), "no boot snapshot");
+                tracing::warn!(%artifact, error = %Chain(&error), "no boot snapshot");
                 if let Err(error) = backend.discard_draft(&artifact).await {
                     // The collector tries again.
-                    tracing::warn!(%artifact, %error, causes = causes(&error), "half a boot snapshot is left");
+                    tracing::warn!(%artifact, error = %Chain(&error), "half a boot snapshot is left");
                 }
             };
             killed.run_until_cancelled(finishing).await;
@@ -208,7 +208,7 @@ impl Host {
     /// Starts a machine; if that fails, nothing of it is left but its record.
     pub(in crate::machines) async fn start(&self, mut record: Record, overtaken: Overtaken) -> Done {
         let (id, generation) = (record.id, record.generation);
-        let begun = Instant::now();
+        let begun = self.clock.now();
         let (image, template_id) = (&record.spec.image, &record.spec.template_id);
         tracing::info!(sandbox_id = %id, generation, image, template_id, "starting machine");
         let error = match self.start_and_settle(&mut record, begun, &overtaken).await {
@@ -218,7 +218,7 @@ impl Host {
         if let StartError::Exited(exit) = &error {
             tracing::warn!(sandbox_id = %id, console = exit.console, log = exit.log, "last words of the machine");
         }
-        tracing::warn!(sandbox_id = %id, generation, %error, causes = causes(&error), "machine could not be started");
+        tracing::warn!(sandbox_id = %id, generation, error = %Chain(&error), "machine could not be started");
         let (kind, message) = (error.kind(), error.to_string());
         record.phase = Phase::Releasing { reason: message.clone(), keeps: Keeps::Nothing };
         record.outcome = Some(Outcome::Failed(CommandError { kind, message, state: MachineState::Exited }));
@@ -238,7 +238,7 @@ impl Host {
         record.outcome = Some(self.started(record, begun, origin));
         self.save_patiently(record).await.map_err(not_written)?;
         let (id, generation) = (record.id, record.generation);
-        tracing::info!(sandbox_id = %id, generation, ?origin, boot_ms = super::elapsed_ms(begun), "machine is running");
+        tracing::info!(sandbox_id = %id, generation, ?origin, boot_ms = self.elapsed_ms(begun), "machine is running");
         self.open(id);
         self.tell(record);
         Ok(vm)

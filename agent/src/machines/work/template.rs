@@ -13,15 +13,13 @@
 //! The machine stands still only from suspend to run: its files are brought to the disk before that, and clones take
 //! no time. Whatever fails, it runs and is thawed, and nothing is left of the draft.
 
-use std::time::Instant;
-
+use wrenn_base::Chain;
 use wrenn_proto::ids::TemplateId;
 
-use super::{Done, Host, Overtaken, Running, elapsed_ms, persevere, unless_dead};
+use super::{Done, Host, Overtaken, Running, unless_dead};
 use crate::{
     machines::{
         backend::SaveError,
-        causes,
         fault_points::FaultPoint,
         leases::Artifact,
         library::{DiskForm, Draft, Parts, Source},
@@ -41,7 +39,7 @@ impl Host {
         source: Source,
         overtaken: Overtaken,
     ) -> Done {
-        let begun = Instant::now();
+        let begun = self.clock.now();
         let vm = running.map(|running| running.vm);
         let Some(of) = record.rest() else { return Done { record: Some(record), running: None } };
         record.outcome = None;
@@ -49,7 +47,7 @@ impl Host {
         let making = Making { host: self, record: &record, vm: vm.as_ref(), overtaken: &overtaken };
         let error = match making.run(template_id, source).await {
             Ok((size_bytes, disk_size_mb)) => {
-                tracing::info!(sandbox_id = %record.id, %template_id, size_bytes, took_ms = elapsed_ms(begun), "template is made");
+                tracing::info!(sandbox_id = %record.id, %template_id, size_bytes, took_ms = self.elapsed_ms(begun), "template is made");
                 return self.settle_made(record, vm, of, (template_id, size_bytes, disk_size_mb)).await;
             }
             Err(error) => error,
@@ -61,7 +59,7 @@ impl Host {
                 Done::at_rest(record)
             }
             None => {
-                tracing::warn!(sandbox_id = %record.id, %error, causes = causes(&error), "no template was made");
+                tracing::warn!(sandbox_id = %record.id, error = %Chain(&error), "no template was made");
                 self.settle_failed(&mut record, of.into(), error.kind(), error.to_string()).await;
                 Done::at_rest(record)
             }
@@ -109,7 +107,7 @@ impl Making<'_> {
             () = self.overtaken.by_destroy.cancelled(), if self.vm.is_none() => Err(SaveError::Overtaken),
         };
         if made.is_err() {
-            persevere(self.record.id, || backend.discard_draft(draft.artifact())).await;
+            self.host.retry_forever(self.record.id, || backend.discard_draft(draft.artifact())).await;
         }
         made
     }
@@ -160,16 +158,16 @@ impl Making<'_> {
             Kind::Snapshot => Parts::DiskAndMemory,
             Kind::Base => Parts::Disk,
         };
-        let begun = Instant::now();
+        let begun = host.clock.now();
         let synced = self.unless_overtaken(host.backend.sync_files(id, parts));
         unless_dead(vm, SaveError::Exited, synced).await?;
-        let synced_ms = elapsed_ms(begun);
+        let synced_ms = host.elapsed_ms(begun);
         let frozen = self.unless_overtaken(host.freeze(id));
         unless_dead(vm, SaveError::Exited, frozen).await?;
-        let frozen_ms = elapsed_ms(begun);
+        let frozen_ms = host.elapsed_ms(begun);
         // Should that fail, the machine is let go on and thawed like any other: see `go_on`.
         self.clone_frozen(vm, draft, kind).await?;
-        let cloned_ms = elapsed_ms(begun);
+        let cloned_ms = host.elapsed_ms(begun);
         tracing::debug!(sandbox_id = %id, synced_ms, frozen_ms, cloned_ms, "the machine's files are cloned");
         let thawed = async {
             host.thaw(id).await;

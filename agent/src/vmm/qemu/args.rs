@@ -4,7 +4,7 @@ use std::{ffi::OsString, path::Path};
 
 use serde_json::json;
 
-use crate::vmm::{BootSpec, MEMORY_FILE, accel::Acceleration, tsc};
+use crate::vmm::{BootSpec, MEMORY_FILE, accel::Acceleration};
 
 /// Name of the ring buffer that holds the guest's console.
 pub(super) const CONSOLE: &str = "console";
@@ -35,6 +35,7 @@ pub(super) enum Start {
 pub(super) fn command_line(
     spec: &BootSpec,
     acceleration: &Acceleration,
+    tsc_khz: u64,
     control_fd: &str,
     start: Start,
 ) -> Vec<OsString> {
@@ -63,7 +64,7 @@ pub(super) fn command_line(
         Start::Boot => {
             args.pair("-kernel", &spec.kernel);
             args.pair("-initrd", &spec.initramfs);
-            args.pair("-append", kernel_command_line(spec, acceleration));
+            args.pair("-append", kernel_command_line(spec, acceleration, tsc_khz));
         }
         Start::Restore => {
             args.flag("-S");
@@ -100,15 +101,14 @@ pub(super) fn command_line(
     args.0
 }
 
-fn kernel_command_line(spec: &BootSpec, acceleration: &Acceleration) -> String {
-    let khz = tsc::frequency_khz();
+fn kernel_command_line(spec: &BootSpec, acceleration: &Acceleration, tsc_khz: u64) -> String {
     // The first line keeps a guest on a busy host from hanging in its clock calibration; a panic resets at
     // once, by a triple fault, which is what QEMU notices. The last one leaves out what a machine of one tenant
     // has no use for: self tests of ciphers at boot, access control and auditing of itself, pages that are zeroed
     // twice; and it does not make commands wait for idle processors whenever a cgroup or mount changes. Measured
     // under emulation it takes a third off a boot and off an exec.
     let mut words = vec![
-        format!("tsc_early_khz={khz} tsc=reliable no_timer_check"),
+        format!("tsc_early_khz={tsc_khz} tsc=reliable no_timer_check"),
         "console=ttyS0 quiet panic=-1 reboot=t random.trust_cpu=on".to_owned(),
         "cryptomgr.notests lsm=landlock,yama audit=0 init_on_alloc=0 rcupdate.rcu_expedited=1".to_owned(),
     ];
@@ -165,6 +165,8 @@ mod tests {
         }
     }
 
+    const TSC_KHZ: u64 = 2_500_000;
+
     fn value_of(args: &[OsString], name: &str) -> String {
         let at = args.iter().position(|arg| arg == name).expect("argument");
         args[at + 1].to_string_lossy().into_owned()
@@ -172,7 +174,7 @@ mod tests {
 
     #[test]
     fn hostile_characters_in_paths_stay_inside_their_option() {
-        let args = command_line(&spec(), &Acceleration::Kvm, "9", Start::Boot);
+        let args = command_line(&spec(), &Acceleration::Kvm, TSC_KHZ, "9", Start::Boot);
         assert!(value_of(&args, "-object").ends_with("mem-path=/data/a,,b/memory"));
         let disk: serde_json::Value = serde_json::from_str(&value_of(&args, "-blockdev")).expect("json");
         assert_eq!(disk["file"]["filename"], "/data/a,b/\"disk");
@@ -180,9 +182,9 @@ mod tests {
 
     #[test]
     fn the_accelerator_chooses_the_processor() {
-        let kvm = command_line(&spec(), &Acceleration::Kvm, "9", Start::Boot);
+        let kvm = command_line(&spec(), &Acceleration::Kvm, TSC_KHZ, "9", Start::Boot);
         assert_eq!((value_of(&kvm, "-accel"), value_of(&kvm, "-cpu")), ("kvm".into(), "host".into()));
-        let tcg = command_line(&spec(), &Acceleration::Tcg { why: String::new() }, "9", Start::Boot);
+        let tcg = command_line(&spec(), &Acceleration::Tcg { why: String::new() }, TSC_KHZ, "9", Start::Boot);
         assert!(value_of(&tcg, "-accel").starts_with("tcg,"));
         assert_eq!(value_of(&tcg, "-runas"), "4711:4711");
         assert!(value_of(&tcg, "-append").ends_with(" wrenn.test=1"));
@@ -190,7 +192,7 @@ mod tests {
 
     #[test]
     fn a_restored_machine_has_the_same_devices_and_no_kernel() {
-        let arguments = |start| command_line(&spec(), &Acceleration::Kvm, "9", start);
+        let arguments = |start| command_line(&spec(), &Acceleration::Kvm, TSC_KHZ, "9", start);
         let (boot, restore) = (arguments(Start::Boot), arguments(Start::Restore));
         for name in ["-kernel", "-initrd", "-append"] {
             assert!(boot.iter().any(|arg| arg == name) && !restore.iter().any(|arg| arg == name), "{name}");

@@ -28,6 +28,7 @@ use std::{
 };
 
 use tokio::task::spawn_blocking;
+use wrenn_base::Clock;
 
 use self::{
     args::Start,
@@ -40,6 +41,7 @@ use super::{
     process::wait_for_exit,
     qmp::{Qmp, QmpError},
     spawn::{Detached, SpawnError, Started, VmmLog, fd_number, spawn},
+    tsc,
 };
 
 /// Name of the program.
@@ -62,6 +64,7 @@ struct Installed {
     program: PathBuf,
     version: String,
     acceleration: Acceleration,
+    tsc_khz: u64,
 }
 
 /// Why QEMU cannot be used.
@@ -86,18 +89,24 @@ impl Qemu {
     ///
     /// # Errors
     /// [`DetectError`] if it is not installed or does not run.
-    pub async fn detect(cache_dir: &Path) -> Result<Self, DetectError> {
-        let (program, version) =
-            spawn_blocking(find_program).await.unwrap_or(Err(DetectError::Missing(PROGRAM)))?;
+    pub async fn detect(cache_dir: &Path, clock: &Clock) -> Result<Self, DetectError> {
+        let clock = clock.clone();
+        let detect = move || Ok((find_program()?, tsc::measure_khz(&clock)));
+        let ((program, version), tsc_khz) =
+            spawn_blocking(detect).await.unwrap_or(Err(DetectError::Missing(PROGRAM)))?;
         let acceleration = accel::probe(&program, cache_dir).await;
-        Ok(Self(Arc::new(Installed { program, version, acceleration })))
+        Ok(Self(Arc::new(Installed { program, version, acceleration, tsc_khz })))
     }
 
     /// The same QEMU, but always with software emulation, for the reason given.
     pub fn emulating(&self, why: String) -> Self {
-        let Installed { program, version, .. } = &*self.0;
-        let acceleration = Acceleration::Tcg { why };
-        Self(Arc::new(Installed { program: program.clone(), version: version.clone(), acceleration }))
+        let Installed { program, version, tsc_khz, .. } = &*self.0;
+        Self(Arc::new(Installed {
+            program: program.clone(),
+            version: version.clone(),
+            acceleration: Acceleration::Tcg { why },
+            tsc_khz: *tsc_khz,
+        }))
     }
 
     /// How machines run here.
@@ -136,7 +145,7 @@ impl Vmm for Qemu {
             Acceleration::Kvm => (Accelerator::Kvm, CpuFingerprint::of_host()),
             Acceleration::Tcg { .. } => (Accelerator::Tcg, CpuFingerprint::emulated(args::EMULATED_CPU)),
         };
-        Fingerprint::of_host(VmmKind::Qemu, &self.0.version, accelerator, cpu, args::LAYOUT)
+        Fingerprint::of_host(VmmKind::Qemu, &self.0.version, accelerator, cpu, self.0.tsc_khz, args::LAYOUT)
     }
 
     async fn adopt(&self, record: &VmRecord) -> Result<VmProcess, AdoptError> {
@@ -218,7 +227,7 @@ impl Qemu {
         let inherit = OwnedFd::from(listener);
         let detached = Detached {
             program: self.0.program.clone(),
-            args: args::command_line(spec, &self.0.acceleration, &fd_number(&inherit), start),
+            args: args::command_line(spec, &self.0.acceleration, self.0.tsc_khz, &fd_number(&inherit), start),
             netns: spec.netns.clone(),
             cgroup_procs: spec.cgroup.iter().flat_map(|cgroup| cgroup.procs_files()).collect(),
             inherit,

@@ -9,11 +9,7 @@
 //!   load:  inmigrate (-incoming defer) ── migrate-incoming ─▶ paused ── cont ─▶ running
 //! ```
 
-use std::{
-    fs::File,
-    os::fd::AsFd,
-    time::{Duration, Instant},
-};
+use std::{fs::File, os::fd::AsFd, time::Duration};
 
 use serde_json::{Value, json};
 use tokio::time::sleep;
@@ -82,7 +78,7 @@ pub(super) async fn save(qmp: &Qmp, file: &File) -> Result<(), StateError> {
     let transfer = async {
         let uri = json!({ "uri": format!("fd:{DESCRIPTOR}") });
         execute(qmp, "migrate", uri).await.map_err(failed("begin to save"))?;
-        let mut poll = Poll::new();
+        let mut poll = Poll::new(TRANSFER_TIMEOUT);
         loop {
             let progress = progress(qmp).await?;
             match progress["status"].as_str() {
@@ -114,7 +110,7 @@ pub(super) async fn load(qmp: &Qmp, file: &File) -> Result<(), QmpError> {
     set_capabilities(qmp).await?;
     qmp.give_descriptor(DESCRIPTOR, file.as_fd(), COMMAND_TIMEOUT).await?;
     execute(qmp, "migrate-incoming", json!({ "uri": format!("fd:{DESCRIPTOR}") })).await?;
-    let mut poll = Poll::new();
+    let mut poll = Poll::new(TRANSFER_TIMEOUT);
     // State that it does not understand ends QEMU, and with it the connection.
     while status(qmp, COMMAND_TIMEOUT).await? == "inmigrate" {
         if !poll.wait_or_end().await {
@@ -152,7 +148,7 @@ async fn settle(qmp: &Qmp) -> Result<(), StateError> {
         let status = progress["status"].as_str();
         matches!(status, None | Some("none" | "completed" | "failed" | "cancelled"))
     };
-    let mut poll = Poll { deadline: Instant::now() + CANCEL_TIMEOUT, ..Poll::new() };
+    let mut poll = Poll::new(CANCEL_TIMEOUT);
     if !is_over(&progress(qmp).await?) {
         execute(qmp, "migrate_cancel", json!({})).await.map_err(failed("call off a transfer"))?;
     }
@@ -183,22 +179,21 @@ async fn execute(qmp: &Qmp, command: &str, arguments: Value) -> Result<Value, Qm
     qmp.execute(command, arguments, COMMAND_TIMEOUT).await
 }
 
-/// Pauses that grow, up to a deadline.
+/// Pauses that grow, up to a limit for all of them together.
 struct Poll {
-    deadline: Instant,
+    left: Duration,
     pause: Duration,
 }
 
 impl Poll {
-    fn new() -> Self {
-        Self { deadline: Instant::now() + TRANSFER_TIMEOUT, pause: POLL_MIN }
+    fn new(limit: Duration) -> Self {
+        Self { left: limit, pause: POLL_MIN }
     }
 
     /// Waits a little; `false` if the time is over.
     async fn wait_or_end(&mut self) -> bool {
-        if Instant::now() > self.deadline {
-            return false;
-        }
+        let Some(left) = self.left.checked_sub(self.pause) else { return false };
+        self.left = left;
         sleep(self.pause).await;
         self.pause = (self.pause * 2).min(POLL_MAX);
         true

@@ -2,24 +2,16 @@
 
 use actix_web::{HttpResponse, web::Data};
 use wrenn_control::api_key_delete::{self, DeleteApiKeyError};
-use wrenn_domain::{action::Action, error_code::ErrorCode, ids::ApiKeyId};
+use wrenn_domain::{action::Action, ids::ApiKeyId};
 
 use crate::{
     app::App,
     auth::Authorized,
-    error::{ApiError, ClientError, ErrorBody},
+    error::{ApiError, ErrorBody, impl_lookup_error},
     http::extract::{AuthThen, PathId},
 };
 
-impl ClientError for DeleteApiKeyError {
-    fn api_error(&self) -> ApiError {
-        match self {
-            Self::Enter(error) => ApiError::not_entered(error),
-            Self::NotFound(_) => ApiError::new(ErrorCode::NotFound, self.to_string()),
-            Self::Store(error) => ApiError::of_store(error),
-        }
-    }
-}
+impl_lookup_error!(DeleteApiKeyError);
 
 /// Delete an API key
 ///

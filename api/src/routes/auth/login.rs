@@ -1,11 +1,11 @@
 //! `POST /v1/auth/login`
 
-use actix_web::{HttpRequest, HttpResponse, web::Data};
+use actix_web::{HttpResponse, web::Data};
 use serde::Deserialize;
 use utoipa::ToSchema;
 use wrenn_control::{
-    PasswordError,
-    account_log_in::{self, LogInError},
+    CodeError,
+    account_log_in::{self, LogIn, LogInError},
 };
 use wrenn_domain::{action::Action, error_code::ErrorCode};
 
@@ -13,7 +13,7 @@ use super::AuthResponse;
 use crate::{
     app::App,
     error::{ApiError, ClientError, ErrorBody},
-    http::extract::Json,
+    http::extract::{ClientAddress, Json},
 };
 
 /// Credentials of a user.
@@ -23,6 +23,9 @@ pub(crate) struct LoginRequest {
     #[schema(format = Email)]
     email: String,
     password: String,
+    /// Code of the second factor, or a recovery code.
+    #[schema(nullable = false)]
+    totp_code: Option<String>,
 }
 
 impl ClientError for LogInError {
@@ -30,39 +33,51 @@ impl ClientError for LogInError {
         let code = match self {
             Self::Enter(error) => return ApiError::not_entered(error),
             Self::Wrong => ErrorCode::Unauthorized,
-            Self::TooMany { wait_sec } => {
-                return ApiError::later(ErrorCode::RateLimited, self.to_string(), *wait_sec);
-            }
-            Self::Password(PasswordError::Busy) => {
-                return ApiError::later(ErrorCode::RateLimited, self.to_string(), 1);
-            }
+            Self::TooMany(error) => return ApiError::too_many(error),
             Self::AccountDisabled => ErrorCode::AccountDisabled,
-            Self::NoTeam => ErrorCode::NoTeam,
-            Self::Password(_) => return ApiError::internal(),
+            Self::TotpRequired => ErrorCode::TotpRequired,
+            Self::Code(error) => return code_error(error, self, ErrorCode::Unauthorized),
+            Self::Password(error) => return ApiError::of_password(error),
             Self::Store(error) => return ApiError::of_store(error),
         };
         ApiError::new(code, self.to_string())
     }
 }
 
+/// Returns what a client is told of a code that was not accepted.
+pub(in crate::routes) fn code_error(
+    error: &CodeError,
+    shown: &dyn std::error::Error,
+    wrong: ErrorCode,
+) -> ApiError {
+    match error {
+        CodeError::Wrong => ApiError::new(wrong, shown.to_string()),
+        CodeError::TooMany(error) => ApiError { message: shown.to_string(), ..ApiError::too_many(error) },
+        CodeError::Secret(_) => ApiError::internal(),
+        CodeError::Store(error) => ApiError::of_store(error),
+    }
+}
+
 /// Sign in with email and password
+///
+/// An account with a second factor takes a `totp_code`, too; each code is good once.
 #[utoipa::path(
     post, path = Action::LogIn.path(), tag = "auth",
     request_body = LoginRequest,
     responses(
         (status = 200, description = "Signed in", body = AuthResponse),
         (status = 400, description = "The request is not valid", body = ErrorBody),
-        (status = 401, description = "Address or password is wrong", body = ErrorBody),
-        (status = 403, description = "The account is disabled or in no team", body = ErrorBody),
+        (status = 401, description = "Address, password or code is wrong, or the code is missing (`totp_required`)", body = ErrorBody),
+        (status = 403, description = "The account is disabled (`account_disabled`)", body = ErrorBody),
         (status = 429, description = "Too many attempts (`rate_limited`)", body = ErrorBody),
     ),
 )]
 pub(crate) async fn login(
     app: Data<App>,
-    request: HttpRequest,
-    Json(LoginRequest { email, password }): Json<LoginRequest>,
+    ClientAddress(address): ClientAddress,
+    Json(LoginRequest { email, password, totp_code }): Json<LoginRequest>,
 ) -> Result<HttpResponse, ApiError> {
-    let address = request.peer_addr().map(|address| address.ip());
-    let (user, team_id) = account_log_in::run(&app.control, address, &email, password).await?;
-    Ok(HttpResponse::Ok().json(AuthResponse::sign(&app.tokens, user, team_id)?))
+    let (user, team_id) =
+        account_log_in::run(&app.control, address, LogIn { email, password, totp_code }).await?;
+    Ok(HttpResponse::Ok().json(AuthResponse::sign(&app, user, team_id).await?))
 }

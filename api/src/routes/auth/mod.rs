@@ -1,15 +1,20 @@
-//! Sign-up and sign-in.
+//! Sign-up, sign-in, sign-out, and the proof of an address.
 
+pub(crate) mod activate;
 pub(crate) mod login;
+pub(crate) mod logout;
+pub(crate) mod methods;
+pub(in crate::routes) mod oauth;
 pub(crate) mod signup;
+pub(crate) mod switch_team;
 
-use chrono::Utc;
 use serde::Serialize;
 use utoipa::ToSchema;
 use wrenn_domain::{ids::TeamId, user::User};
 
 use crate::{
-    auth::token::{Claims, TTL_SEC, TokenSigner},
+    app::App,
+    auth::token::{Claims, TTL_SEC},
     error::{ApiError, ClientError},
 };
 
@@ -20,7 +25,7 @@ pub(crate) struct AuthResponse {
     token: String,
     #[schema(example = "usr-01jx3m8k2vdqg5z7c9h4f6t8r")]
     user_id: String,
-    /// The team that the token acts in.
+    /// The team for which the token acts; empty if the user belongs to none.
     #[schema(example = "team-01jx3m8k2vdqg5z7c9h4f6t8r")]
     team_id: String,
     email: String,
@@ -32,7 +37,7 @@ pub(crate) struct AuthResponse {
 /// The reason for which there is no token, although the user is known.
 #[derive(Debug, thiserror::Error)]
 #[error("the token could not be made")]
-struct SignTokenError(#[from] serde_json::Error);
+pub(in crate::routes) struct SignTokenError(#[from] jsonwebtoken::errors::Error);
 
 impl ClientError for SignTokenError {
     fn api_error(&self) -> ApiError {
@@ -41,12 +46,36 @@ impl ClientError for SignTokenError {
 }
 
 impl AuthResponse {
-    /// Signs a token for a user who acts in a team.
-    fn sign(signer: &TokenSigner, user: User, team_id: TeamId) -> Result<Self, SignTokenError> {
-        let now = Utc::now().timestamp();
+    /// Appends the fields to the part of an address behind the `#`.
+    fn append_to(&self, fields: &mut form_urlencoded::Serializer<'_, String>) {
+        let Self { token, user_id, team_id, email, name, is_admin } = self;
+        let is_admin = is_admin.to_string();
+        fields.extend_pairs([
+            ("token", token),
+            ("user_id", user_id),
+            ("team_id", team_id),
+            ("email", email),
+            ("name", name),
+            ("is_admin", &is_admin),
+        ]);
+    }
+
+    /// Returns the token alone.
+    pub(in crate::routes) fn into_token(self) -> String {
+        self.token
+    }
+
+    /// Signs a token for a user who acts for a team, or for none.
+    pub(in crate::routes) async fn sign(
+        app: &App,
+        user: User,
+        team_id: Option<TeamId>,
+    ) -> Result<Self, SignTokenError> {
+        let now = app.clock.utc().timestamp();
         let claims = Claims {
             sub: user.id,
             team_id,
+            epoch: user.token_epoch,
             email: user.email,
             name: user.name,
             is_admin: user.is_admin,
@@ -54,9 +83,9 @@ impl AuthResponse {
             exp: now + TTL_SEC,
         };
         Ok(Self {
-            token: signer.sign(&claims)?,
+            token: app.tokens.sign(&claims).await?,
             user_id: claims.sub.to_string(),
-            team_id: team_id.to_string(),
+            team_id: team_id.map(|team| team.to_string()).unwrap_or_default(),
             email: claims.email,
             name: claims.name,
             is_admin: claims.is_admin,

@@ -9,7 +9,7 @@ use wrenn_actors::CreateError as ActorError;
 use wrenn_control::sandbox_create::{self, AnswerWhen, CreateError, SandboxRequest};
 use wrenn_domain::{action::Action, error_code::ErrorCode, limits};
 
-use super::{Capsule, preview::CapsulePreviewAccess};
+use super::{Capsule, CapsulePreviewAccess};
 use crate::{
     app::App,
     auth::Authorized,
@@ -81,7 +81,9 @@ impl ClientError for CreateError {
             Self::Enter(error) => return ApiError::not_entered(error),
             Self::NotTheSnapshot { .. } | Self::Limit(_) => ErrorCode::InvalidRequest,
             Self::NoTemplate(_) => ErrorCode::NotFound,
-            Self::TemplateAway(_) | Self::Create(ActorError::NoHost | ActorError::NothingFits(_)) => {
+            Self::Create(ActorError::OwnHostsOnly) => ErrorCode::InvalidState,
+            Self::TemplateAway(_)
+            | Self::Create(ActorError::NoHost | ActorError::NoOwnHost | ActorError::NothingFits(_)) => {
                 ErrorCode::HostUnavailable
             }
             Self::Failed { .. } => ErrorCode::AgentError,
@@ -90,6 +92,10 @@ impl ClientError for CreateError {
                 let message = format!("capsule {id} was created, but how it starts is not known; look at it");
                 return ApiError::new(ErrorCode::InternalError, message);
             }
+            Self::Create(ActorError::HostMoved(_)) => {
+                return ApiError::later(ErrorCode::HostUnavailable, self.to_string(), 1);
+            }
+            Self::Create(ActorError::NotAdmitted(refusal)) => return ApiError::not_admitted(refusal),
             Self::Create(ActorError::BuildOver) => return ApiError::internal(),
             Self::Create(ActorError::Store(error)) | Self::Store(error) => return ApiError::of_store(error),
         };
@@ -108,6 +114,7 @@ impl ClientError for CreateError {
     responses(
         (status = 201, description = "The capsule", body = Capsule),
         (status = 400, description = "The request is not valid", body = ErrorBody),
+        (status = 403, description = "The team's quota does not allow it (`quota_exceeded`), or you may not do this", body = ErrorBody),
         (status = 404, description = "There is no such template", body = ErrorBody),
         (status = 502, description = "It was waited for and did not start", body = ErrorBody),
         (
@@ -128,7 +135,7 @@ pub(crate) async fn create_capsule(
     let waits = query.wait.or(request.wait).unwrap_or(false);
     let when = if waits { AnswerWhen::Started } else { AnswerWhen::Begun };
     let sandbox = sandbox_create::run(&app.control, &principal, request.into(), when).await?;
-    Ok(HttpResponse::Created().json(Capsule::of(&app, sandbox)))
+    Ok(HttpResponse::Created().json(Capsule::of(&app, &principal, sandbox)))
 }
 
 #[cfg(test)]

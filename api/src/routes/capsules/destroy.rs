@@ -31,6 +31,7 @@ fn not_gone(error: &ActorError) -> ApiError {
             let message = "the capsule's host is away; what is left of it is removed when the host is back";
             ApiError::new(ErrorCode::HostUnavailable, message)
         }
+        ActorError::Elsewhere { .. } => ApiError::elsewhere(),
         ActorError::TimedOut(_) | ActorError::Failed(_) => {
             ApiError::new(ErrorCode::AgentError, format!("the capsule is not gone yet: {error}"))
         }
@@ -43,7 +44,7 @@ fn not_gone(error: &ActorError) -> ApiError {
 /// Destroy a capsule
 ///
 /// Answers when it is gone; destroying it again is fine. In case of 502 or 503 `host_unavailable` its end is decided and
-/// goes on without the client.
+/// goes on without the client, unless `Retry-After` says that another server must be asked.
 #[utoipa::path(
     delete, path = Action::SandboxDestroy.path(), tag = "capsules",
     params(("id" = String, Path, description = "The capsule")),

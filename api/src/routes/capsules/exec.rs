@@ -8,15 +8,12 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use actix_web::{
-    HttpResponse,
-    http::header::ContentType,
-    web::{Data, block},
-};
+use actix_web::{HttpResponse, http::header::ContentType, web::Data};
 use serde::{Deserialize, Serialize};
-use tokio::time::{Instant, timeout, timeout_at};
+use tokio::time::timeout;
 use utoipa::{ToSchema, openapi::Object};
 use wrenn_actors::ExecSession;
+use wrenn_base::blocking;
 use wrenn_control::session_open;
 use wrenn_domain::{action::Action, error_code::ErrorCode, ids::SandboxId};
 use wrenn_proto::guest::{CloseStdin, ExecExited, ExecStart, ExecStarted, Lifetime, exec_event, exec_input};
@@ -79,17 +76,6 @@ fn timeout_sec() -> Object {
     schema.description(Some(description)).build()
 }
 
-/// Encoding of `stdout` and `stderr`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
-pub(crate) enum OutputEncoding {
-    /// As text.
-    #[serde(rename = "utf-8")]
-    Utf8,
-    /// Both in base64, because one of them is not UTF-8.
-    #[serde(rename = "base64")]
-    Base64,
-}
-
 /// Outcome of a command that ended.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct ExecResponse {
@@ -100,7 +86,7 @@ pub(crate) struct ExecResponse {
     /// 128 and the signal's number if one killed it; 124 if `timeout_sec` did.
     exit_code: i32,
     duration_ms: u64,
-    encoding: OutputEncoding,
+    encoding: output::OutputEncoding,
     /// True if one of the streams was longer than the kept part: 8 MiB, or less while the server has no room.
     truncated: bool,
 }
@@ -144,7 +130,7 @@ pub(crate) enum ExecError {
     #[error("the output could not be made JSON of")]
     Json(#[from] serde_json::Error),
     #[error("the thread that makes JSON was lost")]
-    Lost(#[from] actix_web::error::BlockingError),
+    Lost(#[source] std::io::Error),
 }
 
 impl ClientError for ExecError {
@@ -200,9 +186,8 @@ pub(crate) async fn exec(
         let response = BackgroundResponse { sandbox_id: id.to_string(), cmd, pid, tag: session::quote(&tag) };
         return Ok(HttpResponse::Accepted().json(response));
     }
-    let ended = timeout_at(Instant::now() + patience, collect(session, &app.output))
-        .await
-        .map_err(|_| ExecError::Late)??;
+    let ended = app.clock.timeout(patience, collect(session, &app.output)).await;
+    let ended = ended.map_err(|_| ExecError::Late)??;
     let output::Text { stdout, stderr, encoding, truncated, room } = output::text(ended.stdout, ended.stderr);
     let response = ExecResponse {
         sandbox_id: id.to_string(),
@@ -215,7 +200,7 @@ pub(crate) async fn exec(
         truncated,
     };
     let (json, room) = if response.output_bytes() > INLINE_BYTES {
-        block(move || (response.into_json(), room)).await.map_err(ExecError::Lost)?
+        blocking(move || Ok((response.into_json(), room))).await.map_err(ExecError::Lost)?
     } else {
         (response.into_json(), room)
     };

@@ -29,5 +29,5 @@ pub(crate) async fn get_capsule(
     AuthThen(Authorized(principal), PathId(id)): AuthThen<Authorized, PathId<SandboxId>>,
 ) -> Result<HttpResponse, ApiError> {
     let sandbox = sandbox_get::run(&app.control, &principal, id).await?;
-    Ok(HttpResponse::Ok().json(Capsule::of(&app, sandbox)))
+    Ok(HttpResponse::Ok().json(Capsule::of(&app, &principal, sandbox)))
 }

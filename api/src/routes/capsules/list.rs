@@ -5,20 +5,31 @@ use wrenn_control::sandbox_list;
 use wrenn_domain::action::Action;
 
 use super::Capsule;
-use crate::{app::App, auth::Authorized, error::ApiError};
+use crate::{
+    app::App,
+    auth::Authorized,
+    error::{ApiError, ErrorBody},
+    http::{
+        extract::{AuthThen, Query},
+        page::{self, PageQuery},
+    },
+};
 
 /// List the team's capsules
 ///
 /// Destroyed ones are left out.
 #[utoipa::path(
     get, path = Action::SandboxList.path(), tag = "capsules",
-    responses((status = 200, description = "The capsules, newest first", body = [Capsule])),
+    params(PageQuery),
+    responses(
+        (status = 200, description = "The capsules, newest first", body = [Capsule], headers(("X-Next-Token" = String, description = "Token of the next page, if there is one"))),
+        (status = 400, description = "The request is not valid", body = ErrorBody),
+    ),
 )]
 pub(crate) async fn list_capsules(
     app: Data<App>,
-    Authorized(principal): Authorized,
+    AuthThen(Authorized(principal), Query(wanted)): AuthThen<Authorized, Query<PageQuery>>,
 ) -> Result<HttpResponse, ApiError> {
-    let sandboxes = sandbox_list::run(&app.control, &principal).await?;
-    let capsules: Vec<_> = sandboxes.into_iter().map(|sandbox| Capsule::of(&app, sandbox)).collect();
-    Ok(HttpResponse::Ok().json(capsules))
+    let found = sandbox_list::run(&app.control, &principal, wanted.request()?).await?;
+    Ok(page::respond(found.map(|sandbox| Capsule::of(&app, &principal, sandbox))))
 }

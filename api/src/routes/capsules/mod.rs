@@ -24,15 +24,17 @@ pub(crate) mod timeout;
 use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use wrenn_domain::{
+    ids::{ApiKeyId, UserId},
     lifecycle::{Operation, SandboxStatus},
-    sandbox::Sandbox,
+    preview::{PreviewAccess, PreviewToken},
+    principal::Principal,
+    sandbox::{Creator, CreatorKind, Sandbox},
 };
 
 pub(crate) use output::OutputBudget;
-use preview::CapsulePreviewAccess;
 pub(crate) use session::open_error;
 
 use crate::app::App;
@@ -66,6 +68,34 @@ impl From<SandboxStatus> for CapsuleStatus {
     }
 }
 
+/// Access to the ports of a capsule through its preview addresses.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum CapsulePreviewAccess {
+    /// For everybody who knows the address.
+    Public,
+    /// For those who also know `preview_token`.
+    Token,
+}
+
+impl From<PreviewAccess> for CapsulePreviewAccess {
+    fn from(access: PreviewAccess) -> Self {
+        match access {
+            PreviewAccess::Public => Self::Public,
+            PreviewAccess::Token => Self::Token,
+        }
+    }
+}
+
+impl From<CapsulePreviewAccess> for PreviewAccess {
+    fn from(access: CapsulePreviewAccess) -> Self {
+        match access {
+            CapsulePreviewAccess::Public => Self::Public,
+            CapsulePreviewAccess::Token => Self::Token,
+        }
+    }
+}
+
 /// Operation on a capsule that is in flight.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
@@ -88,6 +118,40 @@ impl From<Operation> for CapsuleOperation {
             Operation::Flattening => Self::Flattening,
             Operation::Destroying => Self::Destroying,
         }
+    }
+}
+
+/// Kind of the principal that made a capsule.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum CapsuleCreatorType {
+    User,
+    ApiKey,
+    System,
+}
+
+/// The user or API key that made a capsule, as it was then.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct CapsuleCreator {
+    #[serde(rename = "type")]
+    kind: CapsuleCreatorType,
+    /// Id of the user or key, which may be gone; null for the platform itself.
+    #[schema(required = true)]
+    id: Option<String>,
+    #[schema(required = true)]
+    name: Option<String>,
+}
+
+impl From<Creator> for CapsuleCreator {
+    fn from(creator: Creator) -> Self {
+        let (kind, id) = match creator.kind {
+            CreatorKind::User => (CapsuleCreatorType::User, creator.id.map(|id| UserId(id).to_string())),
+            CreatorKind::ApiKey => {
+                (CapsuleCreatorType::ApiKey, creator.id.map(|id| ApiKeyId(id).to_string()))
+            }
+            CreatorKind::System => (CapsuleCreatorType::System, None),
+        };
+        Self { kind, id, name: creator.name }
     }
 }
 
@@ -129,7 +193,8 @@ pub(crate) struct Capsule {
     /// Address of its ports, with `{port}` in place of the port.
     #[schema(example = "http://{port}-cl-01jx3m8k2vdqg5z7c9h4f6t8r.localhost:8000")]
     preview_url: String,
-    /// Token that visitors need unless access is public.
+    /// Token that visitors need unless access is public. Each user and each key has its own, and it ends with them. Empty
+    /// for a key without the scope `capsules`.
     preview_token: String,
     /// Absent while there is none.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -139,6 +204,9 @@ pub(crate) struct Capsule {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false, required = false)]
     host_ip: Option<String>,
+    /// The user or key that made it; null if it was made before that was recorded.
+    #[schema(required = true)]
+    created_by: Option<CapsuleCreator>,
     created_at: DateTime<Utc>,
     #[schema(required = true)]
     started_at: Option<DateTime<Utc>>,
@@ -149,9 +217,10 @@ pub(crate) struct Capsule {
 }
 
 impl Capsule {
-    /// Shows a sandbox to its team.
-    fn of(app: &App, sandbox: Sandbox) -> Self {
+    /// Shows a sandbox to a principal of its team.
+    fn of(app: &App, viewer: &Principal, sandbox: Sandbox) -> Self {
         let lifecycle = sandbox.lifecycle;
+        let preview_token = PreviewToken::issue(&sandbox.preview_secret, viewer);
         Self {
             id: sandbox.id.to_string(),
             status: lifecycle.status.into(),
@@ -170,9 +239,10 @@ impl Capsule {
             metadata: sandbox.metadata,
             preview_access: sandbox.preview_access.into(),
             preview_url: app.previews.url_of(sandbox.id),
-            preview_token: sandbox.preview_token,
+            preview_token: preview_token.map(|token| token.to_string()).unwrap_or_default(),
             guest_ip: lifecycle.guest_ip,
             host_ip: lifecycle.host_ip,
+            created_by: sandbox.created_by.map(Into::into),
             created_at: sandbox.created_at,
             started_at: sandbox.started_at,
             last_active_at: sandbox.last_active_at,

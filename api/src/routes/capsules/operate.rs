@@ -9,7 +9,6 @@
 //! A message says what is wrong, and how to proceed.
 
 use wrenn_actors::OperationError;
-use wrenn_control::sandbox_operate::OperateError;
 use wrenn_domain::{
     error_code::ErrorCode,
     lifecycle::{Operation, SandboxStatus},
@@ -23,60 +22,49 @@ use crate::error::{ApiError, ClientError};
 pub(super) const HOST_AWAY: &str =
     "the capsule's host is away, so nothing was begun; try again when the host is back";
 
-impl ClientError for OperateError {
+impl ClientError for OperationError {
     fn api_error(&self) -> ApiError {
-        match self {
-            Self::Enter(error) => ApiError::not_entered(error),
-            Self::NotFound(_) => ApiError::new(ErrorCode::NotFound, self.to_string()),
-            Self::Destroyed(_) => ApiError::new(ErrorCode::InvalidState, self.to_string()),
-            Self::Operation(error) => operation_error(error),
-            Self::Store(error) => ApiError::of_store(error),
-        }
-    }
-}
-
-/// Returns the answer for an operation that was not begun, or failed.
-pub(super) fn operation_error(error: &OperationError) -> ApiError {
-    let (code, message) = match error {
-        OperationError::NotFound(id) => return OperateError::NotFound(*id).api_error(),
-        OperationError::Store(error) => return ApiError::of_store(error),
-        OperationError::Unanswered(_, error) => return ApiError::unanswered(*error),
-        OperationError::Refused(refusal) => (ErrorCode::InvalidState, refused(refusal)),
-        OperationError::HostAway { .. } => (ErrorCode::HostUnavailable, HOST_AWAY.to_owned()),
-        OperationError::HostLost { .. } => {
-            let message = "the capsule's host went away meanwhile; what was begun goes on when the host is \
+        let (code, message) = match self {
+            Self::Enter(error) => return ApiError::not_entered(error),
+            Self::NotFound(_) => (ErrorCode::NotFound, self.to_string()),
+            Self::Destroyed(_) => (ErrorCode::InvalidState, self.to_string()),
+            Self::Store(error) => return ApiError::of_store(error),
+            Self::NotAdmitted(refusal) => return ApiError::not_admitted(refusal),
+            Self::Unanswered(_, error) => return ApiError::unanswered(*error),
+            Self::Refused(refusal) => (ErrorCode::InvalidState, refused(refusal)),
+            Self::Elsewhere { .. } => return ApiError::elsewhere(),
+            Self::HostAway { .. } => (ErrorCode::HostUnavailable, HOST_AWAY.to_owned()),
+            Self::HostLost { .. } => {
+                let message = "the capsule's host went away meanwhile; what was begun goes on when the host is \
                            back, so look at the capsule's `operation` then";
-            (ErrorCode::HostUnavailable, message.to_owned())
-        }
-        OperationError::NoRoom(shortage) => {
-            let message = format!(
-                "the capsule's host has no room for it to run: {shortage}; pause or destroy another \
+                (ErrorCode::HostUnavailable, message.to_owned())
+            }
+            Self::NoRoom(shortage) => {
+                let message = format!(
+                    "the capsule's host has no room for it to run: {shortage}; pause or destroy another \
                  capsule, or try again later"
-            );
-            (ErrorCode::HostUnavailable, message)
-        }
-        OperationError::Name(TemplateNameError::Taken) => {
-            let message = "name: the team has a template of that name, or is making one; choose another \
+                );
+                (ErrorCode::HostUnavailable, message)
+            }
+            Self::Name(TemplateNameError::Taken) => {
+                let message = "name: the team has a template of that name, or is making one; choose another \
                            name, or say `overwrite=true` to replace one that is ready";
-            (ErrorCode::TemplateNameTaken, message.to_owned())
-        }
-        OperationError::Name(TemplateNameError::Reserved) => {
-            let message = "name: the platform has a template of that name; choose another name";
-            (ErrorCode::NameReserved, message.to_owned())
-        }
-        OperationError::Failed(reason) => {
-            (ErrorCode::AgentError, format!("the host could not do it: {reason}"))
-        }
-        OperationError::Overtaken(_) => {
-            (ErrorCode::InvalidState, "the capsule was destroyed meanwhile".to_owned())
-        }
-        OperationError::TimedOut(_) => {
-            let message = "the host has not finished in time; the operation goes on, so look at the \
+                (ErrorCode::TemplateNameTaken, message.to_owned())
+            }
+            Self::Name(TemplateNameError::Reserved) => {
+                let message = "name: the platform has a template of that name; choose another name";
+                (ErrorCode::NameReserved, message.to_owned())
+            }
+            Self::Failed(reason) => (ErrorCode::AgentError, format!("the host could not do it: {reason}")),
+            Self::Overtaken(_) => (ErrorCode::InvalidState, "the capsule was destroyed meanwhile".to_owned()),
+            Self::TimedOut(_) => {
+                let message = "the host has not finished in time; the operation goes on, so look at the \
                            capsule's `operation` until it is null";
-            (ErrorCode::AgentError, message.to_owned())
-        }
-    };
-    ApiError::new(code, message)
+                (ErrorCode::AgentError, message.to_owned())
+            }
+        };
+        ApiError::new(code, message)
+    }
 }
 
 /// Returns the answer for a use of a capsule that does not run.
@@ -152,7 +140,7 @@ mod tests {
     use super::*;
 
     fn answer(error: OperationError) -> (ErrorCode, String) {
-        let answer = OperateError::from(error).api_error();
+        let answer = error.api_error();
         (answer.code, answer.message)
     }
 

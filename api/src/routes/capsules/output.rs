@@ -19,9 +19,9 @@ use std::{
 use actix_web::body::{BodySize, MessageBody};
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use bytes::Bytes;
+use serde::Serialize;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-
-use super::exec::OutputEncoding;
+use utoipa::ToSchema;
 
 /// Most bytes that are kept of each stream.
 pub(crate) const MAX_BYTES: usize = 8 * 1024 * 1024;
@@ -118,6 +118,17 @@ fn json_bytes(bytes: &[u8]) -> usize {
         _ => 1,
     };
     bytes.iter().map(escaped).sum()
+}
+
+/// Encoding of `stdout` and `stderr`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
+pub(crate) enum OutputEncoding {
+    /// As text.
+    #[serde(rename = "utf-8")]
+    Utf8,
+    /// Both in base64, because one of them is not UTF-8.
+    #[serde(rename = "base64")]
+    Base64,
 }
 
 /// Both streams in the encoding in which they are sent.

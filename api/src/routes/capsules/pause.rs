@@ -22,6 +22,7 @@ use crate::{
     responses(
         (status = 200, description = "The capsule, paused", body = Capsule),
         (status = 400, description = "The request is not valid", body = ErrorBody),
+        (status = 403, description = "The team's quota does not allow it (`quota_exceeded`), or you may not do this", body = ErrorBody),
         (status = 404, description = "The team has no such capsule", body = ErrorBody),
         (
             status = 409,
@@ -41,5 +42,5 @@ pub(crate) async fn pause_capsule(
     AuthThen(Authorized(principal), PathId(id)): AuthThen<Authorized, PathId<SandboxId>>,
 ) -> Result<HttpResponse, ApiError> {
     let paused = sandbox_pause::run(&app.control, &principal, id).await?;
-    Ok(HttpResponse::Ok().json(Capsule::of(&app, paused)))
+    Ok(HttpResponse::Ok().json(Capsule::of(&app, &principal, paused)))
 }

@@ -1,46 +1,18 @@
 //! `PUT /v1/capsules/{id}/preview`
 
 use actix_web::{HttpResponse, web::Data};
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 use utoipa::ToSchema;
 use wrenn_control::sandbox_preview_set::{self, PreviewToken};
-use wrenn_domain::{action::Action, ids::SandboxId, preview::PreviewAccess};
+use wrenn_domain::{action::Action, ids::SandboxId};
 
-use super::Capsule;
+use super::{Capsule, CapsulePreviewAccess};
 use crate::{
     app::App,
     auth::Authorized,
     error::{ApiError, ErrorBody},
     http::extract::{AuthThen, Json, PathId},
 };
-
-/// Access to the ports of a capsule through its preview addresses.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-#[serde(rename_all = "lowercase")]
-pub(crate) enum CapsulePreviewAccess {
-    /// For everybody who knows the address.
-    Public,
-    /// For those who also know `preview_token`.
-    Token,
-}
-
-impl From<PreviewAccess> for CapsulePreviewAccess {
-    fn from(access: PreviewAccess) -> Self {
-        match access {
-            PreviewAccess::Public => Self::Public,
-            PreviewAccess::Token => Self::Token,
-        }
-    }
-}
-
-impl From<CapsulePreviewAccess> for PreviewAccess {
-    fn from(access: CapsulePreviewAccess) -> Self {
-        match access {
-            CapsulePreviewAccess::Public => Self::Public,
-            CapsulePreviewAccess::Token => Self::Token,
-        }
-    }
-}
 
 /// Changes to the access to a capsule.
 #[derive(Debug, Deserialize, ToSchema)]
@@ -79,5 +51,5 @@ pub(crate) async fn set_capsule_preview(
     let access = request.access.map(Into::into);
     let token = if request.rotate_token == Some(true) { PreviewToken::Rotate } else { PreviewToken::Keep };
     let changed = sandbox_preview_set::run(&app.control, &principal, id, access, token).await?;
-    Ok(HttpResponse::Ok().json(Capsule::of(&app, changed)))
+    Ok(HttpResponse::Ok().json(Capsule::of(&app, &principal, changed)))
 }

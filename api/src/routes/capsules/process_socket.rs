@@ -69,7 +69,12 @@ pub(super) async fn open<P: FromRequest + 'static>(
                     SessionOpener::check(app, &principal, action, id).await?
                 }
             };
-            conversation(opener, parts, incoming, outgoing).await
+            let permit = opener.permit.clone();
+            // Also while the client sends nothing, or reads nothing.
+            tokio::select! {
+                ended = conversation(opener, parts, incoming, outgoing) => ended,
+                () = permit.revoked() => Err(ApiError::revoked().into()),
+            }
         };
         match conversation.await {
             Err(ending) => ending,

@@ -48,6 +48,7 @@ impl ClientError for ResumeError {
     responses(
         (status = 200, description = "The capsule, running", body = Capsule),
         (status = 400, description = "The request is not valid", body = ErrorBody),
+        (status = 403, description = "The team's quota does not allow it (`quota_exceeded`), or you may not do this", body = ErrorBody),
         (status = 404, description = "The team has no such capsule", body = ErrorBody),
         (
             status = 409,
@@ -76,19 +77,18 @@ pub(crate) async fn resume_capsule(
 ) -> Result<HttpResponse, ApiError> {
     let memory = if request.drop_memory == Some(true) { Memory::Drop } else { Memory::Keep };
     let resumed = sandbox_resume::run(&app.control, &principal, id, memory).await?;
-    Ok(HttpResponse::Ok().json(Capsule::of(&app, resumed)))
+    Ok(HttpResponse::Ok().json(Capsule::of(&app, &principal, resumed)))
 }
 
 #[cfg(test)]
 mod tests {
     use wrenn_actors::OperationError;
-    use wrenn_control::sandbox_operate::OperateError;
 
     use super::*;
 
     #[test]
     fn whoever_has_memory_that_cannot_be_restored_is_told_how_to_do_without() {
-        let failed = || OperateError::from(OperationError::Failed("another processor".into()));
+        let failed = || OperationError::Failed("another processor".into());
         let kept = ResumeError::NotRestored(failed()).api_error().message;
         assert!(kept.contains("another processor") && kept.contains("drop_memory"), "{kept}");
         let booted = ResumeError::Operate(failed()).api_error().message;

@@ -1,11 +1,12 @@
 //! Errors of sessions, which everything that is done inside a capsule has in common.
 
-use wrenn_actors::SessionOpenError;
-use wrenn_control::{sandbox_operate::OperateError, session_open::SessionError};
+use wrenn_actors::{OperationError, SessionOpenError};
+use wrenn_base::Chain;
+use wrenn_control::session_open::SessionError;
 use wrenn_domain::error_code::ErrorCode;
 
 use super::operate;
-use crate::error::{ApiError, Chain, ClientError};
+use crate::error::{ApiError, ClientError};
 
 /// Description of status 503 of requests that open a session.
 pub(super) const UNAVAILABLE: &str = "The host is away (`host_unavailable`), or the server has too much to do (`overloaded`); see `Retry-After`";
@@ -26,21 +27,27 @@ impl ClientError for SessionError {
 /// Converts the error of a session that was not opened.
 pub(crate) fn open_error(error: &SessionOpenError) -> ApiError {
     match error {
-        SessionOpenError::NotFound(id) => OperateError::NotFound(*id).api_error(),
+        SessionOpenError::NotFound(id) => OperationError::NotFound(*id).api_error(),
         SessionOpenError::InvalidState { status, operation } => operate::not_running(*status, *operation),
+        SessionOpenError::Elsewhere(_) => ApiError::elsewhere(),
         SessionOpenError::HostUnavailable(_) => ApiError::new(ErrorCode::HostUnavailable, operate::HOST_AWAY),
         SessionOpenError::Refused { .. } | SessionOpenError::TimedOut(_) => {
             ApiError::new(ErrorCode::AgentError, error.to_string())
         }
         SessionOpenError::Unanswered(error) => ApiError::unanswered(*error),
         SessionOpenError::Store(error) => ApiError::of_store(error),
-        SessionOpenError::Wake(error) => operate::operation_error(error),
+        SessionOpenError::Wake(error) => error.api_error(),
     }
 }
 
 /// Converts the error of a session that broke before its last event.
 pub(super) fn broken_error(error: &wrenn_actors::SessionError) -> ApiError {
-    ApiError::new(ErrorCode::AgentError, Chain(error).to_string())
+    match error {
+        wrenn_actors::SessionError::Revoked => ApiError::revoked(),
+        wrenn_actors::SessionError::Machine { .. } | wrenn_actors::SessionError::LinkLost => {
+            ApiError::new(ErrorCode::AgentError, Chain(error).to_string())
+        }
+    }
 }
 
 /// Truncates a guest's message in the middle: the path comes first and the reason last. Control characters are removed.

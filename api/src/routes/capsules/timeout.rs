@@ -54,5 +54,5 @@ pub(crate) async fn set_capsule_timeout(
     >,
 ) -> Result<HttpResponse, ApiError> {
     let changed = sandbox_timeout_set::run(&app.control, &principal, id, request.timeout_sec).await?;
-    Ok(HttpResponse::Ok().json(Capsule::of(&app, changed)))
+    Ok(HttpResponse::Ok().json(Capsule::of(&app, &principal, changed)))
 }

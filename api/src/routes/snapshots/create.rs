@@ -73,6 +73,7 @@ impl ClientError for CreateTemplateError {
     responses(
         (status = 201, description = "The template", body = Template),
         (status = 400, description = "The request is not valid", body = ErrorBody),
+        (status = 403, description = "The team's quota does not allow it (`quota_exceeded`), or you may not do this", body = ErrorBody),
         (status = 404, description = "The team has no such capsule", body = ErrorBody),
         (
             status = 409,

@@ -32,7 +32,7 @@ impl ClientError for DeleteTemplateError {
 
 /// Delete a template
 ///
-/// Capsules that were made from it live on.
+/// Capsules that were made from it live on. An administrator of the platform deletes templates of the platform, too.
 #[utoipa::path(
     delete, path = Action::TemplateDelete.path(), tag = "snapshots",
     params(("name" = String, Path, description = "The template's name")),
@@ -44,6 +44,11 @@ impl ClientError for DeleteTemplateError {
             body = ErrorBody,
         ),
         (status = 404, description = "The team has no such template", body = ErrorBody),
+        (
+            status = 409,
+            description = "A template of the platform that capsules that start, or builds, still need, or that is an image (`conflict`)",
+            body = ErrorBody,
+        ),
     ),
 )]
 pub(crate) async fn delete_snapshot(

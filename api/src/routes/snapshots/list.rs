@@ -11,7 +11,10 @@ use crate::{
     app::App,
     auth::Authorized,
     error::{ApiError, ErrorBody},
-    http::extract::{AuthThen, Query},
+    http::{
+        extract::{AuthThen, Query},
+        page::{self, PageQuery},
+    },
 };
 
 /// The query of the request.
@@ -29,16 +32,20 @@ pub(crate) struct ListSnapshotsQuery {
 /// The team's own and the platform's.
 #[utoipa::path(
     get, path = Action::TemplateList.path(), tag = "snapshots",
-    params(ListSnapshotsQuery),
+    params(ListSnapshotsQuery, PageQuery),
     responses(
-        (status = 200, description = "The templates, newest first", body = [Template]),
+        (status = 200, description = "The templates, newest first", body = [Template], headers(("X-Next-Token" = String, description = "Token of the next page, if there is one"))),
         (status = 400, description = "The request is not valid", body = ErrorBody),
     ),
 )]
 pub(crate) async fn list_snapshots(
     app: Data<App>,
-    AuthThen(Authorized(principal), Query(query)): AuthThen<Authorized, Query<ListSnapshotsQuery>>,
+    AuthThen(Authorized(principal), (Query(query), Query(wanted))): AuthThen<
+        Authorized,
+        (Query<ListSnapshotsQuery>, Query<PageQuery>),
+    >,
 ) -> Result<HttpResponse, ApiError> {
-    let templates = template_list::run(&app.control, &principal, query.kind.map(Into::into)).await?;
-    Ok(HttpResponse::Ok().json(templates.into_iter().map(Template::from).collect::<Vec<_>>()))
+    let kind = query.kind.map(Into::into);
+    let found = template_list::run(&app.control, &principal, kind, wanted.request()?).await?;
+    Ok(page::respond(found.map(Template::from)))
 }

@@ -52,7 +52,7 @@ pub(crate) struct Template {
     #[serde(rename = "type")]
     kind: TemplateType,
     team_id: String,
-    /// True if it is the platform's: every team can use it, and none can delete it.
+    /// True if it is the platform's: every team can use it, and only administrators of the platform can delete it.
     platform: bool,
     /// Null for a `base` template, which fits any machine.
     #[schema(required = true)]

@@ -1,25 +1,25 @@
 //! A simulated host for a test: the real agent over pretended machines, attached to the test's server.
 
-use std::{sync::Arc, time::Duration};
-
 use serde_json::json;
 use sqlx::PgPool;
-use tempfile::TempDir;
-use wrenn_agent::sim::{SimHost, SimIdentity, SimOptions};
+use wrenn_agent::sim::{SimHost, SimOptions};
 use wrenn_api::{ServerConfig, bootstrap};
+use wrenn_base::{Clock, Rng};
+use wrenn_domain::{host::NewHost, ids::TeamId};
 use wrenn_store::Store;
+use wrenn_testkit::{
+    host::{self, AgentsSocket},
+    wait::eventually,
+};
 
 use super::{As, TestServer};
-
-/// How long anything may take that should happen at once.
-const PATIENCE: Duration = Duration::from_secs(20);
 
 /// A server and one host, connected by a socket in a folder of their own.
 pub(crate) struct Installation {
     pub(crate) host: SimHost,
     pub(crate) server: TestServer,
     config: ServerConfig,
-    _folder: Arc<TempDir>,
+    socket: AgentsSocket,
 }
 
 impl Installation {
@@ -28,33 +28,51 @@ impl Installation {
     }
 
     pub(crate) async fn start_with(pool: PgPool, options: SimOptions) -> Self {
-        let folder = Arc::new(tempfile::tempdir().expect("a folder can be made"));
-        let grpc_addr = format!("unix:{}", folder.path().join("agents.sock").display());
-        let config = ServerConfig { grpc_addr: grpc_addr.clone(), ..super::config(&pool) };
-        let server = TestServer::start_with(pool.clone(), config.clone()).await;
+        let config = super::config(&pool);
+        Self::start_trusted(pool, options, config, None).await
+    }
 
-        let store = Store::from_pool(pool);
-        let admin =
-            bootstrap::ensure_admin(&store, "root@example.org", "correct horse").await.expect("an admin");
+    /// Starts a server with a configuration of the test's.
+    pub(crate) async fn start_configured(pool: PgPool, config: ServerConfig) -> Self {
+        Self::start_trusted(pool, SimOptions::default(), config, None).await
+    }
+
+    /// Starts a server with this configuration, whose certificates its clients check by `trust`.
+    pub(crate) async fn start_trusted(
+        pool: PgPool,
+        options: SimOptions,
+        config: ServerConfig,
+        trust: Option<rustls::ClientConfig>,
+    ) -> Self {
+        let socket = AgentsSocket::new();
+        let config = ServerConfig { grpc_addr: socket.addr(), ..config };
+        let server = TestServer::start_trusted(pool.clone(), config.clone(), Clock::process(), trust).await;
+
+        let (store, rng) = (Store::from_pool(pool), Rng::process());
+        let admin = bootstrap::ensure_admin(&store, &rng, "root@example.org", "correct horse")
+            .await
+            .expect("an admin");
         let record = bootstrap::ensure_local_host(&store, &admin).await.expect("a host's record");
-        let token = bootstrap::issue_registration_token(&store, record).await.expect("a token");
-        let addr = grpc_addr.parse().expect("an address");
-        let identity = SimIdentity::RegistrationToken(token);
-        let host = SimHost::start(addr, identity, options).await.expect("the host starts");
-        let attached =
-            tokio::time::timeout(PATIENCE, host.attached()).await.expect("the host attaches in time");
-        assert!(attached, "the host may attach");
-        Self { host, server, config, _folder: folder }
+        let host = host::start_as(&store, record, &socket.addr(), options).await;
+        Self { host, server, config, socket }
     }
 
     /// Ends the server and starts another one on the same database; the agent dials that one.
     pub(crate) async fn restart_server(self) -> Self {
-        let Self { host, server, config, _folder } = self;
-        let pool = server.pool.clone();
+        let Self { host, server, config, socket } = self;
+        let (pool, trust) = (server.pool.clone(), server.trust.clone());
         let ended = tokio::task::spawn_blocking(move || drop(server));
         ended.await.expect("the server ends");
-        let server = TestServer::start_with(pool, config.clone()).await;
-        Self { host, server, config, _folder }
+        let server = TestServer::start_trusted(pool, config.clone(), Clock::process(), trust).await;
+        Self { host, server, config, socket }
+    }
+
+    /// Starts a host that a team has brought, and waits until it is attached.
+    pub(crate) async fn host_of(&self, team: TeamId) -> SimHost {
+        let store = Store::from_pool(self.server.pool.clone());
+        let new = NewHost { team_id: Some(team), ..NewHost::default() };
+        let record = store.host_create(&new).await.expect("a host's record").id;
+        host::start_as(&store, record, &self.socket.addr(), SimOptions::default()).await
     }
 
     /// Creates a capsule that runs and returns its id.
@@ -79,14 +97,4 @@ impl Installation {
         })
         .await;
     }
-}
-
-/// Waits until something is true, for a bounded time.
-pub(crate) async fn eventually<F: Future<Output = bool>>(what: &str, mut is_true: impl FnMut() -> F) {
-    let wait = async {
-        while !is_true().await {
-            tokio::time::sleep(Duration::from_millis(10)).await;
-        }
-    };
-    tokio::time::timeout(PATIENCE, wait).await.unwrap_or_else(|_| panic!("not in time: {what}"));
 }

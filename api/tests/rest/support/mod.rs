@@ -1,14 +1,20 @@
 //! A real server for a test: its own database, the shared Redis, a port of its own.
 
 pub(crate) mod host;
+pub(crate) mod pebble;
+pub(crate) mod provider;
+pub(crate) mod receiver;
 pub(crate) mod socket;
+pub(crate) mod tls;
 
-use std::{net::SocketAddr, thread::JoinHandle, time::Duration};
+use std::{net::SocketAddr, time::Duration};
 
 use serde_json::{Value, json};
 use sqlx::{ConnectOptions as _, PgPool};
 use tokio::sync::oneshot;
 use wrenn_api::{FaultInjection, ObjectsLocation, Server, ServerConfig};
+use wrenn_base::{Clock, Rng};
+use wrenn_testkit::server::{ServerThread, Stopped};
 
 /// What a request was answered with.
 #[derive(Debug)]
@@ -60,15 +66,25 @@ pub(crate) enum As {
 pub(crate) struct TestServer {
     pub(crate) addr: SocketAddr,
     pub(crate) pool: PgPool,
+    /// Trusts the server's certificates, if it has any.
+    pub(crate) trust: Option<rustls::ClientConfig>,
+    /// Address at which plain HTTP is redirected to TLS, if there is one.
+    pub(crate) redirect_addr: Option<SocketAddr>,
     client: reqwest::Client,
-    stop: Option<oneshot::Sender<()>>,
-    thread: Option<JoinHandle<()>>,
+    thread: ServerThread,
+    /// The link that makes the first administrator.
+    pub(crate) setup_link: Option<String>,
+}
+
+/// A client that trusts the certificates of a test, or none.
+pub(crate) fn client(trust: Option<&rustls::ClientConfig>) -> reqwest::ClientBuilder {
+    let trust = trust.cloned().unwrap_or_else(tls::no_roots);
+    reqwest::Client::builder().tls_backend_preconfigured(trust)
 }
 
 /// The configuration for a database made by `#[sqlx::test]`.
 pub(crate) fn config(pool: &PgPool) -> ServerConfig {
     ServerConfig {
-        preview_url: None,
         database_url: pool.connect_options().to_url_lossy().into(),
         objects: ObjectsLocation::Memory,
         build_workers: 2,
@@ -81,6 +97,7 @@ pub(crate) fn config(pool: &PgPool) -> ServerConfig {
         // All the time, so that nothing is ever right only because nobody looked.
         inventory_interval: Duration::from_millis(50),
         fault_injection: FaultInjection::On,
+        ..ServerConfig::default()
     }
 }
 
@@ -91,28 +108,41 @@ impl TestServer {
     }
 
     pub(crate) async fn start_with(pool: PgPool, config: ServerConfig) -> Self {
-        let (stop, stopped) = oneshot::channel();
-        let (tell_addr, addr) = oneshot::channel();
-        let thread = std::thread::spawn(move || {
-            actix_rt::System::new().block_on(async move {
-                let server = Server::start(config).await.expect("the server starts");
-                tell_addr.send(server.http_addr()).expect("the test waits for the address");
-                let shutdown = async { drop(stopped.await) };
-                server.run(shutdown).await.expect("the server ends well");
-            });
-        });
-        let addr = addr.await.expect("the server says its address");
-        let client = reqwest::Client::builder().build().expect("a client can be made");
-        Self { addr, pool, client, stop: Some(stop), thread: Some(thread) }
+        Self::start_at(pool, config, Clock::process()).await
+    }
+
+    /// Starts a server with a clock, which a test may advance.
+    pub(crate) async fn start_at(pool: PgPool, config: ServerConfig, clock: Clock) -> Self {
+        Self::start_trusted(pool, config, clock, None).await
+    }
+
+    /// Starts a server whose certificates its clients check by `trust`.
+    pub(crate) async fn start_trusted(
+        pool: PgPool,
+        config: ServerConfig,
+        clock: Clock,
+        trust: Option<rustls::ClientConfig>,
+    ) -> Self {
+        let serve = |ready: oneshot::Sender<_>, stopped: Stopped| async move {
+            let server = Server::start(config, clock, Rng::process()).await.expect("the server starts");
+            let link = server.setup_link().map(str::to_owned);
+            let addresses = (server.http_addr(), server.redirect_addr());
+            ready.send((addresses, link)).expect("the test waits for the address");
+            server.run(stopped.wait()).await.expect("the server ends well");
+        };
+        let (thread, ((addr, redirect_addr), setup_link)) = ServerThread::start(serve).await;
+        let client = client(trust.as_ref()).build().expect("a client can be made");
+        Self { addr, redirect_addr, pool, trust, client, thread, setup_link }
     }
 
     /// Tells the server to stop.
     pub(crate) fn stop(&mut self) {
-        drop(self.stop.take());
+        self.thread.tell_to_stop();
     }
 
     pub(crate) fn url(&self, path: &str) -> String {
-        format!("http://{}{path}", self.addr)
+        let scheme = if self.trust.is_some() { "https" } else { "http" };
+        format!("{scheme}://{}{path}", self.addr)
     }
 
     pub(crate) fn request(&self, method: &str, path: &str, who: &As) -> reqwest::RequestBuilder {
@@ -146,6 +176,20 @@ impl TestServer {
         self.send(self.request("POST", path, who).json(&body)).await
     }
 
+    pub(crate) async fn patch(&self, path: &str, who: &As, body: Value) -> Answer {
+        self.send(self.request("PATCH", path, who).json(&body)).await
+    }
+
+    pub(crate) async fn delete_with(&self, path: &str, who: &As, body: Value) -> Answer {
+        self.send(self.request("DELETE", path, who).json(&body)).await
+    }
+
+    /// Signs in as `<name>@example.org`.
+    pub(crate) async fn login(&self, name: &str, password: &str) -> Answer {
+        let body = json!({"email": format!("{name}@example.org"), "password": password});
+        self.post("/v1/auth/login", &As::Nobody, body).await
+    }
+
     /// Posts a body as it is, with or without a content type.
     pub(crate) async fn post_raw(
         &self,
@@ -172,19 +216,20 @@ impl TestServer {
         As::Token(self.signup(name).await["token"].as_str().expect("a token").to_owned())
     }
 
+    /// Signs the administrator in that [`Installation`](host::Installation) has made.
+    pub(crate) async fn root(&self) -> As {
+        As::Token(self.login("root", "correct horse").await.text("token"))
+    }
+
+    /// Lets a team bring hosts of its own, or takes that back.
+    pub(crate) async fn set_byoc(&self, root: &As, team: &str, enabled: bool) {
+        let request = self.request("PUT", &format!("/v1/admin/teams/{team}/byoc"), root);
+        self.send(request.json(&json!({"enabled": enabled}))).await.ok(204);
+    }
+
     /// Makes an API key for a signed-in user.
     pub(crate) async fn key(&self, who: &As) -> As {
         let key = self.post("/v1/api-keys", who, json!({})).await;
         As::Key(key.text("key"))
-    }
-}
-
-impl Drop for TestServer {
-    fn drop(&mut self) {
-        self.stop();
-        let ended = self.thread.take().map(JoinHandle::join);
-        if !std::thread::panicking() {
-            ended.expect("it runs").expect("the server thread ends well");
-        }
     }
 }

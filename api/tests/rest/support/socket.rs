@@ -1,24 +1,28 @@
 //! The client's end of a WebSocket.
 
-use std::time::Duration;
-
 use futures_util::{SinkExt as _, StreamExt as _};
 use serde_json::{Value, json};
-use tokio::{net::TcpStream, time::timeout};
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    net::TcpStream,
+    time::timeout,
+};
 use tokio_tungstenite::{
-    MaybeTlsStream, WebSocketStream, connect_async,
+    WebSocketStream, client_async,
     tungstenite::{Error, Message, client::IntoClientRequest as _, protocol::frame::coding::CloseCode},
 };
+use wrenn_testkit::wait::PATIENCE;
 
 use super::{As, TestServer};
 
-/// How long anything may take that should happen at once.
-const PATIENCE: Duration = Duration::from_secs(20);
-
 /// An open WebSocket.
 pub(crate) struct Socket {
-    stream: WebSocketStream<MaybeTlsStream<TcpStream>>,
+    stream: WebSocketStream<Box<dyn Stream>>,
 }
+
+trait Stream: AsyncRead + AsyncWrite + Unpin + Send {}
+
+impl<S: AsyncRead + AsyncWrite + Unpin + Send> Stream for S {}
 
 /// How a socket ended.
 #[derive(Debug)]
@@ -38,7 +42,14 @@ impl TestServer {
             As::Key(key) => ("x-api-key", key.clone()),
         };
         request.headers_mut().insert(name, value.parse().expect("a header"));
-        match timeout(PATIENCE, connect_async(request)).await.expect("an answer") {
+        let stream: Box<dyn Stream> = match &self.trust {
+            None => Box::new(TcpStream::connect(self.addr).await.expect("a connection")),
+            Some(trust) => {
+                let name = self.addr.ip().to_string();
+                Box::new(super::tls::connect(self.addr, &name, trust).await.expect("a TLS connection"))
+            }
+        };
+        match timeout(PATIENCE, client_async(request, stream)).await.expect("an answer") {
             Ok((stream, _)) => Ok(Socket { stream }),
             Err(Error::Http(answer)) => Err(answer.status().as_u16()),
             Err(error) => panic!("no socket: {error}"),

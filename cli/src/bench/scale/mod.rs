@@ -10,25 +10,28 @@
 //! The hosts share process and processors with the server, so a time is that of both together. Every round ends with a
 //! check that each sandbox runs in the machine that it was started with. Everything is removed at the end.
 
-mod database;
-mod fleet;
+mod sandboxes;
 mod server;
 
-use std::{fs, io, time::Instant};
+use std::fs;
 
 use anyhow::{Context, ensure};
-use tokio::time::sleep;
-use tracing_subscriber::EnvFilter;
+use wrenn_base::{Clock, Rng};
 use wrenn_domain::lifecycle::SandboxStatus;
 use wrenn_proto::ids::TeamId;
 use wrenn_store::Store;
 
 use self::{
-    database::Database,
-    fleet::Fleet,
+    sandboxes::Sandboxes,
     server::{INVENTORY_INTERVAL, Server, UNREACHABLE_AFTER},
 };
-use super::{Measurement, Unit, capsule::ms_since, processes::memory_mb};
+use super::{
+    database::Database,
+    fleet::{self, Fleet},
+    measurement::{Measurement, Unit},
+    processes::memory_mb,
+};
+use crate::stopwatch::Stopwatch;
 
 /// Passes of the reconciler that are measured together.
 const PASSES: u32 = 2;
@@ -56,16 +59,15 @@ struct Rounds {
 }
 
 /// Measures; `rounds` restarts of the server, and losses of all hosts.
-pub(super) async fn measure(options: &Options, rounds: u32) -> anyhow::Result<Vec<Measurement>> {
-    wrenn_agent::raise_open_files_limit();
-    wrenn_api::memory::limit();
-    // Lines are made as in a real server, but lead nowhere unless somebody asks for them.
-    match EnvFilter::try_from_default_env() {
-        Ok(filter) => tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr).init(),
-        Err(_) => tracing_subscriber::fmt().with_env_filter("info").with_writer(io::sink).init(),
-    }
-    let mut database = Database::start()?;
-    let measured = measure_on(&mut database, options, rounds).await;
+pub(super) async fn measure(
+    options: &Options,
+    clock: &Clock,
+    rng: &Rng,
+    rounds: u32,
+) -> anyhow::Result<Vec<Measurement>> {
+    fleet::prepare_process();
+    let mut database = Database::start("scale")?;
+    let measured = measure_on(&mut database, options, clock, rng, rounds).await;
     let stopped = database.stop().await;
     let measured = measured?;
     stopped.map(|()| measured)
@@ -74,31 +76,40 @@ pub(super) async fn measure(options: &Options, rounds: u32) -> anyhow::Result<Ve
 async fn measure_on(
     database: &mut Database,
     options: &Options,
+    clock: &Clock,
+    rng: &Rng,
     rounds: u32,
 ) -> anyhow::Result<Vec<Measurement>> {
-    let url = database.url().await?;
+    let url = database.urls(clock).await?.database;
     let addr = format!("unix:{}", database.folder().join("agents.sock").display());
-    let server = Server::start(&url, &addr).await?;
+    let server = Server::start(&url, &addr, clock.clone(), rng.clone()).await?;
     let store = Store::open(&url, 2).await?;
     let minimal = store.template_find(TeamId::PLATFORM, "minimal").await?.context("no template `minimal`")?;
 
-    let begun = Instant::now();
-    let mut fleet = Fleet::start(store, &addr, options.hosts, options.sandboxes).await?;
-    let joined_ms = ms_since(begun);
+    let begun = Stopwatch::start(clock);
+    let mut fleet = Fleet::start(store, &addr, options.hosts, options.sandboxes, clock.clone(), rng).await?;
+    let joined_ms = begun.ms();
     let idle_mb = own_memory_mb()?;
 
-    let begun = Instant::now();
-    let requests_ms = fleet.create(&server.control_plane, &minimal, options.sandboxes).await?;
-    fleet.settled(&server.control_plane).await?;
-    let created_ms = ms_since(begun);
+    let begun = Stopwatch::start(clock);
+    let (sandboxes, requests_ms) =
+        Sandboxes::create(&server.control_plane, &minimal, options.sandboxes, clock).await?;
+    sandboxes.settled(&fleet, &server.control_plane).await?;
+    let created_ms = begun.ms();
     let created_per_sec = f64::from(options.sandboxes) * 1000.0 / created_ms;
     let created_mb = own_memory_mb()?;
-    let pass_ms = reconciler_pass_ms().await?;
+    let pass_ms = reconciler_pass_ms(clock).await?;
 
     let mut measured = Rounds::default();
     let mut server = server;
     for _ in 0..rounds {
-        server = round(server, &mut fleet, &url, &addr, &mut measured).await?;
+        server.stop().await?;
+        measured.hosts_mb.push(own_memory_mb()?);
+        let begun = Stopwatch::start(clock);
+        server = Server::start(&url, &addr, clock.clone(), rng.clone()).await?;
+        sandboxes.settled(&fleet, &server.control_plane).await?;
+        measured.restarted_ms.push(begun.ms());
+        lose_all(&server, &mut fleet, &sandboxes, clock, &mut measured).await?;
     }
     drop(fleet);
     server.stop().await?;
@@ -121,38 +132,31 @@ async fn measure_on(
     ])
 }
 
-/// A restart of the server, then the loss and the return of all hosts.
-async fn round(
-    server: Server,
+/// The loss and the return of all hosts.
+async fn lose_all(
+    server: &Server,
     fleet: &mut Fleet,
-    url: &str,
-    addr: &str,
+    sandboxes: &Sandboxes,
+    clock: &Clock,
     measured: &mut Rounds,
-) -> anyhow::Result<Server> {
-    server.stop().await?;
-    measured.hosts_mb.push(own_memory_mb()?);
-    let begun = Instant::now();
-    let server = Server::start(url, addr).await?;
-    fleet.settled(&server.control_plane).await?;
-    measured.restarted_ms.push(ms_since(begun));
-
-    let begun = Instant::now();
+) -> anyhow::Result<()> {
+    let begun = Stopwatch::start(clock);
     fleet.lose().await;
-    fleet.all(SandboxStatus::Missing).await?;
-    measured.lost_ms.push(ms_since(begun));
+    fleet.all(SandboxStatus::Missing, sandboxes.count()).await?;
+    measured.lost_ms.push(begun.ms());
 
-    let begun = Instant::now();
+    let begun = Stopwatch::start(clock);
     fleet.bring_back().await?;
-    fleet.settled(&server.control_plane).await?;
-    measured.returned_ms.push(ms_since(begun));
+    sandboxes.settled(fleet, &server.control_plane).await?;
+    measured.returned_ms.push(begun.ms());
     measured.settled_mb.push(own_memory_mb()?);
-    Ok(server)
+    Ok(())
 }
 
 /// Processor time that a pass of the reconciler costs server and hosts, with all else that an idle system does meanwhile.
-async fn reconciler_pass_ms() -> anyhow::Result<f64> {
+async fn reconciler_pass_ms(clock: &Clock) -> anyhow::Result<f64> {
     let before_ms = processor_time_ms()?;
-    sleep(INVENTORY_INTERVAL * PASSES).await;
+    clock.sleep(INVENTORY_INTERVAL * PASSES).await;
     Ok((processor_time_ms()? - before_ms) / f64::from(PASSES))
 }
 

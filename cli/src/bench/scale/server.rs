@@ -1,6 +1,7 @@
 //! The control plane under load: its actors and the agents' endpoint, without REST, in a thread of their own.
 
 use std::{
+    io,
     thread::{self, JoinHandle},
     time::Duration,
 };
@@ -8,7 +9,8 @@ use std::{
 use anyhow::{Context, anyhow};
 use tokio::sync::oneshot;
 use wrenn_actors::{Config, ControlPlane};
-use wrenn_api::agents::AgentListener;
+use wrenn_api::{AccountsConfig, Control, agent_authority::AgentsAccess, agents::AgentListener};
+use wrenn_base::{Clock, Rng, blocking};
 use wrenn_store::Store;
 use wrenn_supervision::Root;
 
@@ -28,14 +30,19 @@ pub(super) struct Server {
 
 impl Server {
     /// Starts one for agents that dial `addr`.
-    pub(super) async fn start(database_url: &str, addr: &str) -> anyhow::Result<Self> {
+    pub(super) async fn start(
+        database_url: &str,
+        addr: &str,
+        clock: Clock,
+        rng: Rng,
+    ) -> anyhow::Result<Self> {
         let listener = AgentListener::bind(addr)?;
         let (ready, started) = oneshot::channel();
         let (stop, stopped) = oneshot::channel();
         let url = database_url.to_owned();
         let thread = thread::Builder::new()
             .name("server".to_owned())
-            .spawn(move || actix_rt::System::new().block_on(serve(listener, url, ready, stopped)))
+            .spawn(move || actix_rt::System::new().block_on(serve(listener, url, clock, rng, ready, stopped)))
             .context("cannot start a thread")?;
         match started.await {
             Ok(control_plane) => Ok(Self { control_plane, stop, thread }),
@@ -54,13 +61,15 @@ impl Server {
 }
 
 async fn join(thread: JoinHandle<anyhow::Result<()>>) -> anyhow::Result<()> {
-    let joined = tokio::task::spawn_blocking(|| thread.join()).await?;
+    let joined = blocking(move || io::Result::Ok(thread.join())).await?;
     joined.map_err(|_| anyhow!("the server's thread has panicked"))?
 }
 
 async fn serve(
     listener: AgentListener,
     database_url: String,
+    clock: Clock,
+    rng: Rng,
     ready: oneshot::Sender<ControlPlane>,
     stopped: oneshot::Receiver<()>,
 ) -> anyhow::Result<()> {
@@ -70,10 +79,20 @@ async fn serve(
         inventory_interval: INVENTORY_INTERVAL,
         ..Config::default()
     };
-    let control_plane = ControlPlane::start(store, config, &Root::exit_process()).await?;
+    let control_plane =
+        ControlPlane::start(store, config, clock.clone(), rng.clone(), &Root::exit_process()).await?;
     if ready.send(control_plane.clone()).is_ok() {
         let stopped = async { drop(stopped.await) };
-        listener.serve(control_plane.clone(), stopped).await?;
+        let agents = AgentsAccess::at(String::new(), control_plane.store(), &clock).await?;
+        let control = Control::new(
+            control_plane.clone(),
+            DATABASE_CONNECTIONS,
+            AccountsConfig::none(),
+            agents,
+            clock.clone(),
+            rng,
+        )?;
+        listener.serve(control, clock, stopped).await?;
     }
     control_plane.shutdown().await;
     Ok(())

@@ -9,6 +9,7 @@ use std::{
     time::Duration,
 };
 
+use anyhow::Context;
 use nix::{
     sys::signal::{Signal, kill},
     unistd::Pid,
@@ -26,6 +27,7 @@ use tokio::{
 };
 use wrenn_cli::client::Credentials;
 
+use super::second::SecondServer;
 use crate::{
     installation::Installation,
     traces::machines,
@@ -61,6 +63,8 @@ impl Victims {
 pub(super) enum Fault {
     Agent,
     Server,
+    /// Started if it does not run, else killed.
+    SecondServer,
     Machine,
     Postgres,
     Redis,
@@ -68,10 +72,12 @@ pub(super) enum Fault {
 }
 
 /// What is caused before anything is caused again.
-pub(super) const BAG: [Fault; 8] = [
+pub(super) const BAG: [Fault; 10] = [
     Fault::Agent,
     Fault::Agent,
     Fault::Server,
+    Fault::SecondServer,
+    Fault::SecondServer,
     Fault::Machine,
     Fault::Machine,
     Fault::Postgres,
@@ -86,11 +92,11 @@ pub(super) struct Chaos {
     victims: Victims,
     caused: Arc<AtomicUsize>,
     stop: oneshot::Sender<()>,
-    task: JoinHandle<Kills>,
+    task: JoinHandle<(Kills, SecondServer)>,
 }
 
 impl Chaos {
-    pub(super) fn begin(installation: Arc<Installation>, seed: u64) -> Self {
+    pub(super) fn begin(installation: Arc<Installation>, mut second: SecondServer, seed: u64) -> Self {
         let victims = Victims::default();
         let (stop, mut stopped) = oneshot::channel();
         let caused = Arc::new(AtomicUsize::new(0));
@@ -102,7 +108,7 @@ impl Chaos {
                 let pause = Duration::from_millis(random.random_range(PAUSE_MS));
                 tokio::select! {
                     () = sleep(pause) => {}
-                    _ = &mut stopped => return kills,
+                    _ = &mut stopped => return (kills, second),
                 }
                 // Each comes as often as it stands there, in another order each time.
                 if bag.is_empty() {
@@ -111,7 +117,7 @@ impl Chaos {
                 }
                 let Some(fault) = bag.pop() else { continue };
                 // A fault that cannot be caused now, because of the one before, is left out.
-                if cause(&installation, fault, &for_task, &mut random).await.is_ok() {
+                if cause(&installation, &mut second, fault, &for_task, &mut random).await.is_ok() {
                     *kills.entry(fault).or_default() += 1;
                     count.fetch_add(1, Ordering::Relaxed);
                 }
@@ -129,14 +135,16 @@ impl Chaos {
         self.victims.clone()
     }
 
-    pub(super) async fn end(self) -> Kills {
+    /// Ends it, and returns what it has caused, and the second server.
+    pub(super) async fn end(self) -> anyhow::Result<(Kills, SecondServer)> {
         let _ = self.stop.send(());
-        self.task.await.unwrap_or_default()
+        self.task.await.context("the task that causes faults")
     }
 }
 
 async fn cause(
     installation: &Installation,
+    second: &mut SecondServer,
     fault: Fault,
     victims: &Victims,
     random: &mut StdRng,
@@ -144,6 +152,7 @@ async fn cause(
     let name = match fault {
         Fault::Machine => return kill_machine(installation, victims, random),
         Fault::Link => return cut_link(installation).await,
+        Fault::SecondServer => return second.toggle().await,
         Fault::Agent => "agent",
         Fault::Server => "server",
         Fault::Postgres => "postgres",

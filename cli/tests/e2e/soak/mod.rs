@@ -3,6 +3,8 @@
 //! ```text
 //!   4 workers ── create, write, read, pause, resume, snapshot, create from it, destroy ──▶ capsules
 //!   chaos     ── kill agent, server, VMM, Postgres, Redis; cut the link ───────────────▶ everything
+//!                start and kill a second server, to which no host is attached
+//!   witness   ── ask the second server for operations, and be refused ─────────────────▶ a capsule
 //!   then      ── every acknowledged byte is there; host and database hold nothing but what was there before
 //! ```
 //!
@@ -14,6 +16,7 @@
 
 mod chaos;
 mod ledger;
+mod second;
 mod worker;
 
 use std::{
@@ -29,7 +32,11 @@ use std::{
 use anyhow::{Context, ensure};
 use tokio::task::{JoinSet, LocalSet};
 
-use self::{chaos::Chaos, worker::Worker};
+use self::{
+    chaos::Chaos,
+    second::{SecondServer, Witness},
+    worker::Worker,
+};
 use crate::{
     installation::Installation,
     traces::{Traces, machines},
@@ -77,7 +84,10 @@ async fn soak(
 
     let begun = Instant::now();
     let done = Arc::new(AtomicUsize::new(0));
-    let chaos = Chaos::begin(installation.clone(), seed);
+    let mut second = SecondServer::new(installation)?;
+    second.start().await?;
+    let witness = Witness::new(installation, &second).await?;
+    let chaos = Chaos::begin(installation.clone(), second, seed);
     let mut workers = JoinSet::new();
     for number in 0..capsules {
         let mut worker = Worker::new(installation.clone(), chaos.victims(), seed, number);
@@ -90,12 +100,23 @@ async fn soak(
             anyhow::Ok(worker)
         });
     }
-    let worked = tokio::time::timeout(LIMIT, workers.join_all()).await;
-    let kills = chaos.end().await;
+    let worked = tokio::select! {
+        worked = tokio::time::timeout(LIMIT, workers.join_all()) => worked,
+        harm = witness.ask() => return Err(harm),
+    };
+    let victims = chaos.victims();
+    let (kills, mut second) = chaos.end().await?;
     let workers = worked.context("the soak does not end")?;
+    // Also what follows happens beside it.
+    second.start().await?;
     installation.healthy().await?;
     let done = done.load(Ordering::Relaxed);
-    println!("soak: {done} operations, {kills:?}, {} s", begun.elapsed().as_secs());
+    let refusals =
+        witness.finish(&victims).await.context("the capsule that only the second server was asked for")?;
+    println!(
+        "soak: {done} operations, {kills:?}, {refusals} refusals of the second server, {} s",
+        begun.elapsed().as_secs()
+    );
 
     let mut names = Vec::new();
     for worker in workers {
@@ -108,7 +129,8 @@ async fn soak(
         let deleted = client.delete(&format!("/v1/snapshots/{name}")).await?;
         ensure!(deleted.status == 204 || deleted.status == 404, "{deleted:?}");
     }
-    nothing_is_left(installation, &before).await
+    nothing_is_left(installation, &before).await?;
+    second.end().await
 }
 
 async fn nothing_is_left(installation: &Installation, before: &Traces) -> anyhow::Result<()> {
@@ -134,17 +156,8 @@ async fn nothing_is_left(installation: &Installation, before: &Traces) -> anyhow
     Ok(())
 }
 
-/// The installation's own database, whose address only its server knows.
-pub(crate) fn database_url(installation: &Installation) -> anyhow::Result<String> {
-    let environment = std::fs::read(format!("/proc/{}/environ", installation.pid("server")?))?;
-    let variables = environment.split(|&byte| byte == 0).map(String::from_utf8_lossy);
-    let url =
-        variables.filter_map(|variable| variable.strip_prefix("DATABASE_URL=").map(str::to_owned)).next();
-    url.context("the server knows its database")
-}
-
 fn ask_database(installation: &Installation, query: &str) -> anyhow::Result<String> {
-    let url = database_url(installation)?;
+    let url = installation.server_setting("DATABASE_URL")?;
     let output = Command::new("psql").args(["-XAt", &url, "-c", query]).output().context("psql")?;
     ensure!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     Ok(String::from_utf8(output.stdout)?.trim().to_owned())

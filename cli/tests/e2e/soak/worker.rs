@@ -23,7 +23,7 @@ use crate::{
 };
 
 /// No request may take longer, whatever is killed meanwhile.
-const REQUEST_LIMIT: Duration = Duration::from_secs(150);
+pub(super) const REQUEST_LIMIT: Duration = Duration::from_secs(150);
 /// Rest between two tries.
 const REST: Duration = Duration::from_millis(300);
 /// Time for everything to come back and settle.

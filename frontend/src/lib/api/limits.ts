@@ -4,12 +4,43 @@
  * Generated from `openapi.json` by `npm run generate`. Do not edit.
  */
 export const limits = {
+	AcceptInvitationRequest: {
+		token: {}
+	},
+	ActivateRequest: {
+		token: {}
+	},
+	AddMemberRequest: {
+		email: {
+			maxLength: 254
+		},
+		role: {}
+	},
+	AddTagRequest: {
+		tag: {
+			minLength: 1,
+			maxLength: 63,
+			pattern: '^[A-Za-z0-9][A-Za-z0-9._:=-]*$'
+		}
+	},
+	ChangePasswordRequest: {
+		confirm_password: {},
+		current_password: {},
+		new_password: {
+			minLength: 8
+		}
+	},
+	ConfirmTotpRequest: {
+		code: {}
+	},
 	CreateApiKeyRequest: {
+		expires_at: {},
 		name: {
 			minLength: 1,
 			maxLength: 100,
 			default: 'Unnamed API Key'
-		}
+		},
+		scopes: {}
 	},
 	CreateBuildRequest: {
 		base_template: {
@@ -77,6 +108,33 @@ export const limits = {
 			default: false
 		}
 	},
+	CreateChannelRequest: {
+		config: {},
+		events: {},
+		name: {
+			minLength: 1,
+			maxLength: 100
+		},
+		provider: {}
+	},
+	CreateHostRequest: {
+		availability_zone: {
+			minLength: 1,
+			maxLength: 100
+		},
+		provider: {
+			minLength: 1,
+			maxLength: 100
+		},
+		team_id: {},
+		type: {}
+	},
+	CreateInvitationRequest: {
+		email: {
+			maxLength: 254
+		},
+		role: {}
+	},
 	CreateSnapshotRequest: {
 		name: {
 			minLength: 1,
@@ -85,6 +143,16 @@ export const limits = {
 		},
 		sandbox_id: {},
 		type: {}
+	},
+	DeleteMeRequest: {
+		confirmation: {}
+	},
+	DisableTotpRequest: {
+		code: {},
+		password: {}
+	},
+	DrainHostRequest: {
+		enabled: {}
 	},
 	ExecRequest: {
 		args: {},
@@ -102,6 +170,11 @@ export const limits = {
 		},
 		user: {}
 	},
+	ForgetPasswordRequest: {
+		email: {
+			maxLength: 254
+		}
+	},
 	ListDirRequest: {
 		depth: {
 			minimum: 1,
@@ -113,11 +186,39 @@ export const limits = {
 	},
 	LoginRequest: {
 		email: {},
-		password: {}
+		password: {},
+		totp_code: {}
 	},
 	PathRequest: {
 		path: {},
 		user: {}
+	},
+	RefreshHostTokenRequest: {
+		refresh_token: {}
+	},
+	RegisterHostRequest: {
+		address: {
+			maxLength: 200
+		},
+		arch: {
+			maxLength: 200
+		},
+		cpu_cores: {
+			minimum: 0
+		},
+		disk_gb: {
+			minimum: 0
+		},
+		memory_mb: {
+			minimum: 0
+		},
+		token: {}
+	},
+	RenameMeRequest: {
+		name: {
+			minLength: 1,
+			maxLength: 100
+		}
 	},
 	RenameRequest: {
 		from: {},
@@ -127,10 +228,31 @@ export const limits = {
 		to: {},
 		user: {}
 	},
+	ResetPasswordRequest: {
+		new_password: {
+			minLength: 8
+		},
+		token: {}
+	},
 	ResumeCapsuleRequest: {
 		drop_memory: {
 			default: false
 		}
+	},
+	RotateConfigRequest: {
+		config: {}
+	},
+	SetActiveRequest: {
+		active: {}
+	},
+	SetAdminRequest: {
+		is_admin: {}
+	},
+	SetByocRequest: {
+		enabled: {}
+	},
+	SetMemberRoleRequest: {
+		role: {}
 	},
 	SetPreviewRequest: {
 		access: {},
@@ -148,12 +270,34 @@ export const limits = {
 		email: {
 			maxLength: 254
 		},
+		invitation_token: {},
 		name: {
 			minLength: 1,
 			maxLength: 100
 		},
 		password: {
 			minLength: 8
+		},
+		setup_token: {}
+	},
+	SwitchTeamRequest: {
+		team_id: {}
+	},
+	TeamNameRequest: {
+		name: {
+			minLength: 1,
+			maxLength: 100
+		}
+	},
+	TestChannelRequest: {
+		config: {},
+		provider: {}
+	},
+	UpdateChannelRequest: {
+		events: {},
+		name: {
+			minLength: 1,
+			maxLength: 100
 		}
 	}
 } as const;

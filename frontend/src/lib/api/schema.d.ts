@@ -24,6 +24,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/admin/audit-logs": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Read the audit log of the platform and of all teams
+         * @description Entries are kept for 400 days. With `format`, answers with everything that matches.
+         */
+        get: operations["list_all_audit_logs"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/admin/builds": {
         parameters: {
             query?: never;
@@ -32,13 +52,14 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * List the newest builds
-         * @description Newest first, at most 200, without their logs.
+         * List the builds of all teams
+         * @description Newest first; 200 if there is no `limit`. A log entry has the last 16 KB of each stream, and appears when its step has
+         *     ended.
          */
         get: operations["list_builds"];
         put?: never;
         /**
-         * Build a template
+         * Build a template of the platform
          * @description Answers at once; follow it with `GET /v1/admin/builds/{id}/logs`.
          */
         post: operations["create_build"];
@@ -55,7 +76,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Get a build with its logs */
+        /** Get any team's build with its logs */
         get: operations["get_build"];
         put?: never;
         post?: never;
@@ -75,7 +96,7 @@ export interface paths {
         get?: never;
         put?: never;
         /**
-         * Cancel a build
+         * Cancel any team's build
          * @description Answers when its capsule is gone.
          */
         post: operations["cancel_build"];
@@ -93,13 +114,133 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * Follow a build
-         * @description Server-sent events: `step` (a log entry without text) when a step begins and when it ends, `line` for every line that
-         *     is printed, `build` (without logs) whenever it changes, `end` when nothing follows. `Last-Event-ID` goes on after a
-         *     line.
+         * Follow any team's build
+         * @description Server-sent events, as for the builds of a team.
          */
         get: operations["follow_build"];
         put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/admin/capsules": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List every team's capsules
+         * @description Destroyed ones are left out.
+         */
+        get: operations["list_all_capsules"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/admin/settings": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Show the settings of the platform */
+        get: operations["get_settings"];
+        /**
+         * Replace the settings of the platform
+         * @description Use beyond a new limit stays as it is, and nothing is added to it.
+         */
+        put: operations["set_settings"];
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/admin/teams": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List every team
+         * @description Also those that were deleted.
+         */
+        get: operations["list_all_teams"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/admin/teams/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /**
+         * Delete a team
+         * @description Ends its keys at once, and destroys its capsules. Its record stays for administrators.
+         */
+        delete: operations["delete_any_team"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/admin/teams/{id}/byoc": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        /**
+         * Allow or forbid a team to bring hosts of its own
+         * @description Hosts that it has stay.
+         */
+        put: operations["set_team_byoc"];
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/admin/teams/{id}/quota": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        /**
+         * Set the limits of a team
+         * @description Replaces all of them; one that is null or left out is the platform's default. What the team uses already stays as it
+         *     is, also where it is more than a new limit.
+         */
+        put: operations["set_team_quota"];
         post?: never;
         delete?: never;
         options?: never;
@@ -148,6 +289,80 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/admin/users": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** List every user */
+        get: operations["list_all_users"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/admin/users/{id}/active": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        /**
+         * Switch an account on or off
+         * @description Switching it off ends its sessions, and its keys stop working. Its teams and their capsules stay.
+         */
+        put: operations["set_user_active"];
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/admin/users/{id}/admin": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        /** Make a user an administrator of the platform, or take that back */
+        put: operations["set_user_admin"];
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/admin/users/{id}/reset-link": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Make a link that replaces a user's password
+         * @description The link is good once, for an hour. The former link of the user ends.
+         */
+        post: operations["create_reset_link"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/api-keys": {
         parameters: {
             query?: never;
@@ -189,6 +404,47 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/audit-logs": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Read the team's audit log
+         * @description For owners and admins, and for keys that they made. Entries are kept for 400 days. With `format`, answers with
+         *     everything that matches.
+         */
+        get: operations["list_audit_logs"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/auth/activate": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Confirm an email address
+         * @description Signs the user in. An account with a second factor is confirmed, and must sign in itself (`totp_required`).
+         */
+        post: operations["activate"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/auth/login": {
         parameters: {
             query?: never;
@@ -198,8 +454,89 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** Sign in with email and password */
+        /**
+         * Sign in with email and password
+         * @description An account with a second factor takes a `totp_code`, too; each code is good once.
+         */
         post: operations["login"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/auth/logout": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Sign out everywhere
+         * @description Ends all tokens of the user, on every device.
+         */
+        post: operations["logout"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/auth/methods": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Show the ways to sign up and in */
+        get: operations["get_auth_methods"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/auth/oauth/{provider}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Sign in with an identity provider
+         * @description For browsers: redirects to the provider. The browser returns to the dashboard, at `/auth/callback`, with the fields of
+         *     `AuthResponse` behind the `#`, or with `error` (a code) and `message`.
+         */
+        get: operations["sign_in_with_provider"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/auth/oauth/{provider}/callback": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Complete a sign-in with an identity provider
+         * @description The address to which the provider redirects the browser. Redirects to the dashboard, whatever happened.
+         */
+        get: operations["complete_provider_sign_in"];
+        put?: never;
+        post?: never;
         delete?: never;
         options?: never;
         head?: never;
@@ -217,9 +554,115 @@ export interface paths {
         put?: never;
         /**
          * Create an account and its first team
-         * @description The first account ever created administers the platform.
+         * @description The first account ever created administers the platform, if everybody can sign up at a local address. Elsewhere the
+         *     account that is created with the token of the set-up link does. With mail, the account is sent a link that confirms
+         *     its address.
          */
         post: operations["signup"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/auth/switch-team": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Switch to another of your teams
+         * @description Answers with a new token. The old one stays valid.
+         */
+        post: operations["switch_team"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/builds": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List the team's builds
+         * @description Newest first; 200 if there is no `limit`. A log entry has the last 16 KB of each stream, and appears when its step has
+         *     ended.
+         */
+        get: operations["list_team_builds"];
+        put?: never;
+        /**
+         * Build a template of the team
+         * @description Answers at once; follow it with `GET /v1/builds/{id}/logs`.
+         */
+        post: operations["create_team_build"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/builds/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Get a build of the team with its logs */
+        get: operations["get_team_build"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/builds/{id}/cancel": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Cancel a build of the team
+         * @description Answers when its capsule is gone.
+         */
+        post: operations["cancel_team_build"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/builds/{id}/logs": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Follow a build of the team
+         * @description Server-sent events: `step` (a log entry without text) when a step begins and when it ends, `line` for every line that
+         *     is printed, `build` (without logs) whenever it changes, `end` when nothing follows. `Last-Event-ID` goes on after a
+         *     line.
+         */
+        get: operations["follow_team_build"];
+        put?: never;
+        post?: never;
         delete?: never;
         options?: never;
         head?: never;
@@ -268,7 +711,7 @@ export interface paths {
         /**
          * Destroy a capsule
          * @description Answers when it is gone; destroying it again is fine. In case of 502 or 503 `host_unavailable` its end is decided and
-         *     goes on without the client.
+         *     goes on without the client, unless `Retry-After` says that another server must be asked.
          */
         delete: operations["destroy_capsule"];
         options?: never;
@@ -719,6 +1162,92 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/channels": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** List the team's notification channels */
+        get: operations["list_channels"];
+        put?: never;
+        /**
+         * Create a notification channel
+         * @description The answer for a webhook is the only one that carries the key with which its deliveries are signed.
+         */
+        post: operations["create_channel"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/channels/test": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Send a test to a destination
+         * @description No channel is made. The test of a webhook is signed with a key that nobody knows.
+         */
+        post: operations["test_channel"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/channels/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Show a notification channel */
+        get: operations["get_channel"];
+        put?: never;
+        post?: never;
+        /**
+         * Delete a notification channel
+         * @description Deliveries that wait are not made any more.
+         */
+        delete: operations["delete_channel"];
+        options?: never;
+        head?: never;
+        /**
+         * Change name and events of a notification channel
+         * @description A channel that was switched off is on again.
+         */
+        patch: operations["update_channel"];
+        trace?: never;
+    };
+    "/v1/channels/{id}/config": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        /**
+         * Replace the configuration of a notification channel
+         * @description A webhook gets a new key, which no later answer carries. A channel that was switched off is on again.
+         */
+        put: operations["rotate_channel_config"];
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/hosts": {
         parameters: {
             query?: never;
@@ -728,11 +1257,213 @@ export interface paths {
         };
         /**
          * List hosts
-         * @description Platform administrators see every host, others those that their team brought.
+         * @description Platform administrators see every host, with the names of teams, others those that their team brought.
          */
         get: operations["list_hosts"];
         put?: never;
+        /**
+         * Add a host
+         * @description Platform administrators add `regular` hosts; owners and admins of a team that may bring hosts of its own add `byoc` hosts. The
+         *     token in the answer is what `wrenn agent` registers with on the new machine.
+         */
+        post: operations["create_host"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/hosts/auth/refresh": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Renew the credentials of a host
+         * @description For agents of older clients. The refresh token is good once; for ten minutes it can be used again, in case the answer was lost.
+         */
+        post: operations["refresh_host_token"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/hosts/register": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Register a host
+         * @description For agents of older clients. The token is good once; the answer is the only one that carries the credentials.
+         */
+        post: operations["register_host"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/hosts/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Show a host */
+        get: operations["get_host"];
+        put?: never;
         post?: never;
+        /**
+         * Delete a host
+         * @description Its agent destroys all machines and forgets its credentials. Templates that only the host has are deleted, too.
+         */
+        delete: operations["delete_host"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/hosts/{id}/delete-preview": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Preview the deletion of a host */
+        get: operations["preview_host_deletion"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/hosts/{id}/drain": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Drain a host
+         * @description A drained host takes no new capsules and builds. What runs or is paused there goes on, and can be resumed; the preview of
+         *     its deletion lists it.
+         */
+        post: operations["drain_host"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/hosts/{id}/heartbeat": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Report that a host lives
+         * @description For agents of older clients. The status of a host is that of its agent's link, which a heartbeat does not change.
+         */
+        post: operations["host_heartbeat"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/hosts/{id}/tags": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** List the tags of a host */
+        get: operations["list_host_tags"];
+        put?: never;
+        /**
+         * Give a host a tag
+         * @description A tag that it has already stays.
+         */
+        post: operations["add_host_tag"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/hosts/{id}/tags/{tag}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /** Take a tag from a host */
+        delete: operations["remove_host_tag"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/hosts/{id}/token": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Issue another registration token
+         * @description The former one is void. A host that registers anew stays the same host, with its capsules; its earlier credentials are void.
+         */
+        post: operations["issue_host_token"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/invitations/accept": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Accept an invitation to a team
+         * @description The invitation must be for the address of your account. Afterwards you can switch to the team.
+         */
+        post: operations["accept_invitation"];
         delete?: never;
         options?: never;
         head?: never;
@@ -750,6 +1481,176 @@ export interface paths {
         get: operations["get_me"];
         put?: never;
         post?: never;
+        /**
+         * Delete your account
+         * @description Teams that only you belong to are deleted, and their capsules destroyed. API keys that you made end.
+         */
+        delete: operations["delete_me"];
+        options?: never;
+        head?: never;
+        /**
+         * Change your name
+         * @description Answers with a new token, which carries the name. The old one stays valid.
+         */
+        patch: operations["rename_me"];
+        trace?: never;
+    };
+    "/v1/me/activation": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Send another link that confirms your address
+         * @description The former link ends. Does nothing if the address is confirmed.
+         */
+        post: operations["send_activation"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/me/password": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Change your password, or set the first one
+         * @description Ends all of your tokens, on every device.
+         */
+        post: operations["change_password"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/me/password/reset": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Ask for a link that replaces a forgotten password
+         * @description The answer is the same whether or not there is such an account. The link is sent where mail is configured; elsewhere an
+         *     administrator makes it.
+         */
+        post: operations["forget_password"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/me/password/reset/confirm": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Replace a password by a link
+         * @description Each link is good once. Ends all tokens of the account.
+         */
+        post: operations["reset_password"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/me/providers/{provider}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /** Disconnect an identity provider */
+        delete: operations["disconnect_provider"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/me/providers/{provider}/connect": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Connect an identity provider
+         * @description Answers with the address that the browser opens, and with a cookie that the browser must keep until it returns.
+         */
+        get: operations["connect_provider"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/me/totp": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Begin a second factor
+         * @description Makes the secret for an authenticator app. Signing in is the same as before until a code is confirmed.
+         */
+        post: operations["begin_totp"];
+        /**
+         * Remove the second factor
+         * @description Ends all earlier tokens, and answers with a new one.
+         */
+        delete: operations["disable_totp"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/me/totp/confirm": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Confirm a second factor by its first code
+         * @description From now on signing in takes a code. Ends all earlier tokens, and answers with a new one.
+         */
+        post: operations["confirm_totp"];
         delete?: never;
         options?: never;
         head?: never;
@@ -792,7 +1693,7 @@ export interface paths {
         post?: never;
         /**
          * Delete a template
-         * @description Capsules that were made from it live on.
+         * @description Capsules that were made from it live on. An administrator of the platform deletes templates of the platform, too.
          */
         delete: operations["delete_snapshot"];
         options?: never;
@@ -810,6 +1711,181 @@ export interface paths {
         /** List the teams that you belong to */
         get: operations["list_teams"];
         put?: never;
+        /**
+         * Create a team
+         * @description You own it. It becomes your default team if you belong to no other one.
+         */
+        post: operations["create_team"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/teams/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Show a team and its members */
+        get: operations["get_team"];
+        put?: never;
+        post?: never;
+        /**
+         * Delete a team
+         * @description Only the owner can delete a team. Members, API keys and invitations end at once; builds, capsules and templates are
+         *     removed soon afterwards. A deleted team cannot be restored.
+         */
+        delete: operations["delete_team"];
+        options?: never;
+        head?: never;
+        /**
+         * Rename a team
+         * @description The slug stays.
+         */
+        patch: operations["rename_team"];
+        trace?: never;
+    };
+    "/v1/teams/{id}/invitations": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** List the open invitations of a team */
+        get: operations["list_invitations"];
+        put?: never;
+        /**
+         * Invite a person to a team
+         * @description The invitation ends after seven days, with the role of whoever made it, and when another one is made for the same
+         *     address. Without mail, pass the token of the answer on to the person; no other answer carries it.
+         */
+        post: operations["create_invitation"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/teams/{id}/invitations/{iid}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /** Take an invitation back */
+        delete: operations["delete_invitation"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/teams/{id}/leave": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Leave a team
+         * @description Your API keys of the team end. The owner cannot leave, but can hand over ownership or delete the team.
+         */
+        post: operations["leave_team"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/teams/{id}/members": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** List the members of a team */
+        get: operations["list_members"];
+        put?: never;
+        /**
+         * Add a person to a team
+         * @description The account with the address is added at once. Where the server sends mail, a person without an account, or whose
+         *     address is not verified, is invited instead (202).
+         */
+        post: operations["add_member"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/teams/{id}/members/{uid}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /**
+         * Remove a member from a team
+         * @description The API keys that the member made for the team end, too. The owner cannot be removed.
+         */
+        delete: operations["remove_member"];
+        options?: never;
+        head?: never;
+        /**
+         * Change the role of a member
+         * @description The owner's role cannot be changed. With `owner`, the owner hands over ownership and becomes an admin.
+         */
+        patch: operations["set_member_role"];
+        trace?: never;
+    };
+    "/v1/teams/{id}/quota": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Show the limits of a team, and its use
+         * @description Requests beyond a limit are answered with `quota_exceeded`.
+         */
+        get: operations["get_team_quota"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/users/search": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Search for users by the beginning of their address
+         * @description For members who can add others to their team. Shows active users with a verified address, ten at most.
+         */
+        get: operations["search_users"];
+        put?: never;
         post?: never;
         delete?: never;
         options?: never;
@@ -821,15 +1897,131 @@ export interface paths {
 export type webhooks = Record<string, never>;
 export interface components {
     schemas: {
+        /** @description Token of an invitation. */
+        AcceptInvitationRequest: {
+            /** @example inv_… */
+            token: string;
+        };
+        /** @description Link that confirms an address. */
+        ActivateRequest: {
+            /** @description Token of the link. */
+            token: string;
+        };
+        /** @description The person to add. */
+        AddMemberRequest: {
+            /** Format: email */
+            email: string;
+            /** @description `member` by default. */
+            role?: components["schemas"]["NewMemberRole"];
+        };
+        /** @description A tag. */
+        AddTagRequest: {
+            tag: string;
+        };
+        /** @description A change that was permitted, and the team whose log shows it. */
+        AdminAuditLogEntry: components["schemas"]["AuditLogEntry"] & {
+            /** @description Null for a change of the platform. */
+            team_id: string | null;
+            team_name: string | null;
+        };
+        /** @description A capsule and its team. What gives access to it, such as its preview token, is its team's alone. */
+        AdminCapsule: {
+            auto_resume: boolean;
+            /** Format: date-time */
+            created_at: string;
+            /** Format: int32 */
+            disk_size_mb: number;
+            host_id: string;
+            id: string;
+            /** Format: date-time */
+            last_active_at: string | null;
+            last_error: string | null;
+            /** Format: date-time */
+            last_updated: string;
+            /** Format: int32 */
+            memory_mb: number;
+            metadata: {
+                [key: string]: string;
+            };
+            operation: components["schemas"]["CapsuleOperation"] | null;
+            /** Format: date-time */
+            started_at: string | null;
+            status: components["schemas"]["CapsuleStatus"];
+            stop_reason: string | null;
+            team_id: string;
+            team_name: string;
+            /** @description Name of the template that it was made from. */
+            template: string;
+            /** Format: int32 */
+            timeout_sec: number;
+            /** Format: int32 */
+            vcpus: number;
+        };
+        /** @description A team, with what belongs to it. */
+        AdminTeam: {
+            /** Format: date-time */
+            created_at: string;
+            /**
+             * Format: date-time
+             * @description Null unless it was deleted.
+             */
+            deleted_at: string | null;
+            id: string;
+            /** @description True if the team may bring hosts of its own. */
+            is_byoc: boolean;
+            /** Format: int64 */
+            member_count: number;
+            name: string;
+            owner_email: string | null;
+            /** @description Null if the account is gone. */
+            owner_id: string | null;
+            owner_name: string | null;
+            /** @description The team's own limits. */
+            quota: components["schemas"]["QuotaLimits"];
+            /** Format: int64 */
+            running_capsules: number;
+            /** @description Name in addresses; unique. */
+            slug: string;
+        };
         /** @description A template and its team. */
         AdminTemplate: components["schemas"]["Template"] & {
             /** @description Name of the team that owns the template. */
             team_name: string;
         };
+        /** @description A user, with what belongs to it. */
+        AdminUser: {
+            /** Format: date-time */
+            created_at: string;
+            /** Format: email */
+            email: string;
+            id: string;
+            /** @description False once the account was switched off. */
+            is_active: boolean;
+            /** @description True if the user administers the platform. */
+            is_admin: boolean;
+            name: string;
+            /**
+             * Format: int64
+             * @description Number of the teams to which the user belongs.
+             */
+            teams_joined: number;
+            /**
+             * Format: int64
+             * @description Number of the teams that the user owns.
+             */
+            teams_owned: number;
+        };
         /** @description An API key's record. */
         ApiKeyResponse: {
             /** Format: date-time */
             created_at: string;
+            /** @description Id of the user who made it. The key ends when the user leaves the team. */
+            created_by: string;
+            /**
+             * Format: date-time
+             * @description Time at which the key ends; null means never.
+             */
+            expires_at: string | null;
             /** @example key-01jx3m8k2vdqg5z7c9h4f6t8r */
             id: string;
             /** @description The key itself; only in the answer to its creation. */
@@ -842,7 +2034,60 @@ export interface components {
              */
             last_used: string | null;
             name: string;
+            /** @description Parts of the interface that the key opens; no more than its maker's role allows at the time of a request. */
+            scopes: components["schemas"]["ApiKeyScope"][];
             team_id: string;
+        };
+        /**
+         * @description Part of the interface that an API key opens.
+         * @enum {string}
+         */
+        ApiKeyScope: "read" | "capsules" | "builds" | "admin";
+        /** @description A change that was permitted. */
+        AuditLogEntry: {
+            /** @example capsule.create */
+            action: string;
+            /** @description Id of the user, key or host. */
+            actor_id: string | null;
+            /** @description The actor's name at the time; of the system, the reason for which it acted. */
+            actor_name: string | null;
+            /** @description `user`, `api_key`, `host`, `system` or `anonymous`. */
+            actor_type: string;
+            /** Format: date-time */
+            created_at: string;
+            /** @description Reason of a failure or refusal. */
+            error: string | null;
+            id: string;
+            /** @description Further facts, as an object of texts. */
+            metadata: Record<string, never>;
+            /** @description Null if there was no resource yet. */
+            resource_id: string | null;
+            resource_type: string;
+            /** @description `team`, or `platform` for administration. */
+            scope: string;
+            /**
+             * Format: date-time
+             * @description When the change ended; null while it is in flight.
+             */
+            settled_at: string | null;
+            status: components["schemas"]["AuditStatus"];
+        };
+        /**
+         * @description State of a change.
+         * @enum {string}
+         */
+        AuditStatus: "accepted" | "succeeded" | "failed" | "refused";
+        /** @description Ways to sign up and in. */
+        AuthMethodsResponse: {
+            /** @description True if the server sends mail: new addresses must be confirmed, and a forgotten password can be replaced. */
+            mail: boolean;
+            /** @description Identity providers by which users can sign in. */
+            providers: string[];
+            /**
+             * @description People who can sign up: everybody (`open`), those with an invitation (`invite`), or nobody (`closed`).
+             * @example open
+             */
+            signup: string;
         };
         /** @description A user who is signed in now. */
         AuthResponse: {
@@ -851,7 +2096,7 @@ export interface components {
             is_admin: boolean;
             name: string;
             /**
-             * @description The team that the token acts in.
+             * @description The team for which the token acts; empty if the user belongs to none.
              * @example team-01jx3m8k2vdqg5z7c9h4f6t8r
              */
             team_id: string;
@@ -868,7 +2113,17 @@ export interface components {
             sandbox_id: string;
             tag: string;
         };
-        /** @description A build: a recipe that becomes a template of the platform. */
+        /** @description Secret for an authenticator app. */
+        BeginTotpResponse: {
+            /**
+             * @description The secret as an address, to be shown as a QR code.
+             * @example otpauth://totp/Wrenn:ada%40example.org?secret=…&issuer=Wrenn
+             */
+            otpauth_url: string;
+            /** @description The secret in base32, to be typed in. */
+            secret: string;
+        };
+        /** @description A build: a recipe that becomes a template of a team or of the platform. */
         Build: {
             /**
              * Format: int32
@@ -899,7 +2154,7 @@ export interface components {
             host_id: string | null;
             /** @example bld-01jx3m8k2vdqg5z7c9h4f6t8r */
             id: string;
-            /** @description Output of each step; empty in lists and events. */
+            /** @description Output of each step. Lists have the steps that have ended, with the last 16 KB of each stream; events have none. */
             logs: components["schemas"]["LogEntry"][];
             /** Format: int32 */
             memory_mb: number;
@@ -914,6 +2169,8 @@ export interface components {
             /** Format: date-time */
             started_at: string | null;
             status: components["schemas"]["BuildStatus"];
+            /** @description The team whose template it makes. */
+            team_id: string;
             /** @description The template that the build made. */
             template_id: string | null;
             /** Format: int32 */
@@ -932,6 +2189,7 @@ export interface components {
             auto_resume: boolean;
             /** Format: date-time */
             created_at: string;
+            created_by: components["schemas"]["CapsuleCreator"] | null;
             /** @description User of commands that name none. */
             default_user: string;
             /**
@@ -964,7 +2222,10 @@ export interface components {
             operation: components["schemas"]["CapsuleOperation"] | null;
             /** @description Access to its ports. */
             preview_access: components["schemas"]["CapsulePreviewAccess"];
-            /** @description Token that visitors need unless access is public. */
+            /**
+             * @description Token that visitors need unless access is public. Each user and each key has its own, and it ends with them. Empty
+             *     for a key without the scope `capsules`.
+             */
             preview_token: string;
             /**
              * @description Address of its ports, with `{port}` in place of the port.
@@ -988,6 +2249,26 @@ export interface components {
             /** Format: int32 */
             vcpus: number;
         };
+        /** @description The user or API key that made a capsule, as it was then. */
+        CapsuleCreator: {
+            /** @description Id of the user or key, which may be gone; null for the platform itself. */
+            id: string | null;
+            name: string | null;
+            type: components["schemas"]["CapsuleCreatorType"];
+        };
+        /**
+         * @description Kind of the principal that made a capsule.
+         * @enum {string}
+         */
+        CapsuleCreatorType: "user" | "api_key" | "system";
+        /** @description A capsule that a host has. */
+        CapsuleOnHost: {
+            id: string;
+            /** @description Operation in flight. */
+            operation: string | null;
+            status: string;
+            team_id: string;
+        };
         /**
          * @description Operation on a capsule that is in flight.
          * @enum {string}
@@ -1003,15 +2284,80 @@ export interface components {
          * @enum {string}
          */
         CapsuleStatus: "pending" | "starting" | "running" | "paused" | "hibernated" | "stopped" | "missing" | "error";
+        /** @description New password of the signed-in user. */
+        ChangePasswordRequest: {
+            /** @description The new password once more, for forms that ask twice. */
+            confirm_password?: string;
+            /** @description Needed if the account has a password. */
+            current_password?: string;
+            new_password: string;
+        };
         /**
          * @description Kind of a change.
          * @enum {string}
          */
         ChangeType: "create" | "write" | "remove" | "rename" | "attributes" | "overflow";
-        /** @description Name of a new API key. */
+        /**
+         * @description Event for which a channel can be told.
+         * @enum {string}
+         */
+        ChannelEvent: "capsule.created" | "capsule.running" | "capsule.paused" | "capsule.destroyed" | "template.snapshot.created" | "template.snapshot.deleted" | "host.up" | "host.down";
+        /**
+         * @description Kind of a channel's receiver.
+         * @enum {string}
+         */
+        ChannelProvider: "discord" | "slack" | "teams" | "googlechat" | "telegram" | "matrix" | "webhook";
+        /** @description A notification channel. Its configuration is not shown. */
+        ChannelResponse: {
+            /** Format: date-time */
+            created_at: string;
+            /**
+             * Format: date-time
+             * @description Time at which the channel was switched off because its receiver fails; null while it is on. A change of the channel
+             *     or its configuration switches it on.
+             */
+            disabled_at: string | null;
+            events: components["schemas"]["ChannelEvent"][];
+            /** @example ch-01jx3m8k2vdqg5z7c9h4f6t8r */
+            id: string;
+            /** @description Reason of the last failure; null after a success. */
+            last_error: string | null;
+            name: string;
+            provider: components["schemas"]["ChannelProvider"];
+            /** @description Key with which deliveries to a webhook are signed; only in the answers to its creation and to a new configuration. */
+            secret?: string;
+            team_id: string;
+            /** Format: date-time */
+            updated_at: string;
+        };
+        /** @description Code of the app. */
+        ConfirmTotpRequest: {
+            /** @example 123456 */
+            code: string;
+        };
+        /** @description Second factor that is enabled now. */
+        ConfirmTotpResponse: {
+            /** @description Codes that replace one of the app, once each. They are shown here and nowhere else. */
+            recovery_codes: string[];
+            /** @description New token; the earlier ones have ended. */
+            token: string;
+        };
+        /** @description Address of a provider. */
+        ConnectResponse: {
+            /** @description Address that the browser opens, within ten minutes. */
+            auth_url: string;
+        };
+        /** @description A new API key. Everything has a default. */
         CreateApiKeyRequest: {
+            /**
+             * Format: date-time
+             * @description Time in the future at which the key ends; never by default. A key that is made with a key ends with that key.
+             */
+            expires_at?: string;
             /** @default Unnamed API Key */
             name?: string;
+            /** @description Parts of the interface that the key opens, of those that you may use yourself; `capsules` and `builds` by default. */
+            scopes?: components["schemas"]["ApiKeyScope"][];
         };
         /** @description The request as a form, for a recipe that copies something. */
         CreateBuildForm: {
@@ -1026,7 +2372,7 @@ export interface components {
         /** @description Recipe of a build, and options. */
         CreateBuildRequest: {
             /**
-             * @description A template of the platform.
+             * @description A template of the team or of the platform.
              * @default minimal
              */
             base_template?: string;
@@ -1119,6 +2465,43 @@ export interface components {
              */
             wait?: boolean;
         };
+        /** @description A new notification channel. */
+        CreateChannelRequest: {
+            /**
+             * @description Fields of the provider. `webhook`: `url`. `slack`, `discord`, `teams`, `googlechat`: `webhook_url`. `telegram`: `bot_token`, `chat_id`, and `api_url` for an API server of one's own. `matrix`: `homeserver_url`, `access_token`, `room_id`. No answer shows them.
+             * @example {
+             *       "url": "https://example.com/hook"
+             *     }
+             */
+            config: {
+                [key: string]: string;
+            };
+            events: components["schemas"]["ChannelEvent"][];
+            name: string;
+            provider: components["schemas"]["ChannelProvider"];
+        };
+        /** @description A new host. */
+        CreateHostRequest: {
+            availability_zone?: string;
+            /** @description Provider from whom the machine is rented. */
+            provider?: string;
+            /** @description Team that brings a `byoc` host; your own by default. */
+            team_id?: string;
+            type: components["schemas"]["HostType"];
+        };
+        /** @description A host with a token for its registration. */
+        CreateHostResponse: {
+            host: components["schemas"]["Host"];
+            /** @description Token with which the host registers once, within an hour. This answer is the only one that carries it. */
+            registration_token: string;
+        };
+        /** @description The person to invite. */
+        CreateInvitationRequest: {
+            /** Format: email */
+            email: string;
+            /** @description `member` by default. */
+            role?: components["schemas"]["NewMemberRole"];
+        };
         /** @description The template to make. */
         CreateSnapshotRequest: {
             /** @description Lower-case letters, digits, `.`, `_` and `-`, the first a letter or digit. By default one is made up. */
@@ -1128,13 +2511,44 @@ export interface components {
             /** @description By default `snapshot`. One of a running or stopped capsule can be `base`, its disk alone. */
             type?: components["schemas"]["TemplateType"];
         };
+        /** @description Confirmation that the account shall end. */
+        DeleteMeRequest: {
+            /** @description Email address of the account. */
+            confirmation: string;
+        };
+        /** @description Proof that you want the second factor removed: one of the two. */
+        DisableTotpRequest: {
+            /** @description Code of the app, or a recovery code. */
+            code?: string;
+            /** @description Password of the account. */
+            password?: string;
+        };
+        /** @description Drain of a host. */
+        DrainHostRequest: {
+            /** @description True to drain the host, false to open it for new capsules again. */
+            enabled: boolean;
+        };
         /** @description Entry at a path. */
         EntryResponse: {
             entry: components["schemas"]["FileEntry"];
         };
         /** @description Body of every answer that is not a success. */
         Error: {
+            /** @description The capsules of the host; only with `host_has_capsules`. */
+            capsule_ids?: string[];
             error: components["schemas"]["ErrorDetail"];
+            /**
+             * Format: int64
+             * @description The limit of the quota; only with `quota_exceeded`.
+             */
+            limit?: number;
+            /** @description The same list under the name that older clients read; only with `host_has_capsules`. */
+            sandbox_ids?: string[];
+            /**
+             * Format: int64
+             * @description The use of the quota; only with `quota_exceeded`.
+             */
+            used?: number;
         };
         /** @description What went wrong. */
         ErrorDetail: {
@@ -1143,8 +2557,20 @@ export interface components {
              * @example not_found
              */
             code: string;
+            /**
+             * Format: int64
+             * @description The limit of the quota; only with `quota_exceeded`.
+             */
+            limit?: number;
             /** @description For people. */
             message: string;
+            /** @description The capsules of the host; only with `host_has_capsules`. */
+            sandbox_ids?: string[];
+            /**
+             * Format: int64
+             * @description The use of the quota; only with `quota_exceeded`.
+             */
+            used?: number;
         };
         /** @description The command. */
         ExecRequest: {
@@ -1247,6 +2673,11 @@ export interface components {
          * @enum {string}
          */
         FileType: "file" | "directory" | "symlink";
+        /** @description Account whose password is forgotten. */
+        ForgetPasswordRequest: {
+            /** Format: email */
+            email: string;
+        };
         /** @description Status of the server and of its components. */
         Health: {
             database: components["schemas"]["HealthCheck"];
@@ -1287,9 +2718,21 @@ export interface components {
             provider: string | null;
             status: components["schemas"]["HostStatus"];
             team_id: string | null;
+            /** @description Name of the team that brought it; only for administrators of the platform. */
+            team_name?: string;
             type: components["schemas"]["HostType"];
             /** Format: date-time */
             updated_at: string;
+        };
+        /** @description Everything that ends with a host. */
+        HostDeletePreview: {
+            /** @description The capsules that run, start, are paused or stopped on the host, or are missing with it. */
+            capsules: components["schemas"]["CapsuleOnHost"][];
+            host: components["schemas"]["Host"];
+            /** @description Ids of the capsules. */
+            sandbox_ids: string[];
+            /** @description The templates that only the host has. */
+            templates: components["schemas"]["TemplateOnHost"][];
         };
         /**
          * @description Status of a host.
@@ -1305,6 +2748,23 @@ export interface components {
         HostsHealth: components["schemas"]["HealthCheck"] & {
             online: number;
             total: number;
+        };
+        /** @description An invitation to a team. */
+        Invitation: {
+            /** Format: date-time */
+            created_at: string;
+            /** Format: email */
+            email: string;
+            /** Format: date-time */
+            expires_at: string;
+            /** @example inv-01jx3m8k2vdqg5z7c9h4f6t8r */
+            id: string;
+            /** @description Id of the user who made it. */
+            invited_by: string;
+            role: components["schemas"]["TeamRole"];
+            team_id: string;
+            /** @description Token that the invited person needs; only in the answer to the creation, and only where the server sends no mail. */
+            token?: string;
         };
         /** @description The folder to list. */
         ListDirRequest: {
@@ -1370,6 +2830,8 @@ export interface components {
             /** Format: email */
             email: string;
             password: string;
+            /** @description Code of the second factor, or a recovery code. */
+            totp_code?: string;
         };
         /** @description The signed-in user. */
         MeResponse: {
@@ -1377,12 +2839,22 @@ export interface components {
             email: string;
             has_password: boolean;
             is_admin: boolean;
+            /** @description True if the address is confirmed, or counts as confirmed because the server sends no mail. */
+            is_verified: boolean;
             name: string;
-            /** @description Other ways in which the user can sign in. */
+            /** @description Identity providers by which the user can sign in. */
             providers: string[];
+            /** @description The team for which the user acts; empty if they belong to none. */
             team_id: string;
+            /** @description True if signing in with the password takes a code. */
+            totp_enabled: boolean;
             user_id: string;
         };
+        /**
+         * @description Role that a person can be given on joining.
+         * @enum {string}
+         */
+        NewMemberRole: "admin" | "member";
         /**
          * @description Encoding of `stdout` and `stderr`.
          * @enum {string}
@@ -1397,6 +2869,11 @@ export interface components {
             path: string;
             /** @description User whose rights apply; by default the capsule's `default_user`. */
             user?: string;
+        };
+        /** @description Settings of the platform. */
+        PlatformSettings: {
+            /** @description Limits of teams that have none of their own. */
+            quota: components["schemas"]["QuotaLimits"];
         };
         /** @description A running process. */
         Process: {
@@ -1418,8 +2895,54 @@ export interface components {
         Processes: {
             processes: components["schemas"]["Process"][];
         };
+        /** @description Limits of a team or of the platform; null or left out is no limit, or for a team the platform's default. */
+        QuotaLimits: {
+            /** Format: int64 */
+            concurrent_builds?: number | null;
+            /** Format: int64 */
+            disk_mb?: number | null;
+            /** Format: int64 */
+            memory_mb?: number | null;
+            /** Format: int64 */
+            paused_capsules?: number | null;
+            /** Format: int64 */
+            running_capsules?: number | null;
+            /** Format: int64 */
+            templates?: number | null;
+            /** Format: int64 */
+            vcpus?: number | null;
+        };
         /** @description A recipe: one text, or a list of instructions. */
         RecipeText: string[] | string;
+        /** @description Credentials that are renewed. */
+        RefreshHostTokenRequest: {
+            refresh_token: string;
+        };
+        /** @description A host that registers. */
+        RegisterHostRequest: {
+            address: string;
+            arch?: string;
+            /** Format: int32 */
+            cpu_cores?: number;
+            /** Format: int64 */
+            disk_gb?: number;
+            /** Format: int64 */
+            memory_mb?: number;
+            /** @description The registration token. */
+            token: string;
+        };
+        /** @description A host with its credentials. */
+        RegisterHostResponse: {
+            host: components["schemas"]["Host"];
+            /** @description Token that renews both, once. */
+            refresh_token: string;
+            /** @description Token of the host, for the header `X-Host-Token`. */
+            token: string;
+        };
+        /** @description Name of the signed-in user. */
+        RenameMeRequest: {
+            name: string;
+        };
         /** @description Source and destination of a move. */
         RenameRequest: {
             from: string;
@@ -1433,6 +2956,35 @@ export interface components {
             /** @description User whose rights apply; by default the capsule's `default_user`. */
             user?: string;
         };
+        /** @description Link that replaces a user's password. */
+        ResetLinkResponse: {
+            /**
+             * Format: date-time
+             * @description End of its time.
+             */
+            expires_at: string;
+            /** @description The link, a secret between you and the user. */
+            url: string;
+        };
+        /** @description New password by a link. */
+        ResetPasswordRequest: {
+            new_password: string;
+            /** @description Token of the link. */
+            token: string;
+        };
+        /** @description Limit and use of a resource. */
+        ResourceQuota: {
+            /**
+             * Format: int64
+             * @description Null if there is no limit.
+             */
+            limit: number | null;
+            /**
+             * Format: int64
+             * @description Larger than the limit if that was lowered.
+             */
+            used: number;
+        };
         /** @description Options of a resume. May be left out. */
         ResumeCapsuleRequest: {
             /**
@@ -1440,6 +2992,37 @@ export interface components {
              * @default false
              */
             drop_memory?: boolean;
+        };
+        /** @description Configuration that takes the place of the former one. */
+        RotateConfigRequest: {
+            /**
+             * @description Fields of the provider. `webhook`: `url`. `slack`, `discord`, `teams`, `googlechat`: `webhook_url`. `telegram`: `bot_token`, `chat_id`, and `api_url` for an API server of one's own. `matrix`: `homeserver_url`, `access_token`, `room_id`. No answer shows them.
+             * @example {
+             *       "url": "https://example.com/hook"
+             *     }
+             */
+            config: {
+                [key: string]: string;
+            };
+        };
+        /** @description Switch of an account. */
+        SetActiveRequest: {
+            /** @description False to switch the account off. */
+            active: boolean;
+        };
+        /** @description Administration of the platform by a user. */
+        SetAdminRequest: {
+            /** @description True to make the user an administrator of the platform. */
+            is_admin: boolean;
+        };
+        /** @description Hosts of its own that a team may bring. */
+        SetByocRequest: {
+            /** @description True if the team may bring hosts of its own. */
+            enabled: boolean;
+        };
+        /** @description The role of a member. */
+        SetMemberRoleRequest: {
+            role: components["schemas"]["TeamRole"];
         };
         /** @description Changes to the access to a capsule. */
         SetPreviewRequest: {
@@ -1463,8 +3046,12 @@ export interface components {
         SignupRequest: {
             /** Format: email */
             email: string;
+            /** @description Token of an invitation to a team; the account becomes a member of it. */
+            invitation_token?: string;
             name: string;
             password: string;
+            /** @description Token of the set-up link that a server without an administrator prints; the account administers the platform. */
+            setup_token?: string;
         };
         /**
          * @description Kind of a special file.
@@ -1476,6 +3063,57 @@ export interface components {
          * @enum {string}
          */
         Stage: "preparing" | "steps" | "healthcheck" | "template" | "testing";
+        /** @description The team to act for. */
+        SwitchTeamRequest: {
+            /** @example team-01jx3m8k2vdqg5z7c9h4f6t8r */
+            team_id: string;
+        };
+        /** @description A team. */
+        Team: {
+            /** Format: date-time */
+            created_at: string;
+            id: string;
+            /** @description True if the team may bring hosts of its own. */
+            is_byoc: boolean;
+            name: string;
+            /** @description Name in addresses; unique. */
+            slug: string;
+        };
+        /** @description A team and its members. */
+        TeamDetail: {
+            /** @description Owner, admins, members; each in the order in which they joined. */
+            members: components["schemas"]["TeamMember"][];
+            team: components["schemas"]["Team"];
+        };
+        /** @description A member of a team. */
+        TeamMember: {
+            /** Format: email */
+            email: string;
+            /** Format: date-time */
+            joined_at: string;
+            name: string;
+            role: components["schemas"]["TeamRole"];
+            user_id: string;
+        };
+        /** @description Name of a team. */
+        TeamNameRequest: {
+            name: string;
+        };
+        /** @description Limits of a team, and its use. */
+        TeamQuota: {
+            /** @description Builds that have not ended. */
+            concurrent_builds: components["schemas"]["ResourceQuota"];
+            /** @description Disks of all capsules, in MiB. */
+            disk_mb: components["schemas"]["ResourceQuota"];
+            /** @description Memory of these capsules, in MiB. */
+            memory_mb: components["schemas"]["ResourceQuota"];
+            paused_capsules: components["schemas"]["ResourceQuota"];
+            /** @description Capsules that have a machine: those that run, start or resume. */
+            running_capsules: components["schemas"]["ResourceQuota"];
+            templates: components["schemas"]["ResourceQuota"];
+            /** @description vCPUs of these capsules. */
+            vcpus: components["schemas"]["ResourceQuota"];
+        };
         /**
          * @description Role of a member in a team.
          * @enum {string}
@@ -1513,7 +3151,7 @@ export interface components {
             memory_mb: number | null;
             /** @description Unique among those that the team sees. */
             name: string;
-            /** @description True if it is the platform's: every team can use it, and none can delete it. */
+            /** @description True if it is the platform's: every team can use it, and only administrators of the platform can delete it. */
             platform: boolean;
             /**
              * Format: int64
@@ -1528,11 +3166,40 @@ export interface components {
              */
             vcpus: number | null;
         };
+        /** @description A template that only one host has. */
+        TemplateOnHost: {
+            id: string;
+            name: string;
+            team_id: string;
+        };
         /**
          * @description Content of a template.
          * @enum {string}
          */
         TemplateType: "base" | "snapshot";
+        /** @description A destination to which a test is sent. */
+        TestChannelRequest: {
+            /**
+             * @description Fields of the provider. `webhook`: `url`. `slack`, `discord`, `teams`, `googlechat`: `webhook_url`. `telegram`: `bot_token`, `chat_id`, and `api_url` for an API server of one's own. `matrix`: `homeserver_url`, `access_token`, `room_id`. No answer shows them.
+             * @example {
+             *       "url": "https://example.com/hook"
+             *     }
+             */
+            config: {
+                [key: string]: string;
+            };
+            provider: components["schemas"]["ChannelProvider"];
+        };
+        /** @description Outcome of a test that arrived. */
+        TestChannelResponse: {
+            /** @description Always `ok`. */
+            status: string;
+        };
+        /** @description Name and events of a notification channel. */
+        UpdateChannelRequest: {
+            events: components["schemas"]["ChannelEvent"][];
+            name: string;
+        };
         /** @description A file and its path. The parts must come in this order. */
         UploadForm: {
             /**
@@ -1544,6 +3211,13 @@ export interface components {
             path: string;
             /** @description User whose rights apply; by default the capsule's `default_user`. */
             user?: string;
+        };
+        /** @description A user who can be added to a team. */
+        UserSearchResult: {
+            /** Format: email */
+            email: string;
+            name: string;
+            user_id: string;
         };
     };
     responses: never;
@@ -1583,9 +3257,104 @@ export interface operations {
             };
         };
     };
+    list_all_audit_logs: {
+        parameters: {
+            query?: {
+                /** @description Kind of the resource, such as `capsule`. */
+                resource_type?: string;
+                /** @description Name of the action, such as `capsule.create`. */
+                action?: string;
+                /** @description Id of the user, API key or host that made the change. */
+                actor_id?: string;
+                /** @description Time of the oldest entry. */
+                since?: string;
+                /** @description Time before which the newest entry was made. */
+                until?: string;
+                /** @description `created_at` of the last entry of the page before. */
+                before?: string;
+                /** @description `id` of the last entry of the page before: of entries of one time, those behind it follow. */
+                before_id?: string;
+                /** @description Token of the page, from the header `X-Next-Token` of the page before, instead of `before` and `before_id`. */
+                after?: string;
+                /** @description Most entries of a page, 50 if not given. An export has no limit. */
+                limit?: number;
+                /** @description Export of everything that matches; the header `Accept` with `text/csv` or `application/jsonl` means the same. */
+                format?: "csv" | "jsonl";
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The entries, newest first */
+            200: {
+                headers: {
+                    /** @description Token of the next page, if there is one */
+                    "X-Next-Token"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AdminAuditLogEntry"][];
+                    "text/csv": string;
+                    "application/jsonl": string;
+                };
+            };
+            /** @description The request is not valid */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Credentials are missing or wrong */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Only for administrators of the platform */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description The client or its team asks too often (`rate_limited`); see `Retry-After` */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description The server has too much to do (`overloaded`); see `Retry-After` */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+        };
+    };
     list_builds: {
         parameters: {
-            query?: never;
+            query?: {
+                /** @description Most rows to answer with; without it, all of them, up to 10,000. */
+                limit?: number;
+                /** @description Token of the page, from the header `X-Next-Token` of the page before. */
+                after?: string;
+            };
             header?: never;
             path?: never;
             cookie?: never;
@@ -1595,10 +3364,21 @@ export interface operations {
             /** @description The builds */
             200: {
                 headers: {
+                    /** @description Token of the next page, if there is one */
+                    "X-Next-Token"?: string;
                     [name: string]: unknown;
                 };
                 content: {
                     "application/json": components["schemas"]["Build"][];
+                };
+            };
+            /** @description The request is not valid */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
                 };
             };
             /** @description Credentials are missing or wrong */
@@ -1757,6 +3537,15 @@ export interface operations {
                     "application/json": components["schemas"]["Build"];
                 };
             };
+            /** @description The id in the path is not valid */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
             /** @description Credentials are missing or wrong */
             401: {
                 headers: {
@@ -1823,6 +3612,15 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Build"];
+                };
+            };
+            /** @description The id in the path is not valid */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
                 };
             };
             /** @description Credentials are missing or wrong */
@@ -1905,6 +3703,15 @@ export interface operations {
                     "text/event-stream": components["schemas"]["LogLine"];
                 };
             };
+            /** @description The id in the path is not valid */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
             /** @description Credentials are missing or wrong */
             401: {
                 headers: {
@@ -1952,9 +3759,522 @@ export interface operations {
             };
         };
     };
-    list_all_templates: {
+    list_all_capsules: {
+        parameters: {
+            query?: {
+                /** @description Leave out those of other teams. */
+                team_id?: string;
+                /** @description Leave out those with another status. */
+                status?: string;
+                /** @description Most rows to answer with; without it, all of them, up to 10,000. */
+                limit?: number;
+                /** @description Token of the page, from the header `X-Next-Token` of the page before. */
+                after?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The capsules, newest first */
+            200: {
+                headers: {
+                    /** @description Token of the next page, if there is one */
+                    "X-Next-Token"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AdminCapsule"][];
+                };
+            };
+            /** @description The request is not valid */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Credentials are missing or wrong */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Only for administrators of the platform */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description The client or its team asks too often (`rate_limited`); see `Retry-After` */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description The server has too much to do (`overloaded`); see `Retry-After` */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+        };
+    };
+    get_settings: {
         parameters: {
             query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The settings */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PlatformSettings"];
+                };
+            };
+            /** @description Credentials are missing or wrong */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Only for administrators of the platform */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description The client or its team asks too often (`rate_limited`); see `Retry-After` */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description The server has too much to do (`overloaded`); see `Retry-After` */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+        };
+    };
+    set_settings: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["PlatformSettings"];
+            };
+        };
+        responses: {
+            /** @description The settings */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PlatformSettings"];
+                };
+            };
+            /** @description The request is not valid */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Credentials are missing or wrong */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Only for administrators of the platform */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description The client or its team asks too often (`rate_limited`); see `Retry-After` */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description The server has too much to do (`overloaded`); see `Retry-After` */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+        };
+    };
+    list_all_teams: {
+        parameters: {
+            query?: {
+                /** @description Most rows to answer with; without it, all of them, up to 10,000. */
+                limit?: number;
+                /** @description Token of the page, from the header `X-Next-Token` of the page before. */
+                after?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The teams, newest first */
+            200: {
+                headers: {
+                    /** @description Token of the next page, if there is one */
+                    "X-Next-Token"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AdminTeam"][];
+                };
+            };
+            /** @description The request is not valid */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Credentials are missing or wrong */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Only for administrators of the platform */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description The client or its team asks too often (`rate_limited`); see `Retry-After` */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description The server has too much to do (`overloaded`); see `Retry-After` */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+        };
+    };
+    delete_any_team: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description Id of the team */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Deleted */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description The request is not valid */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Credentials are missing or wrong */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Only for administrators of the platform */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description There is no such team */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description The client or its team asks too often (`rate_limited`); see `Retry-After` */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description The server has too much to do (`overloaded`); see `Retry-After` */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+        };
+    };
+    set_team_byoc: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description Id of the team */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["SetByocRequest"];
+            };
+        };
+        responses: {
+            /** @description Changed */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description The request is not valid */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Credentials are missing or wrong */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Only for administrators of the platform */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description There is no such team */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description The client or its team asks too often (`rate_limited`); see `Retry-After` */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description The server has too much to do (`overloaded`); see `Retry-After` */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+        };
+    };
+    set_team_quota: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description Id of the team */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["QuotaLimits"];
+            };
+        };
+        responses: {
+            /** @description The team's own limits */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["QuotaLimits"];
+                };
+            };
+            /** @description The request is not valid */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Credentials are missing or wrong */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Only for administrators of the platform */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description There is no such team */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description The client or its team asks too often (`rate_limited`); see `Retry-After` */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description The server has too much to do (`overloaded`); see `Retry-After` */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+        };
+    };
+    list_all_templates: {
+        parameters: {
+            query?: {
+                /** @description Most rows to answer with; without it, all of them, up to 10,000. */
+                limit?: number;
+                /** @description Token of the page, from the header `X-Next-Token` of the page before. */
+                after?: string;
+            };
             header?: never;
             path?: never;
             cookie?: never;
@@ -1964,10 +4284,21 @@ export interface operations {
             /** @description The templates */
             200: {
                 headers: {
+                    /** @description Token of the next page, if there is one */
+                    "X-Next-Token"?: string;
                     [name: string]: unknown;
                 };
                 content: {
                     "application/json": components["schemas"]["AdminTemplate"][];
+                };
+            };
+            /** @description The request is not valid */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
                 };
             };
             /** @description Credentials are missing or wrong */
@@ -2095,22 +4426,38 @@ export interface operations {
             };
         };
     };
-    list_api_keys: {
+    list_all_users: {
         parameters: {
-            query?: never;
+            query?: {
+                /** @description Most rows to answer with; without it, all of them, up to 10,000. */
+                limit?: number;
+                /** @description Token of the page, from the header `X-Next-Token` of the page before. */
+                after?: string;
+            };
             header?: never;
             path?: never;
             cookie?: never;
         };
         requestBody?: never;
         responses: {
-            /** @description The keys, newest first */
+            /** @description The users, newest first */
             200: {
+                headers: {
+                    /** @description Token of the next page, if there is one */
+                    "X-Next-Token"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AdminUser"][];
+                };
+            };
+            /** @description The request is not valid */
+            400: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["ApiKeyResponse"][];
+                    "application/json": components["schemas"]["Error"];
                 };
             };
             /** @description Credentials are missing or wrong */
@@ -2122,7 +4469,332 @@ export interface operations {
                     "application/json": components["schemas"]["Error"];
                 };
             };
-            /** @description The account is disabled or not in the team */
+            /** @description Only for administrators of the platform */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description The client or its team asks too often (`rate_limited`); see `Retry-After` */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description The server has too much to do (`overloaded`); see `Retry-After` */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+        };
+    };
+    set_user_active: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description Id of the user */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["SetActiveRequest"];
+            };
+        };
+        responses: {
+            /** @description Changed */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description The request is not valid */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Credentials are missing or wrong */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Only for administrators of the platform */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description There is no such user */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Your own account, or the last active administrator's (`conflict`) */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description The client or its team asks too often (`rate_limited`); see `Retry-After` */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description The server has too much to do (`overloaded`); see `Retry-After` */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+        };
+    };
+    set_user_admin: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description Id of the user */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["SetAdminRequest"];
+            };
+        };
+        responses: {
+            /** @description Changed */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description The request is not valid */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Credentials are missing or wrong */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Only for administrators of the platform */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description There is no such user */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description The user is the last active administrator (`conflict`) */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description The client or its team asks too often (`rate_limited`); see `Retry-After` */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description The server has too much to do (`overloaded`); see `Retry-After` */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+        };
+    };
+    create_reset_link: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description Id of the user */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The link */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ResetLinkResponse"];
+                };
+            };
+            /** @description The request is not valid */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Credentials are missing or wrong */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Only for administrators of the platform */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description There is no such user */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description The client or its team asks too often (`rate_limited`); see `Retry-After` */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description The server has too much to do (`overloaded`); see `Retry-After` */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+        };
+    };
+    list_api_keys: {
+        parameters: {
+            query?: {
+                /** @description Most rows to answer with; without it, all of them, up to 10,000. */
+                limit?: number;
+                /** @description Token of the page, from the header `X-Next-Token` of the page before. */
+                after?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The keys, newest first */
+            200: {
+                headers: {
+                    /** @description Token of the next page, if there is one */
+                    "X-Next-Token"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ApiKeyResponse"][];
+                };
+            };
+            /** @description The request is not valid */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Credentials are missing or wrong */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description The account is disabled (`account_disabled`) or in no team (`no_team`), or may not do this (`forbidden`) */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -2191,7 +4863,7 @@ export interface operations {
                     "application/json": components["schemas"]["Error"];
                 };
             };
-            /** @description The account is disabled or not in the team */
+            /** @description The account is disabled (`account_disabled`) or in no team (`no_team`), or may not do this (`forbidden`) */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -2257,7 +4929,7 @@ export interface operations {
                     "application/json": components["schemas"]["Error"];
                 };
             };
-            /** @description The account is disabled or not in the team */
+            /** @description The account is disabled (`account_disabled`) or in no team (`no_team`), or may not do this (`forbidden`) */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -2276,6 +4948,165 @@ export interface operations {
                 };
             };
             /** @description The client or its team asks too often (`rate_limited`); see `Retry-After` */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description The server has too much to do (`overloaded`); see `Retry-After` */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+        };
+    };
+    list_audit_logs: {
+        parameters: {
+            query?: {
+                /** @description Kind of the resource, such as `capsule`. */
+                resource_type?: string;
+                /** @description Name of the action, such as `capsule.create`. */
+                action?: string;
+                /** @description Id of the user, API key or host that made the change. */
+                actor_id?: string;
+                /** @description Time of the oldest entry. */
+                since?: string;
+                /** @description Time before which the newest entry was made. */
+                until?: string;
+                /** @description `created_at` of the last entry of the page before. */
+                before?: string;
+                /** @description `id` of the last entry of the page before: of entries of one time, those behind it follow. */
+                before_id?: string;
+                /** @description Token of the page, from the header `X-Next-Token` of the page before, instead of `before` and `before_id`. */
+                after?: string;
+                /** @description Most entries of a page, 50 if not given. An export has no limit. */
+                limit?: number;
+                /** @description Export of everything that matches; the header `Accept` with `text/csv` or `application/jsonl` means the same. */
+                format?: "csv" | "jsonl";
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The entries, newest first */
+            200: {
+                headers: {
+                    /** @description Token of the next page, if there is one */
+                    "X-Next-Token"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AuditLogEntry"][];
+                    "text/csv": string;
+                    "application/jsonl": string;
+                };
+            };
+            /** @description The request is not valid */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Credentials are missing or wrong */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description The account is disabled (`account_disabled`) or in no team (`no_team`), or may not do this (`forbidden`) */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description The client or its team asks too often (`rate_limited`); see `Retry-After` */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description The server has too much to do (`overloaded`); see `Retry-After` */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+        };
+    };
+    activate: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ActivateRequest"];
+            };
+        };
+        responses: {
+            /** @description Confirmed and signed in */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AuthResponse"];
+                };
+            };
+            /** @description The link is wrong, too old, or was used */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Confirmed; sign in with the second factor (`totp_required`) */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description The account is disabled (`account_disabled`) */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Too many attempts (`rate_limited`) */
             429: {
                 headers: {
                     [name: string]: unknown;
@@ -2326,7 +5157,7 @@ export interface operations {
                     "application/json": components["schemas"]["Error"];
                 };
             };
-            /** @description Address or password is wrong */
+            /** @description Address, password or code is wrong, or the code is missing (`totp_required`) */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -2335,7 +5166,7 @@ export interface operations {
                     "application/json": components["schemas"]["Error"];
                 };
             };
-            /** @description The account is disabled or in no team */
+            /** @description The account is disabled (`account_disabled`) */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -2364,6 +5195,147 @@ export interface operations {
             };
         };
     };
+    logout: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Signed out */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Credentials are missing or wrong */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description The account is disabled (`account_disabled`) */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description The client or its team asks too often (`rate_limited`); see `Retry-After` */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description The server has too much to do (`overloaded`); see `Retry-After` */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+        };
+    };
+    get_auth_methods: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Ways to sign up and in */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AuthMethodsResponse"];
+                };
+            };
+        };
+    };
+    sign_in_with_provider: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description Name of the provider, see `GET /v1/auth/methods` */
+                provider: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description To the provider */
+            302: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description There is no such provider */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description The provider does not answer (`agent_error`) */
+            502: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+        };
+    };
+    complete_provider_sign_in: {
+        parameters: {
+            query?: {
+                /** @description Code that is redeemed at the provider. */
+                code?: string;
+                /** @description State of the sign-in. */
+                state?: string;
+                /** @description Code of the provider's error. */
+                error?: string;
+            };
+            header?: never;
+            path: {
+                /** @description Name of the provider */
+                provider: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description To the dashboard */
+            302: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
     signup: {
         parameters: {
             query?: never;
@@ -2388,6 +5360,15 @@ export interface operations {
             };
             /** @description The request is not valid */
             400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Sign-up is closed, or takes an invitation */
+            403: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -2424,22 +5405,35 @@ export interface operations {
             };
         };
     };
-    list_capsules: {
+    switch_team: {
         parameters: {
             query?: never;
             header?: never;
             path?: never;
             cookie?: never;
         };
-        requestBody?: never;
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["SwitchTeamRequest"];
+            };
+        };
         responses: {
-            /** @description The capsules, newest first */
+            /** @description A token for the team */
             200: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Capsule"][];
+                    "application/json": components["schemas"]["AuthResponse"];
+                };
+            };
+            /** @description The request is not valid */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
                 };
             };
             /** @description Credentials are missing or wrong */
@@ -2451,7 +5445,500 @@ export interface operations {
                     "application/json": components["schemas"]["Error"];
                 };
             };
-            /** @description The account is disabled or not in the team */
+            /** @description The account is disabled (`account_disabled`) */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description You belong to no such team */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description The client or its team asks too often (`rate_limited`); see `Retry-After` */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description The server has too much to do (`overloaded`); see `Retry-After` */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+        };
+    };
+    list_team_builds: {
+        parameters: {
+            query?: {
+                /** @description Most rows to answer with; without it, all of them, up to 10,000. */
+                limit?: number;
+                /** @description Token of the page, from the header `X-Next-Token` of the page before. */
+                after?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The builds */
+            200: {
+                headers: {
+                    /** @description Token of the next page, if there is one */
+                    "X-Next-Token"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Build"][];
+                };
+            };
+            /** @description The request is not valid */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Credentials are missing or wrong */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description The account is disabled (`account_disabled`) or in no team (`no_team`), or may not do this (`forbidden`) */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description The client or its team asks too often (`rate_limited`); see `Retry-After` */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description The server has too much to do (`overloaded`); see `Retry-After` */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+        };
+    };
+    create_team_build: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["CreateBuildRequest"];
+                "multipart/form-data": components["schemas"]["CreateBuildForm"];
+            };
+        };
+        responses: {
+            /** @description The build, which waits for a worker */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Build"];
+                };
+            };
+            /** @description Request, recipe, healthcheck or archive are not valid */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Credentials are missing or wrong */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description The account is disabled (`account_disabled`) or in no team (`no_team`), or may not do this (`forbidden`) */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Neither the team nor the platform has such a base template */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description A build of that name has not ended (`template_name_taken`), or the name is the platform's (`name_reserved`) */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description The archive is larger than 100 MB (`too_large`) */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description The client or its team asks too often (`rate_limited`); see `Retry-After` */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description The server has too much to do (`overloaded`); see `Retry-After` */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+        };
+    };
+    get_team_build: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The build */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The build */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Build"];
+                };
+            };
+            /** @description The id in the path is not valid */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Credentials are missing or wrong */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description The account is disabled (`account_disabled`) or in no team (`no_team`), or may not do this (`forbidden`) */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description The team has no such build */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description The client or its team asks too often (`rate_limited`); see `Retry-After` */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description The server has too much to do (`overloaded`); see `Retry-After` */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+        };
+    };
+    cancel_team_build: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The build */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The build, cancelled */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Build"];
+                };
+            };
+            /** @description The id in the path is not valid */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Credentials are missing or wrong */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description The account is disabled (`account_disabled`) or in no team (`no_team`), or may not do this (`forbidden`) */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description The team has no such build */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description The build has ended already (`invalid_state`) */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description The client or its team asks too often (`rate_limited`); see `Retry-After` */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description The server has too much to do (`overloaded`); see `Retry-After` */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+        };
+    };
+    follow_team_build: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Id of the last `line` that was received */
+                "Last-Event-ID"?: string | null;
+            };
+            path: {
+                /** @description The build */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Events, until the build has ended */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/event-stream": components["schemas"]["LogLine"];
+                };
+            };
+            /** @description The id in the path is not valid */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Credentials are missing or wrong */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description The account is disabled (`account_disabled`) or in no team (`no_team`), or may not do this (`forbidden`) */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description The team has no such build */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description The client or its team asks too often (`rate_limited`); see `Retry-After` */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description The server has too much to do (`overloaded`); see `Retry-After` */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+        };
+    };
+    list_capsules: {
+        parameters: {
+            query?: {
+                /** @description Most rows to answer with; without it, all of them, up to 10,000. */
+                limit?: number;
+                /** @description Token of the page, from the header `X-Next-Token` of the page before. */
+                after?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The capsules, newest first */
+            200: {
+                headers: {
+                    /** @description Token of the next page, if there is one */
+                    "X-Next-Token"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Capsule"][];
+                };
+            };
+            /** @description The request is not valid */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Credentials are missing or wrong */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description The account is disabled (`account_disabled`) or in no team (`no_team`), or may not do this (`forbidden`) */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -2523,7 +6010,7 @@ export interface operations {
                     "application/json": components["schemas"]["Error"];
                 };
             };
-            /** @description The account is disabled or not in the team */
+            /** @description The team's quota does not allow it (`quota_exceeded`), or you may not do this */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -2609,7 +6096,7 @@ export interface operations {
                     "application/json": components["schemas"]["Error"];
                 };
             };
-            /** @description The account is disabled or not in the team */
+            /** @description The account is disabled (`account_disabled`) or in no team (`no_team`), or may not do this (`forbidden`) */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -2684,7 +6171,7 @@ export interface operations {
                     "application/json": components["schemas"]["Error"];
                 };
             };
-            /** @description The account is disabled or not in the team */
+            /** @description The account is disabled (`account_disabled`) or in no team (`no_team`), or may not do this (`forbidden`) */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -2783,7 +6270,7 @@ export interface operations {
                     "application/json": components["schemas"]["Error"];
                 };
             };
-            /** @description The account is disabled or not in the team */
+            /** @description The account is disabled (`account_disabled`) or in no team (`no_team`), or may not do this (`forbidden`) */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -2876,7 +6363,7 @@ export interface operations {
                     "application/json": components["schemas"]["Error"];
                 };
             };
-            /** @description The account is disabled or not in the team */
+            /** @description The account is disabled (`account_disabled`) or in no team (`no_team`), or may not do this (`forbidden`) */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -4057,7 +7544,7 @@ export interface operations {
                     "application/json": components["schemas"]["Error"];
                 };
             };
-            /** @description The account is disabled or not in the team */
+            /** @description The team's quota does not allow it (`quota_exceeded`), or you may not do this */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -4150,7 +7637,7 @@ export interface operations {
                     "application/json": components["schemas"]["Error"];
                 };
             };
-            /** @description The account is disabled or not in the team */
+            /** @description The account is disabled (`account_disabled`) or in no team (`no_team`), or may not do this (`forbidden`) */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -4240,7 +7727,7 @@ export interface operations {
                     "application/json": components["schemas"]["Error"];
                 };
             };
-            /** @description The account is disabled or not in the team */
+            /** @description The account is disabled (`account_disabled`) or in no team (`no_team`), or may not do this (`forbidden`) */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -4317,7 +7804,7 @@ export interface operations {
                     "application/json": components["schemas"]["Error"];
                 };
             };
-            /** @description The account is disabled or not in the team */
+            /** @description The account is disabled (`account_disabled`) or in no team (`no_team`), or may not do this (`forbidden`) */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -4415,7 +7902,7 @@ export interface operations {
                     "application/json": components["schemas"]["Error"];
                 };
             };
-            /** @description The account is disabled or not in the team */
+            /** @description The account is disabled (`account_disabled`) or in no team (`no_team`), or may not do this (`forbidden`) */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -4513,7 +8000,7 @@ export interface operations {
                     "application/json": components["schemas"]["Error"];
                 };
             };
-            /** @description The account is disabled or not in the team */
+            /** @description The account is disabled (`account_disabled`) or in no team (`no_team`), or may not do this (`forbidden`) */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -4597,7 +8084,7 @@ export interface operations {
                     "application/json": components["schemas"]["Error"];
                 };
             };
-            /** @description The account is disabled or not in the team */
+            /** @description The account is disabled (`account_disabled`) or in no team (`no_team`), or may not do this (`forbidden`) */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -4687,7 +8174,7 @@ export interface operations {
                     "application/json": components["schemas"]["Error"];
                 };
             };
-            /** @description The account is disabled or not in the team */
+            /** @description The team's quota does not allow it (`quota_exceeded`), or you may not do this */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -4786,7 +8273,7 @@ export interface operations {
                     "application/json": components["schemas"]["Error"];
                 };
             };
-            /** @description The account is disabled or not in the team */
+            /** @description The account is disabled (`account_disabled`) or in no team (`no_team`), or may not do this (`forbidden`) */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -4833,7 +8320,7 @@ export interface operations {
             };
         };
     };
-    list_hosts: {
+    list_channels: {
         parameters: {
             query?: never;
             header?: never;
@@ -4842,13 +8329,13 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description The hosts, oldest first */
+            /** @description The channels, oldest first */
             200: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Host"][];
+                    "application/json": components["schemas"]["ChannelResponse"][];
                 };
             };
             /** @description Credentials are missing or wrong */
@@ -4860,8 +8347,1551 @@ export interface operations {
                     "application/json": components["schemas"]["Error"];
                 };
             };
-            /** @description The account is disabled or not in the team */
+            /** @description The account is disabled (`account_disabled`) or in no team (`no_team`), or may not do this (`forbidden`) */
             403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description The client or its team asks too often (`rate_limited`); see `Retry-After` */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description The server has too much to do (`overloaded`); see `Retry-After` */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+        };
+    };
+    create_channel: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["CreateChannelRequest"];
+            };
+        };
+        responses: {
+            /** @description The channel */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ChannelResponse"];
+                };
+            };
+            /** @description The request is not valid */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Credentials are missing or wrong */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description The account is disabled (`account_disabled`) or in no team (`no_team`), or may not do this (`forbidden`) */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description The team has as many channels as it can */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description The client or its team asks too often (`rate_limited`); see `Retry-After` */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description The server has too much to do (`overloaded`); see `Retry-After` */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+        };
+    };
+    test_channel: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["TestChannelRequest"];
+            };
+        };
+        responses: {
+            /** @description The receiver took the test */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TestChannelResponse"];
+                };
+            };
+            /** @description The request is not valid, or the test did not arrive */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Credentials are missing or wrong */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description The account is disabled (`account_disabled`) or in no team (`no_team`), or may not do this (`forbidden`) */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description The client or its team asks too often (`rate_limited`); see `Retry-After` */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description The server has too much to do (`overloaded`); see `Retry-After` */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+        };
+    };
+    get_channel: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description Id of the channel */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The channel */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ChannelResponse"];
+                };
+            };
+            /** @description The request is not valid */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Credentials are missing or wrong */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description The account is disabled (`account_disabled`) or in no team (`no_team`), or may not do this (`forbidden`) */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description The team has no such channel */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description The client or its team asks too often (`rate_limited`); see `Retry-After` */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description The server has too much to do (`overloaded`); see `Retry-After` */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+        };
+    };
+    delete_channel: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description Id of the channel */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Deleted */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description The request is not valid */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Credentials are missing or wrong */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description The account is disabled (`account_disabled`) or in no team (`no_team`), or may not do this (`forbidden`) */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description The team has no such channel */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description The client or its team asks too often (`rate_limited`); see `Retry-After` */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description The server has too much to do (`overloaded`); see `Retry-After` */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+        };
+    };
+    update_channel: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description Id of the channel */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["UpdateChannelRequest"];
+            };
+        };
+        responses: {
+            /** @description The channel */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ChannelResponse"];
+                };
+            };
+            /** @description The request is not valid */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Credentials are missing or wrong */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description The account is disabled (`account_disabled`) or in no team (`no_team`), or may not do this (`forbidden`) */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description The team has no such channel */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description The client or its team asks too often (`rate_limited`); see `Retry-After` */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description The server has too much to do (`overloaded`); see `Retry-After` */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+        };
+    };
+    rotate_channel_config: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description Id of the channel */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["RotateConfigRequest"];
+            };
+        };
+        responses: {
+            /** @description The channel */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ChannelResponse"];
+                };
+            };
+            /** @description The request is not valid */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Credentials are missing or wrong */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description The account is disabled (`account_disabled`) or in no team (`no_team`), or may not do this (`forbidden`) */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description The team has no such channel */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description The client or its team asks too often (`rate_limited`); see `Retry-After` */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description The server has too much to do (`overloaded`); see `Retry-After` */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+        };
+    };
+    list_hosts: {
+        parameters: {
+            query?: {
+                /** @description Most rows to answer with; without it, all of them, up to 10,000. */
+                limit?: number;
+                /** @description Token of the page, from the header `X-Next-Token` of the page before. */
+                after?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The hosts, oldest first */
+            200: {
+                headers: {
+                    /** @description Token of the next page, if there is one */
+                    "X-Next-Token"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Host"][];
+                };
+            };
+            /** @description The request is not valid */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Credentials are missing or wrong */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description The account is disabled (`account_disabled`) or in no team (`no_team`), or may not do this (`forbidden`) */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description The client or its team asks too often (`rate_limited`); see `Retry-After` */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description The server has too much to do (`overloaded`); see `Retry-After` */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+        };
+    };
+    create_host: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["CreateHostRequest"];
+            };
+        };
+        responses: {
+            /** @description The host, and its registration token */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CreateHostResponse"];
+                };
+            };
+            /** @description The request is not valid */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Credentials are missing or wrong */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description You may not add such a host, or the team may not bring hosts of its own (`forbidden`), or the account is disabled (`account_disabled`) */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description You belong to no such team */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description The team has as many hosts as it may (`conflict`) */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description The client or its team asks too often (`rate_limited`); see `Retry-After` */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description The server has too much to do (`overloaded`); see `Retry-After` */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+        };
+    };
+    refresh_host_token: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["RefreshHostTokenRequest"];
+            };
+        };
+        responses: {
+            /** @description The host, and its new credentials */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RegisterHostResponse"];
+                };
+            };
+            /** @description The request is not valid */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description The token is not valid, was used, or has expired */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description The client or its team asks too often (`rate_limited`); see `Retry-After` */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description The server has too much to do (`overloaded`); see `Retry-After` */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+        };
+    };
+    register_host: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["RegisterHostRequest"];
+            };
+        };
+        responses: {
+            /** @description The host, and its credentials */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RegisterHostResponse"];
+                };
+            };
+            /** @description The request is not valid */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description The token is not valid, was used, or has expired */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description The client or its team asks too often (`rate_limited`); see `Retry-After` */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description The server has too much to do (`overloaded`); see `Retry-After` */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+        };
+    };
+    get_host: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description Id of the host */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The host */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Host"];
+                };
+            };
+            /** @description The id in the path is not valid */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Credentials are missing or wrong */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description The account is disabled (`account_disabled`) */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description You see no such host */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description The client or its team asks too often (`rate_limited`); see `Retry-After` */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description The server has too much to do (`overloaded`); see `Retry-After` */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+        };
+    };
+    delete_host: {
+        parameters: {
+            query?: {
+                /** @description True to delete a host that has capsules, which end with it. */
+                force?: boolean;
+            };
+            header?: never;
+            path: {
+                /** @description Id of the host */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Deleted */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description The request is not valid */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Credentials are missing or wrong */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description The account is disabled (`account_disabled`) */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description You see no such host */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description The host has capsules (`host_has_capsules`) */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description The client or its team asks too often (`rate_limited`); see `Retry-After` */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description The server has too much to do (`overloaded`); see `Retry-After` */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+        };
+    };
+    preview_host_deletion: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description Id of the host */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Everything that ends with the host */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HostDeletePreview"];
+                };
+            };
+            /** @description The id in the path is not valid */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Credentials are missing or wrong */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description The account is disabled (`account_disabled`) */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description You see no such host */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description The client or its team asks too often (`rate_limited`); see `Retry-After` */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description The server has too much to do (`overloaded`); see `Retry-After` */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+        };
+    };
+    drain_host: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description Id of the host */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["DrainHostRequest"];
+            };
+        };
+        responses: {
+            /** @description The host */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Host"];
+                };
+            };
+            /** @description The request is not valid */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Credentials are missing or wrong */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description The account is disabled (`account_disabled`) */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description You see no such host */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description The client or its team asks too often (`rate_limited`); see `Retry-After` */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description The server has too much to do (`overloaded`); see `Retry-After` */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+        };
+    };
+    host_heartbeat: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description Id of the host */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Noted */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description The id in the path is not valid */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description The host token is missing, wrong, or has expired */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description The token is another host's (`forbidden`) */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description There is no such host any more */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description The client or its team asks too often (`rate_limited`); see `Retry-After` */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description The server has too much to do (`overloaded`); see `Retry-After` */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+        };
+    };
+    list_host_tags: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description Id of the host */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The tags, sorted */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": string[];
+                };
+            };
+            /** @description The id in the path is not valid */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Credentials are missing or wrong */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description The account is disabled (`account_disabled`) */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description You see no such host */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description The client or its team asks too often (`rate_limited`); see `Retry-After` */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description The server has too much to do (`overloaded`); see `Retry-After` */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+        };
+    };
+    add_host_tag: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description Id of the host */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["AddTagRequest"];
+            };
+        };
+        responses: {
+            /** @description The host has the tag */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description The request is not valid */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Credentials are missing or wrong */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description The account is disabled (`account_disabled`) */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description You see no such host */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description The host has as many tags as it may (`conflict`) */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description The client or its team asks too often (`rate_limited`); see `Retry-After` */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description The server has too much to do (`overloaded`); see `Retry-After` */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+        };
+    };
+    remove_host_tag: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description Id of the host */
+                id: string;
+                /** @description The tag */
+                tag: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The host does not have the tag any more */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description The id in the path is not valid */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Credentials are missing or wrong */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description The account is disabled (`account_disabled`) */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description You see no such host, or it has no such tag */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description The client or its team asks too often (`rate_limited`); see `Retry-After` */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description The server has too much to do (`overloaded`); see `Retry-After` */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+        };
+    };
+    issue_host_token: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description Id of the host */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The host, and its registration token */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CreateHostResponse"];
+                };
+            };
+            /** @description The id in the path is not valid */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Credentials are missing or wrong */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description The account is disabled (`account_disabled`) */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description You see no such host */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description The host is online (`invalid_state`) */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description The client or its team asks too often (`rate_limited`); see `Retry-After` */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description The server has too much to do (`overloaded`); see `Retry-After` */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+        };
+    };
+    accept_invitation: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["AcceptInvitationRequest"];
+            };
+        };
+        responses: {
+            /** @description The team, and your role in it */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TeamWithRole"];
+                };
+            };
+            /** @description The request is not valid */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Credentials are missing or wrong */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description The account is disabled (`account_disabled`) */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description The invitation is not valid, or has ended */
+            404: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -4916,8 +9946,754 @@ export interface operations {
                     "application/json": components["schemas"]["Error"];
                 };
             };
-            /** @description The account is disabled or not in the team */
+            /** @description The account is disabled (`account_disabled`) */
             403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description The client or its team asks too often (`rate_limited`); see `Retry-After` */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description The server has too much to do (`overloaded`); see `Retry-After` */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+        };
+    };
+    delete_me: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["DeleteMeRequest"];
+            };
+        };
+        responses: {
+            /** @description Deleted */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description The confirmation is wrong */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Credentials are missing or wrong */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description The account is disabled (`account_disabled`) */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description You own teams with other members, or are the only administrator (`conflict`) */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description The client or its team asks too often (`rate_limited`); see `Retry-After` */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description The server has too much to do (`overloaded`); see `Retry-After` */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+        };
+    };
+    rename_me: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["RenameMeRequest"];
+            };
+        };
+        responses: {
+            /** @description Renamed */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AuthResponse"];
+                };
+            };
+            /** @description The name is not valid */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Credentials are missing or wrong */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description The account is disabled (`account_disabled`) */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description The client or its team asks too often (`rate_limited`); see `Retry-After` */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description The server has too much to do (`overloaded`); see `Retry-After` */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+        };
+    };
+    send_activation: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The link is sent in a moment */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Credentials are missing or wrong */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description The account is disabled (`account_disabled`) */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description The client or its team asks too often (`rate_limited`); see `Retry-After` */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description The server has too much to do (`overloaded`); see `Retry-After` */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+        };
+    };
+    change_password: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ChangePasswordRequest"];
+            };
+        };
+        responses: {
+            /** @description Changed */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description The request is not valid */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description The current password is wrong */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description The account is disabled (`account_disabled`) */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description The password was changed at the same time (`conflict`) */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description The client or its team asks too often (`rate_limited`); see `Retry-After` */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description The server has too much to do (`overloaded`); see `Retry-After` */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+        };
+    };
+    forget_password: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ForgetPasswordRequest"];
+            };
+        };
+        responses: {
+            /** @description A link is sent in a moment, if there is such an account */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description The request is not valid */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Too many requests (`rate_limited`) */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description The server has too much to do (`overloaded`); see `Retry-After` */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+        };
+    };
+    reset_password: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ResetPasswordRequest"];
+            };
+        };
+        responses: {
+            /** @description Replaced */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description The password is not valid, or the link is wrong, too old, or was used */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Too many attempts (`rate_limited`) */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description The server has too much to do (`overloaded`); see `Retry-After` */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+        };
+    };
+    disconnect_provider: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description Name of the provider */
+                provider: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Disconnected */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description The provider is your only way to sign in */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Credentials are missing or wrong */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description The account is disabled (`account_disabled`) */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description The provider is not connected */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description The client or its team asks too often (`rate_limited`); see `Retry-After` */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description The server has too much to do (`overloaded`); see `Retry-After` */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+        };
+    };
+    connect_provider: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description Name of the provider, see `GET /v1/auth/methods` */
+                provider: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The address */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ConnectResponse"];
+                };
+            };
+            /** @description Credentials are missing or wrong */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description The account is disabled (`account_disabled`) */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description There is no such provider */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description The client or its team asks too often (`rate_limited`); see `Retry-After` */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description The provider does not answer (`agent_error`) */
+            502: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description The server has too much to do (`overloaded`); see `Retry-After` */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+        };
+    };
+    begin_totp: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The secret */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["BeginTotpResponse"];
+                };
+            };
+            /** @description Credentials are missing or wrong */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description The account is disabled (`account_disabled`) */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description You have a second factor, or your address is not confirmed (`invalid_state`) */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description The client or its team asks too often (`rate_limited`); see `Retry-After` */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description The server has too much to do (`overloaded`); see `Retry-After` */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+        };
+    };
+    disable_totp: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["DisableTotpRequest"];
+            };
+        };
+        responses: {
+            /** @description Removed */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AuthResponse"];
+                };
+            };
+            /** @description Code or password is wrong */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Credentials are missing or wrong */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description The account is disabled (`account_disabled`) */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description You have no second factor (`invalid_state`) */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description The client or its team asks too often (`rate_limited`); see `Retry-After` */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description The server has too much to do (`overloaded`); see `Retry-After` */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+        };
+    };
+    confirm_totp: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ConfirmTotpRequest"];
+            };
+        };
+        responses: {
+            /** @description Enabled */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ConfirmTotpResponse"];
+                };
+            };
+            /** @description The code is wrong */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Credentials are missing or wrong */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description The account is disabled (`account_disabled`) */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description There is nothing to confirm (`invalid_state`) */
+            409: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -4950,6 +10726,10 @@ export interface operations {
             query?: {
                 /** @description Leave out the others. */
                 type?: components["schemas"]["TemplateType"];
+                /** @description Most rows to answer with; without it, all of them, up to 10,000. */
+                limit?: number;
+                /** @description Token of the page, from the header `X-Next-Token` of the page before. */
+                after?: string;
             };
             header?: never;
             path?: never;
@@ -4960,6 +10740,8 @@ export interface operations {
             /** @description The templates, newest first */
             200: {
                 headers: {
+                    /** @description Token of the next page, if there is one */
+                    "X-Next-Token"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -4984,7 +10766,7 @@ export interface operations {
                     "application/json": components["schemas"]["Error"];
                 };
             };
-            /** @description The account is disabled or not in the team */
+            /** @description The account is disabled (`account_disabled`) or in no team (`no_team`), or may not do this (`forbidden`) */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -5056,7 +10838,7 @@ export interface operations {
                     "application/json": components["schemas"]["Error"];
                 };
             };
-            /** @description The account is disabled or not in the team */
+            /** @description The team's quota does not allow it (`quota_exceeded`), or you may not do this */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -5158,6 +10940,15 @@ export interface operations {
                     "application/json": components["schemas"]["Error"];
                 };
             };
+            /** @description A template of the platform that capsules that start, or builds, still need, or that is an image (`conflict`) */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
             /** @description The client or its team asks too often (`rate_limited`); see `Retry-After` */
             429: {
                 headers: {
@@ -5205,7 +10996,1105 @@ export interface operations {
                     "application/json": components["schemas"]["Error"];
                 };
             };
-            /** @description The account is disabled or not in the team */
+            /** @description The account is disabled (`account_disabled`) */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description The client or its team asks too often (`rate_limited`); see `Retry-After` */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description The server has too much to do (`overloaded`); see `Retry-After` */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+        };
+    };
+    create_team: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["TeamNameRequest"];
+            };
+        };
+        responses: {
+            /** @description The team */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TeamWithRole"];
+                };
+            };
+            /** @description The request is not valid */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Credentials are missing or wrong */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description The account is disabled (`account_disabled`) */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description The client or its team asks too often (`rate_limited`); see `Retry-After` */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description The server has too much to do (`overloaded`); see `Retry-After` */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+        };
+    };
+    get_team: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description Id of the team */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The team */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TeamDetail"];
+                };
+            };
+            /** @description The id in the path is not valid */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Credentials are missing or wrong */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description The account is disabled (`account_disabled`), or may not do this (`forbidden`) */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description You belong to no such team */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description The client or its team asks too often (`rate_limited`); see `Retry-After` */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description The server has too much to do (`overloaded`); see `Retry-After` */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+        };
+    };
+    delete_team: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description Id of the team */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Deleted */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description The id in the path is not valid */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Credentials are missing or wrong */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description The account is disabled (`account_disabled`), or may not do this (`forbidden`) */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description You belong to no such team */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description The client or its team asks too often (`rate_limited`); see `Retry-After` */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description The server has too much to do (`overloaded`); see `Retry-After` */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+        };
+    };
+    rename_team: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description Id of the team */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["TeamNameRequest"];
+            };
+        };
+        responses: {
+            /** @description Renamed */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description The request is not valid */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Credentials are missing or wrong */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description The account is disabled (`account_disabled`), or may not do this (`forbidden`) */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description You belong to no such team */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description The client or its team asks too often (`rate_limited`); see `Retry-After` */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description The server has too much to do (`overloaded`); see `Retry-After` */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+        };
+    };
+    list_invitations: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description Id of the team */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The invitations, newest first */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Invitation"][];
+                };
+            };
+            /** @description The id in the path is not valid */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Credentials are missing or wrong */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description The account is disabled (`account_disabled`), or may not do this (`forbidden`) */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description You belong to no such team */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description The client or its team asks too often (`rate_limited`); see `Retry-After` */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description The server has too much to do (`overloaded`); see `Retry-After` */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+        };
+    };
+    create_invitation: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description Id of the team */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["CreateInvitationRequest"];
+            };
+        };
+        responses: {
+            /** @description The invitation */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Invitation"];
+                };
+            };
+            /** @description The request is not valid, or the person is a member already */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Credentials are missing or wrong */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description The account is disabled (`account_disabled`), or may not do this (`forbidden`) */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description You belong to no such team */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description The team has too many invitations (`conflict`) */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description The client or its team asks too often (`rate_limited`); see `Retry-After` */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description The server has too much to do (`overloaded`); see `Retry-After` */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+        };
+    };
+    delete_invitation: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description Id of the team */
+                id: string;
+                /** @description Id of the invitation */
+                iid: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Deleted */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description The request is not valid */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Credentials are missing or wrong */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description The account is disabled (`account_disabled`), or may not do this (`forbidden`) */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description You belong to no such team, or it has no such open invitation */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description The client or its team asks too often (`rate_limited`); see `Retry-After` */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description The server has too much to do (`overloaded`); see `Retry-After` */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+        };
+    };
+    leave_team: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description Id of the team */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Left */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description The id in the path is not valid */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Credentials are missing or wrong */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description The account is disabled (`account_disabled`), or may not do this (`forbidden`) */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description You belong to no such team */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description The client or its team asks too often (`rate_limited`); see `Retry-After` */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description The server has too much to do (`overloaded`); see `Retry-After` */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+        };
+    };
+    list_members: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description Id of the team */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Owner, admins, members; each in the order in which they joined */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TeamMember"][];
+                };
+            };
+            /** @description The id in the path is not valid */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Credentials are missing or wrong */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description The account is disabled (`account_disabled`), or may not do this (`forbidden`) */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description You belong to no such team */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description The client or its team asks too often (`rate_limited`); see `Retry-After` */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description The server has too much to do (`overloaded`); see `Retry-After` */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+        };
+    };
+    add_member: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description Id of the team */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["AddMemberRequest"];
+            };
+        };
+        responses: {
+            /** @description The new member */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TeamMember"];
+                };
+            };
+            /** @description The person was invited by mail */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Invitation"];
+                };
+            };
+            /** @description The request is not valid, or the person is a member already */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Credentials are missing or wrong */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description The account is disabled (`account_disabled`), or may not do this (`forbidden`) */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description You belong to no such team, or there is no account with the address */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description The team has too many invitations (`conflict`) */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description The client or its team asks too often (`rate_limited`); see `Retry-After` */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description The server has too much to do (`overloaded`); see `Retry-After` */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+        };
+    };
+    remove_member: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description Id of the team */
+                id: string;
+                /** @description Id of the member's account */
+                uid: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Removed */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description The request is not valid */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Credentials are missing or wrong */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description The account is disabled (`account_disabled`), or may not do this (`forbidden`) */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description You belong to no such team, or it has no such member */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description The client or its team asks too often (`rate_limited`); see `Retry-After` */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description The server has too much to do (`overloaded`); see `Retry-After` */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+        };
+    };
+    set_member_role: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description Id of the team */
+                id: string;
+                /** @description Id of the member's account */
+                uid: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["SetMemberRoleRequest"];
+            };
+        };
+        responses: {
+            /** @description The member has the role */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description The request is not valid */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Credentials are missing or wrong */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description The account is disabled (`account_disabled`), or may not do this (`forbidden`) */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description You belong to no such team, or it has no such member */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description The client or its team asks too often (`rate_limited`); see `Retry-After` */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description The server has too much to do (`overloaded`); see `Retry-After` */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+        };
+    };
+    get_team_quota: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description Id of the team */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Limit and use of each resource */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TeamQuota"];
+                };
+            };
+            /** @description The id in the path is not valid */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Credentials are missing or wrong */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description The account is disabled (`account_disabled`), or may not do this (`forbidden`) */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description You belong to no such team */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description The client or its team asks too often (`rate_limited`); see `Retry-After` */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description The server has too much to do (`overloaded`); see `Retry-After` */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+        };
+    };
+    search_users: {
+        parameters: {
+            query: {
+                /** @description Beginning of the address, in upper or lower case; at least three characters. */
+                email: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The users, by address */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["UserSearchResult"][];
+                };
+            };
+            /** @description The request is not valid */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Credentials are missing or wrong */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description The account is disabled (`account_disabled`) or in no team (`no_team`), or may not do this (`forbidden`) */
             403: {
                 headers: {
                     [name: string]: unknown;

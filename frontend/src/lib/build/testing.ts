@@ -5,6 +5,7 @@ import type { BuildEvent, StepHead } from './log';
 export function build(change: Partial<BuildHead> = {}): BuildHead {
 	return {
 		id: 'build-1',
+		team_id: 'team-0000000000000000000000000',
 		name: 'python',
 		base_template: 'minimal',
 		recipe: ['RUN true'],

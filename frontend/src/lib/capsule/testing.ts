@@ -21,6 +21,7 @@ export function capsule(change: Partial<Capsule> = {}): Capsule {
 		preview_access: 'token',
 		preview_token: 'token-1',
 		preview_url: 'http://{port}-cl-1.localhost:8000',
+		created_by: null,
 		created_at: '2026-03-01T12:00:00Z',
 		started_at: null,
 		last_active_at: null,

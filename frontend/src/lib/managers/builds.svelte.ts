@@ -1,4 +1,4 @@
-/** The platform's builds, the newest first; for its admins. */
+/** The builds of all teams, the newest first; for the platform's admins. */
 import type { Build } from '../api/types';
 import { isOpen } from '../build/status';
 import { events } from '../events';

@@ -17,7 +17,6 @@ mod tree;
 
 use std::{
     ffi::OsStr,
-    fs::File,
     io::{self, Read as _, Write as _},
     os::unix::ffi::OsStrExt as _,
     path::{Component, Path, PathBuf},
@@ -25,7 +24,7 @@ use std::{
 };
 
 use rustix::{
-    fs::{AtFlags, Mode, fchmod, linkat, symlinkat},
+    fs::{AtFlags, Mode, linkat, symlinkat},
     io::Errno,
 };
 use tar::{Archive, Entry, EntryType};
@@ -33,11 +32,12 @@ use wrenn_proto::guest::{FileReady, file_event::Event};
 
 use self::{
     stream::Stream,
-    tree::{Attributes, Owner, Tree},
+    tree::{Attributes, Owner, Tree, set},
 };
 use super::{
-    Caller, FsError, Inputs, Place,
-    error::failed,
+    caller::{Caller, Inputs},
+    error::{FsError, failed},
+    place::Place,
     staged::{Staged, put_link},
 };
 use crate::accounts::Account;
@@ -144,12 +144,6 @@ fn attributes(entry: &Entry<'_, Stream>) -> Attributes {
         mode: Mode::from_raw_mode(header.mode().unwrap_or_default() & MODE_BITS),
         modified: modified.unwrap_or(SystemTime::UNIX_EPOCH),
     }
-}
-
-/// Sets mode and time of a file or folder that is open.
-fn set(file: &File, mode: Mode, modified: SystemTime) -> io::Result<()> {
-    fchmod(file, mode)?;
-    file.set_modified(modified)
 }
 
 /// Says what is in the way of a file or link.

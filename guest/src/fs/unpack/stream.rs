@@ -5,7 +5,7 @@ use std::io::{self, Read};
 use bytes::{Buf as _, Bytes};
 use wrenn_proto::guest::file_input::Input;
 
-use super::super::{FsError, Inputs};
+use super::super::{caller::Inputs, error::FsError};
 
 /// An archive ends with as many zeros.
 const END_BYTES: usize = 1024;

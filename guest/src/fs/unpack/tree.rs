@@ -7,6 +7,7 @@ use std::{
     collections::{BTreeMap, HashSet},
     ffi::OsStr,
     fs::File,
+    io,
     os::unix::ffi::OsStrExt as _,
     path::{Component, Path, PathBuf},
     time::SystemTime,
@@ -15,14 +16,15 @@ use std::{
 use rustix::{
     fd::{AsFd, OwnedFd},
     fs::{
-        AtFlags, FileType, Gid, Mode, OFlags, Uid, chownat, fchown, mkdirat, open, openat, readlinkat, statat,
+        AtFlags, FileType, Gid, Mode, OFlags, Uid, chownat, fchmod, fchown, mkdirat, open, openat,
+        readlinkat, statat,
     },
     io::Errno,
 };
 
-use super::{
-    super::{FsError, error::failed, write::LINKS_MAX},
-    set,
+use super::super::{
+    error::{FsError, failed},
+    write::LINKS_MAX,
 };
 use crate::accounts::Account;
 
@@ -223,4 +225,10 @@ impl Tree {
         }
         Ok(folder)
     }
+}
+
+/// Sets mode and time of a file or folder that is open.
+pub(super) fn set(file: &File, mode: Mode, modified: SystemTime) -> io::Result<()> {
+    fchmod(file, mode)?;
+    file.set_modified(modified)
 }

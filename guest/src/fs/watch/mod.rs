@@ -23,7 +23,13 @@ use rustix::{
 };
 use wrenn_proto::guest::{FileChange, FileChanged, FileKind, FileReady, FileWatch, file_event::Event};
 
-use super::{Caller, FsError, Place, blocking, entry, error::failed, rights::with_rights_of};
+use super::{
+    caller::{Caller, blocking},
+    entry,
+    error::{FsError, failed},
+    place::{Place, path_of},
+    rights::with_rights_of,
+};
 use crate::{
     accounts::{self, Account},
     sys::watch_readable,
@@ -49,18 +55,16 @@ pub(super) async fn run(user: String, watch: FileWatch, caller: Caller) -> Resul
     .await?;
     let inotify = watcher.tree.inotify();
     let readable = watch_readable(inotify).map_err(FsError::Lost)?;
-    if caller.events.send(Event::Ready(FileReady {}).into()).await.is_err() {
-        return Err(FsError::CallerGone);
-    }
+    caller.send(Event::Ready(FileReady {})).await?;
     loop {
         let mut ready = tokio::select! {
             ready = readable.readable() => ready.map_err(FsError::Lost)?,
-            () = caller.events.closed() => return Err(FsError::CallerGone),
+            () = caller.gone() => return Err(FsError::CallerGone),
         };
         let batch;
         (watcher, batch) = blocking(move || Ok(watcher.look())).await?;
         for change in batch.changes {
-            caller.events.send(Event::Changed(change).into()).await.map_err(|_| FsError::CallerGone)?;
+            caller.send(Event::Changed(change)).await?;
         }
         match batch.rest {
             Rest::Waits => ready.retain_ready(),
@@ -160,7 +164,7 @@ impl Watcher {
                     watch: event.wd(),
                     what: event.events(),
                     cookie: event.cookie(),
-                    name: event.file_name().map(|name| super::path_of(name).as_os_str().to_owned()),
+                    name: event.file_name().map(|name| path_of(name).as_os_str().to_owned()),
                 },
                 Err(Errno::INTR) => continue,
                 Err(Errno::AGAIN) => {

@@ -16,7 +16,10 @@ use rustix::{
     io::Errno,
 };
 
-use crate::fs::{FsError, error::failed, path_of};
+use super::super::{
+    error::{FsError, failed},
+    place::path_of,
+};
 
 /// Folders that one caller may watch; the kernel keeps about a kilobyte for each.
 pub(super) const WATCHES_MAX: usize = 8192;

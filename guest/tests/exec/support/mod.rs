@@ -10,6 +10,7 @@ use std::{
 use tokio::{net::TcpListener, sync::mpsc, task::JoinHandle, time::timeout};
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Streaming, transport::Channel};
+use wrenn_base::Clock;
 use wrenn_guest::{
     exec::{Cgroups, Engine},
     machine::Freezer,
@@ -21,9 +22,7 @@ use wrenn_proto::guest::{
     ProcessList, ProcessSelector, ProcessSignal, Signal, TerminalSize, exec_event::Event, exec_input::Input,
     guest_client::GuestClient, process_selector::By,
 };
-
-/// Longest that anything here may take on a busy machine.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
+use wrenn_testkit::wait::{PATIENCE, found, in_time};
 
 pub(crate) struct TestGuest {
     pub(crate) client: GuestClient<Channel>,
@@ -34,11 +33,16 @@ pub(crate) struct TestGuest {
 
 impl TestGuest {
     pub(crate) async fn start() -> Self {
-        Self::start_for(IpAddr::V4(Ipv4Addr::LOCALHOST)).await
+        Self::start_by(Clock::process()).await
+    }
+
+    /// Lets the time of the guest go by `clock`.
+    pub(crate) async fn start_by(clock: Clock) -> Self {
+        Self::start_for(IpAddr::V4(Ipv4Addr::LOCALHOST), clock).await
     }
 
     /// Serves `peer` on the loopback interface.
-    pub(crate) async fn start_for(peer: IpAddr) -> Self {
+    pub(crate) async fn start_for(peer: IpAddr, clock: Clock) -> Self {
         let cgroup =
             ["/sys/fs/cgroup", "/sys/fs/cgroup/unified"].map(Path::new).into_iter().find_map(|root| {
                 let unique = format!("wrenn-guest-test-{}-{:p}", std::process::id(), &raw const peer);
@@ -47,8 +51,8 @@ impl TestGuest {
             });
         let (cgroup, cgroups) =
             cgroup.map_or((None, Cgroups::none()), |(folder, cgroups)| (Some(folder), cgroups));
-        let engine = Engine::new(Reaper::start(ReapScope::Registered).unwrap(), cgroups);
-        let service = GuestService::new(engine, Freezer::open(Path::new("/")).unwrap());
+        let engine = Engine::new(Reaper::start(ReapScope::Registered).unwrap(), cgroups, clock.clone());
+        let service = GuestService::new(engine, Freezer::open(Path::new("/"), clock).unwrap());
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
         let server = tokio::spawn(async move { service.serve(listener, peer).await.unwrap() });
@@ -69,7 +73,7 @@ impl TestGuest {
     pub(crate) async fn run(&self, start: ExecStart) -> Finished {
         let mut session = self.open(start).await;
         drop(session.inputs);
-        timeout(PATIENCE, finish(&mut session.events)).await.expect("the command ends")
+        in_time("the command ends", finish(&mut session.events)).await
     }
 
     pub(crate) async fn open(&self, start: ExecStart) -> Session {
@@ -135,7 +139,7 @@ impl Session {
     }
 
     pub(crate) async fn next(&mut self) -> Event {
-        let event = timeout(PATIENCE, self.events.message()).await.expect("an event comes");
+        let event = in_time("an event comes", self.events.message()).await;
         event.unwrap().unwrap().event.unwrap()
     }
 
@@ -166,7 +170,7 @@ impl Session {
     }
 
     pub(crate) async fn finish(mut self) -> Finished {
-        timeout(PATIENCE, finish(&mut self.events)).await.expect("it ends")
+        in_time("the end of the session", finish(&mut self.events)).await
     }
 
     /// Goes away, as a caller whose connection broke.
@@ -232,19 +236,10 @@ pub(crate) fn is_alive(pid: i32) -> bool {
     fs::read_to_string(format!("/proc/{pid}/stat")).is_ok_and(|stat| !stat.contains(") Z "))
 }
 
-pub(crate) async fn eventually(what: &str, condition: impl Fn() -> bool) {
-    let began = Instant::now();
-    while !condition() {
-        assert!(began.elapsed() < PATIENCE, "never: {what}");
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
-}
-
 /// Reads a pid that a script writes.
 pub(crate) async fn pid_in(path: &Path) -> i32 {
     let read = || fs::read_to_string(path).ok().and_then(|text| text.strip_suffix('\n')?.parse().ok());
-    eventually("a pid file", || read().is_some()).await;
-    read().unwrap()
+    found("a pid file", async || read()).await
 }
 
 pub(crate) fn is_root() -> bool {

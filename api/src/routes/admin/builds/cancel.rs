@@ -1,34 +1,22 @@
 //! `POST /v1/admin/builds/{id}/cancel`
 
 use actix_web::web::{self, Data};
-use wrenn_control::build_cancel::{self, BuildCancelError};
-use wrenn_domain::{action::Action, error_code::ErrorCode, ids::BuildId};
+use wrenn_control::build_cancel;
+use wrenn_domain::{action::Action, ids::BuildId};
 
-use super::Build;
 use crate::{
     app::App,
     auth::Authorized,
-    error::{ApiError, ClientError, ErrorBody},
+    error::{ApiError, ErrorBody},
     http::extract::{AuthThen, PathId},
+    routes::builds::Build,
 };
 
-impl ClientError for BuildCancelError {
-    fn api_error(&self) -> ApiError {
-        let code = match self {
-            Self::Enter(error) => return ApiError::not_entered(error),
-            Self::NotFound(_) => ErrorCode::NotFound,
-            Self::Ended(_) => ErrorCode::InvalidState,
-            Self::Store(error) => return ApiError::of_store(error),
-        };
-        ApiError::new(code, self.to_string())
-    }
-}
-
-/// Cancel a build
+/// Cancel any team's build
 ///
 /// Answers when its capsule is gone.
 #[utoipa::path(
-    post, path = Action::BuildCancel.path(), tag = "administration",
+    post, path = Action::AdminBuildCancel.path(), tag = "administration",
     params(("id" = String, Path, description = "The build")),
     responses(
         (status = 200, description = "The build, cancelled", body = Build),
@@ -40,6 +28,6 @@ pub(crate) async fn cancel_build(
     app: Data<App>,
     AuthThen(Authorized(principal), PathId(id)): AuthThen<Authorized, PathId<BuildId>>,
 ) -> Result<web::Json<Build>, ApiError> {
-    let build = build_cancel::run(&app.control, &principal, id).await?;
+    let build = build_cancel::run_any(&app.control, &principal, id).await?;
     Ok(web::Json(build.into()))
 }

@@ -4,120 +4,25 @@ use actix_web::{
     HttpRequest, HttpResponse,
     web::{Data, Payload},
 };
-use serde::Deserialize;
-use utoipa::{ToSchema, openapi::Object};
-use wrenn_control::build_create::{self, BuildCreateError, BuildRequest};
-use wrenn_domain::{action::Action, error_code::ErrorCode, limits};
+use wrenn_control::build_create;
+use wrenn_domain::action::Action;
 
-use super::{
-    Build,
-    intake::{self, Archive},
-};
 use crate::{
     app::App,
     auth::Authorized,
-    error::{ApiError, ClientError, ErrorBody},
+    error::{ApiError, ErrorBody},
     http::extract::AuthThen,
-    routes::limit_schemas,
+    routes::builds::{
+        Build, intake,
+        request::{CreateBuildForm, CreateBuildRequest},
+    },
 };
 
-/// Recipe of a build, and options.
-#[derive(Debug, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct CreateBuildRequest {
-    #[schema(schema_with = limit_schemas::template_name)]
-    name: String,
-    /// A template of the platform.
-    #[schema(nullable = false, required = false, default = json!(limits::DEFAULT_TEMPLATE))]
-    base_template: Option<String>,
-    /// Instructions: `RUN`, `START`, `ENV`, `WORKDIR`, `USER`, `COPY`.
-    recipe: RecipeText,
-    /// `[--interval=3s] [--timeout=10s] [--start-period=30s] [--retries=3] command`. With one the template has memory, and
-    /// the started processes run in its capsules; without one it is a disk.
-    #[schema(required = false)]
-    healthcheck: Option<String>,
-    #[schema(schema_with = limit_schemas::vcpus, required = false)]
-    vcpus: Option<i64>,
-    #[schema(schema_with = limit_schemas::memory_mb, required = false)]
-    memory_mb: Option<i64>,
-    #[schema(schema_with = disk_size_mb, required = false)]
-    disk_size_mb: Option<i64>,
-    /// Leaves out `RUN apt-get update`, `USER wrenn-user` and `WORKDIR /home/wrenn-user` before the recipe, and the
-    /// clean-up after it.
-    #[schema(nullable = false, required = false, default = false)]
-    skip_pre_post: Option<bool>,
-    /// Carries out every step, also those whose outcome is known from an earlier build.
-    #[schema(nullable = false, required = false, default = false)]
-    no_cache: Option<bool>,
-}
-
-/// Returns the schema of the size of the disk on which a template is built.
-fn disk_size_mb() -> Object {
-    limit_schemas::integer(&limits::BUILD_DISK_MB).default(Some(limits::DEFAULT_DISK_MB.into())).build()
-}
-
-/// A recipe: one text, or a list of instructions.
-#[derive(Debug, Deserialize, ToSchema)]
-#[serde(untagged)]
-enum RecipeText {
-    Lines(Vec<String>),
-    Text(String),
-}
-
-/// The request as a form, for a recipe that copies something.
-#[derive(Debug, ToSchema)]
-#[expect(dead_code, reason = "describes the form, whose parts are read one by one")]
-pub(crate) struct CreateBuildForm {
-    /// The same as JSON.
-    config: CreateBuildRequest,
-    /// A tar, tar.gz or zip archive of up to 100 MB.
-    #[schema(value_type = Option<String>, format = Binary, required = false)]
-    archive: Option<Vec<u8>>,
-}
-
-impl From<CreateBuildRequest> for BuildRequest {
-    fn from(request: CreateBuildRequest) -> Self {
-        let recipe = match request.recipe {
-            RecipeText::Lines(lines) => lines,
-            RecipeText::Text(text) => vec![text],
-        };
-        Self {
-            name: request.name,
-            base_template: request.base_template,
-            recipe,
-            healthcheck: request.healthcheck,
-            vcpus: request.vcpus,
-            memory_mb: request.memory_mb,
-            disk_size_mb: request.disk_size_mb,
-            skip_pre_post: request.skip_pre_post.unwrap_or(false),
-            no_cache: request.no_cache.unwrap_or(false),
-        }
-    }
-}
-
-impl ClientError for BuildCreateError {
-    fn api_error(&self) -> ApiError {
-        let code = match self {
-            Self::Enter(error) => return ApiError::not_entered(error),
-            Self::Name(_)
-            | Self::Limit(_)
-            | Self::Plan(_)
-            | Self::UselessArchive
-            | Self::OtherSize { .. } => ErrorCode::InvalidRequest,
-            Self::NoBase(_) => ErrorCode::NotFound,
-            Self::Reserved(_) => ErrorCode::NameReserved,
-            Self::InUse(_) => ErrorCode::TemplateNameTaken,
-            Self::Store(error) => return ApiError::of_store(error),
-        };
-        ApiError::new(code, self.to_string())
-    }
-}
-
-/// Build a template
+/// Build a template of the platform
 ///
 /// Answers at once; follow it with `GET /v1/admin/builds/{id}/logs`.
 #[utoipa::path(
-    post, path = Action::BuildCreate.path(), tag = "administration",
+    post, path = Action::AdminBuildCreate.path(), tag = "administration",
     request_body(content(
         (CreateBuildRequest = "application/json"),
         (CreateBuildForm = "multipart/form-data"),
@@ -135,12 +40,8 @@ pub(crate) async fn create_build(
     request: HttpRequest,
     AuthThen(Authorized(principal), payload): AuthThen<Authorized, Payload>,
 ) -> Result<HttpResponse, ApiError> {
-    let (config, archive) = intake::receive(&app, &request, payload).await?;
-    let object = archive.as_ref().map(|archive| archive.name.clone());
-    let archive = archive.map(|Archive { name, contents }| (name, contents));
-    let created = build_create::run(&app.control, &principal, config.into(), archive).await;
-    if let (Err(_), Some(object)) = (&created, object) {
-        intake::remove(&app, &object).await;
-    }
-    Ok(HttpResponse::Created().json(Build::from(created?)))
+    intake::create(&app, &request, payload, async |build, archive| {
+        build_create::run_platform(&app.control, &principal, build, archive).await
+    })
+    .await
 }

@@ -1,30 +1,20 @@
 //! `GET /v1/admin/builds/{id}`
 
 use actix_web::web::{self, Data};
-use wrenn_control::build_get::{self, BuildLog, GetBuildError};
-use wrenn_domain::{action::Action, build::LogStream, error_code::ErrorCode, ids::BuildId};
+use wrenn_control::build_get;
+use wrenn_domain::{action::Action, ids::BuildId};
 
-use super::{Build, LogEntry};
 use crate::{
     app::App,
     auth::Authorized,
-    error::{ApiError, ClientError, ErrorBody},
+    error::{ApiError, ErrorBody},
     http::extract::{AuthThen, PathId},
+    routes::builds::Build,
 };
 
-impl ClientError for GetBuildError {
-    fn api_error(&self) -> ApiError {
-        match self {
-            Self::Enter(error) => ApiError::not_entered(error),
-            Self::NotFound(_) => ApiError::new(ErrorCode::NotFound, self.to_string()),
-            Self::Store(error) => ApiError::of_store(error),
-        }
-    }
-}
-
-/// Get a build with its logs
+/// Get any team's build with its logs
 #[utoipa::path(
-    get, path = Action::BuildGet.path(), tag = "administration",
+    get, path = Action::AdminBuildGet.path(), tag = "administration",
     params(("id" = String, Path, description = "The build")),
     responses(
         (status = 200, description = "The build", body = Build),
@@ -35,23 +25,6 @@ pub(crate) async fn get_build(
     app: Data<App>,
     AuthThen(Authorized(principal), PathId(id)): AuthThen<Authorized, PathId<BuildId>>,
 ) -> Result<web::Json<Build>, ApiError> {
-    let log = build_get::run(&app.control, &principal, id).await?;
+    let log = build_get::run_any(&app.control, &principal, id).await?;
     Ok(web::Json(log.into()))
-}
-
-impl From<BuildLog> for Build {
-    fn from(BuildLog { build, steps, lines }: BuildLog) -> Self {
-        let mut logs: Vec<LogEntry> = steps.into_iter().map(Into::into).collect();
-        for line in &lines {
-            // A step that began after the steps were read is part of the next response.
-            let Some(entry) = logs.iter_mut().find(|entry| entry.step == line.step) else { continue };
-            let text = match line.stream {
-                LogStream::Stdout => &mut entry.stdout,
-                LogStream::Stderr => &mut entry.stderr,
-            };
-            text.push_str(&line.line);
-            text.push('\n');
-        }
-        Self { logs, ..build.into() }
-    }
 }

@@ -1,61 +1,22 @@
-//! `GET /v1/admin/builds/{id}/logs`: the progress of a build, as server-sent events.
-//!
-//! ```text
-//!   event: build    data: the build without its logs: first, whenever it changes, and after everything else
-//!   event: step     data: a log entry without its text, when the step begins and when it ends
-//!   id: 17
-//!   event: line     data: {"step": 3, "stream": "stdout", "text": "…"}
-//!   : alive         now and then
-//!   event: end      nothing follows
-//! ```
-//!
-//! The events of the past come first, then those of the present. A client that reconnects with the `Last-Event-ID` of a
-//! line receives the lines after it; lines of an attempt that is over are not repeated.
-
-use std::{collections::BTreeMap, time::Duration};
+//! `GET /v1/admin/builds/{id}/logs`
 
 use actix_web::{HttpRequest, HttpResponse, web::Data};
-use serde::Serialize;
-use tokio::time::{Instant, sleep_until};
-use tokio_util::sync::CancellationToken;
-use utoipa::ToSchema;
-use wrenn_control::{
-    build_follow::{self, FollowedBuild},
-    read_error::ReadError,
-};
+use wrenn_control::build_follow;
 use wrenn_domain::{action::Action, ids::BuildId};
 
-use super::{Build, LogEntry};
 use crate::{
     app::App,
     auth::Authorized,
-    error::{ApiError, Chain, ErrorBody},
-    http::{
-        extract::{AuthThen, PathId},
-        sse::{self, Events, Left},
-    },
+    error::{ApiError, ErrorBody},
+    http::extract::{AuthThen, PathId},
+    routes::builds::logs::{LogLine, follow},
 };
 
-/// Interval of polling without a report of a change: another server may carry the build out.
-const POLL_EVERY: Duration = Duration::from_secs(1);
-
-/// The data of a `line`.
-#[derive(Debug, Serialize, ToSchema)]
-pub(crate) struct LogLine {
-    step: u32,
-    /// `stdout` or `stderr`.
-    stream: &'static str,
-    /// The line without its end.
-    text: String,
-}
-
-/// Follow a build
+/// Follow any team's build
 ///
-/// Server-sent events: `step` (a log entry without text) when a step begins and when it ends, `line` for every line that
-/// is printed, `build` (without logs) whenever it changes, `end` when nothing follows. `Last-Event-ID` goes on after a
-/// line.
+/// Server-sent events, as for the builds of a team.
 #[utoipa::path(
-    get, path = Action::BuildFollow.path(), tag = "administration",
+    get, path = Action::AdminBuildFollow.path(), tag = "administration",
     params(
         ("id" = String, Path, description = "The build"),
         ("Last-Event-ID" = Option<String>, Header, description = "Id of the last `line` that was received"),
@@ -70,114 +31,6 @@ pub(crate) async fn follow_build(
     request: HttpRequest,
     AuthThen(Authorized(principal), PathId(id)): AuthThen<Authorized, PathId<BuildId>>,
 ) -> Result<HttpResponse, ApiError> {
-    let followed = build_follow::run(&app.control, &principal, id).await?;
-    let last = request.headers().get("last-event-id").and_then(|id| id.to_str().ok()?.trim().parse().ok());
-    let follower = Follower {
-        followed,
-        stopping: app.stopping.clone(),
-        seq: last.unwrap_or(0),
-        steps: BTreeMap::new(),
-        build: None,
-    };
-    Ok(sse::answer(|events| follower.run(events)))
-}
-
-/// A client's view of a build, and the events that lead to it.
-struct Follower {
-    followed: FollowedBuild,
-    stopping: CancellationToken,
-    /// The last line that was sent.
-    seq: u64,
-    /// The steps as they were sent last.
-    steps: BTreeMap<u32, LogEntry>,
-    /// The build as it was sent last.
-    build: Option<Build>,
-}
-
-enum Progress {
-    InFlight,
-    Ended,
-}
-
-/// The reason for which the events end before the build does.
-enum Interruption {
-    Left(Left),
-    Read(ReadError),
-}
-
-impl From<Left> for Interruption {
-    fn from(left: Left) -> Self {
-        Self::Left(left)
-    }
-}
-
-impl From<ReadError> for Interruption {
-    fn from(error: ReadError) -> Self {
-        Self::Read(error)
-    }
-}
-
-impl Follower {
-    async fn run(mut self, mut events: Events) -> Result<(), Left> {
-        loop {
-            self.followed.mark_seen();
-            match self.poll(&mut events).await {
-                Ok(Progress::InFlight) => {}
-                Ok(Progress::Ended) => return events.tell("end", &serde_json::Map::new()).await,
-                Err(Interruption::Left(left)) => return Err(left),
-                // The client reconnects.
-                Err(Interruption::Read(error)) => {
-                    tracing::warn!(error = %Chain(&error), "following build failed");
-                    return Ok(());
-                }
-            }
-            let poll_at = Instant::now() + POLL_EVERY;
-            tokio::select! {
-                () = self.followed.changed() => {}
-                () = sleep_until(poll_at.min(events.alive_at())) => {}
-                () = self.stopping.cancelled() => return Ok(()),
-            }
-            if Instant::now() >= events.alive_at() {
-                events.alive().await?;
-            }
-        }
-    }
-
-    /// Sends everything that is new.
-    ///
-    /// The build is read first and sent last, so that its end follows all steps and lines. A client that does not know
-    /// it, or not this attempt, receives it at the beginning, too: there can be many lines.
-    async fn poll(&mut self, events: &mut Events) -> Result<Progress, Interruption> {
-        let Some(build) = self.followed.build().await? else { return Ok(Progress::Ended) };
-        let has_ended = build.status.has_ended();
-        let build = Build::from(build);
-        if self.build.as_ref().is_none_or(|sent| sent.attempt != build.attempt) {
-            self.steps.clear();
-            events.tell("build", &build).await?;
-        }
-        loop {
-            // Lines before steps, so that the step of each line is known.
-            let lines = self.followed.lines(self.seq).await?;
-            for step in self.followed.steps().await? {
-                let entry = LogEntry::from(step);
-                if self.steps.get(&entry.step) != Some(&entry) {
-                    events.tell("step", &entry).await?;
-                    self.steps.insert(entry.step, entry);
-                }
-            }
-            if lines.is_empty() {
-                break;
-            }
-            for line in lines {
-                let data = LogLine { step: line.step, stream: line.stream.as_str(), text: line.line };
-                events.tell_at(line.seq, "line", &data).await?;
-                self.seq = line.seq;
-            }
-        }
-        if self.build.as_ref() != Some(&build) {
-            events.tell("build", &build).await?;
-            self.build = Some(build);
-        }
-        Ok(if has_ended { Progress::Ended } else { Progress::InFlight })
-    }
+    let followed = build_follow::run_any(&app.control, &principal, id).await?;
+    Ok(follow(&app, &request, followed))
 }

@@ -11,7 +11,6 @@
 
 use actix_web::{HttpResponse, web::Data};
 use serde::{Deserialize, Serialize};
-use tokio::time::sleep_until;
 use utoipa::{IntoParams, ToSchema};
 use wrenn_actors::FileSession;
 use wrenn_domain::{action::Action, ids::SandboxId};
@@ -108,7 +107,7 @@ pub(crate) async fn watch_files(
     let Some(Event::Ready(_)) = session::next(&mut session.events).await? else {
         return Err(FileError::Unexpected.into());
     };
-    Ok(sse::answer(|events| pump(session, events)))
+    Ok(sse::answer(app.clock.clone(), |events| pump(session, events)))
 }
 
 /// Relays events until the session ends, or the client disconnects.
@@ -126,7 +125,7 @@ async fn pump(mut session: FileSession, mut events: Events) -> Result<(), Left> 
                     return events.tell("error", &error).await;
                 }
             },
-            () = sleep_until(events.alive_at()) => events.alive().await?,
+            () = events.quiet() => events.alive().await?,
         }
     }
 }

@@ -1,0 +1,3 @@
+//! Users, as other users see them.
+
+pub(crate) mod search;

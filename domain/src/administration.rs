@@ -1,0 +1,81 @@
+//! Teams and users as the administrators of the platform see them.
+
+use chrono::{DateTime, Utc};
+
+use crate::{ids::UserId, quota::Quota, team::Team};
+
+/// Owner of a team.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TeamOwner {
+    /// The account.
+    pub id: UserId,
+    /// Name for people.
+    pub name: String,
+    /// The account's address.
+    pub email: String,
+}
+
+/// A team, with what belongs to it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TeamOverview {
+    /// The team.
+    pub team: Team,
+    /// Its owner; `None` if the account is gone.
+    pub owner: Option<TeamOwner>,
+    /// Number of its members.
+    pub members: u64,
+    /// Number of its capsules that run.
+    pub running_capsules: u64,
+    /// Its own limits.
+    pub quota: Quota,
+    /// When it was deleted.
+    pub deleted_at: Option<DateTime<Utc>>,
+}
+
+/// A user, with what belongs to it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UserOverview {
+    /// The account.
+    pub id: UserId,
+    /// Its address.
+    pub email: String,
+    /// Name for people.
+    pub name: String,
+    /// True if it administers the platform.
+    pub is_admin: bool,
+    /// False once an administrator switched it off.
+    pub is_active: bool,
+    /// Number of the teams to which it belongs.
+    pub teams_joined: u64,
+    /// Number of the teams that it owns.
+    pub teams_owned: u64,
+    /// When it signed up.
+    pub created_at: DateTime<Utc>,
+}
+
+/// Switch of an account.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AccountSwitch {
+    /// The account can be used.
+    On,
+    /// The account is disabled, and its sessions and keys have ended.
+    Off,
+}
+
+/// Administration of the platform by an account.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AdminRight {
+    /// The account administers the platform.
+    Granted,
+    /// The account does not.
+    Withdrawn,
+}
+
+/// Hosts of its own that a team may bring.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OwnHosts {
+    /// The team may bring hosts.
+    Allowed,
+    /// The team may not bring hosts.
+    Forbidden,
+}
