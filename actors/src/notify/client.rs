@@ -24,7 +24,7 @@ use http::{
     header::{self, HeaderMap},
 };
 use http_body_util::Full;
-use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
+use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder, builderstates::WantsSchemes};
 use hyper_util::{
     client::legacy::{self, Client as HyperClient},
     rt::{TokioExecutor, TokioIo},
@@ -57,6 +57,9 @@ pub enum SendError {
     /// No connection was made.
     #[error("no connection to the receiver")]
     Connect,
+    /// The certificate is not one for the receiver's name that this machine trusts.
+    #[error("the receiver's certificate is not trusted, has expired, or is not for its name")]
+    Certificate,
     /// The connection broke, or what came over it is not HTTP.
     #[error("the receiver did not answer as HTTP and TLS want it")]
     Protocol,
@@ -110,14 +113,18 @@ pub(super) struct Client {
 }
 
 impl Client {
+    /// Creates a client that trusts the authorities of this machine.
     pub(super) fn new(receivers: Receivers, clock: Clock) -> Self {
-        let connector = CheckedConnector { receivers: Arc::new(receivers) };
-        let builder = HttpsConnectorBuilder::new();
-        let native = builder.with_provider_and_native_roots(ring::default_provider());
+        let native = HttpsConnectorBuilder::new().with_provider_and_native_roots(ring::default_provider());
         let builder = native.unwrap_or_else(|error| {
             tracing::warn!(error = %Chain(&error), "no certificates on this machine: notifications over TLS will fail");
-            HttpsConnectorBuilder::new().with_tls_config(without_roots())
+            HttpsConnectorBuilder::new().with_tls_config(trusting(RootCertStore::empty()))
         });
+        Self::with(builder, receivers, clock)
+    }
+
+    fn with(builder: HttpsConnectorBuilder<WantsSchemes>, receivers: Receivers, clock: Clock) -> Self {
+        let connector = CheckedConnector { receivers: Arc::new(receivers) };
         let connector = builder.https_or_http().enable_http1().wrap_connector(connector);
         let mut client = HyperClient::builder(TokioExecutor::new());
         client.pool_max_idle_per_host(0).http1_max_buf_size(MAX_HEAD_BYTES);
@@ -196,16 +203,30 @@ fn reason(error: &legacy::Error) -> SendError {
         Some(ConnectError::Refused) => SendError::Refused,
         Some(ConnectError::NoAddress) => SendError::NoAddress,
         Some(ConnectError::Io(_)) => SendError::Connect,
+        None if is_of_certificate(error) => SendError::Certificate,
         None => SendError::Protocol,
     }
 }
 
-fn without_roots() -> ClientConfig {
+/// Returns true if the receiver's certificate was refused. rustls reports it within an `io::Error` within another one, and the
+/// source of an `io::Error` is not the error in it, but the source of that.
+fn is_of_certificate(error: &legacy::Error) -> bool {
+    let mut next = Chain(error).find::<io::Error>();
+    while let Some(inner) = next.and_then(io::Error::get_ref) {
+        if let Some(error) = inner.downcast_ref() {
+            return matches!(error, rustls::Error::InvalidCertificate(_));
+        }
+        next = inner.downcast_ref();
+    }
+    false
+}
+
+fn trusting(roots: RootCertStore) -> ClientConfig {
     #[expect(clippy::expect_used, reason = "ring has the versions of TLS that rustls takes by default")]
     let builder = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
         .with_safe_default_protocol_versions()
         .expect("versions of TLS");
-    builder.with_root_certificates(RootCertStore::empty()).with_no_client_auth()
+    builder.with_root_certificates(roots).with_no_client_auth()
 }
 
 /// Connects to the addresses of a name that may be asked, and to no others.
@@ -252,3 +273,6 @@ async fn connect(receivers: &Receivers, uri: &Uri) -> Result<TcpStream, ConnectE
     }
     Err(last)
 }
+
+#[cfg(test)]
+mod tests;
