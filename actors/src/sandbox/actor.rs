@@ -390,15 +390,15 @@ impl SandboxActor {
     }
 
     pub(super) fn pause_idle(&self) -> LocalBoxActorFuture<Self, ()> {
-        tracing::info!(sandbox = %self.id, "pausing idle sandbox");
         let intent = AuditIntent::system(SystemReason::Idle, Action::SandboxPause).of(self.id);
         let pause = self.operate(&OperationRequest::Pause, intent, UnlessBegun::Skip);
         Box::pin(pause.map(|begun, actor, _| {
             match begun {
-                Ok(_) => {}
-                // The team has as many paused ones as it may, so this one runs on.
+                Ok(_) => tracing::info!(sandbox = %actor.id, "pausing idle sandbox"),
+                // The team has as many paused sandboxes as its quota allows, so this one runs on. The idle watch asks every
+                // second: not a line for each.
                 Err(OperationError::NotAdmitted(refusal)) => {
-                    tracing::debug!(sandbox = %actor.id, %refusal, "an idle sandbox was not paused");
+                    tracing::debug!(sandbox = %actor.id, %refusal, "idle sandbox not paused");
                 }
                 // The next look tries again.
                 Err(failure) => {

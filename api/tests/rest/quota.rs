@@ -3,6 +3,7 @@
 use futures_util::future::join_all;
 use serde_json::{Value, json};
 use sqlx::PgPool;
+use wrenn_testkit::wait::eventually;
 
 use crate::support::{Answer, As, host::Installation};
 
@@ -141,6 +142,32 @@ async fn pauses_and_resumes_count_and_a_quota_lowered_below_the_use_breaks_nothi
     }
     case.limit(json!({})).await;
     case.create().await.ok(201);
+}
+
+#[sqlx::test(migrator = "wrenn_store::MIGRATIONS")]
+async fn an_idle_capsule_runs_on_while_the_quota_has_no_room_for_a_paused_one(pool: PgPool) {
+    let case = Case::start(pool).await;
+    let server = &case.installation.server;
+    case.limit(json!({"paused_capsules": 0})).await;
+    let idle = json!({"wait": true, "timeout_sec": 1});
+    let id = case.post("/v1/capsules", idle.clone()).await.text("id");
+    // Idle for a shorter time, in a team without a limit: once it is paused, the watch has found both.
+    let other_key = server.key(&server.token("bob").await).await;
+    let other = server.post("/v1/capsules", &other_key, idle).await.text("id");
+    let show = async |key: &As, id: &str| server.get(&format!("/v1/capsules/{id}"), key).await.ok(200);
+    eventually("the other is paused", || async { show(&other_key, &other).await["status"] == "paused" })
+        .await;
+    let shown = show(&case.key, &id).await;
+    assert_eq!((&shown["status"], &shown["operation"]), (&json!("running"), &json!(null)), "{shown}");
+    let pauses = async || {
+        let found = server.get("/v1/audit-logs?action=capsule.pause", &case.token).await.ok(200);
+        found.as_array().unwrap().len()
+    };
+    assert_eq!(pauses().await, 0, "every look would write one");
+
+    case.limit(json!({"paused_capsules": 1})).await;
+    eventually("it is paused", || async { show(&case.key, &id).await["status"] == "paused" }).await;
+    assert_eq!(pauses().await, 1);
 }
 
 #[sqlx::test(migrator = "wrenn_store::MIGRATIONS")]
