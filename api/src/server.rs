@@ -21,9 +21,8 @@ use wrenn_base::{Chain, Clock, Rng};
 use wrenn_control::{
     AccountsConfig, Control, ControlError, FirstAdmin,
     agent_authority::{AgentsAccess, AuthorityError},
-    operator,
     public_url::{PublicUrl, PublicUrlError},
-    setup,
+    setup, token_key_rotate,
 };
 use wrenn_domain::user::SignUpPolicy;
 use wrenn_store::{OpenError, Store, StoreError};
@@ -146,7 +145,8 @@ impl Server {
         let agents = AgentListener::bind(&config.grpc_addr)?;
 
         let store = Store::open(&config.database_url, config.database_connections).await?;
-        let tokens = TokenSigner::load(store.clone(), &operator::new_token_key(&rng), clock.clone()).await?;
+        let tokens =
+            TokenSigner::load(store.clone(), &token_key_rotate::new_token_key(&rng), clock.clone()).await?;
         let actors = wrenn_actors::Config {
             inventory_interval: config.inventory_interval,
             fault_injection: config.fault_injection,

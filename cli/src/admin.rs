@@ -2,9 +2,10 @@
 
 use wrenn_api::{
     PublicUrl,
-    operator::{self, FormerKeys, PasswordLink},
+    operator::{self, PasswordLink},
 };
 use wrenn_base::Rng;
+use wrenn_domain::administration::FormerKeys;
 use wrenn_store::Store;
 
 use crate::progress;

@@ -132,6 +132,7 @@ pub mod template_create;
 pub mod template_delete;
 pub mod template_list;
 pub mod template_list_all;
+pub mod token_key_rotate;
 pub mod totp_begin;
 pub mod totp_confirm;
 pub mod totp_disable;

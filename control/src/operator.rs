@@ -1,28 +1,24 @@
 //! Commands of an operator who has the database: `wrenn admin`.
 
-use std::time::Duration;
-
 use chrono::{DateTime, Utc};
 use wrenn_base::Rng;
 use wrenn_domain::{
     action::Action,
+    administration::FormerKeys,
     audit::AuditIntent,
     ids::UserId,
     principal::SystemReason,
     user::{LinkKind, User},
 };
-use wrenn_store::{Store, StoreError, token_keys::TokenKey};
+use wrenn_store::{Store, StoreError};
 
 use crate::{
     account::{self, AccountError, Terms},
     auth::{password::Passwords, secret},
     public_url::{Page, PublicUrl},
+    token_key_rotate,
 };
 
-/// Time for which a former key is kept: tokens are valid for six hours, and a server may sign with it for another moment.
-const KEEP_KEYS: Duration = Duration::from_secs(7 * 60 * 60);
-/// Bytes of a key that signs tokens.
-const KEY_BYTES: usize = 32;
 /// Characters of a password that nobody is told.
 const UNKNOWN_PASSWORD_CHARACTERS: usize = 48;
 
@@ -105,31 +101,13 @@ pub async fn grant_admin(store: &Store, email: &str) -> Result<UserId, OperatorE
     Ok(user.id)
 }
 
-/// Former keys that sign tokens.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum FormerKeys {
-    /// Their tokens stay valid until their time is over.
-    Keep,
-    /// Their tokens end: everybody signs in again.
-    End,
-}
-
 /// Adds a key that signs tokens from now on; returns its id.
 ///
 /// # Errors
 /// If the database failed.
 pub async fn rotate_token_key(store: &Store, rng: &Rng, former: FormerKeys) -> Result<String, StoreError> {
-    let key = new_token_key(rng);
-    store.token_key_rotate(&key, KEEP_KEYS).await?;
-    if former == FormerKeys::End {
-        store.token_keys_end_former().await?;
-    }
-    Ok(key.id)
-}
-
-/// Makes a key that signs tokens.
-pub fn new_token_key(rng: &Rng) -> TokenKey {
-    TokenKey { id: rng.alphanumeric(16), secret: rng.bytes::<KEY_BYTES>().to_vec() }
+    let intent = AuditIntent::system(SystemReason::Operator, Action::TokenKeyRotate);
+    token_key_rotate::rotate(store, rng, former, &intent).await
 }
 
 async fn find(store: &Store, email: &str) -> Result<User, OperatorError> {

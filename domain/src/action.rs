@@ -331,6 +331,7 @@ actions! {
     AdminAuditList      "audit.list_all"      Get    "/v1/admin/audit-logs", Platform, NONE, Server None;
     SettingsGet         "settings.get"        Get    "/v1/admin/settings", Platform, NONE, Server None;
     SettingsSet         "settings.set"        Put    "/v1/admin/settings", Platform, NONE, Server Change;
+    TokenKeyRotate      "settings.rotate_token_key" Post "/v1/admin/settings/token-key", Platform, NONE, Server Change;
 
     // The server
     Health          "server.health"     Get    "/health", Open, NONE, Server None;

@@ -79,3 +79,12 @@ pub enum OwnHosts {
     /// The team may not bring hosts.
     Forbidden,
 }
+
+/// Former keys that signed tokens, when another one is added.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FormerKeys {
+    /// Their tokens stay valid until they expire.
+    Keep,
+    /// Their tokens end: everybody signs in again.
+    End,
+}

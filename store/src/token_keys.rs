@@ -2,7 +2,15 @@
 
 use std::time::Duration;
 
-use crate::{Store, StoreError};
+use wrenn_domain::{
+    administration::FormerKeys,
+    audit::{AuditIntent, AuditStatus},
+};
+
+use crate::{
+    Store, StoreError,
+    audit::{self, EntryKind},
+};
 
 /// A key that signs tokens.
 pub struct TokenKey {
@@ -33,28 +41,35 @@ impl Store {
         Ok(())
     }
 
-    /// Adds a key, which signs from now on, and removes those that were replaced longer than `keep` ago.
-    pub async fn token_key_rotate(&self, key: &TokenKey, keep: Duration) -> Result<(), StoreError> {
+    /// Adds a key, which signs from now on, with its audit entry. Removes former ones: all of them, or those that were
+    /// replaced longer than `keep` ago.
+    pub async fn token_key_rotate(
+        &self,
+        key: &TokenKey,
+        keep: Duration,
+        former: FormerKeys,
+        intent: &AuditIntent,
+    ) -> Result<(), StoreError> {
         let mut transaction = self.pool.begin().await?;
         sqlx::query!(
-            "DELETE FROM token_keys old WHERE EXISTS (
+            "DELETE FROM token_keys old WHERE $2 OR EXISTS (
                 SELECT FROM token_keys newer WHERE newer.created_at > old.created_at
                     AND newer.created_at < now() - make_interval(secs => $1))",
             keep.as_secs_f64(),
+            former == FormerKeys::End,
         )
         .execute(&mut *transaction)
         .await?;
-        sqlx::query!("INSERT INTO token_keys (id, secret) VALUES ($1, $2)", key.id, key.secret)
-            .execute(&mut *transaction)
-            .await?;
-        Ok(transaction.commit().await?)
-    }
-
-    /// Removes all keys but the newest one.
-    pub async fn token_keys_end_former(&self) -> Result<u64, StoreError> {
-        let ended = sqlx::query!(
-            "DELETE FROM token_keys WHERE id <> (SELECT id FROM token_keys ORDER BY created_at DESC, id DESC LIMIT 1)"
+        let added = audit::change!(
+            "INSERT INTO token_keys (id, secret) VALUES ($15, $16) RETURNING id",
+            intent,
+            AuditStatus::Succeeded,
+            None::<&str>,
+            EntryKind::Change,
+            key.id,
+            key.secret,
         );
-        Ok(ended.execute(&self.pool).await?.rows_affected())
+        added.execute(&mut *transaction).await?;
+        Ok(transaction.commit().await?)
     }
 }

@@ -169,6 +169,7 @@ bindings! {
         AdminAuditList => admin::audit_logs::list_all_audit_logs;
         SettingsGet => admin::settings::get_settings;
         SettingsSet => admin::settings::set_settings;
+        TokenKeyRotate => admin::token_key::rotate_token_key;
         HostRegister => hosts::register::register_host;
         HostRefresh => hosts::refresh::refresh_host_token;
         HostHeartbeat => hosts::heartbeat::host_heartbeat;

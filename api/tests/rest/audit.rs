@@ -337,6 +337,7 @@ impl Case<'_> {
             Action::SettingsSet => {
                 server.request("PUT", "/v1/admin/settings", who).json(&json!({"quota": {"vcpus": 100}}))
             }
+            Action::TokenKeyRotate => post("/v1/admin/settings/token-key".into(), json!({})),
             Action::HostCreate => {
                 server.request("POST", "/v1/hosts", &self.admin).json(&json!({"type": "regular"}))
             }

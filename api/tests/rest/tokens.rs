@@ -2,9 +2,11 @@
 
 use std::time::Duration;
 
+use serde_json::json;
 use sqlx::PgPool;
-use wrenn_api::operator::{self, FormerKeys};
+use wrenn_api::operator;
 use wrenn_base::{Clock, Rng};
+use wrenn_domain::administration::FormerKeys;
 use wrenn_store::Store;
 
 use crate::support::{As, TestServer, config};
@@ -48,6 +50,28 @@ async fn a_new_key_signs_on_every_server_and_tokens_of_the_former_one_stay_valid
         for token in [&former, &new] {
             assert_eq!(server.get("/v1/me", token).await.error(), (401, "unauthorized"));
         }
+    }
+}
+
+#[sqlx::test(migrator = "wrenn_store::MIGRATIONS")]
+async fn an_administrator_rotates_the_key_over_rest(pool: PgPool) {
+    let (clock, hand) = Clock::manual();
+    let server = TestServer::start_at(pool.clone(), config(&pool), clock).await;
+    let (root, ada) = (server.token("root").await, server.token("ada").await);
+    let rotate = async |who: &As, body| server.post("/v1/admin/settings/token-key", who, body).await;
+    assert_eq!(rotate(&ada, json!({})).await.error(), (403, "forbidden"));
+    assert_eq!(rotate(&root, json!({"end_sessions": "yes"})).await.error(), (400, "invalid_request"));
+    let id = rotate(&root, json!({})).await.text("id");
+    hand.advance(Duration::from_secs(31));
+    let new = server.token("bob").await;
+    assert_eq!(key_of(&new), id);
+    for token in [&root, &ada, &new] {
+        server.get("/v1/me", token).await.ok(200);
+    }
+    rotate(&root, json!({"end_sessions": true})).await.ok(200);
+    hand.advance(Duration::from_secs(31));
+    for token in [&root, &ada, &new] {
+        assert_eq!(server.get("/v1/me", token).await.error(), (401, "unauthorized"));
     }
 }
 

@@ -7,4 +7,5 @@ pub(crate) mod settings;
 pub(crate) mod switches;
 pub(crate) mod teams;
 pub(crate) mod templates;
+pub(crate) mod token_key;
 pub(crate) mod users;
