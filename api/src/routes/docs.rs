@@ -78,8 +78,8 @@ fn describe(operation: &mut Operation, spec: &ActionSpec) {
         ("503", "The server has too much to do (`overloaded`); see `Retry-After`"),
     ];
     match spec.access {
-        // The server's health is told whatever its load.
-        Access::Open if spec.method == Method::Get => common.clear(),
+        // The server reports its health whatever its load.
+        Access::Open if spec.name == Action::Health.name() => common.clear(),
         Access::Open => {}
         Access::SignedIn => common.extend([
             ("401", "Credentials are missing or wrong"),

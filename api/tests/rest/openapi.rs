@@ -94,6 +94,7 @@ fn operations_have_the_names_that_clients_are_generated_with() {
             "PATCH /v1/teams/{id}/members/{uid} set_member_role",
             "POST /v1/admin/builds create_build",
             "POST /v1/admin/builds/{id}/cancel cancel_build",
+            "POST /v1/admin/settings/token-key rotate_token_key",
             "POST /v1/admin/users/{id}/reset-link create_reset_link",
             "POST /v1/api-keys create_api_key",
             "POST /v1/auth/activate activate",
@@ -275,6 +276,17 @@ fn schemas_have_every_field_of_the_contract() {
         all.sort_unstable();
         found.sort_unstable();
         assert_eq!(found, all, "fields of {schema}");
+    }
+}
+
+#[test]
+fn every_operation_but_health_says_that_it_may_be_refused_for_load() {
+    for (method, path, operation) in operations(&document()) {
+        for status in ["429", "503"] {
+            let is_described = operation["responses"].get(status).is_some();
+            let is_refusable = path != "/health" || status == "503";
+            assert_eq!(is_described, is_refusable, "{status} of {method} {path}");
+        }
     }
 }
 

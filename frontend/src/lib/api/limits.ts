@@ -242,6 +242,9 @@ export const limits = {
 	RotateConfigRequest: {
 		config: {}
 	},
+	RotateTokenKeyRequest: {
+		end_sessions: {}
+	},
 	SetActiveRequest: {
 		active: {}
 	},
