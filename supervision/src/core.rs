@@ -309,6 +309,11 @@ impl ChildCore {
         reason.unwrap_or(ExitReason::Aborted)
     }
 
+    /// Returns the number of calls that were accepted and not answered yet.
+    pub(crate) fn calls_in_flight(&self) -> usize {
+        self.capacity - self.calls.available_permits()
+    }
+
     pub(crate) fn snapshot(&self) -> ChildSnapshot {
         let inner = self.inner.lock();
         ChildSnapshot {
@@ -320,7 +325,7 @@ impl ChildCore {
             panics: inner.panics,
             declared_failures: inner.declared_failures,
             hangs: inner.hangs,
-            calls_in_flight: self.capacity - self.calls.available_permits(),
+            calls_in_flight: self.calls_in_flight(),
             last_failure: inner.last_failure.clone(),
         }
     }

@@ -12,6 +12,8 @@ use std::{
 
 use parking_lot::Mutex;
 
+use crate::core::ChildCore;
+
 static KINDS: Mutex<BTreeMap<&'static str, Arc<KindCounters>>> = Mutex::new(BTreeMap::new());
 static ARBITER_HANGS: AtomicU64 = AtomicU64::new(0);
 
@@ -47,6 +49,9 @@ pub struct KindSnapshot {
     pub kind: &'static str,
     /// Actors that were spawned and have not ended (a gauge).
     pub alive: u64,
+    /// Calls that these actors have accepted and not answered yet (a gauge). Calls wait in the mailbox, so these are what
+    /// waits there and what is being handled; actix does not tell the length of a mailbox.
+    pub calls_in_flight: u64,
     /// Actors whose factory succeeded.
     pub starts: u64,
     /// Restarts that were begun.
@@ -85,12 +90,17 @@ impl MetricsSnapshot {
 
 /// Reads all counters of this process.
 pub fn metrics_snapshot() -> MetricsSnapshot {
+    let mut calls: BTreeMap<&'static str, u64> = BTreeMap::new();
+    for child in ChildCore::all_alive() {
+        *calls.entry(child.kind).or_default() += child.calls_in_flight() as u64;
+    }
     let kinds = KINDS
         .lock()
         .iter()
         .map(|(&kind, counters)| KindSnapshot {
             kind,
             alive: counters.alive.load(Relaxed),
+            calls_in_flight: calls.get(kind).copied().unwrap_or_default(),
             starts: counters.starts.load(Relaxed),
             restarts: counters.restarts.load(Relaxed),
             panics: counters.panics.load(Relaxed),
