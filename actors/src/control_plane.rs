@@ -3,6 +3,7 @@
 use std::{fmt, sync::Arc, time::Duration};
 
 use futures_util::future::BoxFuture;
+use prometheus_client::registry::Registry;
 use tokio::{
     sync::{mpsc, oneshot},
     time::timeout_at,
@@ -30,6 +31,7 @@ use crate::{
     directory::Late,
     grants::Grants,
     host::{self, AgentLink, Attach, HostConnections, HostDirectory, board::HostView},
+    instruments::Instruments,
     notify::{Notifier, SendError},
     objects::Objects,
     placement::{Admit, Others, Placement},
@@ -64,6 +66,7 @@ pub(crate) struct PlaneParts {
     pub(crate) builds: BuildDesk,
     pub(crate) objects: Objects,
     pub(crate) notifier: Notifier,
+    pub(crate) instruments: Instruments,
     pub(crate) children: Late<dyn Children>,
 }
 
@@ -87,6 +90,8 @@ pub struct Metrics {
     pub hosts: Vec<HostView>,
     /// Tunnels that wait for their agent.
     pub tunnels_opening: usize,
+    /// Sessions, sockets, streams and previews that are open.
+    pub grants: usize,
     /// Actors per thread.
     pub arbiters: Vec<(String, usize)>,
 }
@@ -130,7 +135,10 @@ impl ControlPlane {
             Some(_) if !self.template_can_be_fetched(new.template_id).await => Others::CannotFetch,
             _ => Others::CanFetch,
         };
-        self.parts.placement.admit(Admit { new, others, pool, intent }).await
+        let begun = self.parts.clock.now();
+        let admitted = self.parts.placement.admit(Admit { new, others, pool, intent }).await;
+        self.parts.instruments.placed(&admitted, self.parts.clock.now() - begun);
+        admitted
     }
 
     /// Waits until a sandbox is in the state that `until` names, for at most `within`.
@@ -175,6 +183,11 @@ impl ControlPlane {
         self.parts.hosts.snapshot()
     }
 
+    /// Registers the histograms and counters that the actors write.
+    pub fn register_instruments(&self, registry: &mut Registry) {
+        self.parts.instruments.register(registry);
+    }
+
     /// Returns numbers about the actors.
     pub fn metrics(&self) -> Metrics {
         Metrics {
@@ -182,6 +195,7 @@ impl ControlPlane {
             sandbox_actors: self.parts.sandboxes.len(),
             hosts: self.parts.hosts.snapshot(),
             tunnels_opening: self.parts.tunnels.len(),
+            grants: self.parts.grants.len(),
             arbiters: self.parts.children.get().map(|children| children.loads()).unwrap_or_default(),
         }
     }

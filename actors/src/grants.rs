@@ -90,6 +90,11 @@ impl Grant {
 }
 
 impl Grants {
+    /// Returns the number of grants that are held.
+    pub(crate) fn len(&self) -> usize {
+        self.shared.held.lock().len()
+    }
+
     /// Notes a permission that was just given, for as long as the grant is held.
     pub(crate) fn hold(&self, principal: Principal, action: Action) -> Grant {
         if !can_lose_rights(&principal) {

@@ -39,6 +39,7 @@ mod grants;
 pub mod host;
 mod host_deletion;
 mod idle;
+mod instruments;
 mod membership;
 mod notify;
 pub mod objects;

@@ -28,6 +28,7 @@ use crate::{
     grants::Grants,
     host::{Connections as _, HostConnection, HostConnections, HostDirectory, HostParts, board::HostBoard},
     idle::IdleWatch,
+    instruments::Instruments,
     membership::Membership,
     notify::Notifier,
     objects::Objects,
@@ -121,6 +122,7 @@ fn parts(
     objects: Objects,
     arbiters: &Arbiters,
 ) -> PlaneParts {
+    let instruments = Instruments::default();
     let board = HostBoard::default();
     let hosts = HostDirectory::new(board.clone());
     let placement = Placement::default();
@@ -137,6 +139,7 @@ fn parts(
             placement: placement.clone(),
             activity: activity.clone(),
             due: due.clone(),
+            instruments: instruments.clone(),
         },
     );
     let reconciler = Reconciler::new(store.clone(), hosts.clone(), sandboxes.clone(), due.clone());
@@ -178,6 +181,7 @@ fn parts(
         builds: BuildDesk::new(queue),
         objects,
         notifier,
+        instruments,
         children: Late::default(),
     }
 }

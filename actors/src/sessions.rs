@@ -30,7 +30,7 @@ use crate::{
     grants::Grant,
     host::{self, OpenTunnel},
     sandbox::{PrepareUse, UnlessBegun, Until, UseTarget},
-    tunnel::{Opened, Session},
+    tunnel::{Opened, RawSession, Session},
 };
 
 /// How long a sandbox that sleeps may take to run again.
@@ -55,6 +55,17 @@ impl ControlPlane {
         by: Grant,
     ) -> Result<Session<I>, SessionOpenError> {
         let host = self.sandbox_awake(id, by.principal()).await?;
+        let opened = self.tunnel_open(id, host).await;
+        self.parts.instruments.tunnel_opened(&opened);
+        let raw = opened?;
+        let session = Session::new(raw, by, self.parts.activity.open(id));
+        // A session that ended already says so in its events.
+        let _ = session.input.send(opening).await;
+        Ok(session)
+    }
+
+    /// Has the agent of the sandbox's host open a stream to the machine.
+    async fn tunnel_open(&self, id: SandboxId, host: HostId) -> Result<RawSession, SessionOpenError> {
         let within = self.parts.config.tunnel_open_within;
         let mut ticket = self.parts.tunnels.expect(host);
         let asked = OpenTunnel { tunnel: ticket.id, sandbox: id };
@@ -65,18 +76,14 @@ impl ControlPlane {
             .await
             .map_err(SessionOpenError::Unanswered)?
             .map_err(|host::HostAway| SessionOpenError::HostUnavailable(host))?;
-        let raw = match timeout(within, ticket.opened()).await {
-            Ok(Some(Opened::Session(raw))) => raw,
+        match timeout(within, ticket.opened()).await {
+            Ok(Some(Opened::Session(raw))) => Ok(raw),
             Ok(Some(Opened::Refused(error))) => {
-                return Err(SessionOpenError::Refused { kind: error.kind(), message: error.message });
+                Err(SessionOpenError::Refused { kind: error.kind(), message: error.message })
             }
-            Ok(None) => return Err(SessionOpenError::HostUnavailable(host)),
-            Err(_) => return Err(SessionOpenError::TimedOut(host)),
-        };
-        let session = Session::new(raw, by, self.parts.activity.open(id));
-        // A session that ended already says so in its events.
-        let _ = session.input.send(opening).await;
-        Ok(session)
+            Ok(None) => Err(SessionOpenError::HostUnavailable(host)),
+            Err(_) => Err(SessionOpenError::TimedOut(host)),
+        }
     }
 
     /// Notes that somebody uses a running sandbox, or still wants it, and returns where it runs.

@@ -22,7 +22,7 @@ use wrenn_control::{
     AccountsConfig, Control, ControlError, FirstAdmin,
     agent_authority::{AgentsAccess, AuthorityError},
     public_url::{PublicUrl, PublicUrlError},
-    setup, token_key_rotate,
+    server_metrics, setup, token_key_rotate,
 };
 use wrenn_domain::user::SignUpPolicy;
 use wrenn_store::{OpenError, Store, StoreError};
@@ -325,7 +325,7 @@ fn serve_http(
     // A name for this machine alone is also that of other programs, which need not know TLS.
     let is_strict = tls.is_some() && app.public_url.is_https() && !is_local_name(app.public_url.host());
     let app = Data::new(app);
-    let metrics = Data::new(Metrics::default());
+    let metrics = Data::new(Metrics::new(|registry| server_metrics::register(&app.control, registry)));
     let (clock, rng) = (Data::new(app.clock.clone()), Data::new(app.rng.clone()));
     let fault_injection = config.fault_injection;
     let server = HttpServer::new(move || {

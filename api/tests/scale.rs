@@ -49,7 +49,8 @@ async fn all_are(store: &Store, wanted: SandboxStatus) {
     let wait = async {
         loop {
             let counts = store.sandbox_counts().await.unwrap();
-            if counts.contains(&(wanted, i64::try_from(SANDBOXES).unwrap())) {
+            let all = i64::try_from(SANDBOXES).unwrap();
+            if counts.iter().any(|entry| (entry.status, entry.count) == (wanted, all)) {
                 return;
             }
             sleep(Duration::from_millis(20)).await;

@@ -151,7 +151,7 @@ use wrenn_domain::user::{SignUpPolicy, User};
 use wrenn_store::Store;
 
 use self::{
-    admission::Admission,
+    admission::{Admission, AdmissionLoad},
     agent_authority::AgentsAccess,
     auth::{
         known_keys::KnownKeys, login_throttle::LoginThrottle, password::Passwords, rate_limit::RateLimits,
@@ -290,6 +290,10 @@ impl Control {
     /// Returns true if the address of a user counts as proved.
     pub fn is_verified(&self, user: &User) -> bool {
         user.is_verified || self.shared.mailer.is_none()
+    }
+
+    fn admission_load(&self) -> AdmissionLoad {
+        self.shared.admission.load()
     }
 
     fn store(&self) -> &Store {

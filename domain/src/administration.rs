@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, Utc};
 
-use crate::{ids::UserId, quota::Quota, team::Team};
+use crate::{ids::UserId, lifecycle::SandboxStatus, quota::Quota, team::Team};
 
 /// Owner of a team.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -51,6 +51,28 @@ pub struct UserOverview {
     pub teams_owned: u64,
     /// When it signed up.
     pub created_at: DateTime<Utc>,
+}
+
+/// Capsules of all teams that share a status and are not gone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SandboxCount {
+    /// The status.
+    pub status: SandboxStatus,
+    /// Their number.
+    pub count: i64,
+    /// Their processors.
+    pub vcpus: i64,
+    /// Their memory.
+    pub memory_mb: i64,
+}
+
+/// Builds of all teams that have not ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct OpenBuilds {
+    /// Builds that wait for a worker.
+    pub pending: i64,
+    /// Builds that a worker has.
+    pub running: i64,
 }
 
 /// Switch of an account.

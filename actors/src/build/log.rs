@@ -13,7 +13,7 @@ use super::{
     lines::{Line, StepLines},
     news::BuildNews,
 };
-use crate::{ControlPlane, retry::until_answered};
+use crate::{ControlPlane, instruments::Instruments, retry::until_answered};
 
 /// How long lines are gathered.
 const GATHERED_FOR: Duration = Duration::from_millis(100);
@@ -29,6 +29,7 @@ pub(super) struct BuildLog {
     store: Store,
     news: BuildNews,
     clock: Clock,
+    instruments: Instruments,
     claim: Claim,
     seq: u64,
     left_bytes: usize,
@@ -45,6 +46,7 @@ impl BuildLog {
             store,
             news,
             clock,
+            instruments: plane.parts.instruments.clone(),
             claim,
             seq,
             left_bytes: MAX_BUILD_BYTES,
@@ -67,6 +69,9 @@ impl BuildLog {
     }
 
     pub(super) async fn step_begin(&self, step: u32, phase: &str, text: &str, cached: bool) {
+        if cached {
+            self.instruments.step_cached();
+        }
         let Self { store, claim, .. } = self;
         until_answered("build_step_begin", || store.build_step_begin(*claim, step, phase, text, cached))
             .await;
@@ -74,6 +79,7 @@ impl BuildLog {
     }
 
     pub(super) async fn step_end(&mut self, step: u32, end: StepEnd) {
+        self.instruments.step_ended(&end);
         self.write().await;
         let Self { store, claim, .. } = self;
         until_answered("build_step_end", || store.build_step_end(*claim, step, end)).await;

@@ -16,7 +16,7 @@
 //! from the reconciler's next look ([`RowRead`](super::RowRead)): a write whose server was killed can be committed late. It ends a while after
 //! nothing can happen to its sandbox any more; a later message starts it anew.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use actix::{
     Actor, ActorContext, ActorFutureExt, AsyncContext, Context, Supervised, WrapFuture,
@@ -24,7 +24,7 @@ use actix::{
 };
 use wrenn_domain::{
     action::Action,
-    audit::AuditIntent,
+    audit::{self, AuditIntent},
     host::Attachment,
     lifecycle::{End, Lifecycle, Operation, SandboxStatus},
     principal::SystemReason,
@@ -59,6 +59,8 @@ pub(crate) struct SandboxActor {
     pub(super) parts: SandboxParts,
     pub(super) current: Option<Current>,
     pub(super) waiters: Vec<Wait>,
+    /// Time at which the operation in flight was committed, if that was in this incarnation.
+    begun: Option<Instant>,
 }
 
 /// What is known: the row as it was written last, and what was observed since.
@@ -78,7 +80,7 @@ fn is_reached(until: Until, lifecycle: &Lifecycle) -> bool {
 
 impl SandboxActor {
     pub(crate) fn new(id: SandboxId, parts: SandboxParts) -> Self {
-        Self { id, parts, current: None, waiters: Vec::new() }
+        Self { id, parts, current: None, waiters: Vec::new(), begun: None }
     }
 
     /// Reads the row, before any further message is handled.
@@ -305,11 +307,33 @@ impl SandboxActor {
         let Lifecycle { status, operation, generation, .. } = &row.lifecycle;
         let operation = operation.map(Operation::as_str);
         tracing::info!(sandbox = %self.id, %status, operation, %generation, "sandbox changed");
+        self.note_duration(&row.lifecycle, &step);
         let follow_ups = after_commit(&step);
         let attachment = self.current.as_ref().and_then(|current| current.attachment);
         self.current = Some(Current { row, state: step.next, attachment });
         self.carry_out(follow_ups, ctx);
         Some(())
+    }
+
+    /// Notes the end of an operation, and the beginning of another one. A start begins with the row; the beginning of
+    /// other operations is unknown to an actor that has loaded a row with one in flight, so they are not noted.
+    fn note_duration(&mut self, after: &Lifecycle, step: &Step) {
+        let Some(Current { row, .. }) = &self.current else { return };
+        let before = &row.lifecycle;
+        let is_published = matches!(step.template, Some(TemplateEffect::Publish { .. }));
+        let outcome = audit::outcome_of_step(before, after, is_published);
+        if let Some((operation, outcome)) = before.operation.zip(outcome) {
+            let took = match (operation, self.begun.take()) {
+                (Operation::Starting, _) => (self.parts.clock.utc() - row.created_at).to_std().ok(),
+                (_, begun) => begun.map(|begun| self.parts.clock.now() - begun),
+            };
+            if let Some(took) = took {
+                self.parts.instruments.operation_settled(operation, &outcome, took);
+            }
+        }
+        if after.operation.is_some() && after.generation != before.generation {
+            self.begun = Some(self.parts.clock.now());
+        }
     }
 
     fn carry_out(&mut self, follow_ups: impl IntoIterator<Item = FollowUp>, ctx: &mut Context<Self>) {

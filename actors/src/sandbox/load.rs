@@ -8,7 +8,8 @@ use wrenn_proto::ids::SandboxId;
 use wrenn_store::Store;
 
 use crate::{
-    activity::Activity, host::HostDirectory, placement::Placement, reconcile::DueHosts, retry::until_answered,
+    activity::Activity, host::HostDirectory, instruments::Instruments, placement::Placement,
+    reconcile::DueHosts, retry::until_answered,
 };
 
 /// Parts of others that the actor needs.
@@ -21,6 +22,7 @@ pub(crate) struct SandboxParts {
     pub(crate) placement: Placement,
     pub(crate) activity: Activity,
     pub(crate) due: DueHosts,
+    pub(crate) instruments: Instruments,
 }
 
 /// A row, and the attachment of its host since before it was read.

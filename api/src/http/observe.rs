@@ -75,7 +75,7 @@ pub(crate) async fn observe(
             decorate(response.headers_mut(), &id);
             let status = response.status();
             let elapsed = clock.since(started);
-            metrics.request_ended(&method, pattern.as_deref(), status, elapsed);
+            metrics.request_ended(&method, pattern, status, elapsed);
             tracing::debug!(status = status.as_u16(), elapsed_ms = milliseconds(elapsed), "request answered");
             Ok(response)
         }
@@ -188,7 +188,7 @@ mod tests {
     #[actix_web::test]
     async fn a_panic_is_an_internal_error_that_tells_nothing() {
         let app = App::new()
-            .app_data(Data::new(Metrics::default()))
+            .app_data(Data::new(Metrics::new(|_| {})))
             .app_data(Data::new(Clock::manual().0))
             .app_data(Data::new(Rng::seeded(1)))
             .route("/", web::get().to(panics))

@@ -43,7 +43,7 @@ use self::{
     connect::ConnectError,
     forward::ForwardError,
 };
-use crate::{app::App, error::ApiError, routes::open_error};
+use crate::{app::App, error::ApiError, metrics::Metrics, routes::open_error};
 
 /// The reason for which a visitor does not see the program's answer.
 #[derive(Debug, thiserror::Error)]
@@ -121,7 +121,12 @@ pub(crate) fn configure(config: &mut web::ServiceConfig, app: &Data<App>) {
     config.service(web::scope("").guard(IsPreview(app.clone())).default_service(web::to(serve)));
 }
 
-async fn serve(request: HttpRequest, payload: Payload, app: Data<App>) -> HttpResponse {
+async fn serve(
+    request: HttpRequest,
+    payload: Payload,
+    app: Data<App>,
+    metrics: Data<Metrics>,
+) -> HttpResponse {
     let span = tracing::info_span!("preview", host = ?request.headers().get(header::HOST), method = %request.method());
     let served = async {
         let answered = AssertUnwindSafe(answer(&request, payload, &app)).catch_unwind().await;
@@ -135,7 +140,9 @@ async fn serve(request: HttpRequest, payload: Payload, app: Data<App>) -> HttpRe
             page::respond(&request, title, answer)
         })
     };
-    served.instrument(span).await
+    let response = served.instrument(span).await;
+    metrics.preview_answered(response.status());
+    response
 }
 
 async fn answer(request: &HttpRequest, payload: Payload, app: &App) -> Result<HttpResponse, PreviewError> {

@@ -91,7 +91,7 @@ impl Fleet {
         let begun = Stopwatch::start(&self.clock);
         loop {
             let counts = self.store.sandbox_counts().await?;
-            let there = counts.iter().find(|(status, _)| *status == wanted).map_or(0, |(_, count)| *count);
+            let there = counts.iter().find(|entry| entry.status == wanted).map_or(0, |entry| entry.count);
             if usize::try_from(there) == Ok(sandboxes) {
                 return Ok(());
             }

@@ -67,6 +67,15 @@ pub(crate) struct Admission {
     shared: Arc<Shared>,
 }
 
+/// Requests at one moment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct AdmissionLoad {
+    /// Requests that have a slot.
+    pub admitted: usize,
+    /// Requests that wait for one.
+    pub waiting: usize,
+}
+
 /// Outcome for a request that waited.
 type Turn = Result<Slot, Overload>;
 
@@ -101,6 +110,12 @@ impl Admission {
         let bounds = Bounds { slots, wait: MAX_WAIT, waiting: MAX_WAITING };
         let queue = Mutex::new(Queue::new(bounds, clock.now()));
         Self { shared: Arc::new(Shared { clock, wait: bounds.wait, queue }) }
+    }
+
+    /// Returns the number of requests that have a slot, and that wait for one.
+    pub(crate) fn load(&self) -> AdmissionLoad {
+        let (admitted, waiting) = self.shared.queue.lock().load();
+        AdmissionLoad { admitted, waiting }
     }
 
     /// Waits for a slot for a request of `team`; requests without a team take the turns of one team.

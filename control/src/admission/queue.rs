@@ -108,6 +108,11 @@ impl<W> Default for Requests<W> {
 }
 
 impl<W> Queue<W> {
+    /// Returns the number of requests in flight, and of waiting ones.
+    pub(super) fn load(&self) -> (usize, usize) {
+        (self.in_flight, self.waiting)
+    }
+
     /// Makes an empty queue.
     pub(super) fn new(bounds: Bounds, now: Instant) -> Self {
         Self {
