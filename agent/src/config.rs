@@ -1,6 +1,12 @@
 //! What the agent is told from outside.
 
-use std::{env, fmt, net::Ipv6Addr, path::PathBuf, str::FromStr, time::Duration};
+use std::{
+    env, fmt,
+    net::{Ipv6Addr, SocketAddr},
+    path::PathBuf,
+    str::FromStr,
+    time::Duration,
+};
 
 use wrenn_pki::JoinToken;
 
@@ -118,6 +124,8 @@ pub struct Config {
     pub boot_timeout: Duration,
     /// Number of network slots that are made ahead (`WRENN_SLOTS_AHEAD`).
     pub slots_ahead: usize,
+    /// Address at which `/metrics` is served for Prometheus (`WRENN_AGENT_METRICS_ADDR`); `None` serves nothing.
+    pub metrics_addr: Option<SocketAddr>,
     /// Folder by which tests hold work on machines up (`WRENN_FAULT_POINTS`); none on a host that is in use.
     pub fault_points: Option<PathBuf>,
 }
@@ -168,6 +176,7 @@ impl Config {
                 60,
             )?),
             slots_ahead: number("WRENN_SLOTS_AHEAD", get("WRENN_SLOTS_AHEAD"), 4)?,
+            metrics_addr: optional("WRENN_AGENT_METRICS_ADDR", get("WRENN_AGENT_METRICS_ADDR"))?,
             fault_points: get("WRENN_FAULT_POINTS").map(PathBuf::from),
         })
     }

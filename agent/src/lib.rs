@@ -30,6 +30,7 @@ mod host_load;
 pub mod leftovers;
 pub mod link;
 pub mod machines;
+pub mod monitoring;
 pub mod net;
 pub mod node;
 mod open_files;

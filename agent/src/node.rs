@@ -32,6 +32,7 @@ use crate::{
         source::Upstream,
         tombstones::Tombstones,
     },
+    monitoring::Instruments,
     outbox::Outbox,
 };
 
@@ -112,6 +113,8 @@ pub struct NodeOptions {
     pub boot_id: String,
     /// Where tests may hold the work up.
     pub fault_points: FaultPoints,
+    /// Durations of the work on machines.
+    pub instruments: Instruments,
     /// Time of the agent.
     pub clock: Clock,
     /// Chance of the agent.
@@ -137,7 +140,7 @@ impl Node {
         link: NodeLink,
         options: NodeOptions,
     ) -> Self {
-        let NodeOptions { boot_timeout, boot_id, fault_points, clock, rng } = options;
+        let NodeOptions { boot_timeout, boot_id, fault_points, instruments, clock, rng } = options;
         let identity = identity(boot_id.clone(), &rng);
         let board = Board::default();
         let host = Arc::new(Host {
@@ -152,6 +155,7 @@ impl Node {
             boot_timeout,
             boot_id,
             fault_points,
+            instruments,
             works: TaskTracker::new(),
             killed: CancellationToken::new(),
         });

@@ -11,6 +11,7 @@ use std::{collections::BTreeSet, future::Future, io, path::Path, sync::Arc, time
 
 use actix_rt::{ArbiterHandle, System};
 use tokio::sync::watch;
+use tokio_util::task::AbortOnDropHandle;
 use wrenn_base::{Chain, Clock, Rng, blocking};
 use wrenn_proto::ids::SandboxId;
 use wrenn_supervision::{Root, Watchdog, WatchdogConfig};
@@ -26,6 +27,7 @@ use crate::{
         library::Library as _,
         record::{Durability, Record, StateError},
     },
+    monitoring::{self, Instruments, ServeMetricsError},
     net::{ClaimError, Instance, PoolConfig, SlotPool, StartPoolError},
     node::{Node, NodeLink, NodeOptions, NodeState},
     open_files::raise_open_files_limit,
@@ -90,6 +92,9 @@ pub enum RunError {
         /// What it said.
         reason: String,
     },
+    /// Metrics cannot be served.
+    #[error(transparent)]
+    Metrics(#[from] ServeMetricsError),
     /// An actor failed again and again.
     #[error("the agent gave up: {reason}")]
     Escalated {
@@ -125,7 +130,7 @@ pub async fn run(
         tracing::warn!(%error, "running without a watchdog");
     }
     tokio::pin!(shutdown);
-    let node = tokio::select! {
+    let (node, _metrics) = tokio::select! {
         node = start(&config, clock, rng, &arbiter, &root) => node?,
         () = &mut shutdown => return Ok(()),
     };
@@ -152,7 +157,7 @@ async fn start(
     rng: Rng,
     arbiter: &ArbiterHandle,
     root: &Root,
-) -> Result<Node, RunError> {
+) -> Result<(Node, Option<AbortOnDropHandle<()>>), RunError> {
     leftovers::clean_abandoned().await;
     let instance = Arc::new(Instance::claim(&config.data_dir)?);
     let data_dir = instance.data_dir().to_owned();
@@ -178,7 +183,7 @@ async fn start(
     )
     .await?;
     let cgroups = Cgroups::open(&instance.cgroup_name());
-    let parts = Parts { qemu, volume, pool, cgroups, clock: clock.clone() };
+    let parts = Parts { qemu, volume: volume.clone(), pool, cgroups, clock: clock.clone() };
     let for_backend = config.clone();
     let backend = blocking(move || RealBackend::new(parts, &for_backend)).await.map_err(RunError::Folders)?;
     let backend = Arc::new(backend);
@@ -190,18 +195,27 @@ async fn start(
     removed.map_err(RunError::Folders)?;
     import_images(backend.clone());
 
+    let instruments = Instruments::default();
     let link = NodeLink { server, registration_token: config.registration_token.clone() };
     let options = NodeOptions {
         boot_timeout: config.boot_timeout,
         boot_id: vmm::boot_id().to_owned(),
+        instruments: instruments.clone(),
         fault_points: config.fault_points.clone().map(FaultPoints::in_folder).unwrap_or_default(),
         clock: clock.clone(),
         rng,
     };
     let node = Node::start(arbiter, root, state, backend.clone(), link, options).await;
     // Not before the machines have been dealt with: one may have a template in the making.
-    collect_from_time_to_time(backend, clock);
-    Ok(node)
+    collect_from_time_to_time(backend, clock.clone());
+    let metrics = match config.metrics_addr {
+        Some(addr) => {
+            let sources = monitoring::Sources::new(&instruments, node.board().clone(), volume);
+            Some(monitoring::serve(addr, sources, clock).await?)
+        }
+        None => None,
+    };
+    Ok((node, metrics))
 }
 
 /// Returns where the control plane is: as configured, else as the registration token says, else as it was when this host

@@ -13,7 +13,7 @@
 //! **Failure.** The truth is the record on disk. A restarted actor waits for the lock, that is, for work begun by
 //! the incarnation before, reads the record and goes on from there, just as after a restart of the whole agent.
 
-use std::{panic::AssertUnwindSafe, sync::Arc};
+use std::{panic::AssertUnwindSafe, sync::Arc, time::Instant};
 
 use actix::{WeakAddr, prelude::*};
 use futures_util::FutureExt as _;
@@ -96,6 +96,7 @@ struct WorkInProgress {
     kind: Work,
     number: u64,
     overtaken: Overtaken,
+    begun: Instant,
 }
 
 /// The actor of one machine.
@@ -191,7 +192,7 @@ impl MachineActor {
             ctx.cancel_future(watcher);
         }
         let work = work(overtaken.clone());
-        self.work = Some(WorkInProgress { kind, number, overtaken });
+        self.work = Some(WorkInProgress { kind, number, overtaken, begun: self.host.clock.now() });
         let (lock, addr) = (self.lock.clone(), ctx.address().downgrade());
         let work = async move {
             let held = lock.lock_owned().await;
@@ -403,7 +404,11 @@ impl Handler<WorkDone> for MachineActor {
             ctx.fail("work on the machine panicked");
             return;
         };
-        self.work = None;
+        if let Some(WorkInProgress { kind: Work::Command(command), begun, .. }) = self.work.take() {
+            let outcome = done.record.as_ref().and_then(|record| record.outcome.as_ref());
+            let succeeded = !matches!(outcome, Some(Outcome::Failed(_)));
+            self.host.instruments.command_ended(command, succeeded, self.host.clock.since(begun));
+        }
         self.record = done.record;
         self.running = done.running;
         if let Some(order) = self.waiting.take() {

@@ -25,6 +25,20 @@ pub enum CommandKind {
 }
 
 impl CommandKind {
+    /// Returns the name in metrics.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Start => "start",
+            Self::Pause => "pause",
+            Self::Resume => "resume",
+            Self::Snapshot => "snapshot",
+            Self::Flatten => "flatten",
+            Self::Destroy => "destroy",
+        }
+    }
+}
+
+impl CommandKind {
     /// All there are.
     pub const ALL: [Self; 6] =
         [Self::Start, Self::Pause, Self::Resume, Self::Snapshot, Self::Flatten, Self::Destroy];

@@ -24,6 +24,7 @@ use crate::{
         fault_points::FaultPoints,
         record::{Durability, StateError},
     },
+    monitoring::Instruments,
     node::{Node, NodeLink, NodeOptions, NodeState, credentials_path},
     vmm::ExitReason,
 };
@@ -100,6 +101,7 @@ impl SimHost {
             boot_timeout: self.world.options().boot_timeout,
             boot_id: self.world.boot_id(),
             fault_points: FaultPoints::default(),
+            instruments: Instruments::default(),
             clock: self.clock.clone(),
             rng: self.rng.clone(),
         };

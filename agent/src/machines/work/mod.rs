@@ -69,6 +69,7 @@ use super::{
     tombstones::Tombstones,
 };
 use crate::{
+    monitoring::{Instruments, StartPhase},
     outbox::Outbox,
     vmm::{VmExit, VmProcess},
 };
@@ -102,6 +103,8 @@ pub struct Host {
     pub boot_id: String,
     /// Where tests may hold the work up.
     pub fault_points: FaultPoints,
+    /// Durations of the work.
+    pub instruments: Instruments,
     /// All work in progress; it outlives its actors.
     pub works: TaskTracker,
     /// Cancelled when work must stop where it is, as if the process were killed. Only a simulation does that.
@@ -162,6 +165,14 @@ async fn unless_dead<T, E, F: From<E>>(
 }
 
 impl Host {
+    /// Does a part of a start, and notes how long it took.
+    async fn timed<T>(&self, phase: StartPhase, part: impl Future<Output = T>) -> T {
+        let begun = self.clock.now();
+        let done = part.await;
+        self.instruments.phase_ended(phase, self.clock.since(begun));
+        done
+    }
+
     fn unix_time(&self) -> Duration {
         self.clock.wall().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default()
     }

@@ -23,6 +23,7 @@ use crate::{
         manifest::{Kind, Manifest},
         record::{CommandError, Keeps, MachineState, Origin, Outcome, Phase, Record},
     },
+    monitoring::StartPhase,
     net::SlotNumber,
     vmm::VmProcess,
 };
@@ -37,14 +38,15 @@ struct Start<'a> {
 impl Start<'_> {
     async fn run(&mut self) -> Result<(VmProcess, Origin), StartError> {
         let id = self.record.id;
-        let Admitted { template, boot } = self.host.admit(self.record, self.overtaken).await?;
+        let Admitted { template, boot } =
+            self.host.timed(StartPhase::Template, self.host.admit(self.record, self.overtaken)).await?;
         if let Template::Made(made) = &template {
             // A disk does not shrink.
             let spec = &mut self.record.spec;
             spec.disk_size_mb = spec.disk_size_mb.max(made.manifest.disk_size_mb);
         }
         self.give_way()?;
-        let slot = self.host.backend.take_slot(id).await?;
+        let slot = self.host.timed(StartPhase::Network, self.host.backend.take_slot(id)).await?;
         self.record.resources.slot = Some(slot);
         self.save_step().await?;
         self.host.fault_points.pass(FaultPoint::StartSlotTaken, id).await;
@@ -71,10 +73,10 @@ impl Start<'_> {
     async fn restore(&mut self, made: &Made, slot: SlotNumber) -> Result<VmProcess, StartError> {
         let (host, id) = (self.host, self.record.id);
         self.give_way()?;
-        host.backend.clone_saved(id, made).await?;
+        host.timed(StartPhase::Files, host.backend.clone_saved(id, made)).await?;
         host.fault_points.pass(FaultPoint::StartCloned, id).await;
         self.give_way()?;
-        let vm = host.backend.restore(id, &self.record.spec, slot).await?;
+        let vm = host.timed(StartPhase::Vmm, host.backend.restore(id, &self.record.spec, slot)).await?;
         self.record.resources.vm = Some(vm.record().clone());
         self.record.guest = made.manifest.guest.clone();
         self.save_step().await?;
@@ -84,7 +86,8 @@ impl Start<'_> {
         let ran = async { vm.run().await.map_err(|error| StartError::step("run the machine")(error.into())) };
         unless_dead(&vm, StartError::Exited, ran).await?;
         host.fault_points.pass(FaultPoint::StartRunning, id).await;
-        self.converse(&vm, host.init(self.record, Life::Restored, growth)).await?;
+        let init = self.converse(&vm, host.init(self.record, Life::Restored, growth));
+        host.timed(StartPhase::Guest, init).await?;
         // The next pause would remove it, too.
         if let Err(error) = host.backend.discard(id, Discard::State).await {
             tracing::warn!(sandbox_id = %id, error = %Chain(&error), "device state is left over");
@@ -105,13 +108,13 @@ impl Start<'_> {
             BootPlan::Keep { disk_size_mb, .. } => *disk_size_mb,
             BootPlan::Boot | BootPlan::Restore(_) => self.record.spec.disk_size_mb,
         };
-        host.backend.make_disk(id, template, disk_size_mb).await?;
+        host.timed(StartPhase::Files, host.backend.make_disk(id, template, disk_size_mb)).await?;
         host.fault_points.pass(FaultPoint::StartCloned, id).await;
         self.give_way()?;
-        let vm = host.backend.boot(id, &self.record.spec, slot).await?;
+        let vm = host.timed(StartPhase::Vmm, host.backend.boot(id, &self.record.spec, slot)).await?;
         self.record.resources.vm = Some(vm.record().clone());
         self.save_step().await?;
-        self.record.guest = self.converse(&vm, host.greet(id)).await?;
+        self.record.guest = host.timed(StartPhase::Guest, self.converse(&vm, host.greet(id))).await?;
         if let BootPlan::Keep { artifact, .. } = plan {
             self.keep_boot_snapshot(&vm, artifact, disk_size_mb).await?;
         }

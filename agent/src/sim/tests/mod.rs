@@ -34,6 +34,7 @@ use crate::{
         source::Upstream,
         tombstones::Tombstones,
     },
+    monitoring::Instruments,
     outbox::{Outbox, SessionQueue},
     vmm::ExitReason,
 };
@@ -91,6 +92,7 @@ impl Agent {
             boot_timeout: world.options().boot_timeout,
             boot_id: world.boot_id(),
             fault_points: FaultPoints::in_folder(dir.join("points")),
+            instruments: Instruments::default(),
             works: TaskTracker::new(),
             killed: CancellationToken::new(),
         });
