@@ -19,8 +19,9 @@ run_packages=(
     xfsprogs          # reflinks, where the disk has none
 )
 # Needed by ./scripts/test on top.
-# busybox-static: an editor that runs in any capsule. pebble: an ACME directory. tcpdump: what can be read on the way to a host.
-test_packages=(busybox-static chromium jq pebble python3-venv tcpdump)
+# busybox-static: an editor that runs in any capsule. pebble: an ACME directory. prometheus: what reads the metrics, and
+# promtool. tcpdump: what can be read on the way to a host.
+test_packages=(busybox-static chromium jq pebble prometheus python3-venv tcpdump)
 
 # install_packages NAME…: installs what is missing.
 install_packages() {

@@ -23,6 +23,7 @@ mod hosts;
 mod installation;
 mod isolation;
 mod lifecycle;
+mod monitoring;
 mod networks;
 mod pausing;
 mod previews;
@@ -87,6 +88,7 @@ fn tests() -> Vec<Trial> {
         shared("bad input is a clear error and makes nothing", bad_input::is_refused),
         shared("callers without credentials are turned away", bad_input::credentials_are_needed),
         shared("another team's capsule does not exist", bad_input::foreign_capsules_are_hidden),
+        alone("a real Prometheus scrapes server and agent", monitoring::prometheus_scrapes_server_and_agent),
         alone("databases that are named are used, also by .env", databases::given_ones_are_used),
         alone("without a host the answer is 503", bad_input::no_host),
         shared("capsules survive a killed agent", crashes::agent_killed),
