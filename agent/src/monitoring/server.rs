@@ -45,7 +45,7 @@ pub(crate) async fn serve(
 async fn accept(listener: TcpListener, sources: Arc<Sources>, clock: Clock) {
     let places = Arc::new(Semaphore::new(CONNECTIONS));
     loop {
-        // Nobody closes the semaphore.
+        // The semaphore is never closed.
         let Ok(place) = places.clone().acquire_owned().await else { return };
         let stream = match listener.accept().await {
             Ok((stream, _)) => stream,
