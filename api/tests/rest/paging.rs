@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 use sqlx::PgPool;
 use wrenn_domain::ids::{SandboxId, TeamId};
 use wrenn_store::Store;
-use wrenn_testkit::rows;
+use wrenn_testkit::{rows, wait::eventually};
 
 use crate::support::{As, TestServer};
 
@@ -69,6 +69,13 @@ async fn every_list_is_read_page_by_page_as_it_is_as_a_whole(pool: PgPool) {
         let build = server.post("/v1/admin/builds", &token, body).await.text("id");
         server.post(&format!("/v1/admin/builds/{build}/cancel"), &token, json!({})).await.ok(200);
     }
+    // The server's claim changes when a host was updated.
+    eventually("the server has claimed all hosts", async || {
+        let unclaimed = sqlx::query_scalar("SELECT count(*) FROM hosts WHERE attached_to IS NULL");
+        let unclaimed: i64 = unclaimed.fetch_one(&pool).await.unwrap();
+        unclaimed == 0
+    })
+    .await;
     for (path, count) in [
         ("/v1/capsules", 7),
         ("/v1/admin/capsules", 7),
