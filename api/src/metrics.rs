@@ -12,15 +12,13 @@ use std::{borrow::Cow, fmt, time::Duration};
 
 use actix_web::http::{Method, StatusCode};
 use prometheus_client::{
-    encoding::text::{encode_eof, encode_registry},
     metrics::{counter::Counter, family::Family, histogram::Histogram},
     registry::Registry,
 };
+use wrenn_base::openmetrics;
 
 /// Prefix of every name.
 pub(crate) const PREFIX: &str = "wrenn";
-/// Content type of a page.
-pub(crate) const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 /// Upper bounds of the latency buckets in seconds.
 const REQUEST_SEC: [f64; 10] = [0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.5, 1.0, 5.0, 30.0];
 
@@ -84,11 +82,7 @@ impl Metrics {
     /// # Errors
     /// A metric cannot be written as text.
     pub(crate) fn page(&self, now: &Registry) -> Result<String, fmt::Error> {
-        let mut page = String::new();
-        encode_registry(&mut page, &self.registry)?;
-        encode_registry(&mut page, now)?;
-        encode_eof(&mut page)?;
-        Ok(page)
+        openmetrics::page(&[&self.registry, now])
     }
 }
 

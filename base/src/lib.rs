@@ -1,4 +1,4 @@
-//! Time, chance, threads for blocking work, and one line for an error: the ground that every process of Wrenn stands on.
+//! Time, chance, threads for blocking work, one line for an error, pages of metrics: the ground that every process of Wrenn stands on.
 //!
 //! ```text
 //!   main ─▶ Clock::process(), Rng::process() ─▶ everything else is given them
@@ -12,6 +12,7 @@
 //! | [`backoff`] | the wait before the next try |
 //! | [`blocking`] | work that blocks its thread, from async code |
 //! | [`error_chain`] | an error and what caused it, in one line |
+//! | [`openmetrics`] | pages of metrics for Prometheus |
 //!
 //! `clippy.toml` forbids the ambient counterparts everywhere else. This crate depends on none of the others.
 
@@ -19,6 +20,7 @@ pub mod backoff;
 pub mod blocking;
 pub mod clock;
 pub mod error_chain;
+pub mod openmetrics;
 pub mod rng;
 
 pub use backoff::Backoff;

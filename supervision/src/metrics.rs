@@ -1,6 +1,6 @@
 //! Counters per kind of actor, for the whole process.
 //!
-//! They only grow, except `alive`, which is a gauge. Exporting them (Prometheus text, logs) is left to the caller.
+//! They only grow, except `alive` and `calls_in_flight`, which are gauges. Serving them is left to the caller.
 
 use std::{
     collections::BTreeMap,
@@ -11,6 +11,14 @@ use std::{
 };
 
 use parking_lot::Mutex;
+use prometheus_client::{
+    metrics::{
+        counter::{ConstCounter, Counter},
+        family::Family,
+    },
+    registry::Registry,
+};
+use wrenn_base::openmetrics::{add_gauge, count};
 
 use crate::core::ChildCore;
 
@@ -85,6 +93,38 @@ impl MetricsSnapshot {
     /// Returns the counters of one kind; none if no actor of it was ever spawned.
     pub fn kind(&self, kind: &str) -> Option<&KindSnapshot> {
         self.kinds.iter().find(|entry| entry.kind == kind)
+    }
+}
+
+impl MetricsSnapshot {
+    /// Adds the counters as metrics: actors, their events, the calls in their mailboxes, and blocked threads.
+    pub fn register(&self, registry: &mut Registry) {
+        let of_each = |number: fn(&KindSnapshot) -> u64| {
+            self.kinds.iter().map(move |kind| ([("kind", kind.kind)], count(number(kind))))
+        };
+        let alive = of_each(|kind| kind.alive);
+        add_gauge(registry, "actors", None, "Supervised actors that live, by kind", alive);
+        let help = "Calls that wait in the mailboxes of these actors or are being handled";
+        add_gauge(registry, "actor_calls_in_flight", None, help, of_each(|kind| kind.calls_in_flight));
+        let events = Family::<[(&'static str, &'static str); 2], Counter>::default();
+        for kind in &self.kinds {
+            for (event, number) in [
+                ("start", kind.starts),
+                ("restart", kind.restarts),
+                ("panic", kind.panics),
+                ("declared_failure", kind.declared_failures),
+                ("hang", kind.hangs),
+                ("stop", kind.stops),
+                ("kill", kind.kills),
+                ("escalation", kind.escalations),
+                ("abort", kind.aborts),
+            ] {
+                events.get_or_create(&[("kind", kind.kind), ("event", event)]).inc_by(number);
+            }
+        }
+        registry.register("actor_events", "Events of supervised actors, by kind", events);
+        let hangs = ConstCounter::new(self.arbiter_hangs);
+        registry.register("arbiter_hangs", "Times a thread of actors was found blocked", hangs);
     }
 }
 

@@ -3,15 +3,13 @@
 use std::{fmt, io, path::PathBuf, sync::Arc};
 
 use prometheus_client::{
-    encoding::text::{encode_eof, encode_registry},
-    metrics::{
-        counter::Counter,
-        family::Family,
-        gauge::{ConstGauge, Gauge},
-    },
+    metrics::gauge::ConstGauge,
     registry::{Registry, Unit},
 };
-use wrenn_base::blocking;
+use wrenn_base::{
+    blocking,
+    openmetrics::{self, add_gauge, count},
+};
 use wrenn_proto::agent::MachineState;
 use wrenn_supervision::metrics_snapshot;
 
@@ -24,8 +22,6 @@ use crate::{
 
 /// Prefix of every name: the server's names begin with `wrenn` alone.
 const PREFIX: &str = "wrenn_agent";
-type Labels = [(&'static str, &'static str); 1];
-
 /// Sources of the numbers.
 pub(crate) struct Sources {
     kept: Registry,
@@ -48,12 +44,8 @@ impl Sources {
         let mut now = Registry::with_prefix(PREFIX);
         self.machines(&mut now);
         self.host(&mut now).await;
-        supervision(&mut now);
-        let mut page = String::new();
-        encode_registry(&mut page, &self.kept)?;
-        encode_registry(&mut page, &now)?;
-        encode_eof(&mut page)?;
-        Ok(page)
+        metrics_snapshot().register(&mut now);
+        openmetrics::page(&[&self.kept, &now])
     }
 
     fn machines(&self, registry: &mut Registry) {
@@ -66,9 +58,9 @@ impl Sources {
             (MachineState::Exited, "exited"),
         ];
         let samples = states.map(|(state, label)| {
-            (("state", label), count(reports.iter().filter(|report| report.state() == state).count()))
+            ([("state", label)], count(reports.iter().filter(|report| report.state() == state).count()))
         });
-        gauge(registry, ("machines", None), "Machines by state", samples);
+        add_gauge(registry, "machines", None, "Machines by state", samples);
         let busy = count(reports.iter().filter(|report| report.busy).count());
         registry.register("machines_busy", "Machines on which work is in progress", ConstGauge::new(busy));
     }
@@ -82,60 +74,26 @@ impl Sources {
         });
         // Reading fails only by a panic; the other metrics are shown all the same.
         let Ok((purposes, total, free)) = read.await else { return };
-        let samples = purposes.map(|(purpose, bytes)| (("purpose", purpose), count(bytes)));
+        let samples = purposes.map(|(purpose, bytes)| ([("purpose", purpose)], count(bytes)));
         let help = "Allocated bytes on the volume by purpose; clones share blocks, and each counts them";
-        gauge(registry, ("volume_allocated", Some(Unit::Bytes)), help, samples);
-        let samples = [(("state", "total"), count(total)), (("state", "available"), count(free))];
-        gauge(registry, ("volume", Some(Unit::Bytes)), "Size of the volume, and what is free", samples);
+        add_gauge(registry, "volume_allocated", Some(Unit::Bytes), help, samples);
+        let samples = [([("state", "total")], count(total)), ([("state", "available")], count(free))];
+        add_gauge(registry, "volume", Some(Unit::Bytes), "Size of the volume, and what is free", samples);
 
         let (has, left) = (host_load::capacity(total), host_load::load(free));
         registry.register("host_cpus", "Processors of the host", ConstGauge::new(count(has.cpu_cores)));
         let samples = [
-            (("state", "total"), count(has.memory_mb * MIB)),
-            (("state", "available"), count(left.memory_available_mb * MIB)),
+            ([("state", "total")], count(has.memory_mb * MIB)),
+            ([("state", "available")], count(left.memory_available_mb * MIB)),
         ];
-        gauge(registry, ("host_memory", Some(Unit::Bytes)), "Memory of the host, and what is free", samples);
+        add_gauge(
+            registry,
+            "host_memory",
+            Some(Unit::Bytes),
+            "Memory of the host, and what is free",
+            samples,
+        );
         let load = ConstGauge::new(left.load_1m);
         registry.register("host_load_1m", "Load average of the host over a minute", load);
     }
-}
-
-fn supervision(registry: &mut Registry) {
-    let snapshot = metrics_snapshot();
-    let alive = snapshot.kinds.iter().map(|kind| (("kind", kind.kind), count(kind.alive)));
-    gauge(registry, ("actors", None), "Supervised actors that live, by kind", alive);
-    let calls = snapshot.kinds.iter().map(|kind| (("kind", kind.kind), count(kind.calls_in_flight)));
-    let help = "Calls that wait in the mailboxes of these actors or are being handled";
-    gauge(registry, ("actor_calls_in_flight", None), help, calls);
-    let events = Family::<[(&'static str, &'static str); 2], Counter>::default();
-    for kind in &snapshot.kinds {
-        for (event, number) in
-            [("start", kind.starts), ("restart", kind.restarts), ("panic", kind.panics), ("hang", kind.hangs)]
-        {
-            events.get_or_create(&[("kind", kind.kind), ("event", event)]).inc_by(number);
-        }
-    }
-    registry.register("actor_events", "Events of supervised actors, by kind", events);
-}
-
-/// Adds a gauge whose samples differ in one label.
-fn gauge(
-    registry: &mut Registry,
-    (name, unit): (&str, Option<Unit>),
-    help: &str,
-    samples: impl IntoIterator<Item = ((&'static str, &'static str), i64)>,
-) {
-    let family = Family::<Labels, Gauge>::default();
-    for (label, value) in samples {
-        family.get_or_create(&[label]).set(value);
-    }
-    match unit {
-        Some(unit) => registry.register_with_unit(name, help, unit, family),
-        None => registry.register(name, help, family),
-    }
-}
-
-/// Numbers here are far from what an `i64` can count.
-fn count(number: impl TryInto<i64>) -> i64 {
-    number.try_into().unwrap_or(i64::MAX)
 }

@@ -10,7 +10,7 @@ use hyper::{
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::{net::TcpListener, sync::Semaphore};
 use tokio_util::task::AbortOnDropHandle;
-use wrenn_base::{Chain, Clock};
+use wrenn_base::{Chain, Clock, openmetrics::CONTENT_TYPE};
 
 use super::page::Sources;
 
@@ -20,7 +20,6 @@ const CONNECTIONS: usize = 16;
 const HEAD_WITHIN: Duration = Duration::from_secs(10);
 /// Pause after a connection that could not be taken, for example because files ran out.
 const AFTER_FAILURE: Duration = Duration::from_millis(100);
-const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
 /// The reason for which metrics cannot be served.
 #[derive(Debug, thiserror::Error)]
