@@ -40,6 +40,7 @@ pub mod host;
 mod host_deletion;
 mod idle;
 mod membership;
+mod metrics_sampler;
 mod notify;
 pub mod objects;
 mod operations;
@@ -55,7 +56,7 @@ pub mod tunnel;
 
 pub use activity::ActivityGuard;
 pub use build::QueueError;
-pub use config::{BuildConfig, Config, FaultInjection, NotifyConfig};
+pub use config::{BuildConfig, Config, FaultInjection, NotifyConfig, RetentionConfig};
 pub use control_plane::{ControlPlane, Metrics, Victim};
 pub use errors::{
     AttachError, CreateError, DeleteTemplateError, DestroyError, InjectError, InventoryTooLarge,
