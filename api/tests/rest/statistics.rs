@@ -1,10 +1,15 @@
-//! Statistics and usage over HTTP: counted now, sampled by the servers, exact in their ranges.
+//! Statistics and usage over HTTP: counted now, sampled by the servers, exact in their ranges; and the retention of old rows.
+
+use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::{Value, json};
 use sqlx::PgPool;
-use wrenn_domain::ids::TeamId;
-use wrenn_testkit::wait::eventually;
+use wrenn_api::{RetentionConfig, ServerConfig};
+use wrenn_base::Clock;
+use wrenn_domain::ids::{SandboxId, TeamId};
+use wrenn_store::Store;
+use wrenn_testkit::{rows, wait::eventually};
 
 use crate::support::{As, TestServer, config, host::Installation};
 
@@ -100,7 +105,7 @@ async fn current_values_are_counted_and_half_of_the_paused_is_rounded_once(pool:
     // The answer's last bucket has what is counted now, and so have the peaks.
     let stats = ada.stats(server, "30d").await;
     assert_eq!(filled(&stats).last().unwrap().1[1], 2);
-    assert_eq!(stats["peaks"]["vcpus"].as_u64().unwrap().max(2), stats["peaks"]["vcpus"].as_u64().unwrap());
+    assert!(stats["peaks"]["vcpus"].as_u64().unwrap() >= 2, "{stats}");
     for id in &ids {
         server.delete(&format!("/v1/capsules/{id}"), &ada.token).await.ok(204);
     }
@@ -268,4 +273,43 @@ async fn two_servers_sample_a_team_once_in_each_slot_and_nothing_is_left_of_a_de
         ada.samples(&pool).await == 0 && rollups == 0
     })
     .await;
+}
+
+#[sqlx::test(migrator = "wrenn_store::MIGRATIONS")]
+async fn old_samples_and_destroyed_capsules_are_removed_and_younger_ones_stay(pool: PgPool) {
+    let (clock, hand) = Clock::manual();
+    let capsules = Duration::from_secs(10 * 86_400);
+    let retention = RetentionConfig { capsules, ..RetentionConfig::default() };
+    let config = ServerConfig { retention, ..config(&pool) };
+    let server = TestServer::start_at(pool.clone(), config, clock).await;
+    let ada = Team::sign_up(&server, "ada").await;
+    let key = server.key(&ada.token).await;
+    let now = now(&pool).await;
+    for days in [61, 59] {
+        ada.sample(&pool, now - TimeDelta::days(days), (1, 1, 1)).await;
+    }
+    let host = rows::host(&Store::from_pool(pool.clone())).await;
+    let (old, young) = (SandboxId::new(), SandboxId::new());
+    for (id, days) in [(old, 11), (young, 9)] {
+        sqlx::query(
+            "INSERT INTO sandboxes (id, team_id, template_name, host_id, vcpus, memory_mb, default_user, status,
+                destroy_requested_at, destroyed_at)
+             VALUES ($1, $2, 'minimal', $3, 1, 512, 'root', 'stopped', $4, $4)",
+        )
+        .bind(id.0)
+        .bind(ada.id.0)
+        .bind(host.0)
+        .bind(now - TimeDelta::days(days))
+        .execute(&pool)
+        .await
+        .unwrap();
+    }
+    let show = async |id: SandboxId| server.get(&format!("/v1/capsules/{id}"), &key).await;
+    assert_eq!(show(old).await.ok(200)["status"], "stopped");
+    eventually("the old rows are gone", || async {
+        hand.advance(Duration::from_secs(60));
+        ada.samples(&pool).await == 1 && show(old).await.status == 404
+    })
+    .await;
+    assert_eq!(show(young).await.ok(200)["status"], "stopped");
 }
