@@ -16,7 +16,7 @@ const PREPARE: &str = "
         ORDER BY created_at DESC, id DESC LIMIT $4";
 
 /// Statements of statistics, with the index that each has to take.
-const STATISTICS: [(&str, &str); 4] = [
+const STATISTICS: [(&str, &str); 5] = [
     (
         "PREPARE statement AS SELECT date_bin(make_interval(secs => $4), sampled_at, 'epoch'), max(running_count)
             FROM sandbox_metrics_snapshots WHERE team_id = $1 AND sampled_at >= $2 AND sampled_at < $3 GROUP BY 1",
@@ -32,6 +32,12 @@ const STATISTICS: [(&str, &str); 4] = [
             WHERE sampled_at < now() - make_interval(secs => $1) AND $3::text IS NULL AND $4::text IS NULL
             ORDER BY sampled_at LIMIT $2 FOR UPDATE SKIP LOCKED",
         "sandbox_metrics_snapshots_sampled_at",
+    ),
+    (
+        "PREPARE statement AS SELECT old.id FROM teams CROSS JOIN LATERAL (
+                SELECT id FROM sandbox_metrics_snapshots WHERE team_id = teams.id LIMIT $1 FOR UPDATE SKIP LOCKED) AS old
+            WHERE teams.deleted_at IS NOT NULL AND $2::text IS NULL AND $3::text IS NULL AND $4::text IS NULL LIMIT $1",
+        "sandbox_metrics_snapshots_team",
     ),
     (
         "PREPARE statement AS SELECT id FROM sandboxes

@@ -58,6 +58,10 @@ async fn statistics_of_five_million_samples(pool: PgPool) {
         .unwrap();
     }
     println!("{} samples written in {:?}", 10 * SLOTS, start.elapsed());
+    let size = "SELECT pg_size_pretty(pg_total_relation_size('sandbox_metrics_snapshots')
+        + pg_total_relation_size('sandbox_metrics_rollups'))";
+    let size: String = sqlx::query_scalar(size).fetch_one(&pool).await.unwrap();
+    println!("they take {size} with their roll-ups and indexes");
     let now = store.database_time().await.unwrap();
     for state in ["before ANALYZE", "after VACUUM ANALYZE"] {
         for &range in StatsRange::ALL {
