@@ -33,7 +33,7 @@ async fn measured<F: Future<Output = ()>>(run: impl Fn() -> F) -> (Duration, Dur
 }
 
 #[sqlx::test(migrator = "wrenn_store::MIGRATIONS")]
-#[ignore = "takes minutes"]
+#[ignore = "writes five million rows"]
 async fn statistics_of_five_million_samples(pool: PgPool) {
     let store = Store::from_pool(pool.clone());
     let teams: Vec<TeamId> = (0..10).map(|_| TeamId::new()).collect();
