@@ -45,6 +45,8 @@ pub struct Config {
     pub builds: BuildConfig,
     /// Rules for notifications.
     pub notify: NotifyConfig,
+    /// Ages at which rows are removed.
+    pub retention: RetentionConfig,
     /// Where objects are kept.
     pub objects: ObjectsLocation,
     /// Whether faults may be injected on purpose.
@@ -83,6 +85,22 @@ impl Default for NotifyConfig {
     }
 }
 
+/// Ages at which rows are removed, as far as an operator can choose them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RetentionConfig {
+    /// Time for which a capsule is still shown after its end.
+    pub capsules: Duration,
+    /// Time for which the output of a build's steps is kept after the build's end.
+    pub build_logs: Duration,
+}
+
+impl Default for RetentionConfig {
+    fn default() -> Self {
+        const THIRTY_DAYS: Duration = Duration::from_secs(30 * 86_400);
+        Self { capsules: THIRTY_DAYS, build_logs: THIRTY_DAYS }
+    }
+}
+
 impl Config {
     /// Returns how often somebody looks whether a host is silent, or is to be compared.
     pub(crate) fn look_period(&self) -> Duration {
@@ -107,6 +125,7 @@ impl Default for Config {
             overcommit: Overcommit::default(),
             builds: BuildConfig::default(),
             notify: NotifyConfig::default(),
+            retention: RetentionConfig::default(),
             objects: ObjectsLocation::default(),
             fault_injection: FaultInjection::Off,
         }

@@ -1,7 +1,7 @@
-//! Removes what deleted teams have left: builds, hosts, capsules, templates.
+//! Removes what deleted teams have left: builds, hosts, capsules, templates, statistics.
 //!
 //! ```text
-//!   team_delete: row, members, keys, invitations ─▶ look ─▶ builds ─▶ hosts ─▶ capsules ─▶ templates
+//!   team_delete: row, members, keys, invitations ─▶ look ─▶ builds ─▶ hosts ─▶ capsules ─▶ templates ─▶ statistics
 //!                                                    ▲ every few seconds, on every server
 //! ```
 //!
@@ -30,6 +30,8 @@ use crate::{
 const RETRY_AFTER: Duration = Duration::from_secs(60);
 /// Templates that one look removes at most: a host that does not answer must not hold up the capsules of other teams.
 const TEMPLATES: u32 = 32;
+/// Rows of statistics that one look removes at most: a sample is written every ten seconds, so a team has many.
+const STATISTICS: u32 = 5_000;
 /// Templates that are removed at once.
 const TEMPLATES_AT_ONCE: usize = 8;
 
@@ -62,6 +64,7 @@ pub(crate) async fn clean_up_deleted_teams(plane: &ControlPlane) -> Result<(), S
     removals
         .for_each_concurrent(TEMPLATES_AT_ONCE, |(team, template)| delete_template(plane, team, template))
         .await;
+    store.statistics_of_deleted_teams_remove(STATISTICS).await?;
     Ok(())
 }
 

@@ -41,6 +41,7 @@ mod host_deletion;
 mod idle;
 mod instruments;
 mod membership;
+mod metrics_sampler;
 mod notify;
 pub mod objects;
 mod operations;
@@ -56,7 +57,7 @@ pub mod tunnel;
 
 pub use activity::ActivityGuard;
 pub use build::QueueError;
-pub use config::{BuildConfig, Config, FaultInjection, NotifyConfig};
+pub use config::{BuildConfig, Config, FaultInjection, NotifyConfig, RetentionConfig};
 pub use control_plane::{ControlPlane, Metrics, Victim};
 pub use errors::{
     AttachError, CreateError, DeleteTemplateError, DestroyError, InjectError, InventoryTooLarge,

@@ -30,6 +30,7 @@ use crate::{
     idle::IdleWatch,
     instruments::Instruments,
     membership::Membership,
+    metrics_sampler::sample_teams,
     notify::Notifier,
     objects::Objects,
     placement::{Placement, PlacementActor, PlacementParts},
@@ -46,6 +47,8 @@ const CLEAN_UP_EVERY: Duration = Duration::from_secs(60);
 const BUILDS_EVERY: Duration = Duration::from_secs(2);
 /// Period of the looks for what deleted teams have left.
 const DELETED_TEAMS_EVERY: Duration = Duration::from_secs(2);
+/// Period of the looks for a slot to sample, of which each has several.
+const SAMPLES_EVERY: Duration = Duration::from_secs(2);
 /// Period of the looks for grants that are to be revoked; notices of Postgres cause further ones.
 const GRANTS_EVERY: Duration = Duration::from_secs(2);
 
@@ -275,10 +278,17 @@ impl Watches<'_> {
             })
         };
         let retention = {
-            let store = parts.store.clone();
+            let (store, kept) = (parts.store.clone(), config.retention);
             self.watch("retention", FirstLook::AfterPeriod, CLEAN_UP_EVERY, move || {
                 let store = store.clone();
-                async move { remove_old_rows(&store).await }
+                async move { remove_old_rows(&store, kept).await }
+            })
+        };
+        let sampler = {
+            let store = parts.store.clone();
+            self.watch("metrics_sampler", FirstLook::AtOnce, SAMPLES_EVERY, move || {
+                let store = store.clone();
+                async move { sample_teams(&store).await }
             })
         };
         let reconciler = {
@@ -331,6 +341,7 @@ impl Watches<'_> {
             deleted_teams,
             idle,
             sweep,
+            sampler,
             retention,
             reconciler,
             grants,

@@ -2,7 +2,7 @@
 
 use std::{net::TcpListener, sync::Arc, time::Duration};
 
-use wrenn_actors::{FaultInjection, NotifyConfig, objects::ObjectsLocation};
+use wrenn_actors::{FaultInjection, NotifyConfig, RetentionConfig, objects::ObjectsLocation};
 use wrenn_control::{
     agent_authority::CERTIFICATE_TTL, mail::MailConfig, provider::ProvidersConfig, public_url::PublicUrl,
 };
@@ -53,6 +53,8 @@ pub struct ServerConfig {
     pub build_workers: usize,
     /// What the kept disks of builds' steps may occupy, in bytes.
     pub build_cache_bytes: u64,
+    /// Ages at which rows are removed.
+    pub retention: RetentionConfig,
     /// Where objects are kept, such as the archives of builds.
     pub objects: ObjectsLocation,
     /// How often an attached host is asked what it has.
@@ -85,6 +87,7 @@ impl Default for ServerConfig {
             notify: NotifyConfig::default(),
             build_workers: wrenn_actors::BuildConfig::default().workers,
             build_cache_bytes: wrenn_actors::BuildConfig::default().cache_bytes,
+            retention: RetentionConfig::default(),
             objects: ObjectsLocation::Memory,
             inventory_interval: wrenn_actors::Config::default().inventory_interval,
             fault_injection: FaultInjection::Off,

@@ -33,7 +33,7 @@ pub use crate::{
 };
 
 pub use preview::{PreviewUrl, PreviewUrlError};
-pub use wrenn_actors::{FaultInjection, NotifyConfig, objects::ObjectsLocation};
+pub use wrenn_actors::{FaultInjection, NotifyConfig, RetentionConfig, objects::ObjectsLocation};
 pub use wrenn_control::{
     AccountsConfig, Control, agent_authority, bootstrap,
     mail::{MailConfig, MailConfigError},

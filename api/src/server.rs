@@ -156,6 +156,7 @@ impl Server {
                 cache_bytes: config.build_cache_bytes,
             },
             notify: config.notify.clone(),
+            retention: config.retention,
             objects: config.objects.clone(),
             ..Default::default()
         };

@@ -6,13 +6,15 @@ use anyhow::bail;
 use wrenn_agent::config::{ServerAddr, ServerAddrError};
 use wrenn_api::{
     FaultInjection, MailConfig, NotifyConfig, ObjectsLocation, PreviewUrl, PublicUrl, Receivers,
-    ServerConfig, SignUpPolicy, TlsConfig,
+    RetentionConfig, ServerConfig, SignUpPolicy, TlsConfig,
     agent_authority::CERTIFICATE_TTL,
     tls::{AcmeConfig, LETS_ENCRYPT, PairFiles},
 };
 use wrenn_base::{Clock, Rng};
 
 use crate::{process::EndSignal, providers::ProviderOptions, sockets::InheritedSockets};
+
+const DAY_SEC: u64 = 86_400;
 
 /// `wrenn server`: serves REST, dashboard and the hosts' agents.
 #[derive(Debug, clap::Args)]
@@ -92,6 +94,14 @@ pub struct ServerCommand {
     /// What the kept disks of builds' steps may occupy on the hosts, in MiB; the ones not used for longest go first.
     #[arg(long, env = "WRENN_BUILD_CACHE_MB", default_value_t = 20_480)]
     build_cache_mb: u64,
+    /// Time for which a capsule is still shown after its end, in days.
+    #[arg(long, env = "WRENN_KEEP_CAPSULES_DAYS", default_value_t = days(RetentionConfig::default().capsules),
+        value_parser = clap::value_parser!(u64).range(1..=3650))]
+    keep_capsules_days: u64,
+    /// Time for which the output of a build's steps is kept after its end, in days.
+    #[arg(long, env = "WRENN_KEEP_BUILD_LOGS_DAYS", default_value_t = days(RetentionConfig::default().build_logs),
+        value_parser = clap::value_parser!(u64).range(1..=3650))]
+    keep_build_logs_days: u64,
     /// Folder for objects, such as the archives of builds; made if it is missing.
     #[arg(long, env = "WRENN_OBJECTS", default_value = "/var/lib/wrenn/objects")]
     objects: PathBuf,
@@ -158,6 +168,10 @@ impl ServerCommand {
             database_connections: self.database_connections,
             build_workers: self.build_workers as usize,
             build_cache_bytes: self.build_cache_mb.saturating_mul(1024 * 1024),
+            retention: RetentionConfig {
+                capsules: Duration::from_secs(self.keep_capsules_days * DAY_SEC),
+                build_logs: Duration::from_secs(self.keep_build_logs_days * DAY_SEC),
+            },
             objects: ObjectsLocation::Folder(self.objects),
             inventory_interval: Duration::from_millis(self.inventory_interval_ms),
             fault_injection: if self.fault_injection { FaultInjection::On } else { FaultInjection::Off },
@@ -165,6 +179,10 @@ impl ServerCommand {
         };
         Ok(wrenn_api::run(config, clock, rng, async move { end.received().await }).await?)
     }
+}
+
+fn days(time: Duration) -> u64 {
+    time.as_secs() / DAY_SEC
 }
 
 fn agents_address(text: &str) -> Result<String, ServerAddrError> {

@@ -1,4 +1,4 @@
-//! Shows a sandbox of the principal's team, also one that is gone.
+//! Shows a sandbox of the principal's team, also one that is gone until its row is retired.
 
 use wrenn_actors::OperationError;
 use wrenn_domain::{action::Action, ids::SandboxId, principal::Principal, sandbox::Sandbox};

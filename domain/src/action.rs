@@ -272,6 +272,8 @@ actions! {
     // Capsules
     SandboxList     "capsule.list"      Get    "/v1/capsules", Team(Member), CAPSULES_READ, Capsule None;
     SandboxCreate   "capsule.create"    Post   "/v1/capsules", Team(Member), CAPSULES, Capsule Change;
+    SandboxStats    "capsule.stats"     Get    "/v1/capsules/stats", Team(Member), CAPSULES_READ, Capsule None;
+    SandboxUsage    "capsule.usage"     Get    "/v1/capsules/usage", Team(Member), CAPSULES_READ, Capsule None;
     SandboxGet      "capsule.get"       Get    "/v1/capsules/{id}", Team(Member), CAPSULES_READ, Capsule None;
     SandboxDestroy  "capsule.destroy"   Delete "/v1/capsules/{id}", Team(Member), CAPSULES, Capsule Change;
     SandboxPause    "capsule.pause"     Post   "/v1/capsules/{id}/pause", Team(Member), CAPSULES, Capsule Change;

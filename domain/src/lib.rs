@@ -14,6 +14,7 @@
 //! | [`audit`] | what is written of a change, and how it ended |
 //! | [`channel`] | notification channels: their configuration, their messages, the addresses that may be asked
 //! | [`quota`] | how much a team may use at once |
+//! | [`statistics`] | reservations and usage of a team over time |
 //! | [`error_code`] | the codes that clients see |
 //! | [`ids`], [`word`] | typed ids, and the spelling of enums |
 //! | the other modules | the nouns, as every layer above sees them |
@@ -45,6 +46,7 @@ pub mod quota;
 pub mod recipe;
 pub mod sandbox;
 pub mod scope;
+pub mod statistics;
 pub mod team;
 pub mod template;
 pub mod user;

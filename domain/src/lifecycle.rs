@@ -92,6 +92,26 @@ pub enum Hold {
     Machine,
 }
 
+impl Hold {
+    /// Returns what its host has, or may have, in use for a sandbox that is not gone.
+    pub const fn of(status: SandboxStatus, operation: Option<Operation>) -> Self {
+        match (status, operation) {
+            (_, Some(Operation::Starting | Operation::Resuming)) => Self::Machine,
+            (SandboxStatus::Paused | SandboxStatus::Hibernated | SandboxStatus::Stopped, _) => Self::Disk,
+            (SandboxStatus::Error, None) => Self::Nothing,
+            // What is left of a failed one is not known until it is removed.
+            (SandboxStatus::Error, Some(_)) => Self::Machine,
+            (
+                SandboxStatus::Pending
+                | SandboxStatus::Starting
+                | SandboxStatus::Running
+                | SandboxStatus::Missing,
+                _,
+            ) => Self::Machine,
+        }
+    }
+}
+
 /// The part of a sandbox's row that its actor writes.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Lifecycle {
@@ -136,20 +156,7 @@ impl Lifecycle {
         if self.end == End::Reached {
             return Hold::Nothing;
         }
-        match (self.status, self.operation) {
-            (_, Some(Operation::Starting | Operation::Resuming)) => Hold::Machine,
-            (SandboxStatus::Paused | SandboxStatus::Hibernated | SandboxStatus::Stopped, _) => Hold::Disk,
-            (SandboxStatus::Error, None) => Hold::Nothing,
-            // What is left of a failed one is not known until it is removed.
-            (SandboxStatus::Error, Some(_)) => Hold::Machine,
-            (
-                SandboxStatus::Pending
-                | SandboxStatus::Starting
-                | SandboxStatus::Running
-                | SandboxStatus::Missing,
-                _,
-            ) => Hold::Machine,
-        }
+        Hold::of(self.status, self.operation)
     }
 }
 

@@ -8,9 +8,10 @@
 //!   logs         an entry for each step that has ended, with the end of its output: lists, other tools
 //! ```
 //!
-//! An entry is written in the transaction in which its step ends.
+//! An entry is written in the transaction in which its step ends. All three are removed some time after the build's end; the
+//! build's row stays, and says when that was.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, time::Duration};
 
 use chrono::{DateTime, Utc};
 use sqlx::{PgConnection, types::Json};
@@ -24,6 +25,8 @@ use crate::{Store, StoreError};
 
 /// Size of all logs in one list; builds beyond it are listed without theirs.
 const LISTED_BYTES: i64 = 16 * 1024 * 1024;
+/// Builds whose logs one statement removes at most.
+const RETIRED_BUILDS: i64 = 100;
 
 /// An entry of `logs`, with the names of the contract.
 #[derive(Debug, serde::Serialize, serde::Deserialize)]
@@ -221,6 +224,44 @@ impl Store {
         let rows = rows.fetch_all(&self.pool).await?.into_iter();
         let entries = |logs: Vec<EntryJson>| logs.into_iter().map(Into::into).collect();
         Ok(rows.map(|row| (BuildId(row.id), entries(row.logs.0))).collect())
+    }
+
+    /// Removes lines of the builds that ended first, at most `limit`, if their end is longer ago than `age`; returns how many.
+    /// Builds that have no line left lose their steps and entries, too.
+    pub async fn build_logs_retire(&self, age: Duration, limit: u32) -> Result<u64, StoreError> {
+        let age = age.as_secs_f64();
+        let lines = sqlx::query!(
+            "DELETE FROM build_lines USING (
+                SELECT line.build_id, line.seq FROM (
+                    SELECT id FROM template_builds
+                    WHERE completed_at < now() - make_interval(secs => $1) AND logs_removed_at IS NULL
+                    ORDER BY completed_at LIMIT $2) AS build
+                CROSS JOIN LATERAL (
+                    SELECT build_id, seq FROM build_lines WHERE build_id = build.id ORDER BY seq LIMIT $3
+                    FOR UPDATE SKIP LOCKED) AS line
+                LIMIT $3) AS old
+             WHERE build_lines.build_id = old.build_id AND build_lines.seq = old.seq",
+            age,
+            RETIRED_BUILDS,
+            i64::from(limit),
+        );
+        let lines = lines.execute(&self.pool).await?.rows_affected();
+        sqlx::query!(
+            "WITH emptied AS (
+                UPDATE template_builds SET logs = '[]', logs_removed_at = now()
+                WHERE id IN (
+                    SELECT id FROM template_builds
+                    WHERE completed_at < now() - make_interval(secs => $1) AND logs_removed_at IS NULL
+                        AND NOT EXISTS (SELECT FROM build_lines WHERE build_id = template_builds.id)
+                    ORDER BY completed_at LIMIT $2 FOR UPDATE SKIP LOCKED)
+                RETURNING id)
+             DELETE FROM build_steps WHERE build_id IN (SELECT id FROM emptied)",
+            age,
+            RETIRED_BUILDS,
+        )
+        .execute(&self.pool)
+        .await?;
+        Ok(lines)
     }
 }
 

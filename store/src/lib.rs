@@ -41,6 +41,8 @@ pub mod servers;
 pub mod settings;
 pub mod statistics;
 pub mod team_leftovers;
+pub mod team_samples;
+pub mod team_statistics;
 pub mod teams;
 pub mod template_hosts;
 pub mod templates;

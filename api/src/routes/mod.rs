@@ -119,6 +119,8 @@ bindings! {
         ApiKeyDelete => api_keys::delete::delete_api_key;
         SandboxList => capsules::list::list_capsules;
         SandboxCreate => capsules::create::create_capsule;
+        SandboxStats => capsules::stats::get_capsule_stats;
+        SandboxUsage => capsules::usage::get_capsule_usage;
         SandboxGet => capsules::get::get_capsule;
         SandboxDestroy => capsules::destroy::destroy_capsule;
         SandboxPause => capsules::pause::pause_capsule;

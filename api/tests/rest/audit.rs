@@ -395,6 +395,8 @@ impl Case<'_> {
             | Action::ChannelGet
             | Action::ChannelTest
             | Action::SandboxList
+            | Action::SandboxStats
+            | Action::SandboxUsage
             | Action::SandboxGet
             | Action::SandboxPing
             | Action::Exec

@@ -37,6 +37,7 @@ mod revocation;
 mod servers;
 mod snapshots;
 mod sockets;
+mod statistics;
 mod support;
 mod team_builds;
 mod teams;

@@ -4,6 +4,7 @@
 //! alone: it repeats the generation and the operation that the actor knew, so a writer that was overtaken changes nothing.
 
 mod changes;
+mod retire;
 mod rows;
 
 use std::collections::BTreeMap;

@@ -92,7 +92,8 @@ pub(crate) struct Build {
     /// Number of the current step, counted from 1 over all phases.
     current_step: u32,
     total_steps: u32,
-    /// Output of each step. Lists have the steps that have ended, with the last 16 KB of each stream; events have none.
+    /// Output of each step. Lists have the steps that have ended, with the last 16 KB of each stream; events have none. Empty
+    /// once the output was removed, 30 days after the build's end unless the operator has chosen another time.
     logs: Vec<LogEntry>,
     /// Reason for which the build failed, or began anew.
     #[schema(required = true)]

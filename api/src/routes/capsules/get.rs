@@ -14,7 +14,7 @@ use crate::{
 
 /// Show a capsule
 ///
-/// A destroyed capsule is shown as `stopped`.
+/// A destroyed capsule is shown as `stopped` for 30 days, unless the operator has chosen another time.
 #[utoipa::path(
     get, path = Action::SandboxGet.path(), tag = "capsules",
     params(("id" = String, Path, description = "The capsule")),

@@ -18,8 +18,10 @@ pub(crate) mod processes;
 pub(crate) mod pty;
 pub(crate) mod resume;
 mod session;
+pub(crate) mod stats;
 mod text;
 pub(crate) mod timeout;
+pub(crate) mod usage;
 
 use std::collections::BTreeMap;
 

@@ -715,6 +715,46 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/capsules/stats": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Show how many capsules run, and what they reserve
+         * @description Counts the team's capsules and those in which its builds work. Samples are taken every ten seconds and kept for 60 days.
+         */
+        get: operations["get_capsule_stats"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/capsules/usage": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Show the team's usage by day
+         * @description Reserved vCPUs and memory count as in the statistics: paused capsules by half. Kept for 400 days.
+         */
+        get: operations["get_capsule_usage"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/capsules/{id}": {
         parameters: {
             query?: never;
@@ -724,7 +764,7 @@ export interface paths {
         };
         /**
          * Show a capsule
-         * @description A destroyed capsule is shown as `stopped`.
+         * @description A destroyed capsule is shown as `stopped` for 30 days, unless the operator has chosen another time.
          */
         get: operations["get_capsule"];
         put?: never;
@@ -2175,7 +2215,10 @@ export interface components {
             host_id: string | null;
             /** @example bld-01jx3m8k2vdqg5z7c9h4f6t8r */
             id: string;
-            /** @description Output of each step. Lists have the steps that have ended, with the last 16 KB of each stream; events have none. */
+            /**
+             * @description Output of each step. Lists have the steps that have ended, with the last 16 KB of each stream; events have none. Empty
+             *     once the output was removed, 30 days after the build's end unless the operator has chosen another time.
+             */
             logs: components["schemas"]["LogEntry"][];
             /** Format: int32 */
             memory_mb: number;
@@ -2300,6 +2343,18 @@ export interface components {
          * @enum {string}
          */
         CapsulePreviewAccess: "public" | "token";
+        /** @description Running capsules of the team and its reservations, over a range. */
+        CapsuleStats: {
+            current: components["schemas"]["CurrentStats"];
+            peaks: components["schemas"]["PeakStats"];
+            range: components["schemas"]["CapsuleStatsRange"];
+            series: components["schemas"]["StatsSeries"];
+        };
+        /**
+         * @description Time over which statistics are shown.
+         * @enum {string}
+         */
+        CapsuleStatsRange: "5m" | "1h" | "6h" | "24h" | "30d";
         /**
          * @description Last settled state of a capsule.
          * @enum {string}
@@ -2531,6 +2586,26 @@ export interface components {
             sandbox_id: string;
             /** @description By default `snapshot`. One of a running or stopped capsule can be `base`, its disk alone. */
             type?: components["schemas"]["TemplateType"];
+        };
+        /** @description Values now, counted for the answer. */
+        CurrentStats: {
+            /**
+             * Format: int64
+             * @description Memory in MiB, reserved likewise.
+             */
+            memory_mb_reserved: number;
+            /**
+             * Format: int64
+             * @description Capsules that have a machine: those that run, start or resume.
+             */
+            running_count: number;
+            /** Format: date-time */
+            sampled_at: string | null;
+            /**
+             * Format: int64
+             * @description vCPUs of these capsules, and half of those of the paused ones together, rounded up.
+             */
+            vcpus_reserved: number;
         };
         /** @description Confirmation that the account shall end. */
         DeleteMeRequest: {
@@ -2891,6 +2966,21 @@ export interface components {
             /** @description User whose rights apply; by default the capsule's `default_user`. */
             user?: string;
         };
+        /** @description Largest values of the last 30 days. They need not be of the same time. */
+        PeakStats: {
+            /**
+             * Format: int64
+             * @description Reserved memory, in MiB.
+             */
+            memory_mb: number;
+            /** Format: int64 */
+            running_count: number;
+            /**
+             * Format: int64
+             * @description Reserved vCPUs.
+             */
+            vcpus: number;
+        };
         /** @description Settings of the platform. */
         PlatformSettings: {
             /** @description Limits of teams that have none of their own. */
@@ -3089,6 +3179,17 @@ export interface components {
          * @enum {string}
          */
         Stage: "preparing" | "steps" | "healthcheck" | "template" | "testing";
+        /** @description Values over the range, oldest first: each the largest of a bucket. The arrays have the same length. */
+        StatsSeries: {
+            /** @description Start of each bucket. */
+            labels: string[];
+            /** @description Reserved memory, in MiB. */
+            memory_mb: number[];
+            /** @description Running capsules; 0 where nothing ran, and where no server ran that could have counted. */
+            running: number[];
+            /** @description Reserved vCPUs. */
+            vcpus: number[];
+        };
         /** @description The team to act for. */
         SwitchTeamRequest: {
             /** @example team-01jx3m8k2vdqg5z7c9h4f6t8r */
@@ -3242,6 +3343,40 @@ export interface components {
             path: string;
             /** @description User whose rights apply; by default the capsule's `default_user`. */
             user?: string;
+        };
+        /** @description Usage of a day, in UTC. */
+        UsagePoint: {
+            /**
+             * Format: double
+             * @description Reserved vCPUs times minutes.
+             */
+            cpu_minutes: number;
+            /** Format: date */
+            date: string;
+            /**
+             * Format: double
+             * @description Disks of all capsules in MiB times minutes, also of those that are paused or stopped.
+             */
+            disk_mb_minutes: number;
+            /**
+             * Format: double
+             * @description Reserved memory in MiB times minutes.
+             */
+            ram_mb_minutes: number;
+            /**
+             * Format: double
+             * @description Templates in MiB times minutes.
+             */
+            template_mb_minutes: number;
+        };
+        /** @description Usage of the team by day. */
+        UsageResponse: {
+            /** Format: date */
+            from: string;
+            /** @description Each day that has begun, oldest first. The values of today grow; those of other days are final. */
+            points: components["schemas"]["UsagePoint"][];
+            /** Format: date */
+            to: string;
         };
         /** @description A user who can be added to a team. */
         UserSearchResult: {
@@ -6201,6 +6336,144 @@ export interface operations {
                 };
             };
             /** @description No host has room for it (`host_unavailable`), or the server has too much to do (`overloaded`) */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+        };
+    };
+    get_capsule_stats: {
+        parameters: {
+            query?: {
+                /** @description Time up to now; an hour if not given. */
+                range?: ("5m" | "1h" | "6h" | "24h" | "30d") & Record<string, never>;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Values now, peaks of 30 days, and the course over the range */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CapsuleStats"];
+                };
+            };
+            /** @description The request is not valid */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Credentials are missing or wrong */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description The account is disabled (`account_disabled`) or in no team (`no_team`), or may not do this (`forbidden`) */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description The client or its team asks too often (`rate_limited`); see `Retry-After` */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description The server has too much to do (`overloaded`); see `Retry-After` */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+        };
+    };
+    get_capsule_usage: {
+        parameters: {
+            query?: {
+                /** @description First day, such as `2026-11-01`; 30 days up to `to` if not given. */
+                from?: string;
+                /** @description Last day; today if not given. A period has at most 366 days. */
+                to?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The usage of each day */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["UsageResponse"];
+                };
+            };
+            /** @description The request is not valid */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Credentials are missing or wrong */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description The account is disabled (`account_disabled`) or in no team (`no_team`), or may not do this (`forbidden`) */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description The client or its team asks too often (`rate_limited`); see `Retry-After` */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description The server has too much to do (`overloaded`); see `Retry-After` */
             503: {
                 headers: {
                     [name: string]: unknown;
