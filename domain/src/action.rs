@@ -273,6 +273,7 @@ actions! {
     SandboxList     "capsule.list"      Get    "/v1/capsules", Team(Member), CAPSULES_READ, Capsule None;
     SandboxCreate   "capsule.create"    Post   "/v1/capsules", Team(Member), CAPSULES, Capsule Change;
     SandboxGet      "capsule.get"       Get    "/v1/capsules/{id}", Team(Member), CAPSULES_READ, Capsule None;
+    SandboxMetrics  "capsule.metrics"   Get    "/v1/capsules/{id}/metrics", Team(Member), CAPSULES_READ, Capsule None;
     SandboxDestroy  "capsule.destroy"   Delete "/v1/capsules/{id}", Team(Member), CAPSULES, Capsule Change;
     SandboxPause    "capsule.pause"     Post   "/v1/capsules/{id}/pause", Team(Member), CAPSULES, Capsule Change;
     SandboxResume   "capsule.resume"    Post   "/v1/capsules/{id}/resume", Team(Member), CAPSULES, Capsule Change;
