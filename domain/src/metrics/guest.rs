@@ -1,4 +1,4 @@
-//! What a guest says of its own memory, load and disk.
+//! Figures that a guest reports of its own memory, load and disk.
 
 /// Largest load that is believed.
 const MAX_LOAD: f64 = 1e6;

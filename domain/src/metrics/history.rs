@@ -182,7 +182,10 @@ mod tests {
         assert_eq!(times(&history, Tier::Medium), [0, 30_000]);
         assert_eq!((medium[0].cpu_pct, medium[1].cpu_pct), (50.0, 10.0));
         // The mean of 3, 503, …, 29,503; and the last counter.
-        assert_eq!((medium[0].memory_bytes, medium[0].net_in_bytes, medium[0].net_out_bytes), (14_753, 29_503, 59_006));
+        assert_eq!(
+            (medium[0].memory_bytes, medium[0].net_in_bytes, medium[0].net_out_bytes),
+            (14_753, 29_503, 59_006)
+        );
         assert_eq!(times(&history, Tier::Coarse), [0]);
         assert_eq!(history.points(Tier::Fine).len(), 61);
     }
@@ -209,7 +212,11 @@ mod tests {
         for tier in Tier::ALL {
             let times = times(&history, *tier);
             // The period that goes on may come on top.
-            assert!((tier.capacity()..=tier.capacity() + 1).contains(&times.len()), "{tier}: {}", times.len());
+            assert!(
+                (tier.capacity()..=tier.capacity() + 1).contains(&times.len()),
+                "{tier}: {}",
+                times.len()
+            );
             assert_eq!(*times.last().unwrap(), tier.period_of(BEGUN + newest) - BEGUN);
             assert!(times.windows(2).all(|pair| pair[1] - pair[0] == tier.period_ms()));
         }

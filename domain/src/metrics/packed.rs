@@ -190,7 +190,14 @@ mod tests {
         assert!(Tier::Fine.capacity() * (5 * 8 + 4) + 12 <= MAX_BYTES);
         let flip = |n: usize, at_ms: u64| {
             let value = if n.is_multiple_of(2) { u64::MAX } else { 0 };
-            Point { at_ms, cpu_pct: 1e9, memory_bytes: value, disk_bytes: value, net_in_bytes: value, net_out_bytes: value }
+            Point {
+                at_ms,
+                cpu_pct: 1e9,
+                memory_bytes: value,
+                disk_bytes: value,
+                net_in_bytes: value,
+                net_out_bytes: value,
+            }
         };
         let points: Vec<_> = (0..1200).map(|n| flip(n, n as u64 * 500)).collect();
         let packed = pack(Tier::Fine, &points);
@@ -217,7 +224,10 @@ mod tests {
         write(&mut many, 1201);
         assert_eq!(unpack(Tier::Fine, &many), Err(PackedError::TooMany));
         write(&mut many, u64::MAX);
-        assert_eq!(unpack(Tier::Fine, &[VERSION, 1, 0xff, 0xff, 0xff, 0xff, 0x7f]), Err(PackedError::TooMany));
+        assert_eq!(
+            unpack(Tier::Fine, &[VERSION, 1, 0xff, 0xff, 0xff, 0xff, 0x7f]),
+            Err(PackedError::TooMany)
+        );
         let one = |numbers: [u64; 6]| {
             let mut bytes = vec![VERSION, 1, 1];
             numbers.into_iter().for_each(|number| write(&mut bytes, number));
@@ -226,10 +236,18 @@ mod tests {
         assert!(one([0, 2, 2, 2, 2, 2]).is_ok());
         assert_eq!(one([MAX_CPU_CENTIS + 1, 2, 2, 2, 2, 2]), Err(PackedError::Point));
         assert_eq!(one([0, 1, 2, 2, 2, 2]), Err(PackedError::Point), "a time before all times");
-        assert_eq!(one([0, MAX_NUMBER * 2, 2, 2, 2, 2]), Err(PackedError::Point), "a time that has no number");
+        assert_eq!(
+            one([0, MAX_NUMBER * 2, 2, 2, 2, 2]),
+            Err(PackedError::Point),
+            "a time that has no number"
+        );
         assert_eq!(one([0, 2, u64::MAX - 1, 2, 2, 2]), Err(PackedError::Point), "more than JSON can say");
         let twice = points(Tier::Fine, 1).repeat(2);
-        assert_eq!(unpack(Tier::Fine, &pack(Tier::Fine, &twice)), Err(PackedError::Point), "twice the same time");
+        assert_eq!(
+            unpack(Tier::Fine, &pack(Tier::Fine, &twice)),
+            Err(PackedError::Point),
+            "twice the same time"
+        );
         for cut in 0..good.len() {
             assert!(unpack(Tier::Fine, &good[..cut]).is_err(), "{cut}");
         }

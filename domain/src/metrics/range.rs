@@ -89,7 +89,8 @@ mod tests {
 
     #[test]
     fn each_range_has_as_many_points_as_it_is_long() {
-        let expected = [("5m", 300), ("10m", 600), ("1h", 120), ("2h", 240), ("6h", 72), ("12h", 144), ("24h", 288)];
+        let expected =
+            [("5m", 300), ("10m", 600), ("1h", 120), ("2h", 240), ("6h", 72), ("12h", 144), ("24h", 288)];
         assert_eq!(expected.len(), MetricsRange::ALL.len());
         for (name, count) in expected {
             let range: MetricsRange = name.parse().unwrap();

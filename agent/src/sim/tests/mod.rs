@@ -34,6 +34,7 @@ use crate::{
         source::Upstream,
         tombstones::Tombstones,
     },
+    metrics::MetricsStore,
     outbox::{Outbox, SessionQueue},
     vmm::ExitReason,
 };
@@ -87,6 +88,7 @@ impl Agent {
             tombstones: Arc::new(tombstones),
             board: Board::default(),
             outbox: Outbox::default(),
+            metrics: Arc::new(MetricsStore::open(dir.join("metrics")).unwrap()),
             upstream: Upstream::default(),
             boot_timeout: world.options().boot_timeout,
             boot_id: world.boot_id(),
