@@ -1,4 +1,5 @@
-//! Removes what is older than it is kept: events, deliveries, audit entries, and the tokens and certificates of hosts.
+//! Removes what is older than it is kept: events, deliveries, audit entries, measurements of capsules that are gone, and the
+//! tokens and certificates of hosts.
 //!
 //! Each look removes rows in small portions, so that no statement holds others
 //! up; a look that fails is followed by the next.
@@ -14,6 +15,8 @@ const EVENTS_KEPT: Duration = Duration::from_secs(7 * DAY.as_secs());
 const DELIVERIES_KEPT: Duration = Duration::from_secs(7 * DAY.as_secs());
 /// Age at which an audit entry is removed.
 const ENTRIES_KEPT: Duration = Duration::from_secs(400 * DAY.as_secs());
+/// Time for which measurements of a capsule are kept after its end.
+const METRICS_KEPT: Duration = Duration::from_secs(30 * DAY.as_secs());
 /// Rows that one statement removes at most: readers of events wait for its end.
 const PORTION: u32 = 5_000;
 /// Statements of one look for each kind of rows; together four times what a busy server writes in that time.
@@ -46,9 +49,17 @@ pub(crate) async fn remove_old_rows(store: &Store) -> Result<(), StoreError> {
             break;
         }
     }
+    let mut metrics = 0;
+    for _ in 0..PORTIONS {
+        let removed = store.capsule_metrics_retire(METRICS_KEPT, PORTION).await?;
+        metrics += removed;
+        if removed < PORTION.into() {
+            break;
+        }
+    }
     let tokens = store.host_tokens_retire(PORTION).await? + store.host_certificates_retire(PORTION).await?;
-    if events + deliveries + entries + tokens > 0 {
-        tracing::info!(events, deliveries, entries, tokens, "old rows removed");
+    if events + deliveries + entries + metrics + tokens > 0 {
+        tracing::info!(events, deliveries, entries, metrics, tokens, "old rows removed");
     }
     Ok(())
 }
