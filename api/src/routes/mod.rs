@@ -120,6 +120,7 @@ bindings! {
         SandboxList => capsules::list::list_capsules;
         SandboxCreate => capsules::create::create_capsule;
         SandboxGet => capsules::get::get_capsule;
+        SandboxMetrics => capsules::metrics::get_capsule_metrics;
         SandboxDestroy => capsules::destroy::destroy_capsule;
         SandboxPause => capsules::pause::pause_capsule;
         SandboxResume => capsules::resume::resume_capsule;

@@ -395,6 +395,7 @@ impl Case<'_> {
             | Action::ChannelTest
             | Action::SandboxList
             | Action::SandboxGet
+            | Action::SandboxMetrics
             | Action::SandboxPing
             | Action::Exec
             | Action::ExecStream
