@@ -39,6 +39,7 @@ mod grants;
 pub mod host;
 mod host_deletion;
 mod idle;
+mod measurements;
 mod instruments;
 mod membership;
 mod metrics_sampler;
@@ -64,7 +65,9 @@ pub use errors::{
     OperationError, SessionError, SessionOpenError, StartError, WaitError,
 };
 pub use grants::Grant;
+pub use host::MetricsReport;
 pub use host_deletion::DeleteHostError;
+pub use measurements::MetricsError;
 pub use notify::SendError;
 pub use sandbox::{TemplateDefaults, TemplateOrder, Until};
 pub use tunnel::{

@@ -1,5 +1,5 @@
-//! Removes what is older than it is kept: events, deliveries, audit entries, statistics, capsules that are gone, the output
-//! of builds, and the tokens and certificates of hosts.
+//! Removes what is older than it is kept: events, deliveries, audit entries, statistics, capsules that are gone and
+//! their measurements, the output of builds, and the tokens and certificates of hosts.
 //!
 //! Each look removes rows in small portions, so that no statement holds others
 //! up; a look that fails is followed by the next.
@@ -21,6 +21,8 @@ const ENTRIES_KEPT: Duration = Duration::from_secs(400 * DAY.as_secs());
 const SAMPLES_KEPT: Duration = Duration::from_secs(60 * DAY.as_secs());
 /// Age at which the roll-up of samples is removed, and with it the usage of its day.
 const ROLLUPS_KEPT: Duration = Duration::from_secs(400 * DAY.as_secs());
+/// Time for which measurements of a capsule are kept after its end.
+const METRICS_KEPT: Duration = Duration::from_secs(30 * DAY.as_secs());
 /// Rows that one statement removes at most: readers of events wait for its end.
 const PORTION: u32 = 5_000;
 /// Statements of one look for each kind of rows; together four times what a busy server writes in that time.
@@ -37,10 +39,11 @@ pub(crate) async fn remove_old_rows(store: &Store, kept: RetentionConfig) -> Res
     let samples = in_portions(|| store.samples_retire(SAMPLES_KEPT, PORTION)).await?
         + in_portions(|| store.rollups_retire(ROLLUPS_KEPT, PORTION)).await?;
     let capsules = in_portions(|| store.sandboxes_retire(kept.capsules, PORTION)).await?;
+    let metrics = in_portions(|| store.capsule_metrics_retire(METRICS_KEPT, PORTION)).await?;
     let lines = in_portions(|| store.build_logs_retire(kept.build_logs, PORTION)).await?;
     let tokens = store.host_tokens_retire(PORTION).await? + store.host_certificates_retire(PORTION).await?;
-    if events + deliveries + entries + samples + capsules + lines + tokens > 0 {
-        tracing::info!(events, deliveries, entries, samples, capsules, lines, tokens, "old rows removed");
+    if events + deliveries + entries + samples + capsules + metrics + lines + tokens > 0 {
+        tracing::info!(events, deliveries, entries, samples, capsules, metrics, lines, tokens, "old rows removed");
     }
     Ok(())
 }

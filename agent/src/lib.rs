@@ -14,6 +14,7 @@
 //! | [`disk`] | volume, images, small files |
 //! | [`vmm`] | processes of machines and their drivers, cgroups |
 //! | [`net`] | installations and their numbers, network slots |
+//! | [`metrics`] | measurements of machines |
 //! | [`config`], [`guest`], [`leftovers`] | settings; the daemon inside a machine; what an installation has on its host, and its removal |
 //! | [`machines`] | commands for machines, and the work of carrying them out |
 //! | [`link`] | the connection to the control plane |
@@ -30,6 +31,7 @@ mod host_load;
 pub mod leftovers;
 pub mod link;
 pub mod machines;
+pub mod metrics;
 pub mod monitoring;
 pub mod net;
 pub mod node;

@@ -2,10 +2,12 @@
 //!
 //! ```text
 //!   Root ◀─ escalations ─┬─ Machines ── one MachineActor per machine
+//!                        ├─ Sampler     measures them
 //!                        └─ Link
 //! ```
 
 use std::{
+    collections::BTreeSet,
     fs::{self, Permissions},
     os::unix::fs::PermissionsExt as _,
     path::{Path, PathBuf},
@@ -19,7 +21,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use wrenn_base::{Backoff, Clock, Rng};
 use wrenn_pki::JoinToken;
 use wrenn_proto::ids::SandboxId;
-use wrenn_supervision::{Child, ChildSpec, Root, spawn};
+use wrenn_supervision::{Child, ChildSpec, Periodic, Root, spawn};
 
 use crate::{
     config::ServerAddr,
@@ -32,6 +34,7 @@ use crate::{
         source::Upstream,
         tombstones::Tombstones,
     },
+    metrics::{MetricsStore, Sampler},
     monitoring::Instruments,
     outbox::Outbox,
 };
@@ -48,6 +51,7 @@ pub struct NodeState {
     store: RecordStore,
     tombstones: Tombstones,
     credentials: CredentialsFile,
+    metrics: MetricsStore,
     records: Vec<Record>,
 }
 
@@ -65,7 +69,13 @@ impl NodeState {
         let records = store.load_all()?;
         let tombstones = Tombstones::open(data_dir.join("tombstones.jsonl"), durability, now)?;
         let credentials = CredentialsFile { path: credentials_path(data_dir), durability };
-        Ok(Self { store, tombstones, credentials, records })
+        let folder = data_dir.join("metrics");
+        let metrics = MetricsStore::open(folder.clone())
+            .map_err(StateError::io("open the measurements in", &folder))?;
+        let known: BTreeSet<SandboxId> =
+            records.iter().map(|record| record.id).chain(store.set_aside()).collect();
+        metrics.end_unknown(&known);
+        Ok(Self { store, tombstones, credentials, metrics, records })
     }
 
     /// Returns the machines of which nobody knows what they are, as their records cannot be understood.
@@ -125,6 +135,7 @@ pub struct NodeOptions {
 pub struct Node {
     host: Arc<Host>,
     machines: Child<Machines>,
+    sampler: Child<Periodic>,
     link: Child<Link>,
     shared: Arc<LinkShared>,
 }
@@ -151,6 +162,7 @@ impl Node {
             tombstones: Arc::new(state.tombstones),
             board: board.clone(),
             outbox: Outbox::default(),
+            metrics: Arc::new(state.metrics),
             upstream: Upstream::default(),
             boot_timeout,
             boot_id,
@@ -172,6 +184,16 @@ impl Node {
             );
         }
 
+        let sampler = Sampler {
+            store: host.metrics.clone(),
+            source: host.backend.clone(),
+            outbox: host.outbox.clone(),
+            clock: host.clock.clone(),
+            works: host.works.clone(),
+        };
+        let spec = root.adopt(ChildSpec::new("metrics", "metrics", host.clock.clone(), host.rng.clone()));
+        let sampler = spawn(arbiter, spec, move |_| sampler.into_actor());
+
         let shared = Arc::new(LinkShared::new(
             link.server,
             link.registration_token,
@@ -186,7 +208,7 @@ impl Node {
                 .backoff(Backoff::new(Duration::from_millis(100), Duration::from_secs(10))),
         );
         let link = spawn(arbiter, spec, move |_| Link::new(for_link));
-        Self { host, machines, link, shared }
+        Self { host, machines, sampler, link, shared }
     }
 
     /// Returns what is publicly known of the machines.
@@ -205,8 +227,10 @@ impl Node {
     pub async fn stop(&self, within: Duration) {
         self.link.kill();
         self.machines.kill();
+        self.sampler.kill();
         self.link.wait_exit().await;
         self.machines.wait_exit().await;
+        self.sampler.wait_exit().await;
         self.host.works.close();
         self.shared.tunnels.close();
         if timeout(within, self.host.works.wait()).await.is_err() {

@@ -46,6 +46,11 @@ impl Outbox {
         *self.session.lock() = None;
     }
 
+    /// Returns true while there is a session.
+    pub fn is_open(&self) -> bool {
+        self.session.lock().is_some()
+    }
+
     /// Puts a frame into the queue of the session; never waits.
     pub fn publish(&self, frame: Frame) {
         let mut session = self.session.lock();

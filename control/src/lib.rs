@@ -104,6 +104,7 @@ mod sandbox_find;
 pub mod sandbox_get;
 pub mod sandbox_list;
 pub mod sandbox_list_all;
+pub mod sandbox_metrics_get;
 pub mod sandbox_pause;
 pub mod sandbox_ping;
 pub mod sandbox_preview_set;

@@ -275,6 +275,7 @@ actions! {
     SandboxStats    "capsule.stats"     Get    "/v1/capsules/stats", Team(Member), CAPSULES_READ, Capsule None;
     SandboxUsage    "capsule.usage"     Get    "/v1/capsules/usage", Team(Member), CAPSULES_READ, Capsule None;
     SandboxGet      "capsule.get"       Get    "/v1/capsules/{id}", Team(Member), CAPSULES_READ, Capsule None;
+    SandboxMetrics  "capsule.metrics"   Get    "/v1/capsules/{id}/metrics", Team(Member), CAPSULES_READ, Capsule None;
     SandboxDestroy  "capsule.destroy"   Delete "/v1/capsules/{id}", Team(Member), CAPSULES, Capsule Change;
     SandboxPause    "capsule.pause"     Post   "/v1/capsules/{id}/pause", Team(Member), CAPSULES, Capsule Change;
     SandboxResume   "capsule.resume"    Post   "/v1/capsules/{id}/resume", Team(Member), CAPSULES, Capsule Change;

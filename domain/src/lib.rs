@@ -14,6 +14,7 @@
 //! | [`audit`] | what is written of a change, and how it ended |
 //! | [`channel`] | notification channels: their configuration, their messages, the addresses that may be asked
 //! | [`quota`] | how much a team may use at once |
+//! | [`metrics`] | measurements of capsules: tiers, means, ranges, their encoding |
 //! | [`statistics`] | reservations and usage of a team over time |
 //! | [`error_code`] | the codes that clients see |
 //! | [`ids`], [`word`] | typed ids, and the spelling of enums |
@@ -37,6 +38,7 @@ pub mod host;
 pub mod ids;
 pub mod lifecycle;
 pub mod limits;
+pub mod metrics;
 pub mod page;
 pub mod permission;
 pub mod placement;

@@ -22,6 +22,7 @@ mod connections;
 pub mod dial;
 pub mod environment;
 pub mod exec;
+pub mod figures;
 pub mod files;
 pub mod fs;
 pub mod lock;

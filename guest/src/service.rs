@@ -11,9 +11,9 @@ use tokio_stream::{Stream, StreamExt, wrappers::ReceiverStream};
 use tonic::{Request, Response, Status, Streaming};
 use wrenn_base::blocking;
 use wrenn_proto::guest::{
-    ConnectEvent, ConnectInput, ExecEvent, ExecInput, ExecStart, FileEvent, FileInput, FreezeRequest,
-    FreezeResponse, HelloRequest, HelloResponse, InitRequest, InitResponse, ShutdownRequest,
-    ShutdownResponse, ThawRequest, ThawResponse,
+    ConnectEvent, ConnectInput, ExecEvent, ExecInput, ExecStart, FiguresRequest, FiguresResponse, FileEvent,
+    FileInput, FreezeRequest, FreezeResponse, HelloRequest, HelloResponse, InitRequest, InitResponse,
+    ShutdownRequest, ShutdownResponse, ThawRequest, ThawResponse,
     exec_event::Event,
     exec_input::Input,
     guest_server::{Guest, GuestServer},
@@ -25,7 +25,7 @@ use crate::{
     dial::dial,
     environment,
     exec::{Defaults, Engine, ExecError, Plan},
-    fs,
+    figures, fs,
     lock::Lock,
     machine::{self, Freezer},
 };
@@ -216,6 +216,11 @@ impl Guest for GuestService {
     async fn thaw(&self, _: Request<ThawRequest>) -> Result<Response<ThawResponse>, Status> {
         self.freezer.thaw().map_err(failed("thaw the root filesystem"))?;
         Ok(Response::new(ThawResponse {}))
+    }
+
+    async fn figures(&self, _: Request<FiguresRequest>) -> Result<Response<FiguresResponse>, Status> {
+        let figures = blocking(figures::read).await;
+        Ok(Response::new(figures.map_err(failed("read its own figures"))?))
     }
 
     async fn shutdown(&self, _: Request<ShutdownRequest>) -> Result<Response<ShutdownResponse>, Status> {

@@ -1,14 +1,14 @@
-//! The two wire protocols of Wrenn, and the ids that appear in them.
+//! The two wire protocols of Wrenn, and the ids and measurements that appear in them.
 //!
 //! ```text
 //!  control plane ◀── agent::ControlPlane ── agent ── guest::Guest ──▶ wrenn-guest
 //! ```
 //!
 //! [`agent`] and [`guest`] are generated from `proto/*.proto`, where each message is documented.
-//! [`ids`] are the typed ids that every other crate uses; [`session`] says where a session begins and ends, and
+//! [`ids`] are the typed ids that every other crate uses, [`metrics`] the measurements of capsules; [`session`] says where a session begins and ends, and
 //! [`transfer`] whether a template arrived whole.
 
-pub use wrenn_domain::ids;
+pub use wrenn_domain::{ids, metrics};
 
 pub mod session;
 pub mod transfer;

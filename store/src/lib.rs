@@ -20,6 +20,7 @@ pub mod audit_log;
 pub mod build_cache;
 pub mod build_log;
 pub mod builds;
+pub mod capsule_metrics;
 pub mod channel_deliveries;
 pub mod channels;
 pub mod host_certificates;

@@ -54,6 +54,7 @@ use super::{
     inventory,
     link::{AgentLink, Attach, Detach, Link, LinkNumber},
     messages::{Complain, DropFailure, HostAway},
+    pending_metrics::PendingMetrics,
     text::harmless,
 };
 use crate::{
@@ -105,6 +106,8 @@ pub(crate) struct HostConnection {
     next_request: u64,
     /// Templates that the host was told to remove, and who waits for that.
     pub(super) dropping: HashMap<TemplateId, Vec<oneshot::Sender<Result<(), DropFailure>>>>,
+    /// Questions about measurements that the host was asked.
+    pub(super) metrics: PendingMetrics,
     /// When the sandboxes of a host that is unreachable are told again.
     tell_lost_due: Instant,
     pub(super) noted: HeartbeatNote,
@@ -154,6 +157,7 @@ impl HostConnection {
             asked: None,
             next_request: 1,
             dropping: HashMap::new(),
+            metrics: PendingMetrics::default(),
             tell_lost_due: heard,
             noted: HeartbeatNote::Never,
             nonsense: (None, 0),
@@ -289,6 +293,7 @@ impl HostConnection {
         tracing::info!(host = %self.id, link = link.number.0, reason, "agent detached");
         drop(link);
         self.dropping.clear();
+        self.metrics.clear();
         self.parts.tunnels.link_ended(self.id);
         self.parts.transfers.link_ended(self.id);
         if let Some(view) = &mut self.view {
@@ -320,6 +325,7 @@ impl HostConnection {
             // If it does not read, it will notice the end of the stream.
             let _ = old.send(server_frame::Frame::Terminate(terminate));
             self.dropping.clear();
+            self.metrics.clear();
             self.parts.tunnels.link_ended(self.id);
             self.parts.transfers.link_ended(self.id);
         }

@@ -10,8 +10,8 @@ use super::{
     connection::{HostConnection, HostParts},
     directory::{Answer, Connections},
     messages::{
-        Check, DropFailure, DropTemplate, HostAway, HostDeleted, OpenTunnel, OrderTemplate, Refresh, Retire,
-        SendCommand, TakeInventory,
+        AskMetrics, Check, DropFailure, DropTemplate, HostAway, HostDeleted, MetricsReport, OpenTunnel,
+        OrderTemplate, Refresh, Retire, SendCommand, TakeInventory,
     },
 };
 use crate::directory::Living;
@@ -20,6 +20,9 @@ use crate::directory::Living;
 const ORDERED_WITHIN: Duration = Duration::from_secs(10);
 /// Longest wait for an inventory and its comparison, which goes on without whoever waits: other hosts are due, too.
 const COMPARED_WITHIN: Duration = Duration::from_secs(10);
+
+/// Longest wait for measurements: an older agent does not answer at all.
+const MEASURED_WITHIN: Duration = Duration::from_secs(3);
 
 /// The connections of hosts: one is started where none lives. Clones share them.
 pub(crate) type HostConnections = Living<HostId, HostConnection, HostParts>;
@@ -59,6 +62,11 @@ impl Connections for HostConnections {
     fn drop_template(&self, host: HostId, template: TemplateId) -> Answer<DropFailure> {
         let connection = self.address(host);
         Box::pin(async move { call_within(&connection, DropTemplate(template), ORDERED_WITHIN).await })
+    }
+
+    fn ask_metrics(&self, host: HostId, ask: AskMetrics) -> Answer<HostAway, MetricsReport> {
+        let connection = self.address(host);
+        Box::pin(async move { call_within(&connection, ask, MEASURED_WITHIN).await })
     }
 
     fn take_inventory(&self, host: HostId, ask: TakeInventory) -> Answer<HostAway> {

@@ -9,7 +9,10 @@ use wrenn_supervision::CallError;
 
 use super::{
     board::{Held, HostBoard, HostView},
-    messages::{DropFailure, HostAway, OpenTunnel, OrderTemplate, SendCommand, TakeInventory},
+    messages::{
+        AskMetrics, DropFailure, HostAway, MetricsReport, OpenTunnel, OrderTemplate, SendCommand,
+        TakeInventory,
+    },
 };
 use crate::directory::Late;
 
@@ -39,12 +42,15 @@ pub(crate) trait Connections: Send + Sync {
     /// Has the host remove a template's files; answered when that is done.
     fn drop_template(&self, host: HostId, template: TemplateId) -> Answer<DropFailure>;
 
+    /// Asks a host for measurements, and a guest for its own.
+    fn ask_metrics(&self, host: HostId, ask: AskMetrics) -> Answer<HostAway, MetricsReport>;
+
     /// Has the host say what it has; answered when that was compared with the rows.
     fn take_inventory(&self, host: HostId, ask: TakeInventory) -> Answer<HostAway>;
 }
 
 /// The answer of a connection.
-pub(crate) type Answer<E> = BoxFuture<'static, Result<Result<(), E>, CallError>>;
+pub(crate) type Answer<E, T = ()> = BoxFuture<'static, Result<Result<T, E>, CallError>>;
 
 /// The states of hosts, and the way to their connections; clones share both.
 #[derive(Debug, Clone, Default)]
@@ -139,6 +145,10 @@ impl Connections for Ended {
 
     fn drop_template(&self, _: HostId, _: TemplateId) -> Answer<DropFailure> {
         Box::pin(ready(Ok(Err(DropFailure::HostAway))))
+    }
+
+    fn ask_metrics(&self, _: HostId, _: AskMetrics) -> Answer<HostAway, MetricsReport> {
+        Box::pin(ready(Ok(Err(HostAway))))
     }
 
     fn take_inventory(&self, _: HostId, _: TakeInventory) -> Answer<HostAway> {

@@ -57,6 +57,8 @@ impl Handler<FromAgent> for HostConnection {
                     self.parts.transfers.refuse(self.id, transfer, &refused.error);
                 }
             }
+            Some(agent_frame::Frame::MetricsReport(report)) => self.metrics_report(report),
+            Some(agent_frame::Frame::MetricsHistory(history)) => return self.metrics_history(history, ctx),
             // Its inventory says so, too, and that counts.
             Some(agent_frame::Frame::TemplateFetched(_)) => self.parts.due.soon(self.id),
             Some(agent_frame::Frame::Hello(_)) | None => self.complain("a frame makes no sense here", ""),

@@ -3,6 +3,7 @@
 use actix::Message;
 use wrenn_domain::{
     host::Host,
+    metrics::{GuestFigures, Point, Tier},
     sandbox::{Memory, Sandbox, inventory::Baseline, state},
     template::TemplateSource,
 };
@@ -90,6 +91,23 @@ pub(crate) struct OpenTunnel {
 /// The host is not attached, or does not read what it is sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct HostAway;
+
+/// Asks a host for the measurements of a sandbox, and its guest for its own.
+#[derive(Debug, Message)]
+#[rtype(result = "Result<MetricsReport, HostAway>")]
+pub(crate) struct AskMetrics {
+    pub(crate) sandbox: SandboxId,
+    pub(crate) tier: Tier,
+}
+
+/// Answer of a host about one of its sandboxes.
+#[derive(Debug, Clone, PartialEq)]
+pub struct MetricsReport {
+    /// Points in the order of time; none if the host has none.
+    pub points: Vec<Point>,
+    /// Figures that the guest reports; `None` if it was not asked, or did not answer.
+    pub guest: Option<GuestFigures>,
+}
 
 /// Asks for an inventory, which is compared with what was read before. Answered when that is done.
 #[derive(Debug, Message)]

@@ -9,17 +9,21 @@ mod frames;
 mod inventory;
 mod link;
 mod messages;
+mod metrics;
 mod orders;
+mod pending_metrics;
 pub(crate) mod text;
 
 pub use attachment::HOST_DELETED;
 pub use link::AgentLink;
-pub use messages::DropFailure;
+pub use messages::{DropFailure, MetricsReport};
 
 pub(crate) use self::{
     connection::{HostConnection, HostParts},
     connections::HostConnections,
     directory::{Connections, HostDirectory},
     link::Attach,
-    messages::{CutLink, HostAway, InjectPanic, OpenTunnel, OrderTemplate, SendCommand, TakeInventory},
+    messages::{
+        AskMetrics, CutLink, HostAway, InjectPanic, OpenTunnel, OrderTemplate, SendCommand, TakeInventory,
+    },
 };

@@ -8,6 +8,7 @@ mod faults;
 mod hostile;
 mod hosts;
 mod lifecycle;
+mod metrics;
 mod operations;
 mod resume;
 mod servers;

@@ -32,8 +32,9 @@ use tower::service_fn;
 use wrenn_proto::{
     GUEST_IP, GUEST_PORT,
     guest::{
-        ConnectEvent, ConnectInput, ExecEvent, ExecInput, FileEvent, FileInput, FreezeRequest, HelloRequest,
-        HelloResponse, InitRequest, ThawRequest, guest_client::GuestClient as Rpc,
+        ConnectEvent, ConnectInput, ExecEvent, ExecInput, FiguresRequest, FiguresResponse, FileEvent,
+        FileInput, FreezeRequest, HelloRequest, HelloResponse, InitRequest, ThawRequest,
+        guest_client::GuestClient as Rpc,
     },
 };
 
@@ -184,6 +185,14 @@ impl Guest for GuestClient {
         async move {
             let mut rpc = self.rpc(ANSWER_MAX_BYTES);
             within(THAW_TIMEOUT, rpc.thaw(ThawRequest {})).await.map(drop)
+        }
+        .boxed()
+    }
+
+    fn figures(&self) -> BoxFuture<'_, Result<FiguresResponse, GuestError>> {
+        async move {
+            let mut rpc = self.rpc(ANSWER_MAX_BYTES);
+            Ok(within(CALL_TIMEOUT, rpc.figures(FiguresRequest {})).await?.into_inner())
         }
         .boxed()
     }

@@ -34,6 +34,9 @@ pub trait Guest: Send + Sync + 'static {
     /// Ends a freeze; does nothing if there is none.
     fn thaw(&self) -> BoxFuture<'_, Result<(), GuestError>>;
 
+    /// Asks how much memory and disk the guest uses.
+    fn figures(&self) -> BoxFuture<'_, Result<wire::FiguresResponse, GuestError>>;
+
     /// Opens a session about processes. Dropping the events ends the session.
     fn exec(
         &self,

@@ -16,6 +16,7 @@
 
 mod credentials;
 mod dial;
+mod metrics;
 mod retire;
 mod session;
 mod transfer;

@@ -48,6 +48,7 @@ pub(super) async fn retire(host: &Host, commands: &Recipient<Dispatch>, credenti
             tracing::warn!(%template, error = %Chain(&error), "template of the deleted host not removed");
         }
     }
+    host.metrics.remove_all();
     match credentials.forget() {
         Ok(()) => tracing::warn!("host was deleted, its credentials are forgotten"),
         Err(error) => tracing::error!(error = %Chain(&error), "credentials of the deleted host not removed"),

@@ -19,14 +19,15 @@ use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Status, Streaming, transport::Channel};
 use wrenn_base::blocking;
 use wrenn_proto::agent::{
-    AgentFrame, AgentHello, Inventory, OpenTunnel, SendTemplate, ServerFrame, Terminate, TunnelError,
-    TunnelErrorKind, TunnelRefused, Welcome, agent_frame::Frame, control_plane_client::ControlPlaneClient,
-    server_frame,
+    AgentFrame, AgentHello, Inventory, MetricsRequest, MetricsStored, OpenTunnel, SendTemplate, ServerFrame,
+    Terminate, TunnelError, TunnelErrorKind, TunnelRefused, Welcome, agent_frame::Frame,
+    control_plane_client::ControlPlaneClient, server_frame,
 };
 
 use super::{
     LinkShared, LinkState,
     credentials::Credentials,
+    metrics,
     transfer::{self, ControlPlaneSource},
     tunnel,
 };
@@ -108,6 +109,8 @@ impl Session<'_> {
         // An instant, decided before anybody learns that the host is attached: a wait for a duration begins when it is
         // first polled.
         let renewal_due = clock.now() + self.next_refresh();
+        let metrics = self.shared.host.metrics.clone();
+        self.shared.host.works.spawn_blocking(move || metrics.resend_soon());
         self.shared.state.send_replace(LinkState::Attached);
         let heartbeat_every = Duration::from_millis(welcome.heartbeat_interval_ms.into());
         let heartbeat_every = heartbeat_every.clamp(HEARTBEAT_MIN, HEARTBEAT_MAX);
@@ -192,6 +195,8 @@ impl Session<'_> {
             Some(server_frame::Frame::Terminate(terminate)) => return Some(terminate),
             Some(server_frame::Frame::DropTemplate(drop)) => self.drop_template(drop.template_id),
             Some(server_frame::Frame::SendTemplate(order)) => self.send_template(order),
+            Some(server_frame::Frame::MetricsRequest(request)) => self.answer_metrics(request),
+            Some(server_frame::Frame::MetricsStored(stored)) => self.note_stored(&stored),
             Some(server_frame::Frame::Welcome(_)) => tracing::warn!("ignoring a second welcome"),
             None => tracing::warn!("ignoring a frame that this version does not know"),
         }
@@ -205,6 +210,24 @@ impl Session<'_> {
         works.spawn_local(async move {
             host.killed.run_until_cancelled(host.drop_template(template_id)).await;
         });
+    }
+
+    /// Answers with measurements. Their file may have to be read, and the guest asked.
+    fn answer_metrics(&self, request: MetricsRequest) {
+        let host = self.shared.host.clone();
+        let works = host.works.clone();
+        works.spawn_local(async move {
+            let killed = host.killed.clone();
+            killed.run_until_cancelled(metrics::answer(host, request)).await;
+        });
+    }
+
+    fn note_stored(&self, stored: &MetricsStored) {
+        let Ok(id) = stored.sandbox_id.parse() else {
+            return tracing::warn!(sandbox_id = stored.sandbox_id, "not the id of a sandbox");
+        };
+        let (metrics, up_to_ms) = (self.shared.host.metrics.clone(), stored.up_to_unix_ms);
+        self.shared.host.works.spawn_blocking(move || metrics.note_stored(id, up_to_ms));
     }
 
     /// Sends a template, which may take long.

@@ -17,6 +17,7 @@ use super::{
 };
 use crate::{
     guest::{Guest, GuestError},
+    metrics::MeterSource,
     net::SlotNumber,
     vmm::{VmExit, VmProcess},
 };
@@ -34,7 +35,7 @@ pub enum Discard {
 }
 
 /// The steps from which machines are made, and by which they are removed.
-pub trait Backend: Library {
+pub trait Backend: Library + MeterSource {
     /// Checks that a machine of this kind can be made here now: its template is there, and there is room.
     fn admit<'a>(&'a self, spec: &'a MachineSpec) -> BoxFuture<'a, Result<Admitted, StartError>>;
 

@@ -44,7 +44,7 @@ const EXTENT_BYTES: usize = 64;
 /// The steps of a simulated host.
 #[derive(Debug)]
 pub struct SimBackend {
-    world: Arc<SimWorld>,
+    pub(super) world: Arc<SimWorld>,
     leases: Leases,
 }
 

@@ -11,8 +11,8 @@ use tokio_stream::wrappers::ReceiverStream;
 use wrenn_proto::{
     guest::{
         ConnectEvent, ConnectInput, Detached, ExecEvent, ExecExited, ExecFailed, ExecFailure, ExecInput,
-        ExecStart, ExecStarted, FileEvent, FileInput, HelloResponse, InitRequest, Lifetime, ProcessSelector,
-        ProcessSignal, ProcessesListed, Signalled, exec_event::Event, exec_input::Input,
+        ExecStart, ExecStarted, FiguresResponse, FileEvent, FileInput, HelloResponse, InitRequest, Lifetime,
+        ProcessSelector, ProcessSignal, ProcessesListed, Signalled, exec_event::Event, exec_input::Input,
     },
     ids::SandboxId,
 };
@@ -107,6 +107,24 @@ impl Guest for SimGuest {
 
     fn thaw(&self) -> BoxFuture<'_, Result<(), GuestError>> {
         self.set_frozen(SimStep::Thaw, false).boxed()
+    }
+
+    fn figures(&self) -> BoxFuture<'_, Result<FiguresResponse, GuestError>> {
+        async {
+            self.world.step(SimStep::Figures, || ()).await.map_err(GuestError::Unreachable)?;
+            self.reach()?;
+            Ok(FiguresResponse {
+                memory_total_bytes: 512 << 20,
+                memory_used_bytes: 100 << 20,
+                memory_cached_bytes: 50 << 20,
+                load_1m: 0.5,
+                load_5m: 0.25,
+                load_15m: 0.125,
+                disk_total_bytes: 5 << 30,
+                disk_used_bytes: 1 << 30,
+            })
+        }
+        .boxed()
     }
 
     fn files(&self, inputs: Inputs<FileInput>) -> BoxFuture<'_, Result<Events<FileEvent>, GuestError>> {

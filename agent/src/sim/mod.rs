@@ -15,6 +15,7 @@ mod backend;
 mod files;
 mod guest;
 mod host;
+mod meter;
 mod options;
 mod ports;
 mod processes;

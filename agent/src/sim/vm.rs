@@ -52,7 +52,13 @@ impl SimWorld {
         };
         let (process, owner, requests) = VmProcess::new(record, None);
         let (crash, crashed) = oneshot::channel();
-        let vm = SimVm { process: process.clone(), crash: Some(crash), vcpus, runs_since: self.clock.now() };
+        let vm = SimVm {
+            process: process.clone(),
+            crash: Some(crash),
+            vcpus,
+            runs_since: self.clock.now(),
+            figures: Default::default(),
+        };
         let before = self.inner.lock().vms.insert(id, vm);
         assert!(before.is_none(), "a machine has two virtual machines");
         let world = self.clone();

@@ -26,8 +26,9 @@ use wrenn_proto::{
 use super::{options::SimOptions, processes::SimProcess};
 use crate::{
     machines::{backend::BoxError, leases::Artifact, manifest::Manifest},
+    metrics::Figures,
     net::SlotNumber,
-    vmm::{ExitReason, Fingerprint, VmProcess},
+    vmm::{ExitReason, Fingerprint, VmProcess, VmRecord},
 };
 
 /// A step of which work on a machine consists, and which can be ordered to fail.
@@ -53,6 +54,7 @@ pub enum SimStep {
     BeginDraft,
     Freeze,
     Thaw,
+    Figures,
     CopyInto,
     Flatten,
     SizeFile,
@@ -127,6 +129,7 @@ pub(super) struct SimVm {
     pub(super) crash: Option<oneshot::Sender<ExitReason>>,
     pub(super) vcpus: Vcpus,
     pub(super) runs_since: Instant,
+    pub(super) figures: Figures,
 }
 
 /// A disk: it outlives everything but its removal.
@@ -260,6 +263,20 @@ impl SimWorld {
     pub fn crash(&self, id: SandboxId, reason: ExitReason) -> bool {
         let crash = self.inner.lock().vms.get_mut(&id).and_then(|vm| vm.crash.take());
         crash.is_some_and(|crash| crash.send(reason).is_ok())
+    }
+
+    /// Sets the figures of a machine that runs, from the start of its virtual machine; returns false if none runs.
+    pub fn set_figures(&self, id: SandboxId, figures: Figures) -> bool {
+        self.inner.lock().vms.get_mut(&id).map(|vm| vm.figures = figures).is_some()
+    }
+
+    pub(super) fn figures(&self, vm: &VmRecord) -> Option<Figures> {
+        let inner = self.inner.lock();
+        inner
+            .vms
+            .get(&vm.id)
+            .filter(|known| known.process.record().process == vm.process)
+            .map(|vm| vm.figures)
     }
 
     /// Loses the power: every virtual machine and network is gone, and so is memory that nobody waited for. The agent

@@ -122,6 +122,7 @@ bindings! {
         SandboxStats => capsules::stats::get_capsule_stats;
         SandboxUsage => capsules::usage::get_capsule_usage;
         SandboxGet => capsules::get::get_capsule;
+        SandboxMetrics => capsules::metrics::get_capsule_metrics;
         SandboxDestroy => capsules::destroy::destroy_capsule;
         SandboxPause => capsules::pause::pause_capsule;
         SandboxResume => capsules::resume::resume_capsule;

@@ -398,6 +398,7 @@ impl Case<'_> {
             | Action::SandboxStats
             | Action::SandboxUsage
             | Action::SandboxGet
+            | Action::SandboxMetrics
             | Action::SandboxPing
             | Action::Exec
             | Action::ExecStream

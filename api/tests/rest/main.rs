@@ -23,6 +23,7 @@ mod hosts;
 mod lifecycle;
 mod mail;
 mod members;
+mod metrics;
 mod monitoring;
 mod notifications;
 mod openapi;

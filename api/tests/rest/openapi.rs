@@ -72,6 +72,7 @@ fn operations_have_the_names_that_clients_are_generated_with() {
             "GET /v1/capsules/{id} get_capsule",
             "GET /v1/capsules/{id}/exec/stream exec_stream",
             "GET /v1/capsules/{id}/files/watch watch_files",
+            "GET /v1/capsules/{id}/metrics get_capsule_metrics",
             "GET /v1/capsules/{id}/processes list_processes",
             "GET /v1/capsules/{id}/processes/{selector}/stream follow_process",
             "GET /v1/capsules/{id}/pty pty",

@@ -23,6 +23,7 @@ mod hosts;
 mod installation;
 mod isolation;
 mod lifecycle;
+mod measurements;
 mod monitoring;
 mod networks;
 mod pausing;
@@ -95,6 +96,14 @@ fn tests() -> Vec<Trial> {
         shared("capsules survive a killed server", crashes::server_killed),
         shared("capsules survive a killed database", crashes::database_killed),
         shared("a killed machine is noticed, explained and cleaned up", crashes::machine_killed),
+        shared(
+            "measurements of a busy and an idle capsule are those of the host",
+            measurements::are_those_of_the_host,
+        ),
+        shared(
+            "measurements grow by what a capsule uses and outlast a pause",
+            measurements::grow_by_what_is_used,
+        ),
         shared("what is paused or running already stays so", pausing::what_is_so_already_stays_so),
         shared("twenty pauses lose nothing, and nothing grows", pausing::twenty_cycles),
         shared("a capsule that nobody uses is paused", pausing::idle_ones_are_paused),

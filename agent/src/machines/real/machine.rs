@@ -20,8 +20,9 @@ use crate::{
         manifest::{Kind, Manifest},
         record::{MachineSpec, Resources},
     },
-    net::{AdoptSlotError, SlotNumber},
-    vmm::{self, MEMORY_FILE, VmProcess, Vmm as _},
+    metrics::{Meter, MeterSource, ProcessMeter},
+    net::{AdoptSlotError, SlotNumber, TAP},
+    vmm::{self, MEMORY_FILE, VmProcess, VmRecord, Vmm as _},
 };
 
 /// Smallest and largest machine.
@@ -56,6 +57,16 @@ impl RealBackend {
         })
         .await
         .map_err(Into::into)
+    }
+}
+
+impl MeterSource for RealBackend {
+    fn measurable(&self) -> Vec<VmRecord> {
+        self.held.lock().values().filter_map(|held| Some(held.vm.as_ref()?.record().clone())).collect()
+    }
+
+    fn open_meter(&self, vm: &VmRecord) -> io::Result<Box<dyn Meter>> {
+        Ok(Box::new(ProcessMeter::open(&vm.process, self.dir(vm.id).join(DISK), TAP)?))
     }
 }
 

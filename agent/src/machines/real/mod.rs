@@ -40,7 +40,8 @@ use wrenn_base::{Chain, Clock};
 use wrenn_proto::{
     DEFAULT_DISK_MB,
     guest::{
-        ConnectEvent, ConnectInput, ExecEvent, ExecInput, FileEvent, FileInput, HelloResponse, InitRequest,
+        ConnectEvent, ConnectInput, ExecEvent, ExecInput, FiguresResponse, FileEvent, FileInput,
+        HelloResponse, InitRequest,
     },
     ids::SandboxId,
 };
@@ -306,6 +307,10 @@ impl Guest for NoGuest {
     }
 
     fn thaw(&self) -> BoxFuture<'_, Result<(), GuestError>> {
+        Self::refuse()
+    }
+
+    fn figures(&self) -> BoxFuture<'_, Result<FiguresResponse, GuestError>> {
         Self::refuse()
     }
 

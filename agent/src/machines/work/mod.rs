@@ -34,6 +34,7 @@
 
 mod fetch;
 mod guest;
+mod measure;
 mod pause;
 mod recover;
 mod release;
@@ -69,6 +70,7 @@ use super::{
     tombstones::Tombstones,
 };
 use crate::{
+    metrics::MetricsStore,
     monitoring::{Instruments, StartPhase},
     outbox::Outbox,
     vmm::{VmExit, VmProcess},
@@ -95,6 +97,8 @@ pub struct Host {
     pub board: Board,
     /// The way to the control plane.
     pub outbox: Outbox,
+    /// Measurements of the machines.
+    pub metrics: Arc<MetricsStore>,
     /// Where templates come from that were made on other hosts.
     pub upstream: Upstream,
     /// How long a guest may take from the start of its virtual CPUs to its first answer.

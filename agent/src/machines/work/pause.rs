@@ -14,7 +14,7 @@
 use wrenn_base::Chain;
 use wrenn_proto::ids::SandboxId;
 
-use super::{Done, Host, Overtaken, Running, release::Told, unless_dead};
+use super::{Done, Host, Overtaken, Running, measure::Measurements, release::Told, unless_dead};
 use crate::{
     machines::{
         backend::{Discard, SaveError},
@@ -47,6 +47,7 @@ impl Host {
         record.resources.vm = None;
         self.fault_points.pass(FaultPoint::PauseKilled, id).await;
         tracing::info!(sandbox_id = %id, generation, pause_ms = self.elapsed_ms(begun), "machine is paused");
+        self.hand_over_measurements(id, Measurements::Kept).await;
         self.tell(&record);
         self.release_network(&mut record).await;
         Done::at_rest(record)

@@ -6,7 +6,7 @@
 
 use wrenn_proto::{agent as wire, ids::SandboxId};
 
-use super::{Done, Host};
+use super::{Done, Host, measure::Measurements};
 use crate::machines::{
     backend::Discard,
     fault_points::FaultPoint,
@@ -42,6 +42,8 @@ impl Host {
             self.fault_points.pass(FaultPoint::DestroyKilled, id).await;
             self.retry_forever(id, || self.backend.release_slot(id, &record.resources)).await;
         }
+        // Before its record is forgotten, or else the next agent would have to find out that the machine is gone.
+        self.hand_over_measurements(id, Measurements::Ended).await;
         // The order matters: between the two, a crash leaves a record that is lower than its tombstone, and is removed.
         self.retry_forever(id, || self.bury(id, generation)).await;
         self.retry_forever(id, || self.forget(id)).await;
@@ -95,6 +97,7 @@ impl Host {
         let (state, reason) = record.state();
         tracing::info!(sandbox_id = %id, generation = record.generation, ?state, reason, "machine has ended");
         self.settle(&record).await;
+        self.hand_over_measurements(id, Measurements::Kept).await;
         match told {
             Told::Outcome => self.tell(&record),
             Told::Event => self.tell_ended(&record),

@@ -8,6 +8,7 @@ pub(crate) mod exec_stream;
 pub(crate) mod files;
 pub(crate) mod get;
 pub(crate) mod list;
+pub(crate) mod metrics;
 pub(crate) mod operate;
 mod output;
 pub(crate) mod pause;

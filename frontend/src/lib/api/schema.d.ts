@@ -1036,6 +1036,28 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/capsules/{id}/metrics": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Show the measurements of a capsule
+         * @description `5m` and `10m` have a point for each second, `1h` and `2h` for each half minute, `6h`, `12h` and `24h` for each five
+         *     minutes. A range ends with the newest point, so a capsule that is paused shows its last minutes or hours, and goes on
+         *     with them when it is resumed. After its end it does so for 30 days. Showing them does not count as activity.
+         */
+        get: operations["get_capsule_metrics"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/capsules/{id}/pause": {
         parameters: {
             query?: never;
@@ -2325,6 +2347,53 @@ export interface components {
          * @enum {string}
          */
         CapsuleCreatorType: "user" | "api_key" | "system";
+        /** @description Figures of a capsule as its own kernel has them. Programs in the capsule can falsify them. */
+        CapsuleGuestMetrics: {
+            /**
+             * Format: int64
+             * @description Size of the root filesystem.
+             */
+            disk_total_bytes: number;
+            /** Format: int64 */
+            disk_used_bytes: number;
+            /** Format: double */
+            load_15m: number;
+            /** Format: double */
+            load_1m: number;
+            /** Format: double */
+            load_5m: number;
+            /** Format: int64 */
+            mem_cached_bytes: number;
+            /** Format: int64 */
+            mem_total_bytes: number;
+            /**
+             * Format: int64
+             * @description Without caches.
+             */
+            mem_used_bytes: number;
+        };
+        /** @description Measurements of a capsule. */
+        CapsuleMetrics: {
+            /** @description Absent if the capsule does not run, or does not say. */
+            guest?: components["schemas"]["CapsuleGuestMetrics"];
+            /** @description At most 600, in the order of time. */
+            points: components["schemas"]["MetricPoint"][];
+            range: components["schemas"]["MetricsRange"];
+            /** @example cl-01jx3m8k2vdqg5z7c9h4f6t8r */
+            sandbox_id: string;
+            source: components["schemas"]["CapsuleMetricsSource"];
+            /**
+             * Format: int64
+             * @description Seconds from one point to the next. Where more time lies between two, nothing was measured: the capsule did not
+             *     run, or its host had no agent.
+             */
+            step_sec: number;
+        };
+        /**
+         * @description Origin of the points.
+         * @enum {string}
+         */
+        CapsuleMetricsSource: "live" | "stored" | "host_away";
         /** @description A capsule that a host has. */
         CapsuleOnHost: {
             id: string;
@@ -2946,6 +3015,44 @@ export interface components {
             totp_enabled: boolean;
             user_id: string;
         };
+        /** @description Measurements of one period. */
+        MetricPoint: {
+            /**
+             * Format: double
+             * @description Processor time that the capsule took from its host; 100 is one vCPU.
+             */
+            cpu_pct: number;
+            /**
+             * Format: int64
+             * @description Blocks of the host that the capsule's disk occupies.
+             */
+            disk_bytes: number;
+            /**
+             * Format: int64
+             * @description Memory of the host that the capsule occupies, with that of its virtual machine.
+             */
+            mem_bytes: number;
+            /**
+             * Format: int64
+             * @description All bytes that the capsule has received until the end of the period.
+             */
+            net_in_bytes: number;
+            /**
+             * Format: int64
+             * @description All bytes that the capsule has sent until the end of the period.
+             */
+            net_out_bytes: number;
+            /**
+             * Format: int64
+             * @description Beginning of the period.
+             */
+            timestamp_unix: number;
+        };
+        /**
+         * @description Range of time.
+         * @enum {string}
+         */
+        MetricsRange: "5m" | "10m" | "1h" | "2h" | "6h" | "12h" | "24h";
         /**
          * @description Role that a person can be given on joining.
          * @enum {string}
@@ -7922,6 +8029,86 @@ export interface operations {
                 };
             };
             /** @description The host is away (`host_unavailable`), or the server has too much to do (`overloaded`); see `Retry-After` */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+        };
+    };
+    get_capsule_metrics: {
+        parameters: {
+            query?: {
+                /** @description The range ends with the newest point. */
+                range?: ("5m" | "10m" | "1h" | "2h" | "6h" | "12h" | "24h") & Record<string, never>;
+            };
+            header?: never;
+            path: {
+                /** @description The capsule */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The measurements; none yet if `points` is empty */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CapsuleMetrics"];
+                };
+            };
+            /** @description The request is not valid: `range` is one of `5m`, `10m`, `1h`, `2h`, `6h`, `12h`, `24h` */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Credentials are missing or wrong */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description The account is disabled (`account_disabled`) or in no team (`no_team`), or may not do this (`forbidden`) */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description The team has no such capsule */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description The client or its team asks too often (`rate_limited`); see `Retry-After` */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description The server has too much to do (`overloaded`); see `Retry-After` */
             503: {
                 headers: {
                     [name: string]: unknown;
