@@ -43,7 +43,17 @@ pub(crate) async fn remove_old_rows(store: &Store, kept: RetentionConfig) -> Res
     let lines = in_portions(|| store.build_logs_retire(kept.build_logs, PORTION)).await?;
     let tokens = store.host_tokens_retire(PORTION).await? + store.host_certificates_retire(PORTION).await?;
     if events + deliveries + entries + samples + capsules + metrics + lines + tokens > 0 {
-        tracing::info!(events, deliveries, entries, samples, capsules, metrics, lines, tokens, "old rows removed");
+        tracing::info!(
+            events,
+            deliveries,
+            entries,
+            samples,
+            capsules,
+            metrics,
+            lines,
+            tokens,
+            "old rows removed"
+        );
     }
     Ok(())
 }
