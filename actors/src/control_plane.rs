@@ -28,6 +28,7 @@ use crate::{
     build::BuildDesk,
     config::{Config, FaultInjection},
     directory::Late,
+    events::EventFeed,
     grants::Grants,
     host::{self, AgentLink, Attach, HostConnections, HostDirectory, board::HostView},
     notify::{Notifier, SendError},
@@ -64,6 +65,7 @@ pub(crate) struct PlaneParts {
     pub(crate) builds: BuildDesk,
     pub(crate) objects: Objects,
     pub(crate) notifier: Notifier,
+    pub(crate) events: EventFeed,
     pub(crate) children: Late<dyn Children>,
 }
 

@@ -12,7 +12,7 @@ const DAY: Duration = Duration::from_secs(86_400);
 const EVENTS_KEPT: Duration = Duration::from_secs(7 * DAY.as_secs());
 /// Age at which a delivery to a notification channel is removed, from its end.
 const DELIVERIES_KEPT: Duration = Duration::from_secs(7 * DAY.as_secs());
-/// Age at which an audit entry is removed.
+/// Age at which an audit entry is removed, and what happened to a capsule without one.
 const ENTRIES_KEPT: Duration = Duration::from_secs(400 * DAY.as_secs());
 /// Rows that one statement removes at most: readers of events wait for its end.
 const PORTION: u32 = 5_000;
@@ -41,6 +41,13 @@ pub(crate) async fn remove_old_rows(store: &Store) -> Result<(), StoreError> {
     }
     for _ in 0..PORTIONS {
         let removed = store.audit_retire(ENTRIES_KEPT, PORTION).await?;
+        entries += removed;
+        if removed < PORTION.into() {
+            break;
+        }
+    }
+    for _ in 0..PORTIONS {
+        let removed = store.sandbox_incidents_retire(ENTRIES_KEPT, PORTION).await?;
         entries += removed;
         if removed < PORTION.into() {
             break;
