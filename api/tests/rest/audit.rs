@@ -378,6 +378,8 @@ impl Case<'_> {
             | Action::UserSearch
             | Action::TeamQuotaGet
             | Action::AuditList
+            | Action::EventFollow
+            | Action::AdminEventFollow
             | Action::AdminTeamList
             | Action::AdminUserList
             | Action::AdminCapsuleList
@@ -395,6 +397,7 @@ impl Case<'_> {
             | Action::ChannelTest
             | Action::SandboxList
             | Action::SandboxGet
+            | Action::SandboxHistory
             | Action::SandboxPing
             | Action::Exec
             | Action::ExecStream
