@@ -29,6 +29,7 @@ use crate::{
     build::BuildDesk,
     config::{Config, FaultInjection},
     directory::Late,
+    events::EventFeed,
     grants::Grants,
     host::{self, AgentLink, Attach, HostConnections, HostDirectory, board::HostView},
     instruments::Instruments,
@@ -67,6 +68,7 @@ pub(crate) struct PlaneParts {
     pub(crate) objects: Objects,
     pub(crate) notifier: Notifier,
     pub(crate) instruments: Instruments,
+    pub(crate) events: EventFeed,
     pub(crate) children: Late<dyn Children>,
 }
 

@@ -41,11 +41,11 @@ struct Shared {
 #[derive(Debug, Clone)]
 struct Held {
     principal: Principal,
-    action: Action,
+    actions: Arc<[Action]>,
     revoked: CancellationToken,
 }
 
-/// Permission of a principal for one action, until it is revoked; clones share it.
+/// Permission of a principal for one or more actions, until it is revoked; clones share it.
 #[derive(Debug, Clone)]
 pub struct Grant {
     principal: Principal,
@@ -95,14 +95,18 @@ impl Grants {
         self.shared.held.lock().len()
     }
 
-    /// Notes a permission that was just given, for as long as the grant is held.
-    pub(crate) fn hold(&self, principal: Principal, action: Action) -> Grant {
+    /// Notes a permission that was just given, for as long as the grant is held. It is revoked if the principal may no longer
+    /// carry out one of the actions.
+    pub(crate) fn hold(&self, principal: Principal, actions: &[Action]) -> Grant {
         if !can_lose_rights(&principal) {
             return Grant { principal, revoked: CancellationToken::new(), _entry: None };
         }
         let number = self.shared.next.fetch_add(1, Ordering::Relaxed);
         let revoked = CancellationToken::new();
-        self.shared.held.lock().insert(number, Held { principal, action, revoked: revoked.clone() });
+        self.shared
+            .held
+            .lock()
+            .insert(number, Held { principal, actions: actions.into(), revoked: revoked.clone() });
         let entry = Arc::new(Entry { number, shared: self.shared.clone() });
         Grant { principal, revoked, _entry: Some(entry) }
     }
@@ -118,10 +122,11 @@ impl Grants {
         }
         let principals: HashSet<Principal> = held.iter().map(|held| held.principal).collect();
         let now = store.principals_now(principals).await?;
-        for Held { principal, action, revoked } in held {
-            let stands = now.get(&principal).is_some_and(|now| permit(now, action).is_ok());
+        for Held { principal, actions, revoked } in held {
+            let is_permitted = |now| actions.iter().all(|action| permit(now, *action).is_ok());
+            let stands = now.get(&principal).is_some_and(is_permitted);
             if !stands && !revoked.is_cancelled() {
-                tracing::info!(?principal, %action, "permission revoked, ending what it opened");
+                tracing::info!(?principal, ?actions, "permission revoked, ending what it opened");
                 revoked.cancel();
             }
         }
@@ -168,7 +173,7 @@ mod tests {
             created_by: UserId::new(),
             scopes: Scopes::DEFAULT,
         };
-        let grant = grants.hold(key, Action::Terminal);
+        let grant = grants.hold(key, &[Action::Terminal]);
         let other = grant.clone();
         drop(grant);
         assert_eq!(grants.shared.held.lock().len(), 1);
@@ -179,7 +184,7 @@ mod tests {
     #[test]
     fn the_control_plane_keeps_its_rights() {
         let grants = Grants::default();
-        let grant = grants.hold(Principal::system(SystemReason::Traffic), Action::Exec);
+        let grant = grants.hold(Principal::system(SystemReason::Traffic), &[Action::Exec]);
         assert!(grants.shared.held.lock().is_empty() && !grant.is_revoked());
     }
 }

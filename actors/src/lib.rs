@@ -14,6 +14,7 @@
 //! | [`tunnel`] | sessions between clients and machines |
 //! | [`transfer`] | templates on their way from host to host |
 //! | `notify` | events on their way to notification channels |
+//! | `events` | events on their way to clients that follow them |
 //! | `build`, [`archive`] | recipes that become templates, and the archives that come with them |
 //!
 //! Reads go straight to the store; everything that changes a sandbox goes through [`ControlPlane`].
@@ -35,6 +36,7 @@ mod control_plane;
 mod deleted_teams;
 mod directory;
 mod errors;
+mod events;
 mod grants;
 pub mod host;
 mod host_deletion;
@@ -64,6 +66,7 @@ pub use errors::{
     AttachError, CreateError, DeleteTemplateError, DestroyError, InjectError, InventoryTooLarge,
     OperationError, SessionError, SessionOpenError, StartError, WaitError,
 };
+pub use events::{EventStream, FollowedEvent, StreamItem};
 pub use grants::Grant;
 pub use host::MetricsReport;
 pub use host_deletion::DeleteHostError;

@@ -15,7 +15,7 @@ const DAY: Duration = Duration::from_secs(86_400);
 const EVENTS_KEPT: Duration = Duration::from_secs(7 * DAY.as_secs());
 /// Age at which a delivery to a notification channel is removed, from its end.
 const DELIVERIES_KEPT: Duration = Duration::from_secs(7 * DAY.as_secs());
-/// Age at which an audit entry is removed.
+/// Age at which an audit entry is removed, and what happened to a capsule without one.
 const ENTRIES_KEPT: Duration = Duration::from_secs(400 * DAY.as_secs());
 /// Age at which a sample of a team is removed: twice the longest range.
 const SAMPLES_KEPT: Duration = Duration::from_secs(60 * DAY.as_secs());
@@ -35,7 +35,8 @@ const PORTIONS: u32 = 20;
 pub(crate) async fn remove_old_rows(store: &Store, kept: RetentionConfig) -> Result<(), StoreError> {
     let events = in_portions(|| store.outbox_retire(EVENTS_KEPT, PORTION)).await?;
     let deliveries = in_portions(|| store.deliveries_retire(DELIVERIES_KEPT, PORTION)).await?;
-    let entries = in_portions(|| store.audit_retire(ENTRIES_KEPT, PORTION)).await?;
+    let entries = in_portions(|| store.audit_retire(ENTRIES_KEPT, PORTION)).await?
+        + in_portions(|| store.sandbox_incidents_retire(ENTRIES_KEPT, PORTION)).await?;
     let samples = in_portions(|| store.samples_retire(SAMPLES_KEPT, PORTION)).await?
         + in_portions(|| store.rollups_retire(ROLLUPS_KEPT, PORTION)).await?;
     let capsules = in_portions(|| store.sandboxes_retire(kept.capsules, PORTION)).await?;

@@ -25,6 +25,7 @@ use crate::{
     control_plane::{Children, PlaneParts},
     deleted_teams::clean_up_deleted_teams,
     directory::{Arbiters, Late},
+    events::EventFeed,
     grants::Grants,
     host::{Connections as _, HostConnection, HostConnections, HostDirectory, HostParts, board::HostBoard},
     idle::IdleWatch,
@@ -54,6 +55,9 @@ const GRANTS_EVERY: Duration = Duration::from_secs(2);
 
 /// Pause before deliveries of notifications go on after a failure.
 const NOTIFY_AGAIN_AFTER: Duration = Duration::from_secs(2);
+
+/// Pause before events are read again after a failure.
+const EVENTS_AGAIN_AFTER: Duration = Duration::from_secs(1);
 
 /// Everything that was started.
 struct Runtime {
@@ -166,6 +170,7 @@ fn parts(
     );
     hosts.bind(Arc::new(connections.clone()));
     let notifier = Notifier::new(store.clone(), server, clock.clone(), arbiters.rng(), &config.notify);
+    let events = EventFeed::new(store.clone(), clock.clone());
     PlaneParts {
         store,
         server,
@@ -185,6 +190,7 @@ fn parts(
         objects,
         notifier,
         instruments,
+        events,
         children: Late::default(),
     }
 }
@@ -335,8 +341,17 @@ impl Watches<'_> {
                 async move { notifier.follow().await }
             })
         };
+        // As above.
+        let events = {
+            let feed = parts.events.clone();
+            self.watch("events", FirstLook::AtOnce, EVENTS_AGAIN_AFTER, move || {
+                let feed = feed.clone();
+                async move { feed.follow().await }
+            })
+        };
         vec![
             notify,
+            events,
             builds,
             deleted_teams,
             idle,

@@ -40,7 +40,12 @@ impl ControlPlane {
     /// Notes a permission that was just given, for as long as the grant is held; it is revoked if the principal loses
     /// its rights.
     pub fn grant(&self, principal: Principal, action: Action) -> Grant {
-        self.parts.grants.hold(principal, action)
+        self.grant_all(principal, &[action])
+    }
+
+    /// As [`grant`](Self::grant), for what needs permission for several actions.
+    pub fn grant_all(&self, principal: Principal, actions: &[Action]) -> Grant {
+        self.parts.grants.hold(principal, actions)
     }
 
     /// Opens a session with a running machine and tells it `opening`; returns when the host is connected to the

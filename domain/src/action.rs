@@ -203,6 +203,8 @@ const BUILDS_READ: Scopes = Scopes::of(&[Scope::Builds, Scope::Read]);
 const ADMIN: Scopes = Scopes::of(&[Scope::Admin]);
 /// Opens a row that shows what the team is.
 const ADMIN_READ: Scopes = Scopes::of(&[Scope::Admin, Scope::Read]);
+/// Opens the row of events, of which a key follows those that its scopes list.
+const EVENTS: Scopes = Scopes::of(Scope::ALL);
 
 actions! {
     // Accounts
@@ -246,6 +248,7 @@ actions! {
     ApiKeyDelete    "api_key.delete"    Delete "/v1/api-keys/{id}", Team(Member), ADMIN, ApiKey Change;
     TeamQuotaGet    "team.get_quota"    Get    "/v1/teams/{id}/quota", NamedTeam(Member), ADMIN_READ, Team None;
     AuditList       "audit.list"        Get    "/v1/audit-logs", Team(Admin), ADMIN_READ, Team None;
+    EventFollow     "event.follow"      Get    "/v1/events", Team(Member), EVENTS, Team None;
     HostList        "host.list"         Get    "/v1/hosts", Team(Member), ADMIN_READ, Host None;
     HostGet         "host.get"          Get    "/v1/hosts/{id}", SignedIn, NONE, Host None;
     HostCreate      "host.create"       Post   "/v1/hosts", SignedIn, NONE, Host Change;
@@ -281,6 +284,7 @@ actions! {
     SandboxResume   "capsule.resume"    Post   "/v1/capsules/{id}/resume", Team(Member), CAPSULES, Capsule Change;
     SandboxPing     "capsule.ping"      Post   "/v1/capsules/{id}/ping", Team(Member), CAPSULES, Capsule None;
     SandboxTimeout  "capsule.timeout"   Post   "/v1/capsules/{id}/timeout", Team(Member), CAPSULES, Capsule Change;
+    SandboxHistory  "capsule.history"   Get    "/v1/capsules/{id}/events", Team(Member), CAPSULES_READ, Capsule None;
     SandboxPreview  "capsule.preview"   Put    "/v1/capsules/{id}/preview", Team(Member), CAPSULES, Capsule Change;
 
     // Inside a capsule
@@ -332,6 +336,7 @@ actions! {
     AdminUserAdmin      "user.admin"          Put    "/v1/admin/users/{id}/admin", Platform, NONE, User Change;
     AdminCapsuleList    "capsule.list_all"    Get    "/v1/admin/capsules", Platform, NONE, Capsule None;
     AdminAuditList      "audit.list_all"      Get    "/v1/admin/audit-logs", Platform, NONE, Server None;
+    AdminEventFollow    "event.follow_all"    Get    "/v1/admin/events", Platform, NONE, Server None;
     SettingsGet         "settings.get"        Get    "/v1/admin/settings", Platform, NONE, Server None;
     SettingsSet         "settings.set"        Put    "/v1/admin/settings", Platform, NONE, Server Change;
     TokenKeyRotate      "settings.rotate_token_key" Post "/v1/admin/settings/token-key", Platform, NONE, Server Change;

@@ -47,13 +47,7 @@ pub struct AuditEntry {
 impl AuditEntry {
     /// Returns the typed id of the user, key or host.
     pub fn actor(&self) -> Option<AuditActor> {
-        let id = self.actor_id?;
-        match self.actor_type.as_str() {
-            "user" => Some(AuditActor::User(UserId(id))),
-            "api_key" => Some(AuditActor::ApiKey(ApiKeyId(id))),
-            "host" => Some(AuditActor::Host(HostId(id))),
-            _ => None,
-        }
+        AuditActor::of(&self.actor_type, self.actor_id)
     }
 }
 
@@ -69,6 +63,17 @@ pub enum AuditActor {
 }
 
 impl AuditActor {
+    /// Returns the actor of an entry; `None` if actors of this kind have no id.
+    pub fn of(actor_type: &str, id: Option<Uuid>) -> Option<Self> {
+        let id = id?;
+        match actor_type {
+            "user" => Some(Self::User(UserId(id))),
+            "api_key" => Some(Self::ApiKey(ApiKeyId(id))),
+            "host" => Some(Self::Host(HostId(id))),
+            _ => None,
+        }
+    }
+
     /// Returns the UUID of the user, key or host.
     pub const fn uuid(self) -> Uuid {
         match self {

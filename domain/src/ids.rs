@@ -123,6 +123,7 @@ id!(/** A template on its way from a host to the control plane. */ TransferId, "
 id!(/** A notification channel. */ ChannelId, "ch");
 id!(/** An event that channels get; the same for all of them. */ EventId, "evt");
 id!(/** A delivery of an event to a channel. */ DeliveryId, "dlv");
+id!(/** A change of a capsule that nobody requested. */ IncidentId, "inc");
 
 impl TeamId {
     /// The platform team: owns the templates that every team sees.

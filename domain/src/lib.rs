@@ -12,6 +12,7 @@
 //! | [`environment`], [`limits`] | names, limits and defaults |
 //! | [`principal`], [`action`], [`permission`], [`admission`] | who may do what, and when |
 //! | [`audit`] | what is written of a change, and how it ended |
+//! | [`event`], [`history`] | what clients follow, and what happened to a capsule |
 //! | [`channel`] | notification channels: their configuration, their messages, the addresses that may be asked
 //! | [`quota`] | how much a team may use at once |
 //! | [`metrics`] | measurements of capsules: tiers, means, ranges, their encoding |
@@ -34,6 +35,8 @@ pub mod build;
 pub mod channel;
 pub mod environment;
 pub mod error_code;
+pub mod event;
+pub mod history;
 pub mod host;
 pub mod ids;
 pub mod lifecycle;

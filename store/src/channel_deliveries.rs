@@ -318,7 +318,7 @@ async fn insert(
     sqlx::query!(
         "WITH events AS MATERIALIZED (
             SELECT o.xid, o.id, o.notification, o.team_id, o.resource_type, o.resource_id, o.created_at,
-                o.payload - '{operation,generation,audit_id}'::text[] || jsonb_build_object(
+                o.payload - '{operation,generation,audit_id,build,change}'::text[] || jsonb_build_object(
                     CASE o.resource_type WHEN 'template' THEN 'name' ELSE o.resource_type || '_id' END,
                     o.resource_id) AS data,
                 gen_random_uuid() AS event_id

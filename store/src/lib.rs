@@ -36,6 +36,7 @@ pub mod outbox;
 pub mod previews;
 pub mod principals;
 pub mod quotas;
+pub mod sandbox_history;
 pub mod sandboxes;
 pub mod second_factors;
 pub mod servers;

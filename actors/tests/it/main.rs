@@ -3,6 +3,7 @@
 #![allow(clippy::disallowed_methods, reason = "servers and agents of a test run in real time")]
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test may panic, also in its helpers")]
 
+mod events;
 mod exec;
 mod faults;
 mod hostile;

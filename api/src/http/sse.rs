@@ -2,6 +2,7 @@
 
 use std::{
     convert::Infallible,
+    fmt,
     pin::Pin,
     time::{Duration, Instant},
 };
@@ -40,8 +41,13 @@ impl Events {
     }
 
     /// Tells an event after which a client can go on later.
-    pub(crate) async fn tell_at(&mut self, id: u64, name: &str, data: &impl Serialize) -> Result<(), Left> {
-        self.send(event(Some(id), name, data)).await
+    pub(crate) async fn tell_at(
+        &mut self,
+        id: impl fmt::Display,
+        name: &str,
+        data: &impl Serialize,
+    ) -> Result<(), Left> {
+        self.send(event(Some(&id), name, data)).await
     }
 
     /// When [`alive`](Self::alive) is due.
@@ -57,6 +63,11 @@ impl Events {
     /// Lets the client know that there is nothing to tell.
     pub(crate) async fn alive(&mut self) -> Result<(), Left> {
         self.send(Bytes::from_static(b": alive\n\n")).await
+    }
+
+    /// As [`alive`](Self::alive), with the id after which the client can go on later.
+    pub(crate) async fn alive_at_id(&mut self, id: impl fmt::Display) -> Result<(), Left> {
+        self.send(format!(": alive\nid: {id}\n\n").into()).await
     }
 
     async fn send(&mut self, piece: Bytes) -> Result<(), Left> {
@@ -97,7 +108,7 @@ where
 }
 
 /// One event. JSON has no line breaks, so its data is one line.
-fn event(id: Option<u64>, name: &str, data: &impl Serialize) -> Bytes {
+fn event(id: Option<&dyn fmt::Display>, name: &str, data: &impl Serialize) -> Bytes {
     // Texts always serialise; the fallback only avoids a panic.
     let data = serde_json::to_string(data).unwrap_or_default();
     let id = id.map(|id| format!("id: {id}\n")).unwrap_or_default();
@@ -110,7 +121,7 @@ mod tests {
 
     #[test]
     fn an_event_is_one_line_whatever_it_tells() {
-        let text = event(Some(7), "line", &"a\r\n\r\nevent: x");
+        let text = event(Some(&7), "line", &"a\r\n\r\nevent: x");
         assert_eq!(text, "id: 7\nevent: line\ndata: \"a\\r\\n\\r\\nevent: x\"\n\n");
         assert_eq!(event(None, "end", &serde_json::json!({})), "event: end\ndata: {}\n\n");
     }

@@ -15,6 +15,7 @@ mod builds;
 mod capsules;
 mod channels;
 mod docs;
+mod events;
 mod faults;
 mod health;
 mod hosts;
@@ -114,6 +115,7 @@ bindings! {
         UserSearch => users::search::search_users;
         TeamQuotaGet => teams::quota::get_team_quota;
         AuditList => audit_logs::list::list_audit_logs;
+        EventFollow => events::follow::follow_events;
         ApiKeyList => api_keys::list::list_api_keys;
         ApiKeyCreate => api_keys::create::create_api_key;
         ApiKeyDelete => api_keys::delete::delete_api_key;
@@ -123,6 +125,7 @@ bindings! {
         SandboxUsage => capsules::usage::get_capsule_usage;
         SandboxGet => capsules::get::get_capsule;
         SandboxMetrics => capsules::metrics::get_capsule_metrics;
+        SandboxHistory => capsules::history::list_capsule_events;
         SandboxDestroy => capsules::destroy::destroy_capsule;
         SandboxPause => capsules::pause::pause_capsule;
         SandboxResume => capsules::resume::resume_capsule;
@@ -170,6 +173,7 @@ bindings! {
         AdminUserAdmin => admin::switches::set_user_admin;
         AdminCapsuleList => admin::capsules::list_all_capsules;
         AdminAuditList => admin::audit_logs::list_all_audit_logs;
+        AdminEventFollow => admin::events::follow_all_events;
         SettingsGet => admin::settings::get_settings;
         SettingsSet => admin::settings::set_settings;
         TokenKeyRotate => admin::token_key::rotate_token_key;

@@ -379,6 +379,8 @@ impl Case<'_> {
             | Action::UserSearch
             | Action::TeamQuotaGet
             | Action::AuditList
+            | Action::EventFollow
+            | Action::AdminEventFollow
             | Action::AdminTeamList
             | Action::AdminUserList
             | Action::AdminCapsuleList
@@ -399,6 +401,7 @@ impl Case<'_> {
             | Action::SandboxUsage
             | Action::SandboxGet
             | Action::SandboxMetrics
+            | Action::SandboxHistory
             | Action::SandboxPing
             | Action::Exec
             | Action::ExecStream

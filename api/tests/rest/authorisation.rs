@@ -215,6 +215,10 @@ impl Callers {
         ] {
             path = path.replace(parameter, &value);
         }
+        if matches!(action, Action::EventFollow | Action::AdminEventFollow) {
+            // The answer would not end.
+            path.push_str("?last_event_id=nothing");
+        }
         assert!(!path.contains('{'), "{action}: say what stands for the parameters of {path}");
         server.send(server.request(spec.method.as_str(), &path, self.of(caller))).await
     }

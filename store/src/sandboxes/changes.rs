@@ -6,10 +6,11 @@ use sqlx::{PgConnection, types::Json};
 use uuid::Uuid;
 use wrenn_domain::{
     action::Action,
-    audit::{AuditChange, AuditIntent, AuditStatus, outcome_of_step},
+    audit::{AuditChange, AuditIntent, AuditStatus, harmless, outcome_of_step},
     channel::ChannelEvent,
+    history::Incident,
     host::Attachment,
-    ids::{HostId, SandboxId, ServerId, TeamId},
+    ids::{HostId, IncidentId, SandboxId, ServerId, TeamId},
     lifecycle::{End, Lifecycle},
     preview::PreviewAccess,
     principal::SystemReason,
@@ -83,7 +84,7 @@ impl From<BeginTemplateError> for TransitionError {
     }
 }
 
-/// Carries out a transition: row, audit entries and event in one statement. A pause or a resume that begins must fit into
+/// Carries out a transition: row, audit entries, incident and event in one statement. A pause or a resume that begins must fit into
 /// the team's quota.
 async fn transition(
     connection: &mut PgConnection,
@@ -95,6 +96,8 @@ async fn transition(
 ) -> Result<Option<Row>, sqlx::Error> {
     let begins = audit.begins.as_ref();
     let (ends, outcome) = audit.ends.as_ref().map(|(id, outcome)| (id.0, outcome)).unzip();
+    let (incident, reason) = Incident::of_step(from, to).unzip();
+    let reason = reason.flatten();
     rows!(
         "WITH changed AS (
             UPDATE sandboxes SET
@@ -138,7 +141,12 @@ async fn transition(
                 'operation', operation, 'generation', generation, 'audit_id', COALESCE($14, $23, audit_id))
                 || CASE WHEN $30::text IS NULL THEN '{}'
                     ELSE jsonb_build_object('template', template_name, 'metadata', metadata) END
-            FROM changed)
+                || CASE WHEN build_attempt IS NULL THEN '{}' ELSE jsonb_build_object('build', true) END
+            FROM changed),
+         incident AS (
+            INSERT INTO sandbox_incidents (id, sandbox_id, team_id, incident, reason)
+            SELECT $31, $1, team_id, $32, $33
+            FROM changed WHERE $32::text IS NOT NULL)
          SELECT",
         "FROM changed AS sandboxes",
         id.0,
@@ -171,6 +179,9 @@ async fn transition(
         attachment.server.0,
         attachment.epoch.0.cast_signed(),
         ChannelEvent::of_step(from, to).map(|event| event.as_str()),
+        incident.map(|_| IncidentId::new().0),
+        incident.map(|incident| incident.as_str()),
+        reason.as_deref().map(harmless),
     )
     .fetch_optional(connection)
     .await
@@ -263,6 +274,7 @@ impl Store {
                 INSERT INTO outbox (event, notification, team_id, resource_type, resource_id, payload)
                 SELECT 'capsule.changed', $32, $2, $27, $28, jsonb_build_object('status', status, 'operation', operation,
                     'generation', generation, 'audit_id', audit_id, 'template', template_name, 'metadata', metadata)
+                    || CASE WHEN build_attempt IS NULL THEN '{}' ELSE jsonb_build_object('build', true) END
                 FROM changed)
              SELECT",
             "FROM changed AS sandboxes",

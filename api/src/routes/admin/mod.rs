@@ -3,6 +3,7 @@
 pub(crate) mod audit_logs;
 pub(crate) mod builds;
 pub(crate) mod capsules;
+pub(crate) mod events;
 pub(crate) mod settings;
 pub(crate) mod switches;
 pub(crate) mod teams;

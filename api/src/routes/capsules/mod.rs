@@ -7,6 +7,7 @@ pub(crate) mod exec;
 pub(crate) mod exec_stream;
 pub(crate) mod files;
 pub(crate) mod get;
+pub(crate) mod history;
 pub(crate) mod list;
 pub(crate) mod metrics;
 pub(crate) mod operate;

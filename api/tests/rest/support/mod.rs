@@ -1,5 +1,6 @@
 //! A real server for a test: its own database, the shared Redis, a port of its own.
 
+pub(crate) mod events;
 pub(crate) mod host;
 pub(crate) mod pebble;
 pub(crate) mod provider;
