@@ -56,7 +56,8 @@ async fn write(pool: PgPool, teams: [TeamId; 2], writer: u64) {
 
 /// Returns what was written for a team, in the order of the outbox.
 async fn written_for(pool: &PgPool, team: TeamId) -> Vec<String> {
-    let rows = "SELECT resource_id FROM outbox WHERE event = 'build.changed' AND team_id = $1 ORDER BY xid, id";
+    let rows =
+        "SELECT resource_id FROM outbox WHERE event = 'build.changed' AND team_id = $1 ORDER BY xid, id";
     sqlx::query_scalar(rows).bind(team.0).fetch_all(pool).await.unwrap()
 }
 

@@ -146,6 +146,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/admin/events": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Follow the events of the platform and of all teams
+         * @description Server-sent events, as for a team, and `user.changed` and `settings.changed` besides.
+         */
+        get: operations["follow_all_events"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/admin/settings": {
         parameters: {
             query?: never;
@@ -719,6 +739,27 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/capsules/{id}/events": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Show the history of a capsule
+         * @description By whom and why it was created, paused, resumed or destroyed, and what happened to it without a request, newest first. Kept
+         *     for 400 days, longer than a destroyed capsule.
+         */
+        get: operations["list_capsule_events"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/capsules/{id}/exec": {
         parameters: {
             query?: never;
@@ -1241,6 +1282,29 @@ export interface paths {
          * @description A webhook gets a new key, which no later answer carries. A channel that was switched off is on again.
          */
         put: operations["rotate_channel_config"];
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/events": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Follow the team's events
+         * @description Server-sent events: `ready` when everything up to now was sent, then an event whenever a capsule, build, template, host,
+         *     member or the team itself changes. An API key receives the types that its scopes list. A client that reconnects with
+         *     `Last-Event-ID` misses and repeats nothing for 7 days; later, `reset` tells it to read its lists anew. A client that does
+         *     not read is sent `dropped`, if it reads again soon, and may reconnect.
+         */
+        get: operations["follow_events"];
+        put?: never;
         post?: never;
         delete?: never;
         options?: never;
@@ -2261,6 +2325,38 @@ export interface components {
          * @enum {string}
          */
         CapsuleCreatorType: "user" | "api_key" | "system";
+        /** @description Entry in the history of a capsule. */
+        CapsuleEvent: {
+            /** @description Id of the user or key. */
+            actor_id: string | null;
+            /** @description The actor's name at the time; of the system, the reason for which it acted, such as `idle`. */
+            actor_name: string | null;
+            /** @description `user`, `api_key` or `system`; null for what happened without a request. */
+            actor_type: string | null;
+            /**
+             * Format: date-time
+             * @description When it happened, or was begun.
+             */
+            created_at: string;
+            event: components["schemas"]["CapsuleEventName"];
+            /** @description Id of the entry; of what was requested, that of the entry in the audit log. */
+            id: string;
+            /** @description Further facts, as an object of texts. */
+            metadata: Record<string, never>;
+            /** @description Reason of a failure, or of an end without a request. */
+            reason: string | null;
+            /**
+             * Format: date-time
+             * @description When what was requested ended; null while it is in flight.
+             */
+            settled_at: string | null;
+            status: components["schemas"]["AuditStatus"] | null;
+        };
+        /**
+         * @description Event in the life of a capsule.
+         * @enum {string}
+         */
+        CapsuleEventName: "created" | "paused" | "resumed" | "snapshot" | "timeout" | "preview" | "stopped" | "failed" | "cleaned_up" | "missing" | "found" | "destroyed";
         /** @description A capsule that a host has. */
         CapsuleOnHost: {
             id: string;
@@ -2571,6 +2667,27 @@ export interface components {
              * @description The use of the quota; only with `quota_exceeded`.
              */
             used?: number;
+        };
+        /** @description The data of an event. */
+        Event: {
+            /**
+             * Format: date-time
+             * @description When it happened.
+             */
+            at: string;
+            /** @description The resource as it is then, in a few facts such as `status`. */
+            facts: Record<string, never>;
+            /** @description Id of the resource, or the name of a template; null for a change of the platform itself. */
+            resource_id: string | null;
+            /**
+             * @description Kind of the resource.
+             * @example capsule
+             */
+            resource_type: string;
+            /** @description The team that it concerns; null for the platform. */
+            team_id: string | null;
+            /** @example capsule.changed */
+            type: string;
         };
         /** @description The command. */
         ExecRequest: {
@@ -3786,6 +3903,82 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["AdminCapsule"][];
+                };
+            };
+            /** @description The request is not valid */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Credentials are missing or wrong */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Only for administrators of the platform */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description The client or its team asks too often (`rate_limited`); see `Retry-After` */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description The server has too much to do (`overloaded`); see `Retry-After` */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+        };
+    };
+    follow_all_events: {
+        parameters: {
+            query?: {
+                /**
+                 * @description Types of events, separated by commas; without it, all that the caller may see.
+                 * @example capsule.changed,build.changed
+                 */
+                types?: string;
+                /** @description Id of the last event that was received, for a client that cannot set the header `Last-Event-ID`, which goes before. */
+                last_event_id?: string;
+            };
+            header?: {
+                /** @description Id of the last event that was received */
+                "Last-Event-ID"?: string | null;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Events, for as long as the client likes */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/event-stream": components["schemas"]["Event"];
                 };
             };
             /** @description The request is not valid */
@@ -6208,6 +6401,90 @@ export interface operations {
                 };
             };
             /** @description The host is away (`host_unavailable`), or the server has too much to do (`overloaded`) */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+        };
+    };
+    list_capsule_events: {
+        parameters: {
+            query?: {
+                /** @description Most rows to answer with; without it, all of them, up to 10,000. */
+                limit?: number;
+                /** @description Token of the page, from the header `X-Next-Token` of the page before. */
+                after?: string;
+            };
+            header?: never;
+            path: {
+                /** @description The capsule */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The entries, newest first */
+            200: {
+                headers: {
+                    /** @description Token of the next page, if there is one */
+                    "X-Next-Token"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CapsuleEvent"][];
+                };
+            };
+            /** @description The request is not valid */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Credentials are missing or wrong */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description The account is disabled (`account_disabled`) or in no team (`no_team`), or may not do this (`forbidden`) */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description The team has no such capsule */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description The client or its team asks too often (`rate_limited`); see `Retry-After` */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description The server has too much to do (`overloaded`); see `Retry-After` */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -8810,6 +9087,82 @@ export interface operations {
             };
             /** @description The team has no such channel */
             404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description The client or its team asks too often (`rate_limited`); see `Retry-After` */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description The server has too much to do (`overloaded`); see `Retry-After` */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+        };
+    };
+    follow_events: {
+        parameters: {
+            query?: {
+                /**
+                 * @description Types of events, separated by commas; without it, all that the caller may see.
+                 * @example capsule.changed,build.changed
+                 */
+                types?: string;
+                /** @description Id of the last event that was received, for a client that cannot set the header `Last-Event-ID`, which goes before. */
+                last_event_id?: string;
+            };
+            header?: {
+                /** @description Id of the last event that was received */
+                "Last-Event-ID"?: string | null;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Events, for as long as the client likes */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/event-stream": components["schemas"]["Event"];
+                };
+            };
+            /** @description The request is not valid */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Credentials are missing or wrong */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description The account is disabled (`account_disabled`) or in no team (`no_team`), or may not do this (`forbidden`) */
+            403: {
                 headers: {
                     [name: string]: unknown;
                 };
