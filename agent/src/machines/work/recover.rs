@@ -17,7 +17,7 @@ use std::time::Duration;
 use wrenn_base::{Backoff, Chain};
 use wrenn_proto::ids::TemplateId;
 
-use super::{Done, Host, Overtaken, Running, measure::Measurements, release::Told};
+use super::{Done, Host, Overtaken, Running, release::Told};
 use crate::{
     machines::{
         backend::{AdoptError, StartError},
@@ -105,7 +105,6 @@ impl Host {
         if record.resources.vm.is_some() || record.resources.slot.is_some() {
             self.retry_forever(id, || self.backend.kill(id, &record.resources)).await;
             self.release_network(&mut record).await;
-            self.hand_over_measurements(id, Measurements::Kept).await;
             self.tell(&record);
         }
         self.board.publish(id, record.report(false));

@@ -96,8 +96,9 @@ impl Host {
         record.resources = Default::default();
         let (state, reason) = record.state();
         tracing::info!(sandbox_id = %id, generation = record.generation, ?state, reason, "machine has ended");
-        self.settle(&record).await;
+        // Before the record is settled: a link that begins between that and the news would report the end twice.
         self.hand_over_measurements(id, Measurements::Kept).await;
+        self.settle(&record).await;
         match told {
             Told::Outcome => self.tell(&record),
             Told::Event => self.tell_ended(&record),
