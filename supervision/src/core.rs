@@ -22,8 +22,8 @@ use tokio_util::sync::CancellationToken;
 use wrenn_base::Clock;
 
 use crate::{
+    counters::KindCounters,
     exit::{ChildExited, ExitReason, Failure, panic_message},
-    metrics::KindCounters,
     spec::ChildSpec,
 };
 

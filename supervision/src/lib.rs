@@ -115,6 +115,7 @@ mod arbiters;
 mod call;
 mod child;
 mod core;
+mod counters;
 mod exit;
 mod inbox;
 mod lifeline;

@@ -26,7 +26,7 @@ use parking_lot::{Condvar, Mutex};
 use wrenn_base::Clock;
 
 use crate::{
-    metrics::count_arbiter_hang,
+    counters::count_arbiter_hang,
     polling::{PollView, ThreadSlot},
 };
 
