@@ -11,6 +11,7 @@ use crate::{
     installation::{Capsule, Installation},
     traces::Traces,
     wait::until,
+    windows::settled,
 };
 
 /// One capsule for the tests that only look; it goes with the installation.
@@ -112,7 +113,7 @@ pub(crate) async fn arguments_and_environment(installation: &Installation) -> an
 pub(crate) async fn delete_leaves_nothing(installation: &Installation) -> anyhow::Result<()> {
     // The first capsule of a template may leave a copy of its image for the next.
     installation.capsule().await?.delete().await?;
-    let before = Traces::of(installation)?;
+    let before = settled(installation).await?;
 
     let capsule = installation.capsule().await?;
     capsule.shell("echo some data > /root/file; sync").await?;

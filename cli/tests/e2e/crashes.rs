@@ -13,6 +13,7 @@ use crate::{
     installation::{Capsule, Installation},
     traces::{Traces, machines},
     wait::{BOOT, until},
+    windows::settled,
 };
 
 /// Three capsules, each with a mark that only it has.
@@ -79,7 +80,7 @@ pub(crate) async fn database_killed(installation: &Installation) -> anyhow::Resu
 
 pub(crate) async fn machine_killed(installation: &Installation) -> anyhow::Result<()> {
     let bystander = installation.capsule().await?;
-    let before = Traces::of(installation)?;
+    let before = settled(installation).await?;
     let victim = installation.capsule().await?;
     victim.shell("echo kept > /root/mark; sync; echo lost > /dev/shm/mark").await?;
     kill(Pid::from_raw(victim.machine()?), Signal::SIGKILL)?;

@@ -9,12 +9,13 @@ use crate::{
     installation::Installation,
     traces::Traces,
     wait::{RECOVERY, until},
+    windows::settled,
 };
 
 pub(crate) async fn capsules_of_a_snapshot_go_on(installation: &Installation) -> anyhow::Result<()> {
     let client = installation.client()?;
     installation.capsule().await?.delete().await?;
-    let before = Traces::of(installation)?;
+    let before = settled(installation).await?;
 
     let source = installation.capsule_with(json!({ "envs": { "GREETING": "hello" } })).await?;
     source

@@ -10,6 +10,7 @@ use crate::{
     installation::Installation,
     traces::{Traces, machines},
     wait::{RECOVERY, until},
+    windows::settled,
 };
 
 /// How long cancelling may take.
@@ -32,7 +33,7 @@ async fn cancel_all(installation: &Installation) -> anyhow::Result<()> {
     // Whatever a first build leaves for later ones is there before anything is counted.
     let warm = builder.build(json!({ "name": "warm", "recipe": "RUN true" }), None).await?;
     ensure!(warm["status"] == "success");
-    let before = Traces::of(installation)?;
+    let before = settled(installation).await?;
 
     // In a command that goes on for ten minutes, with another one waiting.
     let running =
