@@ -13,7 +13,7 @@
 //! | [`principal`], [`action`], [`permission`], [`admission`] | who may do what, and when |
 //! | [`audit`] | what is written of a change, and how it ended |
 //! | [`event`], [`history`] | what clients follow, and what happened to a capsule |
-//! | [`channel`] | notification channels: their configuration, their messages, the addresses that may be asked
+//! | [`channel`] | notification channels: their configuration, their messages, the addresses that may be asked |
 //! | [`quota`] | how much a team may use at once |
 //! | [`metrics`] | measurements of capsules: tiers, means, ranges, their encoding |
 //! | [`statistics`] | reservations and usage of a team over time |
