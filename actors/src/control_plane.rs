@@ -38,6 +38,7 @@ use crate::{
     placement::{Admit, Others, Placement},
     reconcile::Reconciler,
     sandbox::{self, ANSWER_WITHIN, SandboxDirectory, Until, Wait},
+    traces::Traces,
     transfer::{TransferDesk, Uploads},
     tunnel::{TunnelAcceptor, TunnelDesk},
 };
@@ -68,6 +69,7 @@ pub(crate) struct PlaneParts {
     pub(crate) objects: Objects,
     pub(crate) notifier: Notifier,
     pub(crate) instruments: Instruments,
+    pub(crate) traces: Traces,
     pub(crate) events: EventFeed,
     pub(crate) children: Late<dyn Children>,
 }
@@ -137,9 +139,13 @@ impl ControlPlane {
             Some(_) if !self.template_can_be_fetched(new.template_id).await => Others::CannotFetch,
             _ => Others::CanFetch,
         };
-        let begun = self.parts.clock.now();
+        let (begun, id) = (self.parts.clock.now(), new.id);
+        self.parts.traces.note(id);
         let admitted = self.parts.placement.admit(Admit { new, others, pool, intent }).await;
         self.parts.instruments.placed(&admitted, self.parts.clock.now() - begun);
+        if admitted.is_err() {
+            self.parts.traces.forget(id);
+        }
         admitted
     }
 

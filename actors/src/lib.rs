@@ -55,6 +55,7 @@ mod retry;
 mod runtime;
 pub mod sandbox;
 mod sessions;
+mod traces;
 pub mod transfer;
 pub mod tunnel;
 

@@ -193,6 +193,7 @@ impl ControlPlane {
         intent: AuditIntent,
         unless_begun: UnlessBegun,
     ) -> Result<Sandbox, OperationError> {
+        self.parts.traces.note(id);
         self.ask_operation(id, || Operate { wanted: wanted.clone(), intent: intent.clone(), unless_begun })
             .await
     }

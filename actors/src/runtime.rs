@@ -38,6 +38,7 @@ use crate::{
     reconcile::{DueHosts, Reconciler},
     retention::remove_old_rows,
     sandbox::{SandboxDirectory, SandboxParts},
+    traces::Traces,
     transfer::{TransferDesk, Uploads, sweep_objects},
     tunnel::TunnelDesk,
 };
@@ -129,7 +130,7 @@ fn parts(
     objects: Objects,
     arbiters: &Arbiters,
 ) -> PlaneParts {
-    let instruments = Instruments::default();
+    let (instruments, traces) = (Instruments::default(), Traces::default());
     let board = HostBoard::default();
     let hosts = HostDirectory::new(board.clone());
     let placement = Placement::default();
@@ -147,6 +148,7 @@ fn parts(
             activity: activity.clone(),
             due: due.clone(),
             instruments: instruments.clone(),
+            traces: traces.clone(),
         },
     );
     let reconciler = Reconciler::new(store.clone(), hosts.clone(), sandboxes.clone(), due.clone());
@@ -190,6 +192,7 @@ fn parts(
         objects,
         notifier,
         instruments,
+        traces,
         events,
         children: Late::default(),
     }

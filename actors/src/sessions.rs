@@ -12,6 +12,7 @@
 use std::time::Duration;
 
 use tokio::time::timeout;
+use wrenn_base::trace;
 use wrenn_domain::{
     action::Action,
     audit::AuditIntent,
@@ -73,7 +74,7 @@ impl ControlPlane {
     async fn tunnel_open(&self, id: SandboxId, host: HostId) -> Result<RawSession, SessionOpenError> {
         let within = self.parts.config.tunnel_open_within;
         let mut ticket = self.parts.tunnels.expect(host);
-        let asked = OpenTunnel { tunnel: ticket.id, sandbox: id };
+        let asked = OpenTunnel { tunnel: ticket.id, sandbox: id, traceparent: trace::current() };
         self.parts
             .hosts
             .connections()

@@ -13,6 +13,7 @@
 //! | [`blocking`] | work that blocks its thread, from async code |
 //! | [`error_chain`] | an error and what caused it, in one line |
 //! | [`openmetrics`] | pages of metrics for Prometheus |
+//! | [`trace`] | the context of a trace, as it crosses processes |
 //!
 //! `clippy.toml` forbids the ambient counterparts everywhere else. This crate depends on none of the others.
 
@@ -22,6 +23,7 @@ pub mod clock;
 pub mod error_chain;
 pub mod openmetrics;
 pub mod rng;
+pub mod trace;
 
 pub use backoff::Backoff;
 pub use blocking::blocking;

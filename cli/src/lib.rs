@@ -18,17 +18,16 @@ pub mod server;
 pub mod services;
 pub mod sockets;
 pub mod stopwatch;
+mod telemetry;
 pub mod up;
 
-use std::{
-    io::{self, IsTerminal},
-    process::ExitCode,
-};
+use std::{io, process::ExitCode};
 
 use anyhow::Context;
 use clap::{Parser, Subcommand};
-use tracing_subscriber::EnvFilter;
 use wrenn_base::{Clock, Rng};
+
+use self::telemetry::Telemetry;
 
 /// Runs untrusted code in microVMs that start in milliseconds.
 #[derive(Debug, Parser)]
@@ -69,14 +68,8 @@ impl Command {
             Self::Up(command) => one_thread()?.block_on(command.run(clock, rng))?,
             Self::Down(command) => one_thread()?.block_on(command.run(clock))?,
             Self::Doctor(command) => return one_thread()?.block_on(command.run()),
-            Self::Server(command) => {
-                start_log();
-                actix_rt::System::new().block_on(command.run(clock, rng))?;
-            }
-            Self::Agent(command) => {
-                start_log();
-                actix_rt::System::new().block_on(command.run(clock, rng))?;
-            }
+            Self::Server(command) => watched("wrenn-server", command.run(clock, rng))?,
+            Self::Agent(command) => watched("wrenn-agent", command.run(clock, rng))?,
             Self::Admin(command) => one_thread()?.block_on(command.run(rng))?,
             Self::Services(command) => one_thread()?.block_on(command.run(clock, rng))?,
             Self::Bench(command) => one_thread()?.block_on(command.run(clock, rng))?,
@@ -87,10 +80,14 @@ impl Command {
     }
 }
 
-/// Logs to standard output, which `up` copies into a file of bounded size; RUST_LOG chooses what.
-fn start_log() {
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
-    tracing_subscriber::fmt().with_env_filter(filter).with_ansi(io::stdout().is_terminal()).init();
+/// Runs a service on an actix system, with its logs and traces.
+fn watched(service: &'static str, run: impl Future<Output = anyhow::Result<()>>) -> anyhow::Result<()> {
+    actix_rt::System::new().block_on(async {
+        let telemetry = Telemetry::start(service)?;
+        let ended = run.await;
+        telemetry.end().await;
+        ended
+    })
 }
 
 fn one_thread() -> anyhow::Result<tokio::runtime::Runtime> {

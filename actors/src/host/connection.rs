@@ -367,6 +367,7 @@ impl HostConnection {
                 sandbox_id: sandbox.to_string(),
                 generation: generation.0,
                 command: Some(agent::command::Command::Destroy(agent::DestroyMachine {})),
+                ..Default::default()
             };
             let _ = self.send(server_frame::Frame::Command(command), ctx);
         }

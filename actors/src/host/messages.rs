@@ -19,8 +19,8 @@ use wrenn_proto::{
 pub(crate) struct SendCommand(pub(crate) agent::Command);
 
 impl SendCommand {
-    /// Makes the command of the row's generation.
-    pub(crate) fn for_sandbox(row: &Sandbox, command: state::Command) -> Self {
+    /// Makes the command of the row's generation, as part of the trace of `traceparent`.
+    pub(crate) fn for_sandbox(row: &Sandbox, command: state::Command, traceparent: String) -> Self {
         let command = match command {
             state::Command::Start => agent::command::Command::Start(agent::StartMachine {
                 template_id: row.template_id.map(|template| template.to_string()).unwrap_or_default(),
@@ -46,6 +46,7 @@ impl SendCommand {
             sandbox_id: row.id.to_string(),
             generation: row.lifecycle.generation.0,
             command: Some(command),
+            traceparent,
         })
     }
 }
@@ -86,6 +87,8 @@ pub(crate) struct OrderTemplate {
 pub(crate) struct OpenTunnel {
     pub(crate) tunnel: TunnelId,
     pub(crate) sandbox: SandboxId,
+    /// Trace of the request that opens it; empty if it is part of none.
+    pub(crate) traceparent: String,
 }
 
 /// The host is not attached, or does not read what it is sent.

@@ -47,8 +47,11 @@ impl Handler<OpenTunnel> for HostConnection {
     type Result = Result<(), HostAway>;
 
     fn handle(&mut self, open: OpenTunnel, ctx: &mut Context<Self>) -> Self::Result {
-        let frame =
-            agent::OpenTunnel { tunnel_id: open.tunnel.to_string(), sandbox_id: open.sandbox.to_string() };
+        let frame = agent::OpenTunnel {
+            tunnel_id: open.tunnel.to_string(),
+            sandbox_id: open.sandbox.to_string(),
+            traceparent: open.traceparent,
+        };
         self.send(server_frame::Frame::OpenTunnel(frame), ctx)
     }
 }

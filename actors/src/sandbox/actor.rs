@@ -322,6 +322,9 @@ impl SandboxActor {
         let before = &row.lifecycle;
         let is_published = matches!(step.template, Some(TemplateEffect::Publish { .. }));
         let outcome = audit::outcome_of_step(before, after, is_published);
+        if after.operation.is_none() {
+            self.parts.traces.forget(self.id);
+        }
         if let Some((operation, outcome)) = before.operation.zip(outcome) {
             let took = match (operation, self.begun.take()) {
                 (Operation::Starting, _) => (self.parts.clock.utc() - row.created_at).to_std().ok(),
@@ -340,7 +343,10 @@ impl SandboxActor {
         for follow_up in follow_ups {
             match (follow_up, &self.current) {
                 (FollowUp::Send(command), Some(Current { row, .. })) => {
-                    self.parts.hosts.send(row.host_id, SendCommand::for_sandbox(row, command));
+                    self.parts.hosts.send(
+                        row.host_id,
+                        SendCommand::for_sandbox(row, command, self.parts.traces.of(self.id)),
+                    );
                 }
                 (FollowUp::Hold(hold), Some(Current { row, .. })) => self.parts.placement.held(row, hold),
                 (FollowUp::RequestInventory | FollowUp::SweepTemplates, Some(Current { row, .. })) => {

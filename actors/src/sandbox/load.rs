@@ -9,7 +9,7 @@ use wrenn_store::Store;
 
 use crate::{
     activity::Activity, host::HostDirectory, instruments::Instruments, placement::Placement,
-    reconcile::DueHosts, retry::until_answered,
+    reconcile::DueHosts, retry::until_answered, traces::Traces,
 };
 
 /// Parts of others that the actor needs.
@@ -23,6 +23,7 @@ pub(crate) struct SandboxParts {
     pub(crate) activity: Activity,
     pub(crate) due: DueHosts,
     pub(crate) instruments: Instruments,
+    pub(crate) traces: Traces,
 }
 
 /// A row, and the attachment of its host since before it was read.

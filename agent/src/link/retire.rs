@@ -29,7 +29,8 @@ pub(super) async fn retire(host: &Host, commands: &Recipient<Dispatch>, credenti
         for report in machines {
             let generation = report.generation.saturating_add(1);
             let destroy = Some(command::Command::Destroy(DestroyMachine {}));
-            let command = Command { sandbox_id: report.sandbox_id, generation, command: destroy };
+            let command =
+                Command { sandbox_id: report.sandbox_id, generation, command: destroy, ..Default::default() };
             commands.do_send(Dispatch(command));
         }
         let gone = host.board.wait_until(|board| board.reports().is_empty());

@@ -20,6 +20,7 @@ use tokio::{
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Streaming, transport::Channel};
 use tracing::Instrument as _;
+use wrenn_base::trace;
 use wrenn_proto::{
     agent::{
         OpenTunnel, TunnelDown, TunnelError, TunnelErrorKind, TunnelReady, TunnelUp,
@@ -76,6 +77,7 @@ impl From<GuestError> for Broken {
 /// Opens a tunnel and carries it to its end.
 pub(super) async fn carry(channel: &Channel, open: OpenTunnel, access: Access) {
     let span = tracing::info_span!("tunnel", tunnel_id = open.tunnel_id, sandbox_id = open.sandbox_id);
+    trace::continue_from(&span, &open.traceparent);
     let carried = async {
         let (up, frames) = mpsc::channel(QUEUE_FRAMES);
         let down = match take_up(channel, &open.tunnel_id, &up, frames).await {
@@ -197,7 +199,9 @@ impl Carrier<'_> {
                 let _ = inputs.send(input).await;
             }
         };
-        let drain = blame_death(self.gone, async { drain(events.await?, up).await });
+        let guest = tracing::info_span!("guest");
+        let drain = async { drain(events.await?, up).await }.instrument(guest);
+        let drain = blame_death(self.gone, drain);
         tokio::select! {
             fed = feed => {
                 let fed: Result<std::convert::Infallible, Broken> = fed;

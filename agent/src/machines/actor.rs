@@ -18,6 +18,8 @@ use std::{panic::AssertUnwindSafe, sync::Arc, time::Instant};
 use actix::{WeakAddr, prelude::*};
 use futures_util::FutureExt as _;
 use tokio::sync::Mutex;
+use tracing::Instrument as _;
+use wrenn_base::trace;
 use wrenn_proto::{
     agent as wire,
     ids::{SandboxId, TemplateId},
@@ -73,6 +75,8 @@ pub(super) struct Order {
     pub(super) wish: Wish,
     /// Counts the orders given to this actor; tells [`Machines`] when it may retire it.
     pub(super) number: u64,
+    /// Trace of the request that led to it; empty if it is part of none.
+    pub(super) traceparent: String,
 }
 
 /// The virtual machine ended.
@@ -120,6 +124,8 @@ pub struct MachineActor {
     repeated: Option<CommandKind>,
     works_begun: u64,
     last_order: u64,
+    /// Trace of the command that is carried out next.
+    traceparent: String,
 }
 
 impl MachineActor {
@@ -143,6 +149,7 @@ impl MachineActor {
             repeated: None,
             works_begun: 0,
             last_order: 0,
+            traceparent: String::new(),
         }
     }
 
@@ -193,6 +200,13 @@ impl MachineActor {
         }
         let work = work(overtaken.clone());
         self.work = Some(WorkInProgress { kind, number, overtaken, begun: self.host.clock.now() });
+        let span = match kind {
+            Work::Command(command) => {
+                tracing::info_span!("command", command = command.as_str(), sandbox_id = %self.id)
+            }
+            Work::Upkeep | Work::Sync => tracing::Span::none(),
+        };
+        trace::continue_from(&span, &std::mem::take(&mut self.traceparent));
         let (lock, addr) = (self.lock.clone(), ctx.address().downgrade());
         let work = async move {
             let held = lock.lock_owned().await;
@@ -203,11 +217,13 @@ impl MachineActor {
             }
         };
         let killed = self.host.killed.clone();
-        self.host.works.spawn_local(async move { killed.run_until_cancelled(work).await });
+        let work = async move { killed.run_until_cancelled(work).await };
+        self.host.works.spawn_local(work.instrument(span));
     }
 
     /// Carries an order out whose generation is accepted; no work is in progress.
     fn execute(&mut self, order: Order, ctx: &mut Context<Self>) {
+        self.traceparent = order.traceparent;
         let (id, generation, host) = (self.id, order.generation, self.host.clone());
         let (command, presence) = (order.wish.kind(), self.presence());
         let (record, running) = (self.record.take(), self.running.take());

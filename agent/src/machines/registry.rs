@@ -82,13 +82,19 @@ impl Machines {
         self.entries.insert(id, Entry { child, lock, orders: 0 });
     }
 
-    fn order(&mut self, id: SandboxId, generation: u64, wish: Wish, ctx: &mut Context<Self>) {
+    fn order(
+        &mut self,
+        id: SandboxId,
+        generation: u64,
+        (wish, traceparent): (Wish, String),
+        ctx: &mut Context<Self>,
+    ) {
         self.revive(id, ctx);
         if let Some(entry) = self.entries.get_mut(&id) {
             entry.orders += 1;
             // Past the capacity of the mailbox: the control plane has few commands in flight per machine, and an
             // order that is dropped here would be one that silently never happens.
-            entry.child.addr().do_send(Order { generation, wish, number: entry.orders });
+            entry.child.addr().do_send(Order { generation, wish, number: entry.orders, traceparent });
         }
     }
 
@@ -146,7 +152,7 @@ impl Handler<Dispatch> for Machines {
             return self.refuse(&command, "not the id of a sandbox");
         };
         match wish(command.command.clone()) {
-            Ok(wish) => self.order(id, command.generation, wish, ctx),
+            Ok(wish) => self.order(id, command.generation, (wish, command.traceparent), ctx),
             Err(problem) => self.refuse(&command, problem),
         }
     }

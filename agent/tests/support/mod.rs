@@ -211,7 +211,8 @@ impl Session {
     }
 
     pub fn command(&self, id: SandboxId, generation: u64, command: command::Command) {
-        let command = Command { sandbox_id: id.to_string(), generation, command: Some(command) };
+        let command =
+            Command { sandbox_id: id.to_string(), generation, command: Some(command), ..Default::default() };
         self.send(server_frame::Frame::Command(command));
     }
 
@@ -237,7 +238,8 @@ impl Session {
     }
 
     pub fn request_tunnel(&self, tunnel_id: &str, id: SandboxId) {
-        let open = OpenTunnel { tunnel_id: tunnel_id.into(), sandbox_id: id.to_string() };
+        let open =
+            OpenTunnel { tunnel_id: tunnel_id.into(), sandbox_id: id.to_string(), ..Default::default() };
         self.send(server_frame::Frame::OpenTunnel(open));
     }
 }

@@ -24,7 +24,7 @@ use actix_web::{
 use futures_util::FutureExt as _;
 use tracing::Instrument as _;
 use uuid::Builder;
-use wrenn_base::{Clock, Rng};
+use wrenn_base::{Clock, Rng, trace};
 
 use crate::{
     error::{ApiError, code_of, impl_response_error},
@@ -60,6 +60,8 @@ pub(crate) async fn observe(
     let method = request.method().clone();
     // The path without the query, which could carry a secret.
     let span = tracing::info_span!("request", request_id = %id, %method, path = request.path());
+    let parent = request.headers().get(trace::TRACEPARENT).and_then(|header| header.to_str().ok());
+    trace::continue_from(&span, parent.unwrap_or_default());
 
     let outcome = AssertUnwindSafe(async { next.call(request).await })
         .catch_unwind()

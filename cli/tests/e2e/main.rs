@@ -32,9 +32,11 @@ mod readme;
 mod snapshots;
 mod soak;
 mod socket;
+mod telemetry;
 mod terminals;
 mod tools;
 mod traces;
+
 mod wait;
 mod windows;
 
@@ -89,6 +91,10 @@ fn tests() -> Vec<Trial> {
         shared("bad input is a clear error and makes nothing", bad_input::is_refused),
         shared("callers without credentials are turned away", bad_input::credentials_are_needed),
         shared("another team's capsule does not exist", bad_input::foreign_capsules_are_hidden),
+        alone(
+            "a trace goes from the request to the guest",
+            telemetry::a_trace_goes_from_the_request_to_the_guest,
+        ),
         alone("a real Prometheus scrapes server and agent", monitoring::prometheus_scrapes_server_and_agent),
         alone("databases that are named are used, also by .env", databases::given_ones_are_used),
         alone("without a host the answer is 503", bad_input::no_host),

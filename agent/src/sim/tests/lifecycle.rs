@@ -287,7 +287,11 @@ async fn commands_that_make_no_sense_are_refused_and_harm_nothing() {
         .do_send(Dispatch(wire::Command { sandbox_id: "../x".into(), ..Default::default() }));
     assert_eq!(agent.failure().await, (0, FailureKind::Internal));
     let sandbox_id = SandboxId::new().to_string();
-    agent.machines.addr().do_send(Dispatch(wire::Command { sandbox_id, generation: 3, command: None }));
+    agent.machines.addr().do_send(Dispatch(wire::Command {
+        sandbox_id,
+        generation: 3,
+        ..Default::default()
+    }));
     assert_eq!(agent.failure().await, (3, FailureKind::Internal));
     agent.started(SandboxId::new(), 1).await;
 }

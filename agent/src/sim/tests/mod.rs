@@ -122,7 +122,12 @@ impl Agent {
     }
 
     fn send(&self, id: SandboxId, generation: u64, command: Command) {
-        let command = wire::Command { sandbox_id: id.to_string(), generation, command: Some(command) };
+        let command = wire::Command {
+            sandbox_id: id.to_string(),
+            generation,
+            command: Some(command),
+            ..Default::default()
+        };
         self.machines.addr().do_send(Dispatch(command));
     }
 
