@@ -35,6 +35,9 @@ const RNDRESEEDCRNG: libc::Ioctl = 0x5207;
 /// Resizes a mounted ext4 filesystem, to a number of its blocks.
 const EXT4_IOC_RESIZE_FS: libc::Ioctl = 0x4008_6610;
 
+/// Largest number of a signal.
+const LAST_SIGNAL: libc::c_int = 64;
+
 /// Most entropy that one call of [`add_entropy`] takes.
 pub const MAX_ENTROPY_BYTES: usize = 512;
 
@@ -85,7 +88,7 @@ pub(crate) struct Identity {
     pub groups: Vec<libc::gid_t>,
 }
 
-/// Makes `command`'s child the leader of a new session, in its cgroup, with its identity and directory.
+/// Makes `command`'s child the leader of a new session, in its cgroup, with default signals, its identity and directory.
 ///
 /// The order matters: the cgroup needs root, the directory is to be entered with the user's own rights.
 pub(crate) fn set_up_child(command: &mut Command, setup: ChildSetup) {
@@ -97,6 +100,11 @@ pub(crate) fn set_up_child(command: &mut Command, setup: ChildSetup) {
         }
         // SAFETY: takes no arguments.
         check(unsafe { libc::setsid() })?;
+        // A signal that the daemon was started to ignore would be ignored by the command, too, and a shell could not change that.
+        for signal in 1..=LAST_SIGNAL {
+            // SAFETY: takes numbers only. It fails for signals that nobody may handle.
+            unsafe { libc::signal(signal, libc::SIG_DFL) };
+        }
         if setup.input == InputKind::Terminal {
             // SAFETY: takes numbers only; the child's standard streams are in place already.
             check(unsafe { libc::ioctl(libc::STDIN_FILENO, libc::TIOCSCTTY, 0) })?;

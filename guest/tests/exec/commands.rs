@@ -54,6 +54,13 @@ async fn environment_is_login_then_defaults_then_request() {
 }
 
 #[tokio::test]
+async fn no_signal_is_ignored_or_blocked_whatever_the_daemon_inherited() {
+    let guest = TestGuest::start().await;
+    let ran = guest.run(shell("grep -E 'Sig(Ign|Blk)' /proc/self/status")).await;
+    assert_eq!(ran.text(), "SigBlk:\t0000000000000000\nSigIgn:\t0000000000000000\n");
+}
+
+#[tokio::test]
 async fn the_directory_is_the_requested_one() {
     let guest = TestGuest::start().await;
     assert_eq!(guest.run(ExecStart { cwd: "/usr".into(), ..shell("pwd") }).await.text(), "/usr\n");
