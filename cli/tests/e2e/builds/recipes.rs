@@ -74,8 +74,11 @@ pub(crate) async fn every_instruction(installation: &Installation) -> anyhow::Re
     check(&capsule).await?;
     // What was started goes on.
     ensure!(capsule.shell("pgrep -u builder -c run.sh").await?.trim() == "1");
-    let lines =
-        async || Ok::<_, anyhow::Error>(capsule.shell("wc -l </tmp/alive").await?.trim().parse::<u64>()?);
+    // The template may have been made before the first line was written.
+    let lines = async || {
+        let counted = capsule.shell("cat /tmp/alive 2>/dev/null | wc -l").await?;
+        Ok::<_, anyhow::Error>(counted.trim().parse::<u64>()?)
+    };
     let before = lines().await?;
     until("what was started writes on", Duration::from_secs(20), async || {
         Ok((lines().await? > before).then_some(()))
