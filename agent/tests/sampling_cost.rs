@@ -6,7 +6,7 @@
 use std::{
     env, fs, io,
     path::PathBuf,
-    process::{Child, Command},
+    process::{Child, Command, Stdio},
     time::{Duration, Instant, SystemTime},
 };
 
@@ -39,7 +39,7 @@ impl Machines {
             fs::write(&disk, vec![1; 1 << 16]).expect("a disk");
             let mut command = Command::new(&program);
             command.args(["--ignored", "--exact", "be_a_machine"]).env(IS_MACHINE, "1");
-            command.stdout(std::process::Stdio::null());
+            command.stdin(Stdio::piped()).stdout(Stdio::null());
             (id, command.spawn().expect("a process"), disk)
         });
         Self { children: children.collect() }
@@ -100,10 +100,11 @@ fn be_a_machine() {
         return;
     }
     for _ in 1..THREADS {
-        std::thread::spawn(|| std::thread::sleep(Duration::from_secs(600)));
+        std::thread::spawn(std::thread::park);
     }
     let memory = vec![1_u8; MEMORY_MIB << 20];
-    std::thread::sleep(Duration::from_secs(600));
+    // It ends with the process that measures, however that ends.
+    io::copy(&mut io::stdin(), &mut io::sink()).expect("the end of the input");
     drop(std::hint::black_box(memory));
 }
 

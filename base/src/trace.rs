@@ -4,7 +4,7 @@
 //!   client ─ traceparent ─▶ span of the request ─ traceparent in the command ─▶ span of the work on the host
 //! ```
 //!
-//! Where no spans are exported, no span has a context: texts are empty then, and cost nothing.
+//! Without an exporter no span has a context: texts are empty then, and cost nothing.
 
 use opentelemetry::propagation::{Extractor, Injector, TextMapPropagator as _};
 use opentelemetry_sdk::propagation::TraceContextPropagator;

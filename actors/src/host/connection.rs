@@ -455,7 +455,7 @@ impl Handler<Attach> for HostConnection {
             actor.hold(attachment);
             // The row says `online`; if the comparison fails that is not so.
             actor.written = None;
-            // Whoever loses a message from now on asks for another comparison.
+            // An actor that loses a message from now on requests another comparison.
             actor.parts.due.done(actor.id);
             Ok(attachment)
         });

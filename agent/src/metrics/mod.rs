@@ -18,7 +18,7 @@
 //! the control plane has stored all of it. A restart of the agent costs the time that it takes, and one sample.
 //!
 //! **To the control plane** a history goes when its machine stops running, before the outcome of the command that did it.
-//! What is not acknowledged is sent again, ever more slowly, so that a link that breaks costs nothing. While a machine runs
+//! A history that is not acknowledged is sent again, ever more slowly, so that a link that breaks costs nothing. While a machine runs
 //! the control plane asks for what it wants to show.
 //!
 //! **Failure.** A machine that cannot be measured has a gap. A file that cannot be written costs what it would have kept

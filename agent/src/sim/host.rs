@@ -1,4 +1,4 @@
-//! One simulated host, and the thread on which all of them run.
+//! A simulated host, and the thread on which all of them run.
 
 use std::{
     io,
@@ -41,7 +41,7 @@ pub enum SimIdentity {
 /// Reason why a simulated host could not be started.
 #[derive(Debug, thiserror::Error)]
 pub enum SimError {
-    /// It has no folder, or there is no thread.
+    /// The host has no folder, or there is no thread.
     #[error("prepare a simulated host")]
     Prepare(#[source] io::Error),
     /// Its state could not be opened.

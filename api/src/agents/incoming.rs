@@ -32,13 +32,13 @@ use wrenn_pki::{Peer, ServerTls};
 
 use super::crowd::{Crowd, Place};
 
-/// How long a handshake may take.
+/// Time limit of a handshake.
 const HANDSHAKE_WITHIN: Duration = Duration::from_secs(10);
 /// Handshakes at once, in all and of one network.
 const HANDSHAKES: (u32, u32) = (512, 32);
 /// Connections without a certificate, in all and of one network.
 const STRANGERS: (u32, u32) = (256, 16);
-/// How long a connection without a certificate may last, and what it may send: a registration takes a few hundred bytes.
+/// Longest life of a connection without a certificate, and most bytes that it may send: a registration takes a few hundred bytes.
 const STRANGER_LIFE: Duration = Duration::from_secs(30);
 const STRANGER_BYTES: usize = 64 * 1024;
 /// Connections of hosts, in all and of one: a link, one for its tunnels, and those of the moment before.

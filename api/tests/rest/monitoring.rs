@@ -1,4 +1,4 @@
-//! What Prometheus reads from `/metrics`.
+//! The page `/metrics`, as Prometheus reads it.
 
 use serde_json::json;
 use sqlx::PgPool;

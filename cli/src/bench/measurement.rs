@@ -25,14 +25,14 @@ pub(super) enum Unit {
     Ratio,
 }
 
-/// One line of the result.
+/// Line of the result.
 #[derive(Debug, Clone, Serialize)]
 pub(super) struct Measurement {
-    /// What was measured.
+    /// Subject of the measurement.
     pub(super) name: String,
     /// In which unit.
     pub(super) unit: Unit,
-    /// What came out.
+    /// Percentiles of the samples.
     #[serde(flatten)]
     pub(super) summary: Summary,
 }

@@ -13,7 +13,7 @@ use tokio_tungstenite::{
 
 use crate::client::Client;
 
-/// How long anything may take in a capsule that emulates and is busy.
+/// Time limit for anything in a capsule that emulates and is busy.
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A socket of a capsule, as the owner of the client's credentials.

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-/// What a check found out.
+/// Result of a check.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub(super) enum Status {
@@ -14,14 +14,14 @@ pub(super) enum Status {
     Fail,
 }
 
-/// One line of the table.
+/// Line of the table.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub(super) struct Check {
-    /// What was looked at.
+    /// Subject of the check.
     pub(super) name: &'static str,
-    /// How it is.
+    /// State of the subject.
     pub(super) status: Status,
-    /// What was found.
+    /// Details for people.
     pub(super) found: String,
     /// A command that would fix it, or what else to do.
     #[serde(skip_serializing_if = "Option::is_none")]

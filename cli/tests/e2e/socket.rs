@@ -14,7 +14,7 @@ use tokio_tungstenite::{
 
 use crate::installation::Capsule;
 
-/// How long anything may take in a capsule that emulates and is busy.
+/// Time limit for anything in a capsule that emulates and is busy.
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A socket, and what was printed on it and not looked at yet.

@@ -236,7 +236,7 @@ async fn overtaken(held: &Held, window: &Window, point: &str, before: &Traces) -
     .await
 }
 
-/// What the host has when nobody works on anything: also files of capsules that are gone are removed by then.
+/// Returns what the host has once nothing changes any more; files of capsules that are gone are removed by then.
 pub(crate) async fn settled(installation: &Installation) -> anyhow::Result<Traces> {
     until("the host does not change any more", RECOVERY, async || {
         let now = Traces::of(installation)?;
