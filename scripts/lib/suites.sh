@@ -1,14 +1,38 @@
 # The suites of ./scripts/test. Sourced; `work` is a folder for everything that they make, `wrenn` the binary.
 
 results=()
+passes=0
 failures=0
 
 # check NAME COMMAND…: a step that is counted, and whose failure does not end the run.
 check() {
-    local begun=$SECONDS outcome=passed
+    local begun=$SECONDS outcome=passed name output line
     step "$@" || outcome=FAILED
-    [[ $outcome == passed ]] || failures=$((failures + 1))
     results+=("$(printf '%-7s %4ds  %s%s' "$outcome" $((SECONDS - begun)) "$1" "$(test_counts "$1")")")
+    [[ $outcome == passed ]] && passes=$((passes + 1)) && return
+    failures=$((failures + 1))
+    # Where only the end of the output is kept, the summary is all that tells which test it was and why.
+    while IFS= read -r name; do
+        results+=("$(printf '%14s  %s' '' "$name")")
+        output=$(failed_test_output "$1" "$name")
+        sed 's/^/    /' <<<"$output"
+        while IFS= read -r line; do
+            results+=("$(printf '%14s    %.300s' '' "$line")")
+        done < <(grep -A 2 -m 1 'panicked at' <<<"$output")
+    done < <(failed_tests "$1")
+}
+
+# failed_tests NAME: the tests that failed in that step, one to a line.
+failed_tests() {
+    sed -nE 's/^test (.*) \.\.\. FAILED$/\1/p' "$(step_log "$1")" | sort -u
+}
+
+# failed_test_output NAME TEST: what the test printed before it failed, at most 60 lines.
+failed_test_output() {
+    awk -v begin="---- $2 stdout ----" '
+        $0 == begin { on = 1 }
+        on && $0 != begin && (/^---- .* stdout ----$/ || /^failures:$/) { exit }
+        on && ++lines <= 60' "$(step_log "$1")"
 }
 
 # test_counts NAME: how many tests cargo ran in that step, if it did.
@@ -21,7 +45,7 @@ test_counts() {
 summarize() {
     printf '\nSummary\n'
     printf '  %s\n' "${results[@]}"
-    printf '\n%d passed, %d failed\n' $((${#results[@]} - failures)) "$failures"
+    printf '\n%d passed, %d failed\n' "$passes" "$failures"
     ((failures == 0))
 }
 
