@@ -27,6 +27,8 @@ use crate::{auth::HOST_TOKEN, dashboard::NothingHere, http::resource::page};
 const TOKEN: &str = "bearerAuth";
 const KEY: &str = "apiKeyAuth";
 const HOST: &str = "hostTokenAuth";
+/// Who may call an operation, for programs that show only what their user can do.
+const ACCESS: &str = "x-access";
 
 /// Adds to the document what follows from the table of actions.
 pub(super) struct FromTable;
@@ -72,6 +74,7 @@ fn describe(operation: &mut Operation, spec: &ActionSpec) {
     }
     security.extend((!spec.scopes.is_empty()).then(|| requirement(KEY)));
     operation.security = Some(security);
+    operation.extensions.get_or_insert_default().insert(ACCESS.to_owned(), access_name(spec.access).into());
 
     let mut common = vec![
         ("429", "The client or its team asks too often (`rate_limited`); see `Retry-After`"),
@@ -114,6 +117,17 @@ fn describe(operation: &mut Operation, spec: &ActionSpec) {
             response.content.insert("application/json".to_owned(), RefOr::T(content));
             response.into()
         });
+    }
+}
+
+/// The least that a caller must be: for an action in a team, the role there.
+const fn access_name(access: Access) -> &'static str {
+    match access {
+        Access::Open => "open",
+        Access::SignedIn => "signed_in",
+        Access::Team(role) | Access::NamedTeam(role) => role.as_str(),
+        Access::Platform => "platform",
+        Access::Host => "host",
     }
 }
 

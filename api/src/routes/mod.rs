@@ -304,4 +304,23 @@ mod tests {
             assert_eq!(described, name, "{action} is bound to {handler}");
         }
     }
+
+    #[test]
+    fn each_operation_says_who_may_call_it() {
+        let document = serde_json::to_value(Document::openapi()).unwrap();
+        let access = |path: &str, method: &str| document["paths"][path][method]["x-access"].clone();
+        assert_eq!(access("/health", "get"), "open");
+        assert_eq!(access("/v1/me", "get"), "signed_in");
+        assert_eq!(access("/v1/capsules", "post"), "member");
+        assert_eq!(access("/v1/teams/{id}/members", "post"), "admin");
+        assert_eq!(access("/v1/teams/{id}", "delete"), "owner");
+        assert_eq!(access("/v1/admin/users", "get"), "platform");
+        assert_eq!(access("/v1/hosts/{id}/heartbeat", "post"), "host");
+        let operations = document["paths"]
+            .as_object()
+            .unwrap()
+            .values()
+            .flat_map(|item| item.as_object().unwrap().values());
+        assert!(operations.into_iter().all(|operation| operation["x-access"].is_string()));
+    }
 }

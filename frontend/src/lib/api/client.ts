@@ -7,7 +7,7 @@
  */
 import createClient from 'openapi-fetch';
 import { events } from '../events';
-import { session } from '../managers/session.svelte';
+import { session } from '../session/session.svelte';
 import type { paths } from './schema';
 
 export const api = createClient<paths>({ baseUrl: '/' });

@@ -9,7 +9,7 @@ import { limits } from '../api/limits';
 import type { BuildHead, CreateBuildRequest } from '../api/types';
 import { formatSize } from '../format';
 import { templateNameProblem } from '../template/name';
-import { parseWholeNumber } from '../whole-number';
+import { parseWholeNumber } from '../forms/whole-number';
 
 export const MAX_ARCHIVE_BYTES = 100 * 1024 * 1024;
 export const ARCHIVE_ENDINGS = ['.tar', '.tar.gz', '.tgz', '.zip'];

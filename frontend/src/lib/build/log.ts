@@ -11,7 +11,7 @@
  */
 import type { BuildHead, LogEntry } from '../api/types';
 import { append, EMPTY_LOG, type OutputLog, type Print } from '../output/output-log';
-import { isSame } from '../reconcile';
+import { isSame } from '../polling/reconcile';
 
 export type StepHead = Omit<LogEntry, 'stdout' | 'stderr'>;
 

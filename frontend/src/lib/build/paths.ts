@@ -3,5 +3,5 @@ import { resolve } from '$app/paths';
 
 /** The form for a new build, filled in as that one was. */
 export function againPath(id: string): string {
-	return `${resolve('/builds/new')}?${new URLSearchParams({ from: id })}`;
+	return `${resolve('/admin/templates/builds/new')}?${new URLSearchParams({ from: id })}`;
 }

@@ -7,7 +7,7 @@
 import { limits } from '../api/limits';
 import type { CreateCapsuleRequest, Template } from '../api/types';
 import type { PreviewAccess } from '../preview/links';
-import { parseWholeNumber } from '../whole-number';
+import { parseWholeNumber } from '../forms/whole-number';
 
 const LIMITS = limits.CreateCapsuleRequest;
 

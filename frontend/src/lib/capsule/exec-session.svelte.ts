@@ -1,7 +1,7 @@
 /** The commands run in one capsule while its page is open, and what came of them. */
 import { isAbort, toApiError, type ApiError } from '../api/errors';
 import type { ExecResponse } from '../api/types';
-import { execInCapsule } from '../services/capsules';
+import { execInCapsule } from './service';
 
 const TIMEOUT_SEC = 60;
 const KEPT_ENTRIES = 50;

@@ -5,7 +5,7 @@
 import { createContext } from 'svelte';
 import { Folder } from '../files/folder.svelte';
 import { TransferQueue } from '../files/transfers.svelte';
-import { CapsuleView } from '../managers/capsule.svelte';
+import { CapsuleView } from './capsule-view.svelte';
 import { parent } from '../files/paths';
 import { ProcessList } from '../process/processes.svelte';
 import { TerminalDesk } from '../terminal/desk.svelte';

@@ -8,8 +8,8 @@
  */
 import { ApiError, isAbort, toApiError } from '../api/errors';
 import { whileVisible } from '../polling/visible';
-import { reconcile } from '../reconcile';
-import { listFolder, watchFolder } from '../services/files';
+import { reconcile } from '../polling/reconcile';
+import { listFolder, watchFolder } from './service';
 import { followEvents, type EventFeed } from '../streams/event-feed';
 import type { Entry } from './entries';
 

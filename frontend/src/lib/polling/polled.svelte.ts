@@ -6,7 +6,7 @@
  * beside it.
  */
 import { toApiError, type ApiError } from '../api/errors';
-import { isSame, reconcile } from '../reconcile';
+import { isSame, reconcile } from './reconcile';
 import { pollIntervalMs } from './interval';
 import { Poller } from './poller';
 

@@ -6,7 +6,7 @@
  */
 import type { ProcessEntry } from '../api/types';
 import { PolledList } from '../polling/polled.svelte';
-import { listProcesses } from '../services/processes';
+import { listProcesses } from './service';
 
 /** A process as the page knows it: pids are given again, so one alone does not name it for ever. */
 export interface Process extends ProcessEntry {

@@ -8,7 +8,7 @@
  * is gone without anybody having told the browser; it is closed then, and whoever owns it decides
  * what comes next.
  */
-import { session } from '../managers/session.svelte';
+import { session } from '../session/session.svelte';
 
 const SILENT_FOR_MS = 65_000;
 

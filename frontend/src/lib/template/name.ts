@@ -1,6 +1,6 @@
 /** Names that templates can have. */
 import { limits } from '../api/limits';
-import { lengthProblem, type LengthBounds } from '../text-length';
+import { lengthProblem, type LengthBounds } from '../forms/text-length';
 
 const NAME = /^[a-z0-9][a-z0-9._-]*$/;
 

@@ -7,7 +7,7 @@
 import { FitAddon } from '@xterm/addon-fit';
 import { Terminal } from '@xterm/xterm';
 import '@xterm/xterm/css/xterm.css';
-import { copyText } from '../clipboard';
+import { copyText } from '../components/clipboard';
 import type { Size } from './frames';
 import { THEME } from './theme';
 

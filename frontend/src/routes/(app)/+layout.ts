@@ -1,6 +1,6 @@
 import { redirect } from '@sveltejs/kit';
-import { session } from '$lib/managers/session.svelte';
-import { loginPath } from '$lib/next-path';
+import { session } from '../../lib/session/session.svelte';
+import { loginPath } from '../../lib/session/next-path';
 import type { LayoutLoad } from './$types';
 
 export const load: LayoutLoad = ({ url }) => {

@@ -1,6 +1,6 @@
 import { redirect } from '@sveltejs/kit';
-import { session } from '$lib/managers/session.svelte';
-import { nextPath } from '$lib/next-path';
+import { session } from '../../lib/session/session.svelte';
+import { nextPath } from '../../lib/session/next-path';
 import type { PageLoad } from './$types';
 
 export const load: PageLoad = ({ url }) => {
