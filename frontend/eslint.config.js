@@ -3,6 +3,7 @@ import prettier from 'eslint-config-prettier';
 import svelte from 'eslint-plugin-svelte';
 import globals from 'globals';
 import ts from 'typescript-eslint';
+import { noInlineText } from './eslint-no-inline-text.js';
 import svelteConfig from './svelte.config.js';
 
 export default ts.config(
@@ -31,6 +32,24 @@ export default ts.config(
 	{
 		files: ['**/*.svelte', '**/*.svelte.ts'],
 		languageOptions: { parserOptions: { parser: ts.parser, svelteConfig } }
+	},
+	{
+		files: ['src/**/*.svelte'],
+		ignores: [
+			'src/lib/build/**',
+			'src/lib/capsule/**',
+			'src/lib/files/**',
+			'src/lib/key/**',
+			'src/lib/output/**',
+			'src/lib/preview/**',
+			'src/lib/process/**',
+			'src/lib/session/**',
+			'src/lib/template/**',
+			'src/lib/terminal/**',
+			'src/routes/**'
+		],
+		plugins: { wrenn: { rules: { 'no-inline-text': noInlineText } } },
+		rules: { 'wrenn/no-inline-text': 'error' }
 	},
 	{ files: ['*.js'], ...ts.configs.disableTypeChecked }
 );

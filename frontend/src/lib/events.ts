@@ -1,11 +1,16 @@
 /** What happens in the dashboard that more than one place cares about, as one typed map. */
 import type { ApiKey, Build, Capsule, CapsuleOperation, Template } from './api/types';
+import type { ServerNews } from './live/protocol';
 
 export interface EventMap {
 	/** The server refused the token of the present session. */
 	'session:expired': undefined;
 	/** Somebody else, or nobody, is signed in now: forget what belonged to the previous user. */
 	'session:changed': undefined;
+	/** Something changed on the server, whoever did it. */
+	'server:news': ServerNews;
+	/** News may be missing: look at everything again. */
+	'server:reset': undefined;
 	'capsule:created': Capsule;
 	/** The server was asked for this and has not answered yet. */
 	'capsule:asked': { id: string; operation: CapsuleOperation };
@@ -19,6 +24,8 @@ export interface EventMap {
 	'build:created': Build;
 	/** Something was done with it; its logs may be missing here. */
 	'build:changed': Build;
+	/** Something about one of the user's teams, or their role there, is different now. */
+	'team:changed': undefined;
 	'key:created': ApiKey;
 	'key:deleted': { id: string };
 }

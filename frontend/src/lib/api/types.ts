@@ -40,6 +40,7 @@ export type FolderList = Json<paths[FilesPath<'list'>]['post']['responses'][200]
 export type FileEntry = FolderList['entries'][number];
 
 export type Team = Json<paths['/v1/teams']['get']['responses'][200]>[number];
+export type TeamRole = Team['role'];
 
 export type ApiKey = Json<paths['/v1/api-keys']['get']['responses'][200]>[number];
 export type CreatedApiKey = Json<paths['/v1/api-keys']['post']['responses'][201]>;

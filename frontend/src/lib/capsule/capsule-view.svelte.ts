@@ -11,7 +11,7 @@ export class CapsuleView extends Polled<Capsule> {
 	readonly id: string;
 
 	constructor(id: string) {
-		super();
+		super(({ resource_id }) => resource_id === id);
 		this.id = id;
 		// Coming from the list, there is something to show at once.
 		const known = capsules.items.find((capsule) => capsule.id === id);

@@ -5,13 +5,13 @@ import { unwrap } from '../api/errors';
 import type { Capsule, CapsuleOperation } from '../api/types';
 import { isSettling } from './status';
 import { events } from '../events';
-import { newestFirst, PolledList } from '../polling/polled.svelte';
+import { newestFirst, newsOf, PolledList } from '../polling/polled.svelte';
 
 class CapsuleList extends PolledList<Capsule> {
 	readonly #asked = new SvelteMap<string, CapsuleOperation>();
 
 	constructor() {
-		super();
+		super(newsOf('capsule.changed'));
 		events.on('session:changed', () => {
 			this.#asked.clear();
 			this.forget();

@@ -3,9 +3,12 @@
  *
  * Asked while somebody watches: often while something is on its way, seldom while all is settled,
  * ever more seldom while the server does not answer. What was known stays then, with the error
- * beside it.
+ * beside it. Where the server tells what changes, it is asked then, and otherwise hardly ever.
  */
 import { toApiError, type ApiError } from '../api/errors';
+import { events } from '../events';
+import { live } from '../live/live.svelte';
+import type { ServerNews } from '../live/protocol';
 import { isSame, reconcile } from './reconcile';
 import { pollIntervalMs } from './interval';
 import { Poller } from './poller';
@@ -26,8 +29,18 @@ export abstract class Polled<T> {
 			this.#error = toApiError(error);
 			this.#failures += 1;
 		},
-		intervalMs: () => pollIntervalMs(this.isSettling(), this.#failures)
+		intervalMs: () => pollIntervalMs(this.isSettling(), this.#failures, this.#isTold)
 	});
+	readonly #concerns: ((news: ServerNews) => boolean) | undefined;
+
+	/** @param concerns whether news may change the answer; without it, no news ever does */
+	constructor(concerns?: (news: ServerNews) => boolean) {
+		this.#concerns = concerns;
+	}
+
+	get #isTold(): boolean {
+		return this.#concerns !== undefined && live.isLive;
+	}
 
 	/** Null until the first answer. */
 	get value(): T | null {
@@ -46,7 +59,14 @@ export abstract class Polled<T> {
 
 	/** Keeps it up to date until the returned function is called. */
 	watch(): () => void {
-		return this.#poller.acquire();
+		const undo = [
+			this.#poller.acquire(),
+			events.on('server:reset', () => this.#poller.refreshSoon()),
+			events.on('server:news', (news) => {
+				if (this.#concerns?.(news)) this.#poller.refreshSoon();
+			})
+		];
+		return () => undo.forEach((release) => release());
 	}
 
 	/** Asks again now, if anybody watches. */
@@ -122,6 +142,11 @@ export abstract class PolledList<T extends { id: string }> extends Polled<readon
 }
 
 const NOTHING: readonly never[] = [];
+
+/** Whether news are about things of one of these types, see docs/events.md. */
+export function newsOf(...types: readonly string[]): (news: ServerNews) => boolean {
+	return ({ type }) => types.includes(type);
+}
 
 /** Orders by the time of creation, the newest first. */
 export function newestFirst<T extends { created_at: string }>(a: T, b: T): number {

@@ -148,4 +148,32 @@ describe('Poller', () => {
 		await vi.advanceTimersByTimeAsync(0);
 		expect(errors).toEqual([]);
 	});
+
+	it('looks once for many news, and not before the look in flight has ended', async () => {
+		const { poller, runs, results, answer } = setUp();
+		poller.acquire();
+		for (let i = 0; i < 50; i += 1) {
+			poller.refreshSoon();
+			await vi.advanceTimersByTimeAsync(100);
+		}
+		expect(runs).toHaveLength(1);
+		await answer(0, 'before');
+		expect(results).toEqual(['before']);
+		await vi.advanceTimersByTimeAsync(INTERVAL_MS / 2);
+		expect(runs).toHaveLength(2);
+		await answer(1, 'after');
+		poller.refreshSoon();
+		poller.refreshSoon();
+		await vi.advanceTimersByTimeAsync(INTERVAL_MS / 2);
+		expect(runs).toHaveLength(3);
+	});
+
+	it('hears no news while nobody looks', async () => {
+		const { page, poller, runs } = setUp();
+		poller.acquire();
+		page.turn('hidden');
+		poller.refreshSoon();
+		await vi.advanceTimersByTimeAsync(10 * INTERVAL_MS);
+		expect(runs).toHaveLength(1);
+	});
 });

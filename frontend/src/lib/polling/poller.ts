@@ -28,11 +28,16 @@ export interface PollerOptions<T> {
 	visibility?: VisibilitySource;
 }
 
+/** News often come several at a time, and one look tells them all. */
+const SOON_MS = 200;
+
 export class Poller<T> {
 	readonly #options: PollerOptions<T>;
 	readonly #onVisibilityChange = () => this.#update();
 	#holders = 0;
 	#active = false;
+	#isRunning = false;
+	#isOutdated = false;
 	#newestRun = 0;
 	#abort: AbortController | undefined;
 	#timer: ReturnType<typeof setTimeout> | undefined;
@@ -66,6 +71,16 @@ export class Poller<T> {
 		if (this.#active) void this.#run();
 	}
 
+	/**
+	 * Asks again in a moment, once for many such calls; a run in flight is waited for, so that calls in quick succession
+	 * cannot keep every run from its end. Does nothing while inactive.
+	 */
+	refreshSoon(): void {
+		if (!this.#active || this.#isOutdated) return;
+		this.#isOutdated = true;
+		if (!this.#isRunning) this.#runIn(SOON_MS);
+	}
+
 	get #visibility(): VisibilitySource {
 		return this.#options.visibility ?? document;
 	}
@@ -78,8 +93,15 @@ export class Poller<T> {
 		else this.#cancel();
 	}
 
+	#runIn(ms: number): void {
+		clearTimeout(this.#timer);
+		this.#timer = setTimeout(() => void this.#run(), ms);
+	}
+
 	#cancel(): void {
 		this.#newestRun += 1;
+		this.#isRunning = false;
+		this.#isOutdated = false;
 		this.#abort?.abort();
 		this.#abort = undefined;
 		clearTimeout(this.#timer);
@@ -90,6 +112,7 @@ export class Poller<T> {
 		const run = this.#newestRun;
 		const abort = new AbortController();
 		this.#abort = abort;
+		this.#isRunning = true;
 
 		let deliver: () => void;
 		try {
@@ -99,10 +122,11 @@ export class Poller<T> {
 			deliver = () => this.#options.onError(error);
 		}
 		if (run !== this.#newestRun) return;
+		this.#isRunning = false;
 
 		deliver();
 		// What was delivered may have led to a release or a refresh.
 		if (run !== this.#newestRun) return;
-		this.#timer = setTimeout(() => void this.#run(), this.#options.intervalMs());
+		this.#runIn(this.#isOutdated ? SOON_MS : this.#options.intervalMs());
 	}
 }

@@ -6,7 +6,9 @@ const next = (value: string) =>
 
 it('leads back to where the user was', () => {
 	expect(next('/dashboard/capsules/cl-1?tab=exec')).toBe('/dashboard/capsules/cl-1?tab=exec');
-	expect(nextPath(new URL(loginPath('/dashboard/keys'), 'https://wrenn.test'))).toBe('/dashboard/keys');
+	expect(nextPath(new URL(loginPath('/dashboard/keys'), 'https://wrenn.test'))).toBe(
+		'/dashboard/keys'
+	);
 	expect(loginPath('/dashboard/capsules/list')).toBe('/login');
 });
 

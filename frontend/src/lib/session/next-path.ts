@@ -4,7 +4,9 @@ const HOME = '/dashboard/capsules/list';
 
 /** The address of the login page that leads back to `path`. */
 export function loginPath(path: string): string {
-	return path === '/' || path === '/dashboard' || path === HOME ? '/login' : `/login?next=${encodeURIComponent(path)}`;
+	return path === '/' || path === '/dashboard' || path === HOME
+		? '/login'
+		: `/login?next=${encodeURIComponent(path)}`;
 }
 
 /** A path of this site to go to; whatever else `next` holds is ignored. */

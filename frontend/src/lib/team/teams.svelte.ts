@@ -1,30 +1,29 @@
-/** The user's teams: what the id of a team is called. */
+/** The user's teams, and which of them the session acts for. */
 import { api } from '../api/client';
 import { unwrap } from '../api/errors';
 import type { Team } from '../api/types';
 import { events } from '../events';
+import { newsOf, PolledList } from '../polling/polled.svelte';
 import { session } from '../session/session.svelte';
 
-class TeamList {
-	#items = $state.raw<readonly Team[]>([]);
-
+class TeamList extends PolledList<Team> {
 	constructor() {
-		events.on('session:changed', () => (this.#items = []));
+		super(newsOf('team.changed', 'member.changed'));
+		events.on('session:changed', () => this.forget());
+		events.on('team:changed', () => this.refresh());
 	}
 
-	find(id: string): Team | undefined {
-		return this.#items.find((team) => team.id === id);
+	/** The team that the session acts for; null for somebody without one, and while it is not known. */
+	get current(): Team | null {
+		return this.items.find(({ id }) => id === session.current?.team_id) ?? null;
 	}
 
-	/** Loads the names; without them ids are shown, so a failure is nobody's concern. */
-	async load(): Promise<void> {
-		const asker = session.current;
-		try {
-			const teams = await unwrap(api.GET('/v1/teams'));
-			if (session.current === asker) this.#items = teams;
-		} catch {
-			return;
-		}
+	protected override list(signal: AbortSignal): Promise<Team[]> {
+		return unwrap(api.GET('/v1/teams', { signal }));
+	}
+
+	protected override compare(a: Team, b: Team): number {
+		return a.name.localeCompare(b.name) || a.id.localeCompare(b.id);
 	}
 }
 

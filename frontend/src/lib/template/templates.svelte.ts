@@ -3,11 +3,11 @@ import { api } from '../api/client';
 import { unwrap } from '../api/errors';
 import type { Template } from '../api/types';
 import { events } from '../events';
-import { newestFirst, PolledList } from '../polling/polled.svelte';
+import { newestFirst, newsOf, PolledList } from '../polling/polled.svelte';
 
 class TemplateList extends PolledList<Template> {
 	constructor() {
-		super();
+		super(newsOf('template.changed'));
 		events.on('session:changed', () => this.forget());
 		events.on('template:created', () => this.refresh());
 		events.on('template:deleted', ({ id }) => this.remove(id));

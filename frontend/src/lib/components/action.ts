@@ -1,0 +1,19 @@
+/**
+ * Something that can be done with a thing. Each feature declares its own once, in `actions.ts`, as
+ * `getXActions(principal, item, …)`; rows, menus and pages only show them.
+ */
+import type { Component } from 'svelte';
+
+export interface Action {
+	id: string;
+	/** The verb. */
+	text: string;
+	/** What it is done with, for those who do not see the row: `Pause cl-1`. The verb alone if empty. */
+	label?: string;
+	icon: Component<{ class?: string }>;
+	/** Why it cannot be done now, by its state or for want of permission; null if it can. */
+	obstacle: string | null;
+	look?: 'plain' | 'danger';
+	/** Does it, or asks first. */
+	run: () => void;
+}

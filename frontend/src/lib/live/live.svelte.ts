@@ -1,0 +1,104 @@
+/**
+ * What happens on the server, as it happens: the tab's end of the stream that all tabs share.
+ *
+ *   worker ── news ──► events 'server:news' ──► managers look again
+ *          ── live ──► `isLive`: while it holds, managers look seldom by themselves
+ *
+ * Without shared workers (some browsers on phones) the tab follows the events by itself.
+ */
+import { noteRefusal, bearer } from '../api/client';
+import { events } from '../events';
+import { session } from '../session/session.svelte';
+import { Hub, type Tab } from './hub';
+import { openStream } from './open-stream';
+import type { ToTab, ToWorker } from './protocol';
+
+class Live {
+	#isLive = $state(false);
+	readonly #lockName = `wrenn-tab-${Math.random().toString(36).slice(2)}`;
+	#post: ((message: ToWorker) => void) | undefined;
+
+	/** Whether changes are told as they happen. */
+	get isLive(): boolean {
+		return this.#isLive;
+	}
+
+	/** Follows the events of the session that there is, until the returned function is called. */
+	follow(): () => void {
+		this.#post ??= this.#connect();
+		const join = () => {
+			const token = session.current?.token;
+			if (token)
+				this.#say({ kind: 'join', token, isVisible: isVisible(), lockName: this.#lockName });
+			else leave();
+		};
+		const leave = () => {
+			this.#say({ kind: 'leave' });
+			this.#isLive = false;
+		};
+		const look = () => this.#say({ kind: 'seen', isVisible: isVisible() });
+		// A page that the browser keeps for the way back is away until it is shown again.
+		addEventListener('pagehide', leave);
+		addEventListener('pageshow', join);
+		document.addEventListener('visibilitychange', look);
+		const forget = events.on('session:changed', join);
+		join();
+		return () => {
+			forget();
+			removeEventListener('pagehide', leave);
+			removeEventListener('pageshow', join);
+			document.removeEventListener('visibilitychange', look);
+			leave();
+		};
+	}
+
+	#say(message: ToWorker): void {
+		this.#post?.(message);
+	}
+
+	#connect(): (message: ToWorker) => void {
+		if (typeof SharedWorker === 'undefined') return this.#followAlone();
+		if ('locks' in navigator) {
+			// Held until the tab is gone; the worker hears of its end by it.
+			void navigator.locks.request(this.#lockName, () => new Promise<never>(() => undefined));
+		}
+		const worker = new SharedWorker(new URL('./worker.ts', import.meta.url), {
+			type: 'module',
+			name: 'wrenn-events'
+		});
+		worker.port.onmessage = ({ data }: MessageEvent<ToTab>) => this.#take(data);
+		worker.port.start();
+		return (message) => worker.port.postMessage(message);
+	}
+
+	#followAlone(): (message: ToWorker) => void {
+		const hub = new Hub(openStream);
+		const tab: Tab = { send: (message) => this.#take(message) };
+		return (message) => {
+			if (message.kind === 'join') hub.join(tab, message.token, message.isVisible);
+			else if (message.kind === 'seen') hub.seen(tab, message.isVisible);
+			else hub.leave(tab);
+		};
+	}
+
+	#take(message: ToTab): void {
+		switch (message.kind) {
+			case 'news':
+				return events.emit('server:news', message.news);
+			case 'reset':
+				return events.emit('server:reset', undefined);
+			case 'refused':
+				return noteRefusal(bearer(message.token));
+			case 'live':
+				// What happened while nobody told it is unknown.
+				if (message.isLive && !this.#isLive) events.emit('server:reset', undefined);
+				this.#isLive = message.isLive;
+		}
+	}
+}
+
+function isVisible(): boolean {
+	return document.visibilityState === 'visible';
+}
+
+export const live = new Live();

@@ -1,0 +1,26 @@
+/** What the tabs of a browser and their worker say to each other. */
+
+/** Something that changed on the server; see docs/events.md for the types and their facts. */
+export interface ServerNews {
+	type: string;
+	resource_type: string;
+	resource_id: string;
+	team_id?: string;
+	at: string;
+	facts: Record<string, unknown>;
+}
+
+export type ToWorker =
+	/** The tab wants the events that this token may see; again with another token, or after it was away. */
+	| { kind: 'join'; token: string; isVisible: boolean; lockName: string }
+	| { kind: 'seen'; isVisible: boolean }
+	| { kind: 'leave' };
+
+export type ToTab =
+	| { kind: 'news'; news: ServerNews }
+	/** Events may be missing: whatever is shown must be read anew. */
+	| { kind: 'reset' }
+	/** Whether events arrive as they happen. */
+	| { kind: 'live'; isLive: boolean }
+	/** The server does not accept the token. */
+	| { kind: 'refused'; token: string };
