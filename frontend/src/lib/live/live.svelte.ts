@@ -15,7 +15,6 @@ import type { ToTab, ToWorker } from './protocol';
 
 class Live {
 	#isLive = $state(false);
-	readonly #lockName = `wrenn-tab-${Math.random().toString(36).slice(2)}`;
 	#post: ((message: ToWorker) => void) | undefined;
 
 	/** Whether changes are told as they happen. */
@@ -58,16 +57,20 @@ class Live {
 
 	#connect(): (message: ToWorker) => void {
 		if (typeof SharedWorker === 'undefined') return this.#followAlone();
-		if ('locks' in navigator) {
-			// Held until the tab is gone; the worker hears of its end by it.
-			void navigator.locks.request(this.#lockName, () => new Promise<never>(() => undefined));
-		}
 		const worker = new SharedWorker(new URL('./worker.ts', import.meta.url), {
 			type: 'module',
 			name: 'wrenn-events'
 		});
 		worker.port.onmessage = ({ data }: MessageEvent<ToTab>) => this.#take(data);
 		worker.port.start();
+		if ('locks' in navigator) {
+			const lockName = `wrenn-tab-${Math.random().toString(36).slice(2)}`;
+			void navigator.locks.request(lockName, () => {
+				// Not before the lock is held: the worker would get it, and take the tab for gone.
+				worker.port.postMessage({ kind: 'alive', lockName } satisfies ToWorker);
+				return new Promise<never>(() => undefined);
+			});
+		}
 		return (message) => worker.port.postMessage(message);
 	}
 
@@ -77,7 +80,7 @@ class Live {
 		return (message) => {
 			if (message.kind === 'join') hub.join(tab, message.token, message.isVisible);
 			else if (message.kind === 'seen') hub.seen(tab, message.isVisible);
-			else hub.leave(tab);
+			else if (message.kind === 'leave') hub.leave(tab);
 		};
 	}
 

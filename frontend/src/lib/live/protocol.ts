@@ -12,9 +12,11 @@ export interface ServerNews {
 
 export type ToWorker =
 	/** The tab wants the events that this token may see; again with another token, or after it was away. */
-	| { kind: 'join'; token: string; isVisible: boolean; lockName: string }
+	| { kind: 'join'; token: string; isVisible: boolean }
 	| { kind: 'seen'; isVisible: boolean }
-	| { kind: 'leave' };
+	| { kind: 'leave' }
+	/** The tab holds a lock of this name for as long as it lives. */
+	| { kind: 'alive'; lockName: string };
 
 export type ToTab =
 	| { kind: 'news'; news: ServerNews }
