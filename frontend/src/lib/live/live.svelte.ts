@@ -1,5 +1,5 @@
 /**
- * What happens on the server, as it happens: the tab's end of the stream that all tabs share.
+ * News of the server, as they happen: the tab's end of the stream that all tabs share.
  *
  *   worker ── news ──► events 'server:news' ──► managers look again
  *          ── live ──► `isLive`: while it holds, managers look seldom by themselves
@@ -17,7 +17,7 @@ class Live {
 	#isLive = $state(false);
 	#post: ((message: ToWorker) => void) | undefined;
 
-	/** Whether changes are told as they happen. */
+	/** True while changes are told as they happen. */
 	get isLive(): boolean {
 		return this.#isLive;
 	}
@@ -93,7 +93,7 @@ class Live {
 			case 'refused':
 				return noteRefusal(bearer(message.token));
 			case 'live':
-				// What happened while nobody told it is unknown.
+				// Events of the time before are unknown.
 				if (message.isLive && !this.#isLive) events.emit('server:reset', undefined);
 				this.#isLive = message.isLive;
 		}

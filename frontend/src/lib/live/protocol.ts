@@ -1,4 +1,4 @@
-/** What the tabs of a browser and their worker say to each other. */
+/** The messages between the tabs of a browser and their worker. */
 
 /** Something that changed on the server; see docs/events.md for the types and their facts. */
 export interface ServerNews {
@@ -22,7 +22,7 @@ export type ToTab =
 	| { kind: 'news'; news: ServerNews }
 	/** Events may be missing: whatever is shown must be read anew. */
 	| { kind: 'reset' }
-	/** Whether events arrive as they happen. */
+	/** Tells if events arrive as they happen. */
 	| { kind: 'live'; isLive: boolean }
 	/** The server does not accept the token. */
 	| { kind: 'refused'; token: string };

@@ -143,7 +143,7 @@ export abstract class PolledList<T extends { id: string }> extends Polled<readon
 
 const NOTHING: readonly never[] = [];
 
-/** Whether news are about things of one of these types, see docs/events.md. */
+/** Returns a test for news of one of these types, see docs/events.md. */
 export function newsOf(...types: readonly string[]): (news: ServerNews) => boolean {
 	return ({ type }) => types.includes(type);
 }

@@ -1,4 +1,4 @@
-/** What a user can do with teams. */
+/** Actions of a user on teams. */
 import { api } from '../api/client';
 import { toApiError, unwrap } from '../api/errors';
 import type { Team } from '../api/types';
