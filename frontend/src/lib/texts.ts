@@ -135,17 +135,269 @@ const en = {
 	team: {
 		create: 'Create team',
 		name: 'Name',
-		created: (name: string) => `Team ${name} is created`
+		created: (name: string) => `Team ${name} is created`,
+		about: 'About the team',
+		slug: 'Slug',
+		id: 'Team id',
+		since: 'Created',
+		rename: 'Rename the team',
+		renamed: (name: string) => `The team is called ${name} now`,
+		roles: { owner: 'Owner', admin: 'Admin', member: 'Member' },
+		loadFailed: 'The team cannot be loaded yet.',
+		noTeam: 'You are in no team.',
+		noTeamHint: 'Create one to have capsules, members and keys.',
+
+		members: 'Members',
+		memberCount: (n: number) => count(n, 'member'),
+		membersCaption: 'The members of your team, the owner first',
+		noMembers: 'There are no members.',
+		columns: {
+			name: 'Name',
+			email: 'Email',
+			role: 'Role',
+			since: 'Member since',
+			invited: 'Invited',
+			expires: 'Ends'
+		},
+		you: 'you',
+
+		add: 'Add',
+		addTitle: 'Add somebody',
+		email: 'Email address',
+		emailPlaceholder: 'name@example.org',
+		emailHint: 'Type the beginning of an address to find an account.',
+		role: 'Role',
+		notAnAddress: 'Enter a whole email address, such as name@example.org.',
+		found: (n: number) => count(n, 'account'),
+		foundNobody: 'No account begins like that. You can enter the whole address.',
+		searchFailed: 'Accounts cannot be searched now. You can enter the whole address.',
+		suggestions: 'Accounts',
+		added: (name: string) => `${name} is in the team now`,
+		invitedByMail: (email: string) => `An invitation is on its way to ${email}`,
+		invitedByLink: (email: string) => `The invitation for ${email} is made`,
+		linkTitle: 'Pass this link on',
+		linkText: (email: string) =>
+			`There is no account for ${email}, and this server sends no mail. Give this person the link. It is shown only now.`,
+		link: 'invitation link',
+		done: 'Done',
+
+		invitations: 'Open invitations',
+		invitationsHint: 'An invitation ends after a week, or when it is accepted.',
+		invitationsCaption: 'The open invitations of your team, newest first',
+		noInvitations: 'Nobody is invited.',
+		in: (time: string) => `in ${time}`,
+		revoke: 'Revoke',
+		revokeOf: (email: string) => `Revoke the invitation of ${email}`,
+		revokeTitle: 'Revoke this invitation?',
+		revokeText: (email: string) => `The link that ${email} has does nothing from then on.`,
+		revoked: (email: string) => `The invitation of ${email} is revoked`,
+		notRevoked: (email: string, why: string) =>
+			`The invitation of ${email} was not revoked: ${why}`,
+
+		remove: 'Remove',
+		removeOf: (name: string) => `Remove ${name}`,
+		removeTitle: (name: string) => `Remove ${name}?`,
+		removeText: (name: string) =>
+			`${name} can no longer use the team. The API keys that ${name} made for it are deleted. Capsules and templates stay.`,
+		removed: (name: string) => `${name} is no longer in the team`,
+		notRemoved: (name: string, why: string) => `${name} was not removed: ${why}`,
+		promote: 'Make admin',
+		promoteOf: (name: string) => `Make ${name} an admin`,
+		demote: 'Make member',
+		demoteOf: (name: string) => `Make ${name} a member`,
+		demoteSelfTitle: 'Give up your role?',
+		demoteSelfText:
+			'You become a member. Only another admin or the owner can make you an admin again.',
+		handOver: 'Hand over the team',
+		handOverOf: (name: string) => `Hand over the team to ${name}`,
+		handOverTitle: (name: string) => `Hand over the team to ${name}?`,
+		handOverText: (name: string) =>
+			`${name} becomes the owner, and you become an admin. Only ${name} can give the team back, or delete it.`,
+		roleSet: (name: string, role: string) => `${name} is ${role} now`,
+		roleNotSet: (name: string, why: string) => `The role of ${name} was not changed: ${why}`,
+		ownerStays: 'The owner can hand over the team first.',
+		removeSelf: 'You can leave the team below.',
+		roleHeld: (role: string) => `The role is ${role} already.`,
+
+		danger: 'Leave or delete',
+		leave: 'Leave team',
+		leaveHint: 'Your API keys of this team are deleted. What the team has stays.',
+		leaveTitle: (name: string) => `Leave ${name}?`,
+		leaveText: (keys: number | null) =>
+			`You can no longer use its capsules and templates. ${
+				keys === null ? 'Your API keys' : `Your ${count(keys, 'API key')}`
+			} of this team ${keys === 1 ? 'is' : 'are'} deleted. Somebody has to add you before you can come back.`,
+		ownerCannotLeave: 'The owner cannot leave. Hand over the team first, or delete it.',
+		left: (name: string) => `You have left ${name}`,
+		lost: 'You are no longer a member of the team that you acted for.',
+		delete: 'Delete team',
+		deleteHint: 'Everything that the team has is destroyed.',
+		deleteTitle: (name: string) => `Delete ${name}?`,
+		deleteText: 'This destroys everything that the team has, and cannot be undone:',
+		deleteCounts: {
+			capsules: (n: number) => `${count(n, 'capsule')}, with disk and memory`,
+			templates: (n: number) => count(n, 'template'),
+			keys: (n: number) => count(n, 'API key'),
+			channels: (n: number) => count(n, 'channel'),
+			members: (n: number) =>
+				n === 1 ? 'your membership' : `the membership of ${count(n, 'person', 'people')}`
+		},
+		deleteOthers: 'builds, usage, and the hosts that the team has brought',
+		deleteConfirm: (name: string) => `Type ${name} to confirm`,
+		deleteNotYet: 'Type the name of the team first.',
+		deleted: (name: string) => `Team ${name} is deleted`
 	},
 
 	// --- API keys -------------------------------------------------------------------------------------------------
-	key: {},
+	key: {
+		create: 'Create key',
+		createTitle: 'Create API key',
+		createAction: 'Create',
+		summary: 'Programs send one as',
+		name: 'Name',
+		namePlaceholder: 'ci, laptop, …',
+		nameHint: 'Says which program uses it.',
+		scopes: 'What it may do',
+		scopeTexts: {
+			read: {
+				label: 'read',
+				text: 'See everything that lists and pages show. Nothing inside a capsule.'
+			},
+			capsules: {
+				label: 'capsules',
+				text: 'Make, use and destroy capsules, and templates that are made of them.'
+			},
+			builds: { label: 'builds', text: 'Build templates from recipes.' },
+			admin: { label: 'admin', text: 'Change the team, its members and its keys.' }
+		},
+		noScope: 'Choose at least one.',
+		expiry: 'Ends',
+		expiries: {
+			never: 'Never',
+			week: 'After 7 days',
+			month: 'After 30 days',
+			quarter: 'After 90 days',
+			date: 'On a date'
+		},
+		date: 'Last day',
+		dateProblem: 'Choose a day that is not over, such as 2027-01-31.',
+		reveal: 'Copy it now. It is stored as a hash and cannot be shown again.',
+		what: 'API key',
+		done: 'Done',
+		caption: 'The API keys of your team, newest first',
+		columns: {
+			name: 'Name',
+			key: 'Key',
+			scopes: 'May',
+			creator: 'Made by',
+			age: 'Age',
+			expires: 'Ends',
+			lastUsed: 'Last used'
+		},
+		never: 'never',
+		expired: 'ended',
+		expiredAt: (time: string) => `Ended at ${time}`,
+		soon: 'ends soon',
+		in: (time: string) => `in ${time}`,
+		loadFailed: 'The keys cannot be loaded.',
+		none: 'No API keys yet. Programs need one to talk to this server.',
+		delete: 'Delete',
+		deleteOf: (name: string) => `Delete ${name}`,
+		deleteTitle: 'Delete this key?',
+		deleteText: (name: string, prefix: string) =>
+			`Programs that use ${name} (${prefix}…) are refused from then on.`,
+		deleted: (name: string) => `Key “${name}” is deleted`,
+		notDeleted: (name: string, why: string) => `Key “${name}” was not deleted: ${why}`
+	},
 
 	// --- the audit log --------------------------------------------------------------------------------------------
 	audit: {},
 
 	// --- channels of notifications --------------------------------------------------------------------------------
-	channel: {},
+	channel: {
+		create: 'Create channel',
+		summary: 'They tell programs and chats what happens.',
+		name: 'Name',
+		nameHint: 'Says who is told.',
+		provider: 'Receiver',
+		providers: {
+			webhook: 'Webhook',
+			slack: 'Slack',
+			discord: 'Discord',
+			teams: 'Microsoft Teams',
+			googlechat: 'Google Chat',
+			telegram: 'Telegram',
+			matrix: 'Matrix'
+		},
+		fields: {
+			url: 'Address',
+			webhook_url: 'Webhook address',
+			bot_token: 'Bot token',
+			chat_id: 'Chat id',
+			api_url: 'Address of the API server',
+			homeserver_url: 'Address of the homeserver',
+			access_token: 'Access token',
+			room_id: 'Room id'
+		},
+		hints: {
+			webhookUrl: 'The receiver’s settings show it. It is a secret.',
+			signed: 'Deliveries are signed with a secret that you get once.',
+			apiUrl: 'Only for an API server of your own.',
+			roomId: 'Begins with an exclamation mark. An alias does not work.'
+		},
+		problems: {
+			missing: (field: string) => `${field} is missing.`,
+			address: 'Enter a whole address, such as https://example.org/hook.',
+			botToken: 'Enter a token like 123456:AbC-def.',
+			roomId: 'Enter an id like !abc:example.org.',
+			noEvent: 'Choose at least one.'
+		},
+		events: 'Events',
+		eventTexts: {
+			'capsule.created': 'A capsule is created',
+			'capsule.running': 'A capsule runs',
+			'capsule.paused': 'A capsule is paused',
+			'capsule.destroyed': 'A capsule is destroyed',
+			'template.snapshot.created': 'A template is ready',
+			'template.snapshot.deleted': 'A template is deleted',
+			'host.up': 'A host is there',
+			'host.down': 'A host is silent'
+		},
+		test: 'Send a test',
+		testArrived: 'The test has arrived.',
+		testFailed: 'The test did not arrive.',
+		secretText:
+			'Deliveries are signed with this secret. The receiver needs it to check them. It is shown only now.',
+		secret: 'signing secret',
+		done: 'Done',
+		caption: 'The notification channels of your team, newest first',
+		columns: { name: 'Name', provider: 'Receiver', events: 'Events', state: 'State', age: 'Age' },
+		eventCount: (n: number) => count(n, 'event'),
+		states: { on: 'on', failing: 'failing', off: 'switched off' },
+		offSince: (time: string) => `Switched off since ${time}`,
+		none: 'No channels yet. Create one to be told what happens to capsules, templates and hosts.',
+		edit: 'Edit',
+		editOf: (name: string) => `Edit ${name}`,
+		editTitle: (name: string) => `Edit ${name}`,
+		configure: 'Replace configuration',
+		configureOf: (name: string) => `Replace the configuration of ${name}`,
+		configureText: 'The former configuration is not shown. All of it is replaced.',
+		configureSecret: 'The signing secret is replaced, too.',
+		enable: 'Switch on',
+		enableOf: (name: string) => `Switch ${name} on`,
+		isOn: 'It is on.',
+		saved: (name: string) => `Channel ${name} is saved`,
+		created: (name: string) => `Channel ${name} is created`,
+		configured: (name: string) => `Channel ${name} has a new configuration`,
+		enabled: (name: string) => `Channel ${name} is on`,
+		notEnabled: (name: string, why: string) => `Channel ${name} was not switched on: ${why}`,
+		delete: 'Delete',
+		deleteOf: (name: string) => `Delete ${name}`,
+		deleteTitle: (name: string) => `Delete ${name}?`,
+		deleteText: 'Its receiver is told nothing from then on. What waits to be delivered is dropped.',
+		deleted: (name: string) => `Channel ${name} is deleted`,
+		notDeleted: (name: string, why: string) => `Channel ${name} was not deleted: ${why}`
+	},
 
 	// --- usage and quotas -----------------------------------------------------------------------------------------
 	usage: {},
