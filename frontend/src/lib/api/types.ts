@@ -64,7 +64,9 @@ export type LogEntry = Build['logs'][number];
 
 export type AdminTemplate = Json<paths['/v1/admin/templates']['get']['responses'][200]>[number];
 
-export type AuditEntry = Json<paths['/v1/audit-logs']['get']['responses'][200]>[number];
+type AuditLogEntry = Json<paths['/v1/audit-logs']['get']['responses'][200]>[number];
+/** The document says of the facts only that they are texts. */
+export type AuditEntry = Omit<AuditLogEntry, 'metadata'> & { metadata: Record<string, string> };
 export type AuditQuery = NonNullable<paths['/v1/audit-logs']['get']['parameters']['query']>;
 
 export type Channel = Json<paths['/v1/channels']['get']['responses'][200]>[number];
