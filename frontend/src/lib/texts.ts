@@ -311,7 +311,117 @@ const en = {
 	},
 
 	// --- the audit log --------------------------------------------------------------------------------------------
-	audit: {},
+	audit: {
+		refresh: 'Refresh',
+		older: 'Show older entries',
+		end: 'These are all entries that match.',
+		none: 'No entry matches.',
+		loadFailed: 'The audit log cannot be loaded.',
+		summary: 'What was changed, by whom, and how it ended. Entries are kept for 400 days.',
+		caption: 'What was changed in your team, newest first',
+		columns: { time: 'Time', who: 'Who', what: 'What', resource: 'Of what', outcome: 'Outcome' },
+		filters: 'Filters',
+		filter: {
+			resource: 'Kind',
+			action: 'Action',
+			actor: 'Who',
+			since: 'From',
+			until: 'To',
+			anything: 'All',
+			anybody: 'Everybody',
+			members: 'Members',
+			keys: 'API keys',
+			others: 'Others',
+			clear: 'Clear'
+		},
+		outcomes: {
+			accepted: 'in progress',
+			succeeded: 'done',
+			failed: 'failed',
+			refused: 'refused'
+		},
+		actors: {
+			api_key: (name: string) => `API key ${name}`,
+			host: (name: string) => `Host ${name}`,
+			system: 'The server',
+			anonymous: 'Somebody who is not signed in',
+			unknown: 'Unknown'
+		},
+		reasons: {
+			idle: 'it was idle',
+			traffic: 'somebody visited it',
+			build: 'a build needed it',
+			build_clean_up: 'a build has ended',
+			machine_clean_up: 'its machine was gone',
+			retention: 'it was kept long enough',
+			bootstrap: 'the platform was set up',
+			team_deleted: 'the team was deleted',
+			host_deleted: 'its host was deleted',
+			dead_channel: 'its receiver does not answer',
+			operator: 'the operator wanted it'
+		} as Record<string, string>,
+		resources: {
+			api_key: 'API keys',
+			build: 'Builds',
+			capsule: 'Capsules',
+			channel: 'Channels',
+			host: 'Hosts',
+			invitation: 'Invitations',
+			member: 'Members',
+			team: 'Teams',
+			template: 'Templates',
+			user: 'Accounts'
+		} as Record<string, string>,
+		actions: {
+			'api_key.create': 'Create an API key',
+			'api_key.delete': 'Delete an API key',
+			'build.create': 'Begin a build',
+			'build.cancel': 'Cancel a build',
+			'capsule.create': 'Create a capsule',
+			'capsule.destroy': 'Destroy a capsule',
+			'capsule.pause': 'Pause a capsule',
+			'capsule.preview': 'Change who may visit a port',
+			'capsule.resume': 'Resume a capsule',
+			'capsule.timeout': 'Change the timeout of a capsule',
+			'channel.configure': 'Replace the configuration of a channel',
+			'channel.create': 'Create a channel',
+			'channel.delete': 'Delete a channel',
+			'channel.update': 'Change a channel',
+			'host.add_tag': 'Tag a host',
+			'host.create': 'Create a host',
+			'host.delete': 'Delete a host',
+			'host.drain': 'Drain or open a host',
+			'host.issue_token': 'Make a token for a host',
+			'host.register': 'Register a host',
+			'host.remove_tag': 'Remove the tag of a host',
+			'invitation.accept': 'Accept an invitation',
+			'invitation.create': 'Invite somebody',
+			'invitation.delete': 'Revoke an invitation',
+			'member.add': 'Add a member',
+			'member.leave': 'Leave the team',
+			'member.remove': 'Remove a member',
+			'member.set_role': 'Change the role of a member',
+			'team.byoc': 'Change whether the team brings hosts',
+			'team.create': 'Create the team',
+			'team.delete': 'Delete the team',
+			'team.quota': 'Change the limits of the team',
+			'team.rename': 'Rename the team',
+			'template.create': 'Make a template',
+			'template.delete': 'Delete a template',
+			'user.sign_up': 'Sign up'
+		} as Record<string, string>,
+		details: {
+			show: (what: string) => `Details of “${what}”`,
+			entry: 'Entry id',
+			actor: 'Actor id',
+			resource: 'Resource id',
+			action: 'Action',
+			settled: 'Ended at',
+			error: 'Reason',
+			metadata: 'Further facts',
+			noMetadata: 'none'
+		}
+	},
 
 	// --- channels of notifications --------------------------------------------------------------------------------
 	channel: {
@@ -400,7 +510,100 @@ const en = {
 	},
 
 	// --- usage and quotas -----------------------------------------------------------------------------------------
-	usage: {},
+	usage: {
+		refresh: 'Refresh',
+		loadFailed: 'The usage cannot be loaded.',
+		range: 'Period',
+		days: (n: number) => `${n} days`,
+		measure: 'Measure',
+		measures: {
+			cpu: { label: 'CPU', text: 'Reserved vCPUs times minutes. A paused capsule counts by half.' },
+			memory: {
+				label: 'Memory',
+				text: 'Reserved memory times hours. A paused capsule counts by half.'
+			},
+			disk: {
+				label: 'Disk',
+				text: 'Disks of all capsules times hours, also of those that are paused.'
+			},
+			templates: { label: 'Templates', text: 'Space of the templates times hours.' }
+		},
+		units: { cpuMinutes: 'CPU min', gbHours: 'GB h' },
+		byDay: 'By day',
+		totals: 'In this period',
+		chart: (measure: string, unit: string, from: string, to: string) =>
+			`${measure} by day in ${unit}, from ${from} to ${to}`,
+		day: 'Day',
+		today: 'today',
+		utc: 'Days begin at midnight in UTC. The last one still grows.',
+		nothing: 'Nothing was used in this period.',
+		quota: 'Limits now',
+		quotaLoadFailed: 'The limits cannot be loaded yet.',
+		resources: {
+			running_capsules: 'Running capsules',
+			vcpus: 'vCPUs',
+			memory_mb: 'Memory',
+			disk_mb: 'Disk',
+			templates: 'Templates',
+			paused_capsules: 'Paused capsules',
+			concurrent_builds: 'Builds'
+		},
+		noLimit: 'no limit',
+		of: (used: string, limit: string) => `${used} of ${limit}`,
+		levels: { fine: '', near: 'near the limit', full: 'at the limit', over: 'over the limit' }
+	},
+
+	// --- the team's own hosts -------------------------------------------------------------------------------------
+	byoc: {
+		summary: 'Machines that your team has brought. Its capsules run on them.',
+		create: 'Create host',
+		createTitle: 'Create a host',
+		createText: 'You get a command to run on the machine, as root.',
+		provider: 'Provider',
+		providerHint: 'From whom the machine is rented.',
+		zone: 'Availability zone',
+		created:
+			'The host is created. It joins with this command, once, within an hour. It is shown only now.',
+		command: 'command',
+		what: 'host id',
+		token: 'New token',
+		tokenOf: (id: string) => `Make a new token for ${id}`,
+		tokenTitle: 'New registration token',
+		tokenFailed: (why: string) => `There is no new token: ${why}`,
+		isOnline: 'It is online.',
+		drain: 'Drain',
+		drainOf: (id: string) => `Drain ${id}`,
+		open: 'Open',
+		openOf: (id: string) => `Open ${id} for new capsules`,
+		drained: (id: string) => `Nothing new is placed on ${id}`,
+		opened: (id: string) => `${id} takes new capsules`,
+		notDrained: (id: string, why: string) => `${id} was not changed: ${why}`,
+		delete: 'Delete',
+		deleteOf: (id: string) => `Delete ${id}`,
+		deleteTitle: 'Delete this host?',
+		deleteText: (id: string) => `${id} is deleted with all that is on it. This cannot be undone.`,
+		deleteNothing: 'No capsule is on it, and no template is only there.',
+		deletePreviewFailed: 'What is on it cannot be shown.',
+		capsules: (n: number) => `${count(n, 'capsule')} will be destroyed:`,
+		templates: (n: number) => `${count(n, 'template')} will be deleted:`,
+		deleted: (id: string) => `Host ${id} is deleted`,
+		done: 'Done',
+		caption: 'The hosts of your team, newest first',
+		columns: {
+			host: 'Host',
+			status: 'Status',
+			address: 'Address',
+			tags: 'Tags',
+			capacity: 'Capacity',
+			seen: 'Last seen'
+		},
+		never: 'never',
+		unknown: 'not known yet',
+		capacity: (cores: number, memory: string, disk: string) =>
+			`${count(cores, 'core')} · ${memory} · ${disk}`,
+		none: 'Your team has no hosts yet. Its capsules cannot start before there is one.',
+		notByoc: 'Your team does not bring hosts. An administrator of the platform can switch that on.'
+	},
 
 	// --- the user's own settings ----------------------------------------------------------------------------------
 	settings: {}
