@@ -319,7 +319,7 @@ const en = {
 		loadFailed: 'The audit log cannot be loaded.',
 		summary: 'What was changed, by whom, and how it ended. Entries are kept for 400 days.',
 		caption: 'What was changed in your team, newest first',
-		columns: { time: 'Time', who: 'Who', what: 'What', resource: 'Of what', outcome: 'Outcome' },
+		columns: { time: 'Time', who: 'Who', what: 'What', resource: 'Which', outcome: 'Outcome' },
 		filters: 'Filters',
 		filter: {
 			resource: 'Kind',

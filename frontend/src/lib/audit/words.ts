@@ -35,14 +35,13 @@ export function actionText(action: string): string {
 
 /** What it was done to, by a name if the entry or the dashboard knows one. */
 export function resourceOf(
-	{ resource_type, resource_id, metadata }: AuditEntry,
-	nameOf: (userId: string) => string | null
+	{ resource_id, metadata }: Pick<AuditEntry, 'resource_id' | 'metadata'>,
+	nameOf: (id: string) => string | null
 ): string {
 	const name = metadata['name'] || metadata['email'];
 	if (name) return name;
 	if (resource_id === null) return '';
-	const isPerson = resource_type === 'member' || resource_type === 'user';
-	return (isPerson ? nameOf(resource_id) : null) ?? resource_id;
+	return nameOf(resource_id) ?? resource_id;
 }
 
 export const OUTCOME_TONES: Record<AuditEntry['status'], Tone> = {
