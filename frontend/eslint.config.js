@@ -39,7 +39,6 @@ export default ts.config(
 			'src/lib/build/**',
 			'src/lib/capsule/**',
 			'src/lib/files/**',
-			'src/lib/key/**',
 			'src/lib/output/**',
 			'src/lib/preview/**',
 			'src/lib/process/**',
