@@ -64,6 +64,7 @@ impl From<BuildFaults> for CheckBuildResponse {
 /// Tells every fault for which a build would be refused, without making one.
 #[utoipa::path(
     post, path = Action::BuildCheck.path(), tag = "builds",
+    request_body = CheckBuildRequest,
     responses(
         (status = 200, description = "The faults; none if a build would take them", body = CheckBuildResponse),
         (status = 400, description = "The request is not valid", body = ErrorBody),

@@ -27,8 +27,7 @@ class Live {
 		this.#post ??= this.#connect();
 		const join = () => {
 			const token = session.current?.token;
-			if (token)
-				this.#say({ kind: 'join', token, isVisible: isVisible(), lockName: this.#lockName });
+			if (token) this.#say({ kind: 'join', token, isVisible: isVisible() });
 			else leave();
 		};
 		const leave = () => {
