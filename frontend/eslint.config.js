@@ -36,7 +36,6 @@ export default ts.config(
 	{
 		files: ['src/**/*.svelte'],
 		ignores: [
-			'src/lib/build/**',
 			'src/lib/capsule/**',
 			'src/lib/files/**',
 			'src/lib/key/**',
@@ -44,7 +43,6 @@ export default ts.config(
 			'src/lib/preview/**',
 			'src/lib/process/**',
 			'src/lib/session/**',
-			'src/lib/template/**',
 			'src/lib/terminal/**',
 			'src/routes/**'
 		],
