@@ -1,6 +1,6 @@
 /** What the pages of builds do when the server does not do its part; only here are answers made up. */
 import { expect, test, type Page } from '@playwright/test';
-import { admin, signIn } from './dashboard';
+import { admin, row, signIn } from './dashboard';
 
 const ID = 'bld-of-nobody';
 const TIME = '2026-03-01T12:00:00Z';
@@ -54,7 +54,7 @@ test('a lost connection is said, and what was missed comes without what is known
 		step() + lines(1, 3000) + event('build', build()),
 		step() + lines(2999, 3002) + event('build', build())
 	]);
-	await page.goto(`/builds/${ID}`);
+	await page.goto(`/admin/templates/builds/${ID}`);
 	const output = page.getByRole('log', { name: 'Output of step 1' });
 	await expect(output).toContainText('line 3000');
 	await expect(page.getByText('connection lost')).toBeVisible();
@@ -89,7 +89,7 @@ test('whoever reads is not dragged to the end, and what stands there is left alo
 			body: step() + text + event('build', build())
 		});
 	});
-	await page.goto(`/builds/${ID}`);
+	await page.goto(`/admin/templates/builds/${ID}`);
 	const output = page.getByRole('log', { name: 'Output of step 1' });
 	await expect(output).toContainText('line 3000');
 	const top = () => output.evaluate((element) => element.scrollTop);
@@ -123,13 +123,14 @@ test('a template that is needed stays, with the names of what needs it', async (
 			}
 		})
 	);
-	await page.goto('/templates/all');
-	await page.getByRole('button', { name: 'Delete minimal' }).click();
+	await page.goto('/admin/templates');
+	await page.getByRole('button', { name: 'More for minimal' }).click();
+	await page.getByRole('menuitem', { name: 'Delete minimal' }).click();
 	const question = page.getByRole('alertdialog');
 	await question.getByRole('button', { name: 'Delete' }).click();
 	await expect(question.getByRole('alert')).toContainText('cl-seven');
 	await question.getByRole('button', { name: 'Cancel' }).click();
-	await expect(page.getByRole('button', { name: 'Delete minimal' })).toBeVisible();
+	await expect(row(page, 'minimal')).toBeVisible();
 });
 
 test('a build that cannot be there is not asked for again and again', async ({ page }) => {
@@ -138,8 +139,11 @@ test('a build that cannot be there is not asked for again and again', async ({ p
 	page.on('request', (request) => {
 		if (request.url().includes('/v1/admin/builds/')) asked += 1;
 	});
-	await page.goto(`/builds/${ID}`);
+	await page.goto(`/admin/templates/builds/${ID}`);
 	await expect(page.getByRole('alert')).toContainText('The build cannot be shown.');
 	await expect(page.getByText('connection lost')).toHaveCount(0);
 	expect(asked).toBe(1);
+	await page.getByRole('button', { name: 'Try again' }).click();
+	await expect.poll(() => asked).toBe(2);
+	await expect(page.getByRole('alert')).toContainText('The build cannot be shown.');
 });
