@@ -4,7 +4,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, test, type Page } from '@playwright/test';
-import { admin, destroyCapsule, open, row, run, signIn, signUp, stranger } from './dashboard';
+import { admin, destroyCapsule, row, run, signIn, signUp, stranger } from './dashboard';
 
 const BUILDS = '/admin/templates/builds';
 const TEMPLATES = '/admin/templates';
@@ -96,7 +96,7 @@ test('a template is built, watched while it is, and used', async ({ page }) => {
 		const steps = page.getByRole('region', { name: 'Steps' });
 		await steps.getByRole('button', { name: 'RUN seq 1 2000' }).click();
 		await expect(output(page, 2)).toContainText('1999\n2000');
-		await row(page, name).getByRole('link', { name }).click();
+		await row(page, name).getByRole('link', { name, exact: true }).click();
 		await expect(page.getByRole('region', { name: 'Steps' })).toBeVisible();
 		await expect(status(page)).toHaveText('success', BUILT);
 		await expect(output(page, 4)).toHaveCount(0);
@@ -114,7 +114,7 @@ test('a template is built, watched while it is, and used', async ({ page }) => {
 		await expect(page.getByRole('button', { name: 'Pause' })).toBeEnabled({ timeout: 90_000 });
 		expect(await run(page, 'echo $GREETING')).toContain('good-day');
 		const id = new URL(page.url()).pathname.split('/').pop() ?? '';
-		await open(page, 'Capsules');
+		await page.goto('/dashboard/capsules/list');
 		await destroyCapsule(page, id);
 	});
 

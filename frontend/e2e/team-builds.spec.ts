@@ -115,7 +115,8 @@ test('a member builds a template for the team, uses it and deletes it', async ({
 		await expect(question).toContainText('stay as they are');
 		await question.getByRole('button', { name: 'Cancel' }).click();
 		await expect(row(page, name)).toBeVisible();
-		await page.getByRole('button', { name: `More for ${name}` }).click();
+		await expect(page.getByRole('button', { name: `More for ${name}` })).toBeFocused();
+		await page.keyboard.press('Enter');
 		await page.getByRole('menuitem', { name: `Delete ${name}` }).click();
 		await question.getByRole('button', { name: 'Delete' }).click();
 		await expect(question).toHaveCount(0, PATIENCE);

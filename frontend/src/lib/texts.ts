@@ -140,7 +140,7 @@ const en = {
 			name: 'Name',
 			id: 'Id',
 			type: 'Type',
-			machine: 'CPU and memory',
+			machine: 'Machine',
 			disk: 'Least disk',
 			size: 'Size',
 			from: 'From',

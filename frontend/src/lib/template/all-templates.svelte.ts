@@ -13,11 +13,6 @@ class AllTemplates extends PolledList<AdminTemplate> {
 		events.on('template:deleted', ({ id }) => this.remove(id));
 	}
 
-	/** What a team is called, if one of its templates is known. */
-	teamName(teamId: string): string | null {
-		return this.items.find(({ team_id }) => team_id === teamId)?.team_name ?? null;
-	}
-
 	protected override list(signal: AbortSignal): Promise<AdminTemplate[]> {
 		return unwrap(api.GET('/v1/admin/templates', { signal }));
 	}
