@@ -136,6 +136,17 @@ test('what is wrong with a recipe is shown at its line, and nothing is lost', as
 	const caret = await recipe(page).evaluate((field: HTMLTextAreaElement) => field.selectionStart);
 	expect(caret).toBe(text.indexOf('EXPOSE'));
 
+	await test.step('the colours stay below the text when it is scrolled', async () => {
+		await recipe(page).fill(`RUN echo ${'word '.repeat(80)}\nUSER nobody`);
+		const scrolled = () => recipe(page).evaluate((field) => field.scrollLeft);
+		await recipe(page).press('Home');
+		await recipe(page).press('ArrowUp');
+		await recipe(page).press('End');
+		await expect.poll(scrolled).toBeGreaterThan(100);
+		const wanted = `${-(await scrolled())}px`;
+		await expect(page.getByTestId('recipe-colors')).toHaveCSS('translate', wanted);
+	});
+
 	await page.getByLabel('Name of the template').fill('minimal');
 	await recipe(page).fill('RUN true');
 	await page.getByRole('button', { name: 'Start build' }).click();

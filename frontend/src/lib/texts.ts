@@ -137,8 +137,7 @@ const en = {
 			platform: 'The templates of all teams, newest first'
 		},
 		columns: {
-			name: 'Name',
-			id: 'Id',
+			name: 'Name and id',
 			type: 'Type',
 			machine: 'Machine',
 			disk: 'Least disk',
