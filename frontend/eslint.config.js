@@ -36,14 +36,12 @@ export default ts.config(
 	{
 		files: ['src/**/*.svelte'],
 		ignores: [
-			'src/lib/build/**',
 			'src/lib/capsule/**',
 			'src/lib/files/**',
 			'src/lib/output/**',
 			'src/lib/preview/**',
 			'src/lib/process/**',
 			'src/lib/session/**',
-			'src/lib/template/**',
 			'src/lib/terminal/**',
 			'src/routes/**'
 		],
