@@ -184,6 +184,9 @@ const en = {
 	// --- builds ---------------------------------------------------------------------------------------------------
 	build: {
 		title: 'Builds',
+		faultAt: (line: number, instruction: string | null | undefined, message: string) =>
+			`Line ${line}: ${instruction == null ? '' : `${instruction}: `}${message}`,
+		moreFaults: (n: number) => `${count(n, 'more fault')} below`,
 		new: 'New build',
 		pageTitle: (name: string) => `Build of ${name}`,
 		one: 'Build',

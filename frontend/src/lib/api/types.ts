@@ -61,6 +61,9 @@ export type BuildHead = Omit<Build, 'logs'>;
 export type BuildStatus = Build['status'];
 export type CreateBuildRequest = Json<paths['/v1/admin/builds']['post']['requestBody']>;
 export type LogEntry = Build['logs'][number];
+/** What a build would be refused for. */
+export type RecipeFaults = Json<paths['/v1/builds/check']['post']['responses'][200]>;
+export type RecipeFault = RecipeFaults['recipe'][number];
 
 export type AdminTemplate = Json<paths['/v1/admin/templates']['get']['responses'][200]>[number];
 
