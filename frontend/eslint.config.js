@@ -43,7 +43,6 @@ export default ts.config(
 			'src/lib/output/**',
 			'src/lib/preview/**',
 			'src/lib/process/**',
-			'src/lib/session/**',
 			'src/lib/template/**',
 			'src/lib/terminal/**',
 			'src/routes/**'
