@@ -330,6 +330,8 @@ const en = {
 		danger: {
 			title: 'Delete account',
 			text: 'This cannot be undone.',
+			summary:
+				'Teams that only you belong to are deleted with it, and their capsules are destroyed.',
 			delete: 'Delete account',
 			question: 'Delete your account?',
 			destroyed: 'These end with it:',
