@@ -278,7 +278,7 @@ const en = {
 		},
 		totp: {
 			title: 'Second factor',
-			text: 'Signing in with the password then takes a code of an authenticator app.',
+			text: 'With it, signing in with the password takes a code of an authenticator app.',
 			on: 'On',
 			off: 'Off',
 			turnOn: 'Turn on',
@@ -332,6 +332,7 @@ const en = {
 			text: 'This cannot be undone.',
 			summary:
 				'Teams that only you belong to are deleted with it, and their capsules are destroyed.',
+			ask: 'Delete',
 			delete: 'Delete account',
 			question: 'Delete your account?',
 			destroyed: 'These end with it:',

@@ -4,6 +4,7 @@ import { errorFromAnswer, toApiError, unwrap } from '../api/errors';
 import type { LoginRequest, SignupRequest, Team } from '../api/types';
 import { toasts } from '../components/toasts.svelte';
 import { events } from '../events';
+import { switchTeam } from '../team/service';
 import { texts } from '../texts';
 import { session } from './session.svelte';
 import { beginTrip, type Trip } from './trip';
@@ -86,6 +87,21 @@ export async function sendActivation(email: string): Promise<void> {
 	}
 	// It may have been confirmed meanwhile.
 	events.emit('account:changed', undefined);
+}
+
+/**
+ * Acts for the team of the invitation with which the user has just signed up, which is the only one beside their own. Without
+ * an answer they stay in their own, from where they can switch.
+ */
+export async function enterInvitedTeam(): Promise<void> {
+	let teams: readonly Team[];
+	try {
+		teams = await unwrap(api.GET('/v1/teams'));
+	} catch {
+		return;
+	}
+	const invited = teams.find(({ id }) => id !== session.current?.team_id);
+	if (invited) await switchTeam(invited);
 }
 
 /** Joins the team of an invitation, which must be for the address of the account. */
