@@ -432,3 +432,28 @@ test('an account is deleted with what belongs to nobody else', async ({ page, re
 	await submitSignIn(page, account);
 	await expect(page.getByRole('alert')).toContainText('unauthorized');
 });
+
+test('a link confirms an address, or says why not', async ({ page, request }) => {
+	const account = somebody();
+	const session = await call<Session>(request, '/v1/auth/signup', account);
+	await page.goto('/activate?token=certainly-not-one');
+	await expect(page.getByRole('alert')).toContainText('Your address is not confirmed.');
+	await page.getByRole('link', { name: 'Back to the sign-in page' }).click();
+	await expect(page.getByRole('tab', { name: 'Sign in' })).toBeVisible();
+
+	// Only a server that sends mail makes such links.
+	await page.route('**/v1/auth/activate', (route) => route.fulfill({ json: session }));
+	await page.goto('/activate?token=a-good-one');
+	await expect(page.getByText('Your address is confirmed')).toBeVisible();
+	await expectSignedIn(page, account.name);
+});
+
+test('a set-up link that was used makes nobody an administrator', async ({ page }) => {
+	const account = somebody();
+	await page.goto('/setup?token=certainly-not-one');
+	await page.getByLabel('Name').fill(account.name);
+	await fillIn(page, account);
+	await page.getByRole('button', { name: 'Create account' }).click();
+	await expect(page.getByRole('alert')).toBeVisible();
+	expect(await storedSession(page)).toBeNull();
+});

@@ -268,7 +268,7 @@ const en = {
 		password: {
 			title: 'Password',
 			text: 'A new password ends your sessions on every other device.',
-			firstText: 'You sign in with a provider. With a password you can do that, too, without it.',
+			firstText: 'You sign in with a provider. Set a password to sign in without it.',
 			current: 'Current password',
 			change: 'Change password',
 			set: 'Set password',
@@ -335,7 +335,7 @@ const en = {
 			ask: 'Delete',
 			delete: 'Delete account',
 			question: 'Delete your account?',
-			destroyed: 'These end with it:',
+			destroyed: 'This ends:',
 			account: 'your account, and your place in every team',
 			keys: 'the API keys that you made, in all teams',
 			team: (name: string) =>
