@@ -163,6 +163,7 @@ test('a second factor is turned on, asked for and turned off', async ({ page }) 
 		await expect(dialog.getByText(/^(\w{4}(-\w{4}){3}\n?){10}$/)).toBeVisible();
 		await dialog.getByRole('button', { name: 'I have kept them' }).click();
 		await expect(factor.getByText('On', { exact: true })).toBeVisible();
+		await expect(factor.getByRole('button', { name: 'Turn off' })).toBeFocused();
 		await expectSignedIn(page, account.name);
 	});
 
@@ -171,6 +172,9 @@ test('a second factor is turned on, asked for and turned off', async ({ page }) 
 		await submitSignIn(page, account);
 		const code = page.getByLabel('Code');
 		await expect(code).toBeFocused();
+		await page.getByRole('button', { name: 'Use another account' }).click();
+		await expect(page.getByLabel('Email')).toBeFocused();
+		await page.getByRole('button', { name: 'Sign in' }).click();
 		await code.fill('000000');
 		await page.getByRole('button', { name: 'Sign in' }).click();
 		await expect(page.getByText('The code is wrong')).toBeVisible();
