@@ -41,7 +41,6 @@ export default ts.config(
 			'src/lib/output/**',
 			'src/lib/preview/**',
 			'src/lib/process/**',
-			'src/lib/session/**',
 			'src/lib/terminal/**',
 			'src/routes/**'
 		],

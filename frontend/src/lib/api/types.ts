@@ -11,6 +11,12 @@ type Json<T> = T extends { content: { 'application/json': infer Body } } ? Body 
 export type AuthResponse = Json<paths['/v1/auth/login']['post']['responses'][200]>;
 export type LoginRequest = Json<paths['/v1/auth/login']['post']['requestBody']>;
 export type SignupRequest = Json<paths['/v1/auth/signup']['post']['requestBody']>;
+export type AuthMethods = Json<paths['/v1/auth/methods']['get']['responses'][200]>;
+/** The signed-in user, with what only the server knows. */
+export type Me = Json<paths['/v1/me']['get']['responses'][200]>;
+export type ChangePasswordRequest = Json<paths['/v1/me/password']['post']['requestBody']>;
+export type BegunTotp = Json<paths['/v1/me/totp']['post']['responses'][200]>;
+export type DisableTotpRequest = Json<paths['/v1/me/totp']['delete']['requestBody']>;
 
 export type Capsule = Json<paths['/v1/capsules/{id}']['get']['responses'][200]>;
 export type CapsuleStatus = Capsule['status'];

@@ -39,10 +39,10 @@ class Live {
 		addEventListener('pagehide', leave);
 		addEventListener('pageshow', join);
 		document.addEventListener('visibilitychange', look);
-		const forget = events.on('session:changed', join);
+		const forget = [events.on('session:changed', join), events.on('session:renewed', join)];
 		join();
 		return () => {
-			forget();
+			forget.forEach((undo) => undo());
 			removeEventListener('pagehide', leave);
 			removeEventListener('pageshow', join);
 			document.removeEventListener('visibilitychange', look);
