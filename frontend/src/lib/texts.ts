@@ -888,8 +888,7 @@ const en = {
 		provider: 'Provider',
 		providerHint: 'From whom the machine is rented.',
 		zone: 'Availability zone',
-		created:
-			'The host is created. It joins with this command, once, within an hour. It is shown only now.',
+		created: 'The machine joins with this command, once, within an hour. It is shown only now.',
 		command: 'command',
 		what: 'host id',
 		token: 'New token',
@@ -924,7 +923,7 @@ const en = {
 			seen: 'Last seen'
 		},
 		never: 'never',
-		unknown: 'not known yet',
+		unknown: 'Capacity not known yet',
 		capacity: (cores: number, memory: string, disk: string) =>
 			`${count(cores, 'core')} · ${memory} · ${disk}`,
 		none: 'Your team has no hosts yet. Its capsules cannot start before there is one.',
