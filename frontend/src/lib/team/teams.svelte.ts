@@ -1,10 +1,8 @@
 /** The user's teams, and which of them the session acts for. */
-import { untrack } from 'svelte';
 import { api } from '../api/client';
 import { unwrap } from '../api/errors';
 import type { Team } from '../api/types';
 import { events } from '../events';
-import { live } from '../live/live.svelte';
 import { newsOf, PolledList } from '../polling/polled.svelte';
 import { session } from '../session/session.svelte';
 
@@ -18,23 +16,6 @@ class TeamList extends PolledList<Team> {
 	/** The team that the session acts for; null for somebody without one, and while it is not known. */
 	get current(): Team | null {
 		return this.items.find(({ id }) => id === session.current?.team_id) ?? null;
-	}
-
-	/** Looks at once, too, when news stop: the server tells none to somebody who is in the team no longer. */
-	override watch(): () => void {
-		const release = super.watch();
-		let wasLive = false;
-		const stop = $effect.root(() => {
-			$effect(() => {
-				const { isLive } = live;
-				if (wasLive && !isLive) untrack(() => this.refresh());
-				wasLive = isLive;
-			});
-		});
-		return () => {
-			stop();
-			release();
-		};
 	}
 
 	protected override async list(signal: AbortSignal): Promise<Team[]> {
