@@ -37,7 +37,6 @@ export default ts.config(
 		files: ['src/**/*.svelte'],
 		ignores: [
 			'src/lib/build/**',
-			'src/lib/capsule/**',
 			'src/lib/files/**',
 			'src/lib/key/**',
 			'src/lib/output/**',

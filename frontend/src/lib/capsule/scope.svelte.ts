@@ -8,12 +8,16 @@ import { TransferQueue } from '../files/transfers.svelte';
 import { CapsuleView } from './capsule-view.svelte';
 import { parent } from '../files/paths';
 import { ProcessList } from '../process/processes.svelte';
+import { Metrics } from '../stats/metrics.svelte';
 import { TerminalDesk } from '../terminal/desk.svelte';
 import { ExecSession } from './exec-session.svelte';
+import { CapsuleHistory } from './history.svelte';
 
 export class CapsuleScope {
 	readonly id: string;
 	readonly view: CapsuleView;
+	readonly history: CapsuleHistory;
+	readonly metrics: Metrics;
 	readonly exec: ExecSession;
 	readonly terminals: TerminalDesk;
 	readonly processes: ProcessList;
@@ -23,6 +27,8 @@ export class CapsuleScope {
 	constructor(id: string) {
 		this.id = id;
 		this.view = new CapsuleView(id);
+		this.history = new CapsuleHistory(id);
+		this.metrics = new Metrics(id);
 		this.exec = new ExecSession(id);
 		this.terminals = new TerminalDesk(id);
 		this.processes = new ProcessList(id);

@@ -1,0 +1,225 @@
+/**
+ * Draws lines on a canvas with Chart.js, of which only the parts for lines are taken. This module is loaded by
+ * the first chart of a page, and by nothing else.
+ *
+ * Nothing moves by itself: a chart that grows every ten seconds would never stand still.
+ */
+import {
+	Chart,
+	Filler,
+	LinearScale,
+	LineController,
+	LineElement,
+	PointElement,
+	Tooltip,
+	type ChartDataset,
+	type Point
+} from 'chart.js';
+import { byteStep, formatMoment, summarize, type Line, type LineColor } from './series';
+
+Chart.register(LineController, LineElement, PointElement, LinearScale, Filler, Tooltip);
+
+export type ChartUnit = 'things' | 'bytes' | 'other';
+
+export interface ChartContent {
+	/** Milliseconds since 1970, ascending. */
+	times: readonly number[];
+	lines: readonly Line[];
+	/** What is counted: only whole numbers make sense of things, and only binary steps of bytes. */
+	unit: ChartUnit;
+	/** How high the scale is at least, by side. */
+	leastTop: { left?: number; right?: number };
+}
+
+type LineDataset = ChartDataset<'line', Point[]>;
+
+export class LineChart {
+	readonly #chart: Chart<'line', Point[]>;
+	#content: ChartContent;
+
+	constructor(canvas: HTMLCanvasElement, content: ChartContent) {
+		this.#content = content;
+		const colors = readTheme(canvas);
+		const moment = (ms: number) => formatMoment(ms, this.#spanMs);
+		const axis = (isRight: boolean) => ({
+			type: 'linear' as const,
+			position: isRight ? ('right' as const) : ('left' as const),
+			beginAtZero: true,
+			grid: { color: colors.line, drawOnChartArea: !isRight, drawTicks: false },
+			border: { display: false },
+			ticks: {
+				color: colors.faint,
+				font: { family: colors.font, size: 11 },
+				maxTicksLimit: 5,
+				padding: 6,
+				callback: (value: number | string) => this.#format(isRight, Number(value))
+			}
+		});
+		this.#chart = new Chart<'line', Point[]>(canvas, {
+			type: 'line',
+			data: { datasets: this.#datasets(colors) },
+			options: {
+				animation: false,
+				responsive: true,
+				maintainAspectRatio: false,
+				parsing: false,
+				normalized: true,
+				interaction: { mode: 'index', intersect: false, axis: 'x' },
+				layout: { padding: { top: 4 } },
+				scales: {
+					x: {
+						type: 'linear',
+						grid: { display: false },
+						border: { color: colors.line },
+						ticks: {
+							color: colors.faint,
+							font: { family: colors.font, size: 11 },
+							maxTicksLimit: 6,
+							maxRotation: 0,
+							callback: (value) => moment(Number(value))
+						}
+					},
+					left: axis(false),
+					...(content.lines.some(({ isOnRight }) => isOnRight) ? { right: axis(true) } : {})
+				},
+				plugins: {
+					tooltip: {
+						backgroundColor: colors.panel,
+						borderColor: colors.edge,
+						borderWidth: 1,
+						titleColor: colors.faint,
+						bodyColor: colors.text,
+						titleFont: { family: colors.font, size: 11, weight: 'normal' },
+						bodyFont: { family: colors.font, size: 12 },
+						padding: 8,
+						boxWidth: 8,
+						boxHeight: 8,
+						cornerRadius: 4,
+						callbacks: {
+							title: (items) => moment(items[0]?.parsed.x ?? 0),
+							label: ({ dataset, datasetIndex, parsed }) => {
+								const line = this.#content.lines[datasetIndex];
+								const value = parsed.y;
+								return ` ${dataset.label}: ${value === null || !line ? '–' : line.format(value)}`;
+							}
+						}
+					}
+				}
+			}
+		});
+		this.#scale();
+		this.#chart.update('none');
+	}
+
+	/** Draws other values of the same lines. */
+	draw(content: ChartContent): void {
+		this.#content = content;
+		const { datasets } = this.#chart.data;
+		content.lines.forEach(({ values }, at) => {
+			const dataset = datasets[at];
+			if (dataset) dataset.data = pointsOf(content.times, values);
+		});
+		this.#scale();
+		this.#chart.update('none');
+	}
+
+	destroy(): void {
+		this.#chart.destroy();
+	}
+
+	get #spanMs(): number {
+		const { times } = this.#content;
+		return (times.at(-1) ?? 0) - (times[0] ?? 0);
+	}
+
+	#scale(): void {
+		const { times, leastTop, unit } = this.#content;
+		const { scales } = this.#chart.options;
+		// A chart without a span would be drawn around nothing.
+		Object.assign(scales?.x ?? {}, { min: times[0], max: times.at(-1) });
+		for (const side of ['left', 'right'] as const) {
+			const scale = scales?.[side];
+			if (!scale) continue;
+			const top = Math.max(leastTop[side] ?? 0, ...this.#tops(side));
+			const step = byteStep(top);
+			if (unit === 'bytes') {
+				Object.assign(scale, { max: Math.max(1, Math.ceil(top / step)) * step });
+				Object.assign(scale.ticks ?? {}, { stepSize: step });
+			} else {
+				Object.assign(scale, { suggestedMax: leastTop[side] });
+				if (unit === 'things') Object.assign(scale.ticks ?? {}, { precision: 0 });
+			}
+		}
+	}
+
+	#tops(side: 'left' | 'right'): number[] {
+		return this.#content.lines
+			.filter(({ isOnRight = false }) => isOnRight === (side === 'right'))
+			.map(({ values }) => summarize(values)?.most ?? 0);
+	}
+
+	#format(isRight: boolean, value: number): string {
+		const line = this.#content.lines.find(({ isOnRight = false }) => isOnRight === isRight);
+		return line?.format(value) ?? String(value);
+	}
+
+	#datasets(colors: Theme): LineDataset[] {
+		const { times, lines } = this.#content;
+		return lines.map(({ label, values, color, isFaint = false, isOnRight = false }, at) => ({
+			label,
+			data: pointsOf(times, values),
+			yAxisID: isOnRight ? 'right' : 'left',
+			borderColor: colors[color],
+			backgroundColor: faded(colors[color]),
+			hoverBackgroundColor: colors[color],
+			hoverBorderColor: colors[color],
+			pointBackgroundColor: colors[color],
+			pointHoverBackgroundColor: colors[color],
+			pointHoverBorderColor: colors[color],
+			borderWidth: isFaint ? 1 : 1.75,
+			borderJoinStyle: 'round',
+			fill: at === 0 && !isFaint && lines.every((line) => !line.isOnRight) ? 'origin' : false,
+			tension: 0,
+			// A value between two gaps is no line; it must show all the same.
+			pointRadius: ({ dataIndex }) => (isAlone(values, dataIndex) ? 1.5 : 0),
+			pointHoverRadius: 3,
+			pointHitRadius: 8,
+			spanGaps: false
+		}));
+	}
+}
+
+// What is no number is a gap.
+function pointsOf(times: readonly number[], values: Line['values']): Point[] {
+	return times.map((x, at) => ({ x, y: values[at] ?? NaN }));
+}
+
+function isAlone(values: readonly (number | null)[], at: number): boolean {
+	return (values[at - 1] ?? null) === null && (values[at + 1] ?? null) === null;
+}
+
+type Theme = Record<LineColor | 'line' | 'edge' | 'faint' | 'text' | 'panel' | 'font', string>;
+
+/** The colours of the page: a canvas knows nothing of its variables. */
+function readTheme(element: Element): Theme {
+	const style = getComputedStyle(element);
+	const read = (name: string) => style.getPropertyValue(name).trim();
+	const color = (name: string) => read(`--color-${name}`);
+	return {
+		buff: color('buff'),
+		moving: color('moving'),
+		live: color('live'),
+		asleep: color('asleep'),
+		soft: color('soft'),
+		line: color('line'),
+		edge: color('edge'),
+		faint: color('faint'),
+		text: color('text'),
+		panel: color('panel'),
+		font: read('--font-sans')
+	};
+}
+
+function faded(color: string): string {
+	return `color-mix(in oklab, ${color} 12%, transparent)`;
+}
