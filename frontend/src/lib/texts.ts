@@ -282,6 +282,7 @@ const en = {
 		cannotShow: 'The capsule cannot be shown.',
 		gone: 'The capsule is gone.',
 		goneText: 'It was destroyed, or your team never had it.',
+		goneDestroyed: 'It was destroyed. Its disk and memory are deleted.',
 		backToList: 'Back to the capsules',
 		notRunning: (what: string) => `${what} there when the capsule runs. It is`,
 		now: 'now.',
@@ -371,7 +372,7 @@ const en = {
 			'24h': '24 hours',
 			'30d': '30 days'
 		},
-		last: (range: string) => `The last ${range}`,
+		last: (range: string) => `Last ${range}`,
 		loadFailed: 'The statistics cannot be loaded yet.',
 		outdated: 'These statistics may be out of date.',
 		/** For those who do not see the chart. */
@@ -424,7 +425,9 @@ const en = {
 			load: 'Load',
 			disk: 'Disk'
 		},
-		usedOf: (used: string, all: string) => `${used} of ${all}`
+		ofAll: (all: string) => `of ${all}`,
+		laterLoads: (five: string, fifteen: string) => `${five} in 5 min, ${fifteen} in 15 min`,
+		inFiles: 'of files, given back when needed'
 	},
 
 	// --- terminals ------------------------------------------------------------------------------------------------

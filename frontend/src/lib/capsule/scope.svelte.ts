@@ -6,6 +6,7 @@ import { createContext } from 'svelte';
 import { Folder } from '../files/folder.svelte';
 import { TransferQueue } from '../files/transfers.svelte';
 import { CapsuleView } from './capsule-view.svelte';
+import { capsules } from './capsules.svelte';
 import { parent } from '../files/paths';
 import { ProcessList } from '../process/processes.svelte';
 import { Metrics } from '../stats/metrics.svelte';
@@ -43,6 +44,17 @@ export class CapsuleScope {
 	get isRunning(): boolean {
 		const { capsule } = this.view;
 		return capsule?.status === 'running' && !capsule.operation;
+	}
+
+	/** Whether it is no more. The server still tells of it then, as of a stopped one, but the list is without it. */
+	get isDestroyed(): boolean {
+		const { capsule } = this.view;
+		return (
+			capsule?.status === 'stopped' &&
+			!capsule.operation &&
+			capsules.isLoaded &&
+			!capsules.items.some(({ id }) => id === this.id)
+		);
 	}
 
 	/** Ends what the page has begun; what runs in the capsule runs on. */

@@ -1,5 +1,8 @@
 /** Ranges of rows. */
 
+/** A click on the tick of a row. */
+export type TickEvent = MouseEvent & { currentTarget: HTMLInputElement };
+
 /** The ids from one to another, both included, in whichever direction; the second alone if the first is not there. */
 export function rangeBetween(
 	order: readonly string[],

@@ -15,18 +15,20 @@ import {
 	type ChartDataset,
 	type Point
 } from 'chart.js';
-import { byteStep, formatMoment, summarize, type Line, type LineColor } from './series';
+import { byteStep, formatMoment, summarize, timeMarks, type Line, type LineColor } from './series';
 
 Chart.register(LineController, LineElement, PointElement, LinearScale, Filler, Tooltip);
 
-export type ChartUnit = 'things' | 'bytes' | 'other';
+/** How much room the name of a moment needs. */
+const LABEL_PX = 96;
+
+/** What is shown around a value that is the only one. */
+const ALONE_MS = 1_000;
 
 export interface ChartContent {
 	/** Milliseconds since 1970, ascending. */
 	times: readonly number[];
 	lines: readonly Line[];
-	/** What is counted: only whole numbers make sense of things, and only binary steps of bytes. */
-	unit: ChartUnit;
 	/** How high the scale is at least, by side. */
 	leastTop: { left?: number; right?: number };
 }
@@ -41,18 +43,18 @@ export class LineChart {
 		this.#content = content;
 		const colors = readTheme(canvas);
 		const moment = (ms: number) => formatMoment(ms, this.#spanMs);
-		const axis = (isRight: boolean) => ({
+		const axis = (side: 'left' | 'right') => ({
 			type: 'linear' as const,
-			position: isRight ? ('right' as const) : ('left' as const),
+			position: side,
 			beginAtZero: true,
-			grid: { color: colors.line, drawOnChartArea: !isRight, drawTicks: false },
+			grid: { color: colors.line, drawOnChartArea: side === 'left', drawTicks: false },
 			border: { display: false },
 			ticks: {
 				color: colors.faint,
 				font: { family: colors.font, size: 11 },
 				maxTicksLimit: 5,
 				padding: 6,
-				callback: (value: number | string) => this.#format(isRight, Number(value))
+				callback: (value: number | string) => this.#format(side, Number(value))
 			}
 		});
 		this.#chart = new Chart<'line', Point[]>(canvas, {
@@ -71,16 +73,22 @@ export class LineChart {
 						type: 'linear',
 						grid: { display: false },
 						border: { color: colors.line },
+						afterBuildTicks: (scale) => {
+							const most = Math.max(2, Math.floor(scale.width / LABEL_PX));
+							scale.ticks = timeMarks(scale.min, scale.max, most, offsetMs()).map((value) => ({
+								value
+							}));
+						},
 						ticks: {
 							color: colors.faint,
 							font: { family: colors.font, size: 11 },
-							maxTicksLimit: 6,
 							maxRotation: 0,
+							autoSkip: false,
 							callback: (value) => moment(Number(value))
 						}
 					},
-					left: axis(false),
-					...(content.lines.some(({ isOnRight }) => isOnRight) ? { right: axis(true) } : {})
+					left: axis('left'),
+					...(content.lines.some(({ isOnRight }) => isOnRight) ? { right: axis('right') } : {})
 				},
 				plugins: {
 					tooltip: {
@@ -133,16 +141,22 @@ export class LineChart {
 	}
 
 	#scale(): void {
-		const { times, leastTop, unit } = this.#content;
+		const { times, leastTop } = this.#content;
 		const { scales } = this.#chart.options;
 		// A chart without a span would be drawn around nothing.
-		Object.assign(scales?.x ?? {}, { min: times[0], max: times.at(-1) });
+		const first = times[0] ?? 0;
+		const last = times.at(-1) ?? 0;
+		const margin = first === last ? ALONE_MS : 0;
+		Object.assign(scales?.x ?? {}, { min: first - margin, max: last + margin });
 		for (const side of ['left', 'right'] as const) {
 			const scale = scales?.[side];
 			if (!scale) continue;
-			const top = Math.max(leastTop[side] ?? 0, ...this.#tops(side));
-			const step = byteStep(top);
+			const lines = this.#linesOf(side);
+			const unit = lines[0]?.unit;
 			if (unit === 'bytes') {
+				const tops = lines.map(({ values }) => summarize(values)?.most ?? 0);
+				const top = Math.max(leastTop[side] ?? 0, ...tops);
+				const step = byteStep(top);
 				Object.assign(scale, { max: Math.max(1, Math.ceil(top / step)) * step });
 				Object.assign(scale.ticks ?? {}, { stepSize: step });
 			} else {
@@ -152,15 +166,12 @@ export class LineChart {
 		}
 	}
 
-	#tops(side: 'left' | 'right'): number[] {
-		return this.#content.lines
-			.filter(({ isOnRight = false }) => isOnRight === (side === 'right'))
-			.map(({ values }) => summarize(values)?.most ?? 0);
+	#linesOf(side: 'left' | 'right'): Line[] {
+		return this.#content.lines.filter(({ isOnRight = false }) => isOnRight === (side === 'right'));
 	}
 
-	#format(isRight: boolean, value: number): string {
-		const line = this.#content.lines.find(({ isOnRight = false }) => isOnRight === isRight);
-		return line?.format(value) ?? String(value);
+	#format(side: 'left' | 'right', value: number): string {
+		return this.#linesOf(side)[0]?.format(value) ?? String(value);
 	}
 
 	#datasets(colors: Theme): LineDataset[] {
@@ -196,6 +207,11 @@ function pointsOf(times: readonly number[], values: Line['values']): Point[] {
 
 function isAlone(values: readonly (number | null)[], at: number): boolean {
 	return (values[at - 1] ?? null) === null && (values[at + 1] ?? null) === null;
+}
+
+/** How much later a day begins here than in the count of milliseconds. */
+function offsetMs(): number {
+	return new Date().getTimezoneOffset() * 60_000;
 }
 
 type Theme = Record<LineColor | 'line' | 'edge' | 'faint' | 'text' | 'panel' | 'font', string>;

@@ -1,6 +1,6 @@
 import { expect, it } from 'vitest';
 import type { CapsuleMetrics } from '../api/types';
-import { guestFacts, metricsLines } from './metrics-lines';
+import { guestFigures, metricsLines } from './metrics-lines';
 
 function metrics(seconds: readonly number[]): CapsuleMetrics {
 	return {
@@ -40,7 +40,7 @@ it('leaves a gap where the capsule did not run', () => {
 	expect(network[0]?.values).toEqual([null, 100, null, null, 100]);
 });
 
-it('guestFacts says how much of what is used', () => {
+it('guestFigures says how much of what is used', () => {
 	const guest = {
 		mem_total_bytes: 512 * 1024 * 1024,
 		mem_used_bytes: 24 * 1024 * 1024,
@@ -51,10 +51,10 @@ it('guestFacts says how much of what is used', () => {
 		disk_total_bytes: 5 * 1024 ** 3,
 		disk_used_bytes: 1024 ** 3
 	};
-	expect(guestFacts(guest).map((fact) => 'value' in fact && fact.value)).toEqual([
+	expect(guestFigures(guest).map(({ value, text }) => `${value} ${text}`)).toEqual([
 		'24 MB of 512 MB',
-		'0 B',
-		'0.50 · 0.25 · 0.00',
+		'0 B of files, given back when needed',
+		'0.50 0.25 in 5 min, 0.00 in 15 min',
 		'1.0 GB of 5.0 GB'
 	]);
 });

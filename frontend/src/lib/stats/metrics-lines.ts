@@ -1,6 +1,5 @@
 /** What the charts of a capsule show of its measurements. */
 import type { CapsuleMetrics, GuestMetrics, MetricPoint } from '../api/types';
-import type { Fact } from '../components/facts';
 import { formatSize, formatTicking } from '../format';
 import { texts } from '../texts';
 import { rangeSeconds } from './ranges';
@@ -28,8 +27,9 @@ export function metricsLines({ points, step_sec, range }: CapsuleMetrics): Metri
 		label: string,
 		values: (number | null)[],
 		format: Line['format'],
-		color: LineColor
-	): Line => ({ label, values, format, color });
+		color: LineColor,
+		unit?: Line['unit']
+	): Line => ({ label, values, format, color, unit });
 	const withAverage = (one: Line): Line[] => [
 		one,
 		{
@@ -45,24 +45,43 @@ export function metricsLines({ points, step_sec, range }: CapsuleMetrics): Metri
 	return {
 		times,
 		cpu: withAverage(line(words.cpuUsed, valuesOf('cpu_pct'), words.percent, 'buff')),
-		memory: withAverage(line(words.memoryUsed, valuesOf('mem_bytes'), formatSize, 'moving')),
-		disk: [line(words.diskUsed, valuesOf('disk_bytes'), formatSize, 'asleep')],
+		memory: withAverage(
+			line(words.memoryUsed, valuesOf('mem_bytes'), formatSize, 'moving', 'bytes')
+		),
+		disk: [line(words.diskUsed, valuesOf('disk_bytes'), formatSize, 'asleep', 'bytes')],
 		network: [
-			line(words.received, rate('net_in_bytes'), perSecond, 'live'),
-			line(words.sent, rate('net_out_bytes'), perSecond, 'buff')
+			line(words.received, rate('net_in_bytes'), perSecond, 'live', 'bytes'),
+			line(words.sent, rate('net_out_bytes'), perSecond, 'buff', 'bytes')
 		]
 	};
 }
 
+export interface GuestFigure {
+	title: string;
+	value: string;
+	text: string;
+}
+
 /** The figures of the capsule's own kernel. */
-export function guestFacts(guest: GuestMetrics): Fact[] {
-	const { guestFacts: names, usedOf } = texts.stats;
-	const loads = [guest.load_1m, guest.load_5m, guest.load_15m];
-	const fact = (label: string, value: string): Fact => ({ kind: 'text', label, value });
+export function guestFigures(guest: GuestMetrics): GuestFigure[] {
+	const { guestFacts: names, ofAll, laterLoads, inFiles } = texts.stats;
+	const load = (value: number) => value.toFixed(2);
 	return [
-		fact(names.memory, usedOf(formatSize(guest.mem_used_bytes), formatSize(guest.mem_total_bytes))),
-		fact(names.cached, formatSize(guest.mem_cached_bytes)),
-		fact(names.load, loads.map((load) => load.toFixed(2)).join(' · ')),
-		fact(names.disk, usedOf(formatSize(guest.disk_used_bytes), formatSize(guest.disk_total_bytes)))
+		{
+			title: names.memory,
+			value: formatSize(guest.mem_used_bytes),
+			text: ofAll(formatSize(guest.mem_total_bytes))
+		},
+		{ title: names.cached, value: formatSize(guest.mem_cached_bytes), text: inFiles },
+		{
+			title: names.load,
+			value: load(guest.load_1m),
+			text: laterLoads(load(guest.load_5m), load(guest.load_15m))
+		},
+		{
+			title: names.disk,
+			value: formatSize(guest.disk_used_bytes),
+			text: ofAll(formatSize(guest.disk_total_bytes))
+		}
 	];
 }

@@ -6,6 +6,7 @@ import {
 	movingAverage,
 	ratePerSecond,
 	summarize,
+	timeMarks,
 	withGaps,
 	type Line
 } from './series';
@@ -84,11 +85,23 @@ it('summarize passes over gaps', () => {
 
 it('byteStep is round in binary units', () => {
 	const mb = 1024 * 1024;
-	expect(byteStep(512 * mb)).toBe(200 * mb);
-	expect(byteStep(400 * mb)).toBe(100 * mb);
+	expect(byteStep(512 * mb)).toBe(128 * mb);
+	expect(byteStep(600 * mb)).toBe(256 * mb);
 	expect(byteStep(3 * 1024 * mb)).toBe(1024 * mb);
 	expect(byteStep(3000)).toBe(1024);
 	expect(byteStep(0)).toBe(1);
+});
+
+it('timeMarks are round times of day', () => {
+	const minute = 60_000;
+	expect(timeMarks(100_000, 400_000, 6, 0)).toEqual([2, 3, 4, 5, 6].map((n) => n * minute));
+	expect(timeMarks(0, 60 * minute, 6, 0)).toEqual(
+		[0, 10, 20, 30, 40, 50, 60].map((n) => n * minute)
+	);
+	// Where the day begins an hour and a half later.
+	const day = 24 * 60 * minute;
+	expect(timeMarks(0, 2 * day, 2, 90 * minute)).toEqual([90 * minute, day + 90 * minute]);
+	expect(timeMarks(5, 5, 6, 0)).toEqual([5]);
 });
 
 it('formatMoment is as exact as the range makes useful', () => {

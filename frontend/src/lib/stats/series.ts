@@ -11,6 +11,8 @@ export interface Line {
 	/** How a value is written. */
 	format: (value: number) => string;
 	color: LineColor;
+	/** What is counted: only whole numbers make sense of things, and only binary steps of bytes. */
+	unit?: 'things' | 'bytes';
 	/** Drawn behind the others, thin. */
 	isFaint?: boolean;
 	/** The scale on the other side, where two lines have nothing in common. */
@@ -106,13 +108,39 @@ export function summarize(values: readonly (number | null)[]): LineSummary | nul
 	return summary;
 }
 
-const NICE = [1, 2, 5, 10, 20, 50, 100, 200, 500] as const;
+const FACTORS = [1, 2, 4, 8, 16, 32, 64, 128, 256, 512] as const;
 
-/** The distance of the marks of a scale of bytes up to `top`: about four of them, at round numbers of KB, MB or GB. */
+/** The distance of the marks of a scale of bytes up to `top`: at most four of them, at powers of two. */
 export function byteStep(top: number): number {
 	const least = Math.max(top, 4) / 4;
 	const unit = 1024 ** Math.floor(Math.log(least) / Math.log(1024));
-	return (NICE.find((factor) => factor * unit >= least) ?? 1024) * unit;
+	return (FACTORS.find((factor) => factor * unit >= least) ?? 1024) * unit;
+}
+
+const SECOND_MS = 1_000;
+const MINUTE_MS = 60 * SECOND_MS;
+const HOUR_MS = 60 * MINUTE_MS;
+const DAY_MS = 24 * HOUR_MS;
+const TIME_STEPS_MS = [
+	...[1, 2, 5, 10, 15, 30].map((n) => n * SECOND_MS),
+	...[1, 2, 5, 10, 15, 30].map((n) => n * MINUTE_MS),
+	...[1, 2, 3, 4, 6, 12].map((n) => n * HOUR_MS),
+	...[1, 2, 5, 10].map((n) => n * DAY_MS)
+];
+
+/**
+ * The marks of a scale of time: round times of day, about `most` of them at most.
+ *
+ * @param offsetMs of the time of day that people read, behind that of the scale
+ */
+export function timeMarks(from: number, to: number, most: number, offsetMs: number): number[] {
+	if (to <= from) return [from];
+	const step = TIME_STEPS_MS.find((one) => (to - from) / one <= most) ?? (to - from) / most;
+	const marks: number[] = [];
+	for (let at = Math.ceil((from - offsetMs) / step) * step + offsetMs; at <= to; at += step) {
+		marks.push(at);
+	}
+	return marks;
 }
 
 /** `14:05:09`, `14:05`, `03-01 14:05`: as exact as the time between the first and the last makes useful. */
@@ -120,7 +148,7 @@ export function formatMoment(ms: number, spanMs: number): string {
 	const date = new Date(ms);
 	const two = (value: number) => String(value).padStart(2, '0');
 	const time = `${two(date.getHours())}:${two(date.getMinutes())}`;
-	if (spanMs <= 15 * 60_000) return `${time}:${two(date.getSeconds())}`;
-	if (spanMs <= 26 * 3_600_000) return time;
+	if (spanMs <= 15 * MINUTE_MS) return `${time}:${two(date.getSeconds())}`;
+	if (spanMs <= 26 * HOUR_MS) return time;
 	return `${two(date.getMonth() + 1)}-${two(date.getDate())} ${time}`;
 }
