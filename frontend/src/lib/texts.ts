@@ -382,9 +382,9 @@ const en = {
 			`${name}: ${now} now, least ${least}, most ${most}.`,
 		noLine: (name: string) => `${name}: nothing measured.`,
 		none: 'nothing measured',
+		notDrawn: 'The chart cannot be drawn now.',
 
 		// Of the team
-		now: 'Now',
 		running: 'Running',
 		runningText: 'Capsules that run, start or resume',
 		vcpus: 'vCPUs reserved',
@@ -407,7 +407,6 @@ const en = {
 		},
 		cpu: 'CPU',
 		cpuUsed: 'CPU used',
-		average: 'Moving average',
 		averageOf: (time: string) => `average over ${time}`,
 		memoryUsed: 'Memory used',
 		disk: 'Disk',

@@ -26,7 +26,7 @@ export interface ListQuery {
 }
 
 /** More rows at once would make the page slow. */
-export const PAGE_SIZE = 100;
+export const PAGE_SIZE = 50;
 
 const DEFAULT: ListQuery = { text: '', status: null, sort: 'age', isDescending: false, page: 1 };
 

@@ -123,9 +123,10 @@ export class LineChart {
 	draw(content: ChartContent): void {
 		this.#content = content;
 		const { datasets } = this.#chart.data;
-		content.lines.forEach(({ values }, at) => {
+		content.lines.forEach(({ label, values }, at) => {
 			const dataset = datasets[at];
-			if (dataset) dataset.data = pointsOf(content.times, values);
+			const data = pointsOf(content.times, values);
+			if (dataset) Object.assign(dataset, { label, data, pointRadius: radiiOf(values) });
 		});
 		this.#scale();
 		this.#chart.update('none');
@@ -191,8 +192,7 @@ export class LineChart {
 			borderJoinStyle: 'round',
 			fill: at === 0 && !isFaint && lines.every((line) => !line.isOnRight) ? 'origin' : false,
 			tension: 0,
-			// A value between two gaps is no line; it must show all the same.
-			pointRadius: ({ dataIndex }) => (isAlone(values, dataIndex) ? 1.5 : 0),
+			pointRadius: radiiOf(values),
 			pointHoverRadius: 3,
 			pointHitRadius: 8,
 			spanGaps: false
@@ -205,8 +205,10 @@ function pointsOf(times: readonly number[], values: Line['values']): Point[] {
 	return times.map((x, at) => ({ x, y: values[at] ?? NaN }));
 }
 
-function isAlone(values: readonly (number | null)[], at: number): boolean {
-	return (values[at - 1] ?? null) === null && (values[at + 1] ?? null) === null;
+// A value between two gaps is no line; it must show all the same.
+function radiiOf(values: Line['values']): number[] {
+	const isGap = (at: number) => (values[at] ?? null) === null;
+	return values.map((_, at) => (isGap(at - 1) && isGap(at + 1) ? 1.5 : 0));
 }
 
 /** How much later a day begins here than in the count of milliseconds. */
