@@ -104,6 +104,7 @@ test('two capsules are found, sorted, selected, paused and destroyed together', 
 		const dialog = page.getByRole('alertdialog');
 		await expect(dialog).toContainText('Pause 2 capsules?');
 		await dialog.getByRole('button', { name: 'Pause' }).click();
+		await expect(page.getByLabel('Filter capsules')).toBeFocused();
 		await expect(page.getByText('2 capsules are paused')).toBeVisible({ timeout: DONE_WITHIN_MS });
 		await expect(row(page, first)).toContainText('paused');
 		await expect(row(page, second)).toContainText('paused');

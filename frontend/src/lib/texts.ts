@@ -219,6 +219,7 @@ const en = {
 			},
 			failed: (done: string, failures: string) => `${done}. Failed: ${failures}`,
 			failure: (why: string, ids: string) => `${why} (${ids})`,
+			more: (n: number) => `and ${n.toLocaleString('en')} more`,
 			andMore: (ids: string, n: number) => `${ids} and ${n.toLocaleString('en')} more`
 		},
 
