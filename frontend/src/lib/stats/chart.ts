@@ -189,6 +189,9 @@ export class LineChart {
 			pointHoverBackgroundColor: colors[color],
 			pointHoverBorderColor: colors[color],
 			borderWidth: isFaint ? 1 : 1.75,
+			// Often the two lines of a chart with two scales are the same; both must be seen.
+			borderDash: isOnRight ? [5, 5] : [],
+			order: isOnRight ? 0 : 1,
 			borderJoinStyle: 'round',
 			fill: at === 0 && !isFaint && lines.every((line) => !line.isOnRight) ? 'origin' : false,
 			tension: 0,

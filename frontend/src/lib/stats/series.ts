@@ -15,7 +15,7 @@ export interface Line {
 	unit?: 'things' | 'bytes';
 	/** Drawn behind the others, thin. */
 	isFaint?: boolean;
-	/** The scale on the other side, where two lines have nothing in common. */
+	/** The scale on the other side, where two lines have nothing in common; it is dashed. */
 	isOnRight?: boolean;
 }
 
