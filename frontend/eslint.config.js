@@ -36,7 +36,6 @@ export default ts.config(
 	{
 		files: ['src/**/*.svelte'],
 		ignores: [
-			'src/lib/capsule/**',
 			'src/lib/files/**',
 			'src/lib/output/**',
 			'src/lib/preview/**',

@@ -24,6 +24,14 @@ export type CapsuleOperation = NonNullable<Capsule['operation']>;
 export type CreateCapsuleRequest = Json<paths['/v1/capsules']['post']['requestBody']>;
 export type SetPreviewRequest = Json<paths['/v1/capsules/{id}/preview']['put']['requestBody']>;
 
+export type CapsuleStats = Json<paths['/v1/capsules/stats']['get']['responses'][200]>;
+export type StatsRange = CapsuleStats['range'];
+export type CapsuleMetrics = Json<paths['/v1/capsules/{id}/metrics']['get']['responses'][200]>;
+export type MetricsRange = CapsuleMetrics['range'];
+export type MetricPoint = CapsuleMetrics['points'][number];
+export type GuestMetrics = NonNullable<CapsuleMetrics['guest']>;
+export type CapsuleEvent = Json<paths['/v1/capsules/{id}/events']['get']['responses'][200]>[number];
+
 export type Template = Json<paths['/v1/snapshots']['get']['responses'][200]>[number];
 export type TemplateType = Template['type'];
 export type CreateTemplateRequest = Json<paths['/v1/snapshots']['post']['requestBody']>;
