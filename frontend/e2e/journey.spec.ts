@@ -103,8 +103,9 @@ test('a capsule is paused, goes on where it was, and becomes a template', async 
 
 		await test.step('the team’s template can be deleted, the platform’s cannot', async () => {
 			await open(page, 'Templates');
-			await expect(page.getByRole('button', { name: 'Delete minimal' })).toBeDisabled();
-			await page.getByRole('button', { name: `Delete ${name}` }).click();
+			await expect(page.getByRole('button', { name: 'More for minimal' })).toBeDisabled();
+			await page.getByRole('button', { name: `More for ${name}` }).click();
+			await page.getByRole('menuitem', { name: `Delete ${name}` }).click();
 			await page.getByRole('alertdialog').getByRole('button', { name: 'Delete' }).click();
 			await expect(page.getByRole('row').filter({ hasText: name })).toHaveCount(0);
 		});

@@ -250,7 +250,13 @@ test('a capsule is created, found, used and destroyed from the keyboard alone', 
 		);
 		await press('Enter');
 		await expect(page).toHaveURL(/\/terminal$/);
-		await tabTo(page.getByRole('button', { name: /terminal/i }).first());
+		await expect(page.getByTestId('terminal-status')).toHaveText('connected', { timeout: 60_000 });
+		await page.keyboard.type('echo typed-$((6 * 7))');
+		await press('Enter');
+		await expect(page.locator('.xterm-rows')).toContainText('typed-42', { timeout: 60_000 });
+		// Every other key belongs to the shell.
+		await press('Control+Shift+ArrowUp');
+		await expect(page.getByRole('tab', { selected: true })).toBeFocused();
 	});
 
 	await test.step('destroy, and come back to where one was', async () => {
