@@ -120,7 +120,171 @@ const en = {
 	process: {},
 
 	// --- files ----------------------------------------------------------------------------------------------------
-	files: {},
+	files: {
+		title: 'Files',
+		notRunning: 'Its files are',
+		divider: 'Width of the tree',
+		path: {
+			label: 'Path',
+			crumbs: 'Folder',
+			type: 'Type a path',
+			go: 'Go',
+			hint: 'A folder or a file. Without a slash at the beginning it starts at this folder.'
+		},
+		live: 'live',
+		liveTitle: 'Changes show as they happen',
+		refresh: 'Look again',
+		rightsOf: 'With the rights of',
+		withRightsOf: (user: string) => `With the rights of ${user}`,
+		newFile: 'New file',
+		newFolder: 'New folder',
+		upload: 'Upload',
+		uploadTo: (folder: string) => `Upload into ${folder}`,
+		uploadInput: 'Files to upload',
+		dropHere: 'Drop to upload into',
+		dropFailed: 'What was dropped cannot be read',
+		folderFailed: 'The folder cannot be shown.',
+		folderOutdated: 'This folder may be out of date.',
+		empty: 'This folder is empty. Files can be dropped here.',
+		tree: {
+			label: (folder: string) => `Files in ${folder}`,
+			sortBy: 'Sort by',
+			columns: { name: 'Name', size: 'Size', modified: 'Modified' },
+			ascending: 'ascending',
+			descending: 'descending',
+			entries: (n: number) => count(n, 'entry', 'entries'),
+			more: (n: number) => `The first ${count(n, 'entry', 'entries')}; there are more`,
+			loading: 'Loading…',
+			emptyFolder: 'Empty',
+			moreInFolder: 'There are more than are listed.',
+			details: 'Details',
+			back: 'Back to the tree'
+		},
+		link: 'link',
+		special: {
+			fifo: 'pipe',
+			socket: 'socket',
+			char_device: 'device',
+			block_device: 'device'
+		},
+		bytes: (n: number) => count(n, 'byte'),
+		facts: {
+			size: 'Size',
+			mode: 'Mode',
+			owner: 'Owner',
+			modified: 'Modified',
+			target: 'Leads to',
+			content: 'Content'
+		},
+		what: { path: 'path', text: 'text' },
+		actions: {
+			open: 'Open',
+			openOf: (name: string) => `Begin the tree at ${name}`,
+			edit: 'Edit',
+			editOf: (name: string) => `Edit ${name}`,
+			download: 'Download',
+			downloadOf: (name: string) => `Download ${name}`,
+			rename: 'Rename',
+			renameOf: (name: string) => `Rename ${name}`,
+			remove: 'Delete',
+			removeOf: (name: string) => `Delete ${name}`
+		},
+		obstacles: {
+			unsaved: 'Save or discard your changes first.',
+			noFile: 'Only files can be downloaded.',
+			downloading: 'It is being downloaded.',
+			notText: 'Only texts can be edited.',
+			tooLarge: (most: string) => `Only texts of up to ${most} can be edited.`,
+			isEdited: 'It is being edited.'
+		},
+		preview: {
+			label: 'Preview',
+			nothing: 'Choose a file to see what is in it.',
+			loadingOf: (name: string) => `Loading ${name}…`,
+			failed: 'It cannot be shown.',
+			emptyFile: 'The file is empty.',
+			folder: 'This is a folder.',
+			special: 'This is not a file with content.',
+			binary: 'This is not text. It can be downloaded.',
+			large: (most: string) => `Files over ${most} are not shown. It can be downloaded.`,
+			brokenImage: 'The browser cannot show this image. It can be downloaded.',
+			text: (name: string) => `Text of ${name}`,
+			firstLines: (n: number) => `Only the first ${count(n, 'line')} are shown.`,
+			beginning: 'Only the beginning is shown.',
+			cutLines: (n: number) => `Lines are cut after ${count(n, 'character')}.`,
+			downloadAll: 'Download the whole file'
+		},
+		edit: {
+			label: (name: string) => `Edit the text of ${name}`,
+			unsaved: 'Not saved',
+			save: 'Save',
+			discard: 'Discard',
+			done: 'Stop editing',
+			saved: (path: string) => `${path} is saved`,
+			failed: 'It was not saved.',
+			changed: 'The file was changed since it was read.',
+			ownerChanges: (owner: string, user: string) =>
+				`It belongs to ${owner}. Saved here it belongs to ${user}.`
+		},
+		dialogs: {
+			name: 'Name',
+			newFile: 'New file',
+			newFolder: 'New folder',
+			newIn: (folder: string) => `In ${folder}; slashes make folders in it.`,
+			makeFile: 'Make file',
+			makeFolder: 'Make folder',
+			rename: (name: string) => `Rename ${name}`,
+			renameHint: 'With slashes it is moved; a path that begins with one is taken as it is.',
+			renameAction: 'Rename',
+			replaceThere: 'Replace what is there',
+			removeFile: 'Delete this file?',
+			removeFolder: 'Delete this folder?',
+			removeAction: 'Delete',
+			fileIsLost: 'is deleted and cannot be brought back.',
+			folderIsLost: (entries: number | null) =>
+				entries === null
+					? 'and everything in it are deleted and cannot be brought back.'
+					: `and everything in it (${count(entries, 'entry', 'entries')} and what is in them) are deleted and cannot be brought back.`,
+			linkIsLost: 'is deleted. What it leads to stays.',
+			replace: (n: number) => `Replace ${count(n, 'file')}?`,
+			replaceAction: 'Replace',
+			areThere: (n: number) =>
+				n === 1 ? 'A file of this name is already in' : 'Files of these names are already in',
+			discard: 'Discard your changes?',
+			discardAction: 'Discard',
+			discardStay: 'Go on editing',
+			discardText: 'What you typed is not saved. It is lost if you leave:',
+			overwrite: 'Replace what others wrote?',
+			overwriteAction: 'Replace',
+			overwriteText:
+				'was changed or deleted since you began to edit it. Saving replaces it with your text.'
+		},
+		transfers: {
+			title: 'Transfers',
+			clear: 'Clear',
+			upload: 'Upload',
+			download: 'Download',
+			waiting: 'waiting',
+			finishing: 'finishing',
+			done: 'done',
+			cancelled: 'cancelled',
+			of: (done: string, total: string) => `${done} of ${total}`,
+			retry: (path: string) => `Try ${path} again`,
+			cancel: (path: string) => `Cancel ${path}`,
+			progress: (path: string) => `Progress of ${path}`
+		},
+		made: (path: string) => `${path} is made`,
+		taken: (path: string) => `${path} exists already`,
+		renamed: (from: string, to: string) => `${from} is ${to} now`,
+		deleted: (path: string) => `${path} is deleted`,
+		notDeleted: (path: string, why: string) => `${path} was not deleted: ${why}`,
+		nameProblems: {
+			empty: 'It needs a name.',
+			reserved: 'This name is taken by the system.',
+			nul: 'A name cannot contain a NUL.',
+			long: 'A name has at most 255 bytes.'
+		}
+	},
 
 	// --- previews -------------------------------------------------------------------------------------------------
 	preview: {},
