@@ -90,7 +90,8 @@ fn content_type(mime: &str) -> String {
     if is_text { format!("{mime}; charset=utf-8") } else { mime.to_owned() }
 }
 
-/// What pages may load: what this server serves, and the inline scripts that the start page came with.
+/// What pages may load: what this server serves, the inline scripts that the start page came with, and pictures that the page
+/// itself has put together from what it was sent (`blob:`; a script in such a picture does not run).
 static POLICY: LazyLock<String> = LazyLock::new(|| {
     let page = Files::get(START_PAGE).map(|file| file.data).unwrap_or_default();
     let scripts: String = inline_scripts(&String::from_utf8_lossy(&page))
@@ -98,7 +99,7 @@ static POLICY: LazyLock<String> = LazyLock::new(|| {
         .collect();
     format!(
         "default-src 'self'; script-src 'self'{scripts}; style-src 'self' 'unsafe-inline'; \
-         img-src 'self' data:; font-src 'self' data:; object-src 'none'; base-uri 'self'; \
+         img-src 'self' data: blob:; font-src 'self' data:; object-src 'none'; base-uri 'self'; \
          form-action 'self'; frame-ancestors 'none'"
     )
 });

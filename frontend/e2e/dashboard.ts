@@ -1,5 +1,5 @@
 /** The steps the journeys are made of, in the words of somebody who uses the dashboard. */
-import { expect, type Page } from '@playwright/test';
+import { expect, type Locator, type Page } from '@playwright/test';
 
 export interface Credentials {
 	email: string;
@@ -51,16 +51,36 @@ export async function signUp(page: Page, account: Credentials & { name: string }
 export async function signOut(page: Page): Promise<void> {
 	await page.getByRole('button', { name: 'Account' }).click();
 	await page.getByRole('button', { name: 'Sign out' }).click();
-	await expect(page.getByRole('tab', { name: 'Sign in' })).toBeVisible();
+	await expect(page.getByRole('button', { name: 'Sign in', exact: true })).toBeVisible();
 }
 
-/** Opens one of the pages that the header names. */
+/** Opens one of the pages that the sidebar names. */
 export async function open(
 	page: Page,
-	name: 'Capsules' | 'Templates' | 'Builds' | 'API keys'
+	name:
+		'Capsules' | 'Templates' | 'Usage' | 'Team' | 'API keys' | 'Channels' | 'Audit log' | 'Settings'
 ): Promise<void> {
-	await page.getByRole('navigation').getByRole('link', { name }).click();
-	await expect(page.getByRole('heading', { name, exact: true })).toBeVisible();
+	await mainNavigation(page).getByRole('link', { name }).click();
+	await expect(page.getByRole('heading', { name, exact: true, level: 1 })).toBeVisible();
+}
+
+export function mainNavigation(page: Page): Locator {
+	return page.getByRole('navigation', { name: 'Main' });
+}
+
+/** Opens the builds of the platform, as its administrators see them. */
+export async function openPlatformBuilds(page: Page): Promise<void> {
+	await page.goto('/admin/templates/builds');
+	await expect(page.getByRole('heading', { name: 'Builds', exact: true, level: 1 })).toBeVisible();
+}
+
+/**
+ * Takes away the news of the server, before the page is opened: it then looks at everything by itself, every few seconds. Without
+ * shared workers a page follows the events alone, and then its requests can be refused.
+ */
+export async function withoutNews(page: Page): Promise<void> {
+	await page.addInitScript(() => Reflect.deleteProperty(window, 'SharedWorker'));
+	await page.route('**/v1/events', (route) => route.abort());
 }
 
 /** Creates a capsule with the defaults and returns its id. */
@@ -86,8 +106,9 @@ export async function waitUntilRunning(page: Page, id: string): Promise<void> {
 	await expect(row(page, id)).not.toContainText('starting', { timeout: RUNNING_WITHIN_MS });
 }
 
-/** Runs a command on the page of a capsule and returns what it printed. */
+/** Runs a command on the page of a capsule, whichever of its tabs is open, and returns what it printed. */
 export async function run(page: Page, command: string): Promise<string> {
+	await openTab(page, 'Commands');
 	const input = page.getByRole('textbox', { name: 'Command' });
 	await input.fill(command);
 	await input.press('Enter');
@@ -107,7 +128,7 @@ export async function destroyCapsule(page: Page, id: string): Promise<void> {
 /** Opens one of the tabs of the capsule that the page shows. */
 export async function openTab(
 	page: Page,
-	name: 'Overview' | 'Terminal' | 'Files' | 'Processes' | 'Preview'
+	name: 'Stats' | 'Terminal' | 'Files' | 'Processes' | 'Preview' | 'Commands'
 ): Promise<void> {
 	const link = page.getByRole('navigation', { name: 'This capsule' }).getByRole('link', { name });
 	await link.click();

@@ -1,6 +1,6 @@
 /** What the page does when the server does not do its part; only here are answers made up. */
 import { expect, test, type Route } from '@playwright/test';
-import { admin, open, signIn } from './dashboard';
+import { admin, open, signIn, withoutNews } from './dashboard';
 
 const LIST = '**/v1/capsules';
 
@@ -17,6 +17,10 @@ function capsule(id: string, status: string) {
 		...size,
 		template: 'minimal',
 		metadata: {},
+		...{ operation: null, last_error: null, stop_reason: null, template_id: null, host_id: '' },
+		...{ auto_resume: false, default_user: 'root', created_by: null },
+		...{ preview_access: 'token', preview_url: '', preview_token: '' },
+		...{ started_at: time, last_active_at: time },
 		created_at: time,
 		last_updated: time
 	};
@@ -43,6 +47,7 @@ test('a refused token leads to the login with a notice, and back again after it'
 });
 
 test('a failing list keeps what was known, says so and recovers', async ({ page }) => {
+	await withoutNews(page);
 	const known = [capsule('cl-known', 'running')];
 	await page.route(LIST, (route) => route.fulfill({ json: known }));
 	await signIn(page, admin());
@@ -62,6 +67,7 @@ test('a failing list keeps what was known, says so and recovers', async ({ page 
 });
 
 test('rows that did not change are left alone', async ({ page }) => {
+	await withoutNews(page);
 	const answers = [
 		[capsule('cl-one', 'running'), capsule('cl-two', 'starting')],
 		[capsule('cl-one', 'running'), capsule('cl-two', 'running')]

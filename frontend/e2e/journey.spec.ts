@@ -6,6 +6,7 @@ import {
 	destroyCapsule,
 	fillIn,
 	open,
+	openTab,
 	row,
 	run,
 	signIn,
@@ -64,6 +65,7 @@ test('a capsule is paused, goes on where it was, and becomes a template', async 
 		await test.step('while it is paused it runs nothing, and says how it runs again', async () => {
 			await page.getByRole('button', { name: 'Pause' }).click();
 			await expect(page.getByRole('button', { name: 'Resume' })).toBeEnabled();
+			await openTab(page, 'Commands');
 			await expect(page.getByRole('textbox', { name: 'Command' })).toBeDisabled();
 			await page.getByRole('button', { name: 'Resume' }).click();
 			await expect(page.getByRole('button', { name: 'Pause' })).toBeEnabled();

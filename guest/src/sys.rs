@@ -38,6 +38,9 @@ const EXT4_IOC_RESIZE_FS: libc::Ioctl = 0x4008_6610;
 /// Largest number of a signal.
 const LAST_SIGNAL: libc::c_int = 64;
 
+/// Size of the kernel's `struct sigaction` on 64-bit machines, in words: handler, flags, restorer, signal set.
+const KERNEL_SIGACTION_WORDS: usize = 4;
+
 /// Most entropy that one call of [`add_entropy`] takes.
 pub const MAX_ENTROPY_BYTES: usize = 512;
 
@@ -101,9 +104,12 @@ pub(crate) fn set_up_child(command: &mut Command, setup: ChildSetup) {
         // SAFETY: takes no arguments.
         check(unsafe { libc::setsid() })?;
         // A signal that the daemon was started to ignore would be ignored by the command, too, and a shell could not change that.
+        // The raw call: the C library's wrapper refuses the signals that it keeps for itself (from 32 on).
+        let default = [0_u64; KERNEL_SIGACTION_WORDS];
         for signal in 1..=LAST_SIGNAL {
-            // SAFETY: takes numbers only. It fails for signals that nobody may handle.
-            unsafe { libc::signal(signal, libc::SIG_DFL) };
+            // SAFETY: the pointer is to a zeroed array, at least as large as the kernel's structure, which means the default; the
+            // last number is the size of the kernel's signal set. It fails for signals that nobody may handle.
+            unsafe { libc::syscall(libc::SYS_rt_sigaction, signal, default.as_ptr(), std::ptr::null::<u64>(), 8_usize) };
         }
         if setup.input == InputKind::Terminal {
             // SAFETY: takes numbers only; the child's standard streams are in place already.
