@@ -38,14 +38,9 @@ export default ts.config(
 		ignores: [
 			'src/lib/build/**',
 			'src/lib/capsule/**',
-			'src/lib/files/**',
 			'src/lib/key/**',
-			'src/lib/output/**',
-			'src/lib/preview/**',
-			'src/lib/process/**',
 			'src/lib/session/**',
 			'src/lib/template/**',
-			'src/lib/terminal/**',
 			'src/routes/**'
 		],
 		plugins: { wrenn: { rules: { 'no-inline-text': noInlineText } } },

@@ -114,10 +114,118 @@ const en = {
 	stats: {},
 
 	// --- terminals ------------------------------------------------------------------------------------------------
-	terminal: {},
+	terminal: {
+		title: 'Terminals',
+		notRunning: 'Its terminals are',
+		openTerminals: 'Open terminals',
+		newTerminal: 'New terminal',
+		newWithProgram: 'New terminal with another program or user',
+		capsuleDown: 'The capsule does not run.',
+		unknown: 'What runs is not known.',
+		none: 'No terminal is open here.',
+		looking: 'Looking for terminals that run…',
+		elsewhere: 'Running, not open here',
+		running: 'Running terminals',
+		takeUp: 'Take up',
+		pid: (pid: number) => `pid ${pid}`,
+		copy: 'Copy the selection (Ctrl+Shift+C)',
+		selection: 'selection',
+		nothingSelected: 'Nothing is selected.',
+		paste: 'Paste (Ctrl+Shift+V)',
+		pasteFailed: 'The browser does not let us paste. Ctrl+Shift+V does.',
+		notConnected: 'It is not connected.',
+		detach: 'Detach: the program runs on',
+		end: 'End the program',
+		endQuestion: 'End this program?',
+		endAction: 'End',
+		endText:
+			'and everything that it has started are killed. To leave it running, detach it instead.',
+		reconnectNow: 'Reconnect now',
+		orWakes: 'or let the next request wake it (auto_resume)',
+		columnsAndRows: 'Columns and rows',
+		tag: 'The tag of this terminal',
+		leave: 'leave with Ctrl+Shift+↑',
+		leaveTitle: 'Moves the keyboard out of the terminal',
+		program: {
+			open: 'Open',
+			program: 'Program',
+			shell: '/bin/bash',
+			hint: 'With arguments, as the shell takes them.',
+			user: 'User',
+			folder: 'Folder',
+			home: 'the user’s home'
+		},
+		life: {
+			starting: 'starting',
+			connecting: 'connecting',
+			reconnecting: 'reconnecting',
+			connected: 'connected',
+			checking: 'looking at the capsule',
+			waiting: (reason: string, seconds: number) =>
+				`${reason}; it runs on, and is reconnected in ${seconds} s`,
+			asleep: (status: string) => `the capsule is ${status}; this goes on when it runs`,
+			ended: (code: number) => `ended with exit code ${code}`,
+			lost: (reason: string) => `lost: ${reason}`
+		},
+		says: {
+			exit: (code: number) => `exit ${code}`,
+			notKept: (size: string) => `${size} of output were not kept`,
+			tooFast: (size: string) => `${size} came too fast to be shown`
+		}
+	},
 
 	// --- processes ------------------------------------------------------------------------------------------------
-	process: {},
+	process: {
+		notRunning: 'Its processes are',
+		caption: 'The processes that were started through the API, oldest first',
+		columns: { pid: 'Pid', command: 'Command', tag: 'Tag', user: 'User', age: 'Age' },
+		what: { tag: 'tag' },
+		terminal: 'terminal',
+		openTerminal: (pid: number) => `Open the terminal of ${pid}`,
+		follow: (pid: number) => `Follow the output of ${pid}`,
+		sendSignal: (pid: number) => `Send a signal to ${pid}`,
+		signal: 'Signal',
+		signals: {
+			SIGTERM: 'asks it to end',
+			SIGKILL: 'ends it and its descendants at once',
+			SIGINT: 'as Ctrl-C',
+			SIGHUP: 'its terminal is gone; many read their settings again',
+			SIGQUIT: 'ends it, with a core dump',
+			SIGUSR1: 'what the program likes',
+			SIGUSR2: 'what the program likes',
+			SIGSTOP: 'lets it stand still',
+			SIGCONT: 'lets it go on'
+		},
+		sent: (signal: string, pid: number) => `${signal} was sent to ${pid}`,
+		notSent: (signal: string, pid: number, why: string) =>
+			`${signal} was not sent to ${pid}: ${why}`,
+		runInBackground: 'Run in the background',
+		command: 'Command to run in the background',
+		commandExample: 'python3 -m http.server 8080',
+		start: 'Start',
+		started: (pid: number) => `Process ${pid} is started`,
+		notStarted: 'It was not started.',
+		nothing:
+			'Nothing runs that was started through the API. What the system itself runs is not listed.',
+		kill: (pid: number) => `Kill process ${pid}?`,
+		killAction: 'Kill',
+		killText: 'and everything that it has started end at once.',
+		output: 'Output',
+		outputOf: (pid: number) => `Output of ${pid}`,
+		connecting: 'connecting',
+		following: 'following',
+		exit: (code: number) => `exit ${code}`,
+		followAgain: 'Follow again',
+		closeOutput: 'Close the output',
+		nothingPrinted: 'It has printed nothing yet.',
+		notKept: (size: string) => `${size} of output were not kept`
+	},
+
+	// --- what programs print --------------------------------------------------------------------------------------
+	output: {
+		hidden: (n: number) => `${count(n, 'earlier character')} are not shown`,
+		toEnd: 'To the end'
+	},
 
 	// --- files ----------------------------------------------------------------------------------------------------
 	files: {
@@ -287,7 +395,43 @@ const en = {
 	},
 
 	// --- previews -------------------------------------------------------------------------------------------------
-	preview: {},
+	preview: {
+		open: 'Open a port',
+		explanation:
+			'A program in the capsule that listens on a port is reached at an address of its own. It must listen on 0.0.0.0 or 127.0.0.1; WebSockets work, too.',
+		wakes: 'The capsule is paused. The first visit wakes it (auto_resume).',
+		notRunning: (status: string) => `The capsule is ${status}: nothing answers until it runs.`,
+		port: 'Port',
+		portProblem: 'A port is a number from 1 to 65535.',
+		openPreview: 'Open preview',
+		link: 'Link',
+		linkWithToken: 'Link, with the token',
+		what: { link: 'link', token: 'token' },
+		accessTitle: 'Access',
+		whoMayVisit: 'Who may visit',
+		access: {
+			token: {
+				label: 'With the token',
+				text: 'Whoever has a link with the token. A browser keeps it in a cookie.'
+			},
+			public: {
+				label: 'Everybody',
+				text: 'Whoever knows the address, without signing in anywhere.'
+			}
+		},
+		token: 'Token',
+		tokenHeader: 'Programs send it as the header',
+		tokenTo: 'to',
+		newToken: 'New token',
+		rotate: 'Make a new token?',
+		rotateAction: 'Make a new token',
+		rotateText:
+			'Links with the present one lead nowhere from then on, also for those who have opened them.',
+		rotated: 'The token is new',
+		isPublic: 'The preview needs no token now',
+		needsToken: 'The preview needs the token now',
+		notChanged: (why: string) => `The preview was not changed: ${why}`
+	},
 
 	// --- templates ------------------------------------------------------------------------------------------------
 	template: {},

@@ -142,16 +142,3 @@ export function imageType(name: string): string | null {
 	const ending = name.toLowerCase().split('.').slice(1).pop();
 	return IMAGES[ending ?? ''] ?? null;
 }
-
-/**
- * Bytes as an address for an `<img>`, where nothing in them can run. One that holds the bytes itself, since the pages of the
- * server may show no others.
- */
-export function imageAddress(bytes: Blob, type: string): Promise<string> {
-	return new Promise((resolve, reject) => {
-		const reader = new FileReader();
-		reader.onload = () => resolve(typeof reader.result === 'string' ? reader.result : '');
-		reader.onerror = () => reject(new TypeError('the image cannot be read'));
-		reader.readAsDataURL(new Blob([bytes], { type }));
-	});
-}

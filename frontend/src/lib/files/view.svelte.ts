@@ -12,7 +12,6 @@ import { isAbort, toApiError, type ApiError } from '../api/errors';
 import type { FileEntry } from '../api/types';
 import {
 	EDITED_BYTES,
-	imageAddress,
 	imageType,
 	readText,
 	SHOWN_BYTES,
@@ -28,6 +27,7 @@ export type Content =
 	/** A folder, a device: there is nothing to read. */
 	| { kind: 'none' }
 	| { kind: 'text'; text: string; shown: ShownText; isCut: boolean }
+	/** For an `<img>`, where nothing in it can run. */
 	| { kind: 'image'; address: string }
 	| { kind: 'binary' }
 	| { kind: 'large' }
@@ -109,7 +109,7 @@ export class FileView {
 		this.#entry = entry;
 		this.#user = user;
 		if (!isReadable(entry)) return;
-		this.#content = { kind: 'loading' };
+		this.#put({ kind: 'loading' });
 		void this.#load();
 	}
 
@@ -119,7 +119,7 @@ export class FileView {
 		this.#timer = undefined;
 		this.#entry = null;
 		this.#target = null;
-		this.#content = { kind: 'none' };
+		this.#put({ kind: 'none' });
 		this.cancelEdit();
 	}
 
@@ -176,7 +176,7 @@ export class FileView {
 			if (this.#target !== target) return 'saved';
 			this.#target = written;
 			if (this.#entry?.path === written.path) this.#entry = written;
-			this.#content = { kind: 'text', text, shown: shownText(text), isCut: false };
+			this.#put({ kind: 'text', text, shown: shownText(text), isCut: false });
 			this.#isStale = false;
 			// Who went on typing meanwhile has something to save again.
 			if (this.#draft === typed) this.#draft = null;
@@ -187,6 +187,12 @@ export class FileView {
 		} finally {
 			this.#isSaving = false;
 		}
+	}
+
+	#put(content: Content): void {
+		// The browser keeps the bytes of an image until it is told that nobody needs them.
+		if (this.#content.kind === 'image') URL.revokeObjectURL(this.#content.address);
+		this.#content = content;
 	}
 
 	async #check(): Promise<void> {
@@ -218,13 +224,16 @@ export class FileView {
 			const target = await resolveLink(this.#capsuleId, entry.path, this.#user, signal);
 			if (signal.aborted) return;
 			const content = await this.#read(target, signal);
-			if (signal.aborted) return;
+			if (signal.aborted) {
+				if (content.kind === 'image') URL.revokeObjectURL(content.address);
+				return;
+			}
 			this.#target = target;
 			if (entry.path === target.path) this.#entry = target;
-			this.#content = content;
+			this.#put(content);
 		} catch (error) {
 			if (isAbort(error) || signal.aborted) return;
-			this.#content = { kind: 'error', error: toApiError(error) };
+			this.#put({ kind: 'error', error: toApiError(error) });
 		}
 	}
 
@@ -234,9 +243,9 @@ export class FileView {
 		const type = imageType(target.name);
 		if (type) {
 			const bytes = await readImage(this.#capsuleId, target.path, this.#user, signal);
-			return bytes.size > SHOWN_BYTES
-				? { kind: 'large' }
-				: { kind: 'image', address: await imageAddress(bytes, type) };
+			if (bytes.size > SHOWN_BYTES) return { kind: 'large' };
+			signal.throwIfAborted();
+			return { kind: 'image', address: URL.createObjectURL(new Blob([bytes], { type })) };
 		}
 		const body = await streamFile(this.#capsuleId, target.path, this.#user, signal);
 		const read = await readText(body, target.size <= EDITED_BYTES);
