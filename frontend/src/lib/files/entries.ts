@@ -49,6 +49,39 @@ export function sortEntries(
 		.map(({ entry }) => entry);
 }
 
+/** Everything that is shown of an entry. */
+const FIELDS = [
+	'type',
+	'size',
+	'modified_at',
+	'mode',
+	'permissions',
+	'owner',
+	'group',
+	'symlink_target',
+	'special'
+] as const satisfies readonly (keyof FileEntry)[];
+
+/**
+ * The entries that a folder has now, where nothing changed those that it had before; the same list if nothing changed at all.
+ * It compares field by field, since that takes a tenth of the time that any two objects take.
+ */
+export function keepUnchanged(
+	before: readonly Entry[],
+	now: readonly FileEntry[]
+): readonly Entry[] {
+	const known = new Map(before.map((entry) => [entry.id, entry]));
+	const merged = now.map((entry) => {
+		const old = known.get(entry.path);
+		if (old && FIELDS.every((field) => old[field] === entry[field])) return old;
+		// The answer belongs to nobody else, so it need not be copied.
+		return Object.assign(entry, { id: entry.path });
+	});
+	const isUnchanged =
+		merged.length === before.length && merged.every((entry, at) => entry === before[at]);
+	return isUnchanged ? before : merged;
+}
+
 /** What stands in the place of a size, where there is none. */
 export function kindText({ type, special, symlink_target }: FileEntry): string | null {
 	if (special) return texts.files.special[special];

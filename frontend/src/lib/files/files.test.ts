@@ -1,7 +1,7 @@
 import { describe, expect, it, vi } from 'vitest';
 import { ApiError } from '../api/errors';
 import { pour, type Target } from './download';
-import { formatMode, kindText, nameKey, sortEntries, type Entry } from './entries';
+import { formatMode, keepUnchanged, kindText, nameKey, sortEntries, type Entry } from './entries';
 import { baseName, crumbs, join, nameProblem, normalize, parent } from './paths';
 import { imageType, readText, shownText, SHOWN_LINES } from './content';
 import { fromEdited, toEdited } from './line-endings';
@@ -65,6 +65,16 @@ describe('entries', () => {
 	it('are compared without case and accents', () => {
 		expect(nameKey('Ä2') < nameKey('b')).toBe(true);
 		expect(nameKey('a10') > nameKey('A9')).toBe(true);
+	});
+
+	it('stay the same where nothing changed', () => {
+		const before = [entry('a'), entry('b')];
+		const now = () => before.map((one) => ({ ...one }));
+		expect(keepUnchanged(before, now())).toBe(before);
+		const [a, b] = keepUnchanged(before, [...now().slice(0, 1), { ...entry('b'), size: 2 }]);
+		expect(a).toBe(before[0]);
+		expect(b).toEqual({ ...before[1], size: 2 });
+		expect(keepUnchanged(before, now().slice(1))).toEqual([before[1]]);
 	});
 
 	it('say what they are', () => {

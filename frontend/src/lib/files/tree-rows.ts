@@ -52,7 +52,7 @@ export type Row = EntryRow | NoteRow;
 /** Sorting takes most of the time, so it is done once for each list. */
 const sorted = new WeakMap<readonly Entry[], { sorting: Sorting; items: readonly Entry[] }>();
 
-function sortOnce(entries: readonly Entry[], sorting: Sorting): readonly Entry[] {
+export function sortOnce(entries: readonly Entry[], sorting: Sorting): readonly Entry[] {
 	const known = sorted.get(entries);
 	if (known?.sorting === sorting) return known.items;
 	const items = sortEntries(entries, sorting);

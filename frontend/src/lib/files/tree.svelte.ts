@@ -10,16 +10,19 @@
 /* eslint-disable svelte/prefer-svelte-reactivity -- what is shown is replaced as a whole, the rest is not shown */
 import { untrack } from 'svelte';
 import { isAbort, toApiError, type ApiError } from '../api/errors';
-import { reconcile } from '../polling/reconcile';
 import { whileVisible } from '../polling/visible';
-import type { Entry, SortKey, Sorting } from './entries';
+import { keepUnchanged, type Entry, type SortKey, type Sorting } from './entries';
 import { FolderWatch } from './folder-watch';
 import { parent } from './paths';
 import { listFolder, watchFolder } from './service';
-import { rowsOf, UNKNOWN, type FolderState, type Row } from './tree-rows';
+import { rowsOf, sortOnce, UNKNOWN, type FolderState, type Row } from './tree-rows';
 
 /** Many changes at once are looked at once. */
 const SETTLE_MS = 250;
+/** Entries that take no time worth mentioning. */
+const LONG_LIST = 1_000;
+
+const pause = () => new Promise((pass) => setTimeout(pass));
 
 export class FileTree {
 	readonly #capsuleId: string;
@@ -182,9 +185,16 @@ export class FileTree {
 		try {
 			const list = await listFolder(this.#capsuleId, folder, this.#user, listing.signal);
 			if (listing.signal.aborted) return;
-			const entries: Entry[] = list.entries.map((entry) => ({ ...entry, id: entry.path }));
+			// Where there is much to do, it is done in pieces, and the page takes clicks and keys between them.
+			const isLong = list.entries.length > LONG_LIST;
+			if (isLong) await pause();
+			const entries = keepUnchanged(this.state(folder).entries, list.entries);
+			if (isLong) await pause();
+			sortOnce(entries, this.#sorting);
+			if (isLong) await pause();
+			if (listing.signal.aborted) return;
 			this.#set(folder, {
-				entries: reconcile(this.state(folder).entries, entries),
+				entries,
 				isTruncated: list.truncated,
 				isLoaded: true,
 				error: null
