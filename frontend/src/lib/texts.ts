@@ -276,14 +276,7 @@ const en = {
 			block_device: 'device'
 		},
 		bytes: (n: number) => count(n, 'byte'),
-		facts: {
-			size: 'Size',
-			mode: 'Mode',
-			owner: 'Owner',
-			modified: 'Modified',
-			target: 'Leads to',
-			content: 'Content'
-		},
+		modified: 'Modified',
 		what: { path: 'path', text: 'text' },
 		actions: {
 			open: 'Open',

@@ -32,11 +32,15 @@ type Open = (isDeep: boolean, signal: AbortSignal) => Promise<ReadableStream<Uin
 export class FolderWatch {
 	readonly #open: Open;
 	readonly #events: WatchEvents;
-	#current: AbortController | undefined;
-	#next: AbortController | undefined;
+	/** Those that are open: at most one of each depth. */
+	readonly #watching = new Map<boolean, AbortController>();
+	/** The depth of the one that tells everything; null while none does. */
+	#isDeep: boolean | null = null;
 	#isReady = false;
 	#isDeepWanted = false;
 	#isClosed = false;
+	/** Nobody listens any more, since there was nothing to watch. */
+	#isOver = false;
 	/** Settled when the present watch is ready, or does not get ready. */
 	#covered: Promise<void>;
 
@@ -53,6 +57,13 @@ export class FolderWatch {
 		this.#covered = this.#follow(true);
 	}
 
+	/** Begins anew where there was nothing to watch. */
+	revive(): void {
+		if (!this.#isOver || this.#isClosed) return;
+		this.#isOver = false;
+		this.#covered = this.#follow(this.#isDeepWanted);
+	}
+
 	/** Whether a list that begins now will miss nothing is known as well as it can be. */
 	covered(): Promise<void> {
 		return this.#covered;
@@ -60,13 +71,12 @@ export class FolderWatch {
 
 	close(): void {
 		this.#isClosed = true;
-		this.#current?.abort();
-		this.#next?.abort();
+		for (const watching of this.#watching.values()) watching.abort();
 	}
 
 	#follow(isDeep: boolean): Promise<void> {
 		const watching = new AbortController();
-		this.#next = watching;
+		this.#watching.set(isDeep, watching);
 		return new Promise((settle) => {
 			const timer = setTimeout(settle, READY_WITHIN_MS);
 			const settled = () => {
@@ -82,13 +92,13 @@ export class FolderWatch {
 						if (name === 'ready') {
 							const isGapless = this.#isReady;
 							wasReady = true;
-							this.#takeOver(watching);
+							this.#takeOver(isDeep);
 							settled();
 							this.#events.onReady(isGapless);
 						} else this.#tell(data);
 					},
 					onLost: (error) => {
-						if (watching === this.#current) {
+						if (isDeep === this.#isDeep) {
 							this.#isReady = false;
 							this.#events.onLost();
 						}
@@ -99,14 +109,19 @@ export class FolderWatch {
 				},
 				watching.signal
 			);
-			void done.then(settled);
+			void done.then(() => {
+				settled();
+				if (this.#watching.get(isDeep) === watching) this.#watching.delete(isDeep);
+				this.#isOver = this.#watching.size === 0;
+			});
 		});
 	}
 
-	#takeOver(watching: AbortController): void {
-		if (this.#current !== watching) this.#current?.abort();
-		this.#current = watching;
+	#takeOver(isDeep: boolean): void {
+		this.#isDeep = isDeep;
 		this.#isReady = true;
+		// A deep one tells all that the other does.
+		if (isDeep) this.#watching.get(false)?.abort();
 	}
 
 	#tell(data: string): void {

@@ -161,6 +161,7 @@ export class FileTree {
 
 	/** Looks again now, at everything that is shown. */
 	refresh(): void {
+		this.#watch?.revive();
 		for (const folder of [this.#root, ...this.#expanded]) void this.list(folder);
 	}
 
