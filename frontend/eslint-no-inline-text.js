@@ -21,7 +21,7 @@ const READ_ATTRIBUTES = new Set([
 const CODE_ELEMENTS = new Set(['code', 'kbd', 'pre', 'style', 'script']);
 const NAMES = /\b(Wrenn|Ctrl|Cmd|vCPU|MB|GB|ms|API|REST|JSON|https?)\b/g;
 
-/** Whether there are words in it. */
+/** Returns true if there are words in it. */
 function isText(value) {
 	return /\p{L}{2,}/u.test(value.replace(NAMES, ''));
 }

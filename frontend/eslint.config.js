@@ -36,11 +36,8 @@ export default ts.config(
 	{
 		files: ['src/**/*.svelte'],
 		ignores: [
-			'src/lib/build/**',
 			'src/lib/capsule/**',
-			'src/lib/key/**',
 			'src/lib/session/**',
-			'src/lib/template/**',
 			'src/routes/**'
 		],
 		plugins: { wrenn: { rules: { 'no-inline-text': noInlineText } } },

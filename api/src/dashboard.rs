@@ -90,8 +90,8 @@ fn content_type(mime: &str) -> String {
     if is_text { format!("{mime}; charset=utf-8") } else { mime.to_owned() }
 }
 
-/// What pages may load: what this server serves, the inline scripts that the start page came with, and pictures that the page
-/// itself has put together from what it was sent (`blob:`; a script in such a picture does not run).
+/// The policy for pages: they may load files of this server, the inline scripts of the start page, and pictures that the page
+/// itself has put together from an answer (`blob:`; a script in such a picture does not run).
 static POLICY: LazyLock<String> = LazyLock::new(|| {
     let page = Files::get(START_PAGE).map(|file| file.data).unwrap_or_default();
     let scripts: String = inline_scripts(&String::from_utf8_lossy(&page))

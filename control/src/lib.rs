@@ -45,6 +45,7 @@ pub mod auth_methods;
 pub mod authenticate;
 pub mod bootstrap;
 pub mod build_cancel;
+pub mod build_check;
 pub mod build_create;
 pub mod build_follow;
 pub mod build_get;

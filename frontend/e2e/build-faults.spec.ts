@@ -1,6 +1,6 @@
 /** What the pages of builds do when the server does not do its part; only here are answers made up. */
 import { expect, test, type Page } from '@playwright/test';
-import { admin, signIn } from './dashboard';
+import { admin, row, signIn } from './dashboard';
 
 const ID = 'bld-of-nobody';
 const TIME = '2026-03-01T12:00:00Z';
@@ -34,12 +34,12 @@ const lines = (from: number, to: number) =>
 		.map((id) => `id: ${id}\n` + event('line', { step: 1, stream: 'stdout', text: `line ${id}` }))
 		.join('');
 
-/** Answers those who follow the build with one text after the other, and nothing after the last. */
-async function answer(page: Page, texts: readonly string[]): Promise<string[]> {
+/** Answers those who follow the build with one text after the other, and not while there is none. */
+async function answer(page: Page, texts: string[]): Promise<string[]> {
 	const asked: string[] = [];
 	await page.route(`**/v1/admin/builds/${ID}/logs`, async (route) => {
 		asked.push((await route.request().headerValue('last-event-id')) ?? '');
-		const body = texts[asked.length - 1];
+		const body = texts.shift();
 		if (body === undefined) await route.abort();
 		else await route.fulfill({ contentType: 'text/event-stream', body });
 	});
@@ -50,11 +50,12 @@ test('a lost connection is said, and what was missed comes without what is known
 	page
 }) => {
 	await signIn(page, admin());
-	const asked = await answer(page, [
+	const texts = [
 		step() + lines(1, 3000) + event('build', build()),
 		step() + lines(2999, 3002) + event('build', build())
-	]);
-	await page.goto(`/builds/${ID}`);
+	];
+	const asked = await answer(page, texts);
+	await page.goto(`/admin/templates/builds/${ID}`);
 	const output = page.getByRole('log', { name: 'Output of step 1' });
 	await expect(output).toContainText('line 3000');
 	await expect(page.getByText('connection lost')).toBeVisible();
@@ -62,12 +63,11 @@ test('a lost connection is said, and what was missed comes without what is known
 	expect(asked.slice(0, 2)).toEqual(['', '3000']);
 	expect((await output.innerText()).match(/line 3000\n/g)).toHaveLength(1);
 
-	await page.unrouteAll();
-	await answer(page, [
+	texts.push(
 		step({ ok: true, exit: 0, elapsed_ms: 1_500 }) +
 			event('build', build({ status: 'success', stage: null, completed_at: TIME })) +
 			event('end', {})
-	]);
+	);
 	await expect(page.getByTestId('status')).toHaveText('success', { timeout: 30_000 });
 	await expect(page.getByText('connection lost')).toHaveCount(0);
 	await expect(page.getByTestId('step-state')).toHaveText('done');
@@ -89,7 +89,7 @@ test('whoever reads is not dragged to the end, and what stands there is left alo
 			body: step() + text + event('build', build())
 		});
 	});
-	await page.goto(`/builds/${ID}`);
+	await page.goto(`/admin/templates/builds/${ID}`);
 	const output = page.getByRole('log', { name: 'Output of step 1' });
 	await expect(output).toContainText('line 3000');
 	const top = () => output.evaluate((element) => element.scrollTop);
@@ -123,13 +123,14 @@ test('a template that is needed stays, with the names of what needs it', async (
 			}
 		})
 	);
-	await page.goto('/templates/all');
-	await page.getByRole('button', { name: 'Delete minimal' }).click();
+	await page.goto('/admin/templates');
+	await page.getByRole('button', { name: 'More for minimal' }).click();
+	await page.getByRole('menuitem', { name: 'Delete minimal' }).click();
 	const question = page.getByRole('alertdialog');
 	await question.getByRole('button', { name: 'Delete' }).click();
 	await expect(question.getByRole('alert')).toContainText('cl-seven');
 	await question.getByRole('button', { name: 'Cancel' }).click();
-	await expect(page.getByRole('button', { name: 'Delete minimal' })).toBeVisible();
+	await expect(row(page, 'minimal')).toBeVisible();
 });
 
 test('a build that cannot be there is not asked for again and again', async ({ page }) => {
@@ -138,8 +139,11 @@ test('a build that cannot be there is not asked for again and again', async ({ p
 	page.on('request', (request) => {
 		if (request.url().includes('/v1/admin/builds/')) asked += 1;
 	});
-	await page.goto(`/builds/${ID}`);
+	await page.goto(`/admin/templates/builds/${ID}`);
 	await expect(page.getByRole('alert')).toContainText('The build cannot be shown.');
 	await expect(page.getByText('connection lost')).toHaveCount(0);
 	expect(asked).toBe(1);
+	await page.getByRole('button', { name: 'Try again' }).click();
+	await expect.poll(() => asked).toBe(2);
+	await expect(page.getByRole('alert')).toContainText('The build cannot be shown.');
 });

@@ -4,7 +4,10 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, test, type Page } from '@playwright/test';
-import { admin, destroyCapsule, open, row, run, signIn, signUp, stranger } from './dashboard';
+import { admin, destroyCapsule, row, run, signIn, signUp, stranger } from './dashboard';
+
+const BUILDS = '/admin/templates/builds';
+const TEMPLATES = '/admin/templates';
 
 /** A machine is booted, and its disk made a template. */
 const BUILT = { timeout: 150_000 };
@@ -16,7 +19,7 @@ function unusedName(): string {
 
 /** Opens the form and fills it in; without what needs the internet, so that it is quick. */
 async function fillInBuild(page: Page, name: string, recipe: readonly string[]): Promise<void> {
-	await open(page, 'Builds');
+	await page.goto(BUILDS);
 	await page.getByRole('button', { name: 'New build' }).click();
 	await page.getByLabel('Name of the template').fill(name);
 	await page.getByRole('textbox', { name: 'Recipe' }).fill(recipe.join('\n'));
@@ -34,9 +37,9 @@ const output = (page: Page, number: number) =>
 	page.getByRole('log', { name: `Output of step ${number}`, exact: true });
 
 async function deleteTemplate(page: Page, name: string): Promise<void> {
-	await open(page, 'Templates');
-	await page.getByRole('link', { name: 'All teams’' }).click();
-	await page.getByRole('button', { name: `Delete ${name}` }).click();
+	await page.goto(TEMPLATES);
+	await page.getByRole('button', { name: `More for ${name}` }).click();
+	await page.getByRole('menuitem', { name: `Delete ${name}` }).click();
 	await page.getByRole('alertdialog').getByRole('button', { name: 'Delete' }).click();
 	await expect(page.getByRole('alertdialog')).toHaveCount(0, PATIENCE);
 	await expect(row(page, name)).toHaveCount(0);
@@ -84,16 +87,26 @@ test('a template is built, watched while it is, and used', async ({ page }) => {
 	});
 
 	await test.step('the list shows how far it is', async () => {
-		await open(page, 'Builds');
+		await page.goto(BUILDS);
 		await expect(row(page, name)).toContainText('step 4 of 4');
-		await row(page, name).getByRole('link', { name }).click();
+		await expect(row(page, name).getByRole('progressbar').first()).toBeAttached();
+		await row(page, name)
+			.getByRole('button', { name: `Steps of the build of ${name}` })
+			.click();
+		const steps = page.getByRole('region', { name: 'Steps' });
+		await steps.getByRole('button', { name: 'RUN seq 1 2000' }).click();
+		await expect(output(page, 2)).toContainText('1999\n2000');
+		await row(page, name).getByRole('link', { name, exact: true }).click();
 		await expect(page.getByRole('region', { name: 'Steps' })).toBeVisible();
 		await expect(status(page)).toHaveText('success', BUILT);
 		await expect(output(page, 4)).toHaveCount(0);
 	});
 
 	await test.step('a capsule is made from it', async () => {
-		await open(page, 'Templates');
+		await page
+			.getByRole('navigation', { name: 'Where you are' })
+			.getByRole('link', { name: 'Templates' })
+			.click();
 		await expect(row(page, name)).toContainText('platform');
 		await row(page, name).getByRole('button', { name: 'Create a capsule' }).click();
 		await page.getByRole('dialog').getByRole('button', { name: 'Create', exact: true }).click();
@@ -101,12 +114,12 @@ test('a template is built, watched while it is, and used', async ({ page }) => {
 		await expect(page.getByRole('button', { name: 'Pause' })).toBeEnabled({ timeout: 90_000 });
 		expect(await run(page, 'echo $GREETING')).toContain('good-day');
 		const id = new URL(page.url()).pathname.split('/').pop() ?? '';
-		await open(page, 'Capsules');
+		await page.goto('/dashboard/capsules/list');
 		await destroyCapsule(page, id);
 	});
 
 	await test.step('started again, it runs nothing that it has run before', async () => {
-		await open(page, 'Builds');
+		await page.goto(BUILDS);
 		await row(page, name)
 			.getByRole('button', { name: /^Start/ })
 			.click();
@@ -176,10 +189,12 @@ test('a build is cancelled, after a question', async ({ page }) => {
 	await expect(page.getByRole('button', { name: 'Start again' })).toBeVisible();
 });
 
-test('builds are for admins of the platform', async ({ page }) => {
+test('builds of the platform are for its admins', async ({ page }) => {
 	await signUp(page, stranger());
-	await expect(page.getByRole('navigation').getByRole('link', { name: 'Builds' })).toHaveCount(0);
-	for (const path of ['/builds', '/builds/new', '/templates/all']) {
+	await expect(page.getByRole('link', { name: 'Administration' })).toHaveCount(0);
+	// The second half are the addresses of older versions.
+	const paths = [BUILDS, `${BUILDS}/new`, TEMPLATES, '/builds', '/builds/new', '/templates/all'];
+	for (const path of paths) {
 		await page.goto(path);
 		await expect(page.getByRole('heading', { name: 'Only for admins' })).toBeVisible();
 	}

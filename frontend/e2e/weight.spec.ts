@@ -1,4 +1,4 @@
-/** How much a page makes the browser load. Only the built dashboard tells: `vite dev` sends every module by itself. */
+/** The scripts that a page makes the browser load. Only the built dashboard tells: `vite dev` sends every module by itself. */
 import { gzipSync } from 'node:zlib';
 import { expect, test, type Page } from '@playwright/test';
 import { admin, signIn } from './dashboard';

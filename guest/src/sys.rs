@@ -109,7 +109,15 @@ pub(crate) fn set_up_child(command: &mut Command, setup: ChildSetup) {
         for signal in 1..=LAST_SIGNAL {
             // SAFETY: the pointer is to a zeroed array, at least as large as the kernel's structure, which means the default; the
             // last number is the size of the kernel's signal set. It fails for signals that nobody may handle.
-            unsafe { libc::syscall(libc::SYS_rt_sigaction, signal, default.as_ptr(), std::ptr::null::<u64>(), 8_usize) };
+            unsafe {
+                libc::syscall(
+                    libc::SYS_rt_sigaction,
+                    signal,
+                    default.as_ptr(),
+                    std::ptr::null::<u64>(),
+                    8_usize,
+                )
+            };
         }
         if setup.input == InputKind::Terminal {
             // SAFETY: takes numbers only; the child's standard streams are in place already.

@@ -11,7 +11,7 @@ check() {
     results+=("$(printf '%-7s %4ds  %s%s' "$outcome" $((SECONDS - begun)) "$1" "$(test_counts "$1")")")
     [[ $outcome == passed ]] && passes=$((passes + 1)) && return
     failures=$((failures + 1))
-    # Where only the end of the output is kept, the summary is all that tells which test it was and why.
+    # The summary names the tests and the reasons: often nothing but the end of the output is kept.
     while IFS= read -r name; do
         results+=("$(printf '%14s  %s' '' "$name")")
         output=$(failed_test_output "$1" "$name")

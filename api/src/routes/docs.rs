@@ -27,7 +27,7 @@ use crate::{auth::HOST_TOKEN, dashboard::NothingHere, http::resource::page};
 const TOKEN: &str = "bearerAuth";
 const KEY: &str = "apiKeyAuth";
 const HOST: &str = "hostTokenAuth";
-/// Who may call an operation, for programs that show only what their user can do.
+/// Extension that tells the callers of an operation, for programs that show only the actions of their user.
 const ACCESS: &str = "x-access";
 
 /// Adds to the document what follows from the table of actions.

@@ -154,6 +154,7 @@ bindings! {
         TemplateDelete => snapshots::delete::delete_snapshot;
         BuildList => builds::list::list_team_builds;
         BuildCreate => builds::create::create_team_build;
+        BuildCheck => builds::check::check_build;
         BuildGet => builds::get::get_team_build;
         BuildCancel => builds::cancel::cancel_team_build;
         BuildFollow => builds::logs::follow_team_build;

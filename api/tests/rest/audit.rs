@@ -422,6 +422,7 @@ impl Case<'_> {
             | Action::FileStreamWrite
             | Action::TemplateList
             | Action::BuildList
+            | Action::BuildCheck
             | Action::BuildGet
             | Action::BuildFollow
             | Action::AdminBuildList

@@ -377,3 +377,33 @@ async fn a_host_of_a_team_carries_out_builds_of_that_team_alone(pool: PgPool) {
     assert_eq!(ended(server, &bob, &waiting).await["status"], "success");
     assert_eq!(installation.host.world().templates().len(), 2);
 }
+
+#[sqlx::test(migrator = "wrenn_store::MIGRATIONS")]
+async fn a_recipe_is_checked_without_a_build(pool: PgPool) {
+    let server = TestServer::start(pool).await;
+    let ada = server.token("ada").await;
+    let check = async |body: Value| server.post("/v1/builds/check", &ada, body).await;
+
+    let right =
+        check(json!({"recipe": "RUN true\nENV A=1", "healthcheck": "--interval=1s true"})).await.ok(200);
+    assert_eq!(right, json!({"recipe": [], "healthcheck": null}));
+
+    let text = "RUN true\nRNU false\nENV A";
+    let wrong = check(json!({"recipe": text, "healthcheck": "--often true"})).await.ok(200);
+    let faults = wrong["recipe"].as_array().unwrap();
+    assert_eq!(faults.iter().map(|fault| &fault["line"]).collect::<Vec<_>>(), [2, 3]);
+    assert_eq!(faults[1]["instruction"], "ENV");
+    assert!(faults[1]["message"].as_str().unwrap().contains("NAME=value"), "{wrong}");
+    assert!(wrong["healthcheck"].as_str().unwrap().contains("--often"), "{wrong}");
+    // What a build is refused for is the first of them.
+    let build = json!({"name": "app", "recipe": text});
+    let refused = server.post("/v1/builds", &ada, build).await;
+    assert!(refused.message().contains("line 2: "), "{}", refused.message());
+    assert_eq!(server.get("/v1/builds", &ada).await.ok(200), json!([]));
+
+    assert_eq!(check(json!({"recipe": 7})).await.error(), (400, "invalid_request"));
+    let by = async |who: &As| server.post("/v1/builds/check", who, json!({"recipe": ""})).await;
+    assert_eq!(by(&As::Nobody).await.error(), (401, "unauthorized"));
+    assert_eq!(by(&key_with(&server, &ada, "read").await).await.error(), (403, "forbidden"));
+    by(&key_with(&server, &ada, "builds").await).await.ok(200);
+}

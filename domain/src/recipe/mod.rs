@@ -69,38 +69,56 @@ impl Recipe {
     /// # Errors
     /// The first fault, see [`RecipeError`].
     pub fn parse<'a>(parts: impl IntoIterator<Item = &'a str>) -> Result<Self, RecipeError> {
-        let mut text = String::new();
-        for part in parts {
-            // A part is never continued by the next one, which would be an accident.
-            let part = part.strip_suffix('\n').unwrap_or(part);
-            text.push_str(part);
-            text.push('\n');
-            if part.trim_end().ends_with('\\') {
-                // An empty part of its own makes that a fault of this one.
-                let line = text.lines().count();
-                return Err(RecipeError { line, instruction: None, fault: Fault::NothingFollows });
-            }
-        }
-        let text = text.strip_suffix('\n').unwrap_or(&text);
-        if text.len() > MAX_BYTES {
-            return Err(RecipeError { line: 1, instruction: None, fault: Fault::TooLong });
-        }
-        let mut steps = Vec::new();
-        for logical in logical_lines(text) {
-            let logical = logical?;
-            if steps.len() == MAX_INSTRUCTIONS {
-                let fault = Fault::TooMany;
-                return Err(RecipeError { line: logical.number, instruction: None, fault });
-            }
-            let instruction = parse(&logical.text).map_err(|(instruction, fault)| RecipeError {
-                line: logical.number,
-                instruction,
-                fault,
-            })?;
-            steps.push(Step { line: logical.number, text: logical.text, instruction });
-        }
+        let steps = steps(&join(parts)?).collect::<Result<_, _>>()?;
         Ok(Self { steps })
     }
+
+    /// Finds the faults of a recipe, at most `limit` of them, in the order of their lines: those for which [`parse`](Self::parse)
+    /// would refuse it, one after the other. A recipe without any is right.
+    pub fn faults<'a>(parts: impl IntoIterator<Item = &'a str>, limit: usize) -> Vec<RecipeError> {
+        match join(parts) {
+            Ok(text) => steps(&text).filter_map(Result::err).take(limit).collect(),
+            Err(error) => vec![error],
+        }
+    }
+}
+
+/// Joins the parts of a recipe to one text.
+fn join<'a>(parts: impl IntoIterator<Item = &'a str>) -> Result<String, RecipeError> {
+    let mut text = String::new();
+    for part in parts {
+        // A part is never continued by the next one, which would be an accident.
+        let part = part.strip_suffix('\n').unwrap_or(part);
+        text.push_str(part);
+        text.push('\n');
+        if part.trim_end().ends_with('\\') {
+            // An empty part of its own makes that a fault of this one.
+            let line = text.lines().count();
+            return Err(RecipeError { line, instruction: None, fault: Fault::NothingFollows });
+        }
+    }
+    text.truncate(text.strip_suffix('\n').unwrap_or(&text).len());
+    if text.len() > MAX_BYTES {
+        return Err(RecipeError { line: 1, instruction: None, fault: Fault::TooLong });
+    }
+    Ok(text)
+}
+
+/// Reads the instructions of a text one by one; a fault of one leaves the others readable. Ends behind one too many.
+fn steps(text: &str) -> impl Iterator<Item = Result<Step, RecipeError>> {
+    logical_lines(text).take(MAX_INSTRUCTIONS + 1).enumerate().map(|(index, logical)| {
+        let logical = logical?;
+        if index == MAX_INSTRUCTIONS {
+            let fault = Fault::TooMany;
+            return Err(RecipeError { line: logical.number, instruction: None, fault });
+        }
+        let instruction = parse(&logical.text).map_err(|(instruction, fault)| RecipeError {
+            line: logical.number,
+            instruction,
+            fault,
+        })?;
+        Ok(Step { line: logical.number, text: logical.text, instruction })
+    })
 }
 
 #[cfg(test)]

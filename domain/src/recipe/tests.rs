@@ -222,3 +222,17 @@ proptest! {
         prop_assert_eq!(variables(&text, &[]), [("A".to_owned(), value)]);
     }
 }
+
+#[test]
+fn every_fault_is_told_with_its_line_and_what_is_right_stays_right() {
+    let text = "RUN true\nRNU false\nENV A\n\nWORKDIR /srv\nCOPY one";
+    let faults = Recipe::faults([text], 50);
+    assert_eq!(faults.iter().map(|fault| fault.line).collect::<Vec<_>>(), [2, 3, 6]);
+    assert_eq!(Recipe::parse([text]).unwrap_err(), faults[0]);
+    assert_eq!(Recipe::faults([text], 2), faults[..2]);
+    assert_eq!(Recipe::faults(["RUN true", "WORKDIR /srv"], 50), []);
+    assert_eq!(Recipe::faults(["RUN true \\"], 50), [Recipe::parse(["RUN true \\"]).unwrap_err()]);
+    // Of one instruction too many, and of no further ones.
+    let many = "RUN true\n".repeat(MAX_INSTRUCTIONS + 100);
+    assert_eq!(Recipe::faults([many.as_str()], 50), [Recipe::parse([many.as_str()]).unwrap_err()]);
+}

@@ -1,5 +1,5 @@
 /** What happens in the dashboard that more than one place cares about, as one typed map. */
-import type { ApiKey, Build, Capsule, CapsuleOperation, Template } from './api/types';
+import type { ApiKey, Build, Capsule, CapsuleOperation, Channel, Template } from './api/types';
 import type { ServerNews } from './live/protocol';
 
 export interface EventMap {
@@ -26,8 +26,17 @@ export interface EventMap {
 	'build:changed': Build;
 	/** Something about one of the user's teams, or their role there, is different now. */
 	'team:changed': undefined;
+	/** The session acts for a team of which the user is no longer a member. */
+	'team:lost': { id: string };
+	/** A member of the present team, or a role, is different now. */
+	'member:changed': undefined;
+	'invitation:changed': undefined;
 	'key:created': ApiKey;
 	'key:deleted': { id: string };
+	'channel:created': Channel;
+	'channel:changed': Channel;
+	'channel:deleted': { id: string };
+	'host:changed': undefined;
 }
 
 type Listener<T> = (payload: T) => void;

@@ -14,7 +14,7 @@ const MOVED: readonly (readonly [RegExp, string])[] = [
 	[/^\/keys$/, '/dashboard/keys']
 ];
 
-/** Where the page of an address is now, query included; null if there never was one. */
+/** Returns the present address of a page that had this one, query included; null if there never was one. */
 export function movedTo({ pathname, search }: Pick<URL, 'pathname' | 'search'>): string | null {
 	const path = pathname.replace(/(?<=.)\/+$/, '');
 	const entry = MOVED.find(([pattern]) => pattern.test(path));

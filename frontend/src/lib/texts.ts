@@ -427,29 +427,707 @@ const en = {
 	},
 
 	// --- templates ------------------------------------------------------------------------------------------------
-	template: {},
+	template: {
+		title: 'Templates',
+		tabs: 'Templates and builds',
+		own: (n: number) => `${count(n, 'template')} of your team`,
+		noneOwn: 'Your team has none of its own yet. Build one, or make one of a capsule.',
+		ofTeams: (n: number, teams: number) => `${count(n, 'template')} of ${count(teams, 'team')}`,
+		caption: {
+			team: 'The templates that your team can use, newest first',
+			platform: 'The templates of all teams, newest first'
+		},
+		columns: {
+			name: 'Name and id',
+			type: 'Type',
+			machine: 'Machine',
+			disk: 'Least disk',
+			size: 'Size',
+			from: 'From',
+			age: 'Age'
+		},
+		anyMachine: 'any',
+		machine: (vcpus: number, memory: string) => `${vcpus} vCPU · ${memory}`,
+		ofPlatform: 'platform',
+		ofYourTeam: 'your team',
+		build: 'build',
+		showBuild: (name: string) => `Show the build of ${name}`,
+		copiedName: 'template name',
+		copiedId: 'template id',
+		empty: 'No templates. The base image is made when the platform is set up.',
+		filter: {
+			region: 'Filter',
+			text: 'Filter by name or id',
+			type: 'Type',
+			all: 'All types',
+			none: 'No template matches.',
+			clear: 'Show all'
+		},
+		use: 'Create a capsule',
+		useOf: (name: string) => `Create a capsule from ${name}`,
+		ofAnotherTeam: 'It belongs to another team.',
+		delete: 'Delete',
+		deleteOf: (name: string) => `Delete ${name}`,
+		deleteTitle: 'Delete this template?',
+		/** What follows its name and size. */
+		deleteBase: 'is deleted from every host: its disk cannot be brought back.',
+		deleteSnapshot: 'is deleted from every host: its disk and its memory cannot be brought back.',
+		deleteOwner: (owner: string) => `of ${owner}`,
+		deleteStays: 'Capsules that were made from it stay as they are. No new ones can be made.',
+		deletePlatform: 'It is the platform’s: no team can use it any more.',
+		deletedToast: (name: string) => `Template ${name} is deleted`,
+		readyToast: (name: string) => `Template ${name} is ready`,
+		isPlatforms: 'It belongs to the platform. Only administrators of the platform delete it.',
+		nameRule:
+			'Use lower-case letters, digits, dots, dashes and underscores; begin with a letter or digit.'
+	},
 
 	// --- builds ---------------------------------------------------------------------------------------------------
-	build: {},
+	build: {
+		title: 'Builds',
+		new: 'New build',
+		pageTitle: (name: string) => `Build of ${name}`,
+		one: 'Build',
+		caption: {
+			team: 'The builds of your team, newest first',
+			platform: 'The builds of all teams, newest first'
+		},
+		empty: {
+			team: 'No builds yet. A build makes a template for your team from a recipe.',
+			platform: 'No builds yet. A build makes a template for every team from a recipe.'
+		},
+		columns: {
+			status: 'Status',
+			template: 'Template',
+			team: 'Team',
+			progress: 'Progress',
+			base: 'Base',
+			took: 'Took',
+			age: 'Age',
+			why: 'Why'
+		},
+		from: (base: string) => `from ${base}`,
+		stepsOf: (name: string) => `Steps of the build of ${name}`,
+		older: 'Show older builds',
+		olderLoading: 'Loading older builds…',
+		logsOf: (name: string) => `The whole log of ${name}`,
+
+		// What can be done.
+		copyRecipe: 'Copy recipe',
+		copyRecipeOf: (name: string) => `Copy recipe of ${name}`,
+		recipeCopied: 'The recipe is copied',
+		whatRecipe: 'recipe',
+		noRecipe: 'It has no instructions of its own.',
+		cancel: 'Cancel',
+		cancelOf: (name: string) => `Cancel the build of ${name}`,
+		again: 'Start again',
+		againOf: (name: string) => `Start the build of ${name} again`,
+		createCapsule: 'Create capsule',
+		templateGone: 'Its template was deleted or replaced, or belongs to another team.',
+		cancelTitle: 'Cancel this build?',
+		cancelAction: 'Cancel the build',
+		cancelNot: 'Let it go on',
+		/** Before and after the name of the template. */
+		cancelText: ['What runs is stopped at once, and no template ', ' is made. Its log is kept.'],
+		queuedToast: (name: string) => `Build of ${name} is queued`,
+		cancelledToast: (name: string) => `Build of ${name} is cancelled`,
+
+		// How far it is.
+		progress: 'Progress',
+		waiting: 'waiting for a worker',
+		stages: {
+			preparing: 'preparing',
+			healthcheck: 'waiting for the healthcheck',
+			template: 'making the template',
+			testing: 'testing the template'
+		},
+		step: (current: number, total: number) => `step ${current} of ${total}`,
+		endedAt: (step: string) => `at ${step}`,
+		connection: {
+			live: 'live',
+			liveHint: 'Changes show as they happen',
+			lost: 'connection lost, trying again',
+			lostHint: (reason: string) => `${reason} What comes meanwhile is shown then.`,
+			connecting: 'connecting'
+		},
+
+		// Its page.
+		notShown: 'The build cannot be shown.',
+		outdated: 'This page may be out of date.',
+		problem: 'What is the matter',
+		failedBecause: 'Failed because',
+		lastTrouble: 'Last trouble',
+		goToStep: (step: number) => `Go to step ${step}`,
+		steps: 'Steps',
+		noSteps: 'No step was carried out.',
+		outcomes: { running: 'running', cutOff: 'cut off', done: 'done', failed: 'failed' },
+		cached: 'cached',
+		cachedHint: 'An earlier build has come to the same; nothing was run',
+		exit: (code: number) => `exit ${code}`,
+		outputOf: (step: number) => `Output of step ${step}`,
+		printedNothingYet: 'It has printed nothing yet.',
+		printedNothing: 'It printed nothing.',
+		recipe: 'Recipe',
+		facts: {
+			template: 'Template',
+			base: 'Base',
+			vcpus: 'vCPUs',
+			memory: 'Memory',
+			disk: 'Disk',
+			healthcheck: 'Healthcheck',
+			built: 'Built',
+			withoutPrePost: 'without pre- and post-build',
+			withoutCache: 'without the cache',
+			user: 'User',
+			attempt: 'Attempt',
+			takes: 'Takes',
+			took: 'Took',
+			created: 'Created',
+			started: 'Started',
+			ended: 'Ended',
+			buildId: 'Build id',
+			templateId: 'Template id',
+			teamId: 'Team id',
+			capsule: 'Capsule',
+			host: 'Host'
+		},
+		copiedName: 'template name',
+		copiedId: 'build id',
+
+		// The form.
+		sourceNotRead: 'The build to start again cannot be read.',
+		start: 'Start build',
+		name: 'Name of the template',
+		nameHint: {
+			team: 'Your team sees it. One of that name is replaced when this is ready.',
+			platform: 'Every team sees it. One of that name is replaced when this is ready.'
+		},
+		base: 'Base',
+		baseHint: 'What the recipe begins with.',
+		basesNotLoaded: 'The templates cannot be loaded yet.',
+		teamBases: 'Your team’s',
+		platformBases: 'The platform’s',
+		snapshotBase: (name: string) => `${name} · snapshot`,
+		archive: 'Archive',
+		archiveNone: 'none',
+		archiveChoose: 'Choose',
+		archiveRemove: 'Without this archive',
+		archiveSent: 'Sent',
+		archiveSentOf: (sent: string, size: string) => `${sent} of ${size}`,
+		archiveChecked: 'sent, being looked at',
+		archiveHint: (endings: string, most: string) =>
+			`What COPY copies from: ${endings}, up to ${most}.`,
+		archiveAgain: 'The recipe copies from an archive: choose it again.',
+		healthcheck: 'Healthcheck',
+		healthcheckHint:
+			'With one, the template keeps its memory, and capsules go on where it succeeded. Without one they boot.',
+		vcpus: 'vCPUs',
+		memory: 'Memory',
+		disk: 'Disk',
+		skipPrePost: 'Only the recipe: no pre-build, no post-build (skip_pre_post)',
+		noCache: 'Run every step, also those whose outcome is known (no_cache)',
+		problems: {
+			base: 'Choose a template.',
+			archiveKind: (name: string, endings: string) =>
+				`${name} is no archive: ${endings} can be unpacked.`,
+			archiveSize: (size: string, most: string) => `It has ${size}; ${most} are possible.`
+		},
+
+		// What recipes are made of.
+		help: {
+			title: 'Recipes',
+			instructions: 'Instructions',
+			lines: 'In a line',
+			phases: 'What is done',
+			RUN: 'Runs a command with sh, and waits for it.',
+			START: 'Starts one that goes on running; needs a healthcheck.',
+			ENV: 'For all that follows, and for the capsules.',
+			WORKDIR: 'Where the rest runs; made if missing.',
+			USER: 'Who runs the rest; made if missing, with sudo.',
+			COPY: 'From the archive; owned by the user.',
+			comment: 'A comment.',
+			continuation: 'Goes on in the next line.',
+			variable: 'A variable of ENV; $$ is a dollar sign. Commands have their shell’s.',
+			preBuild: 'apt-get update, then as wrenn-user in /home/wrenn-user.',
+			recipe: 'Yours. Steps whose outcome is known are not run again.',
+			postBuild: 'Cleans up as root.',
+			healthcheck: 'Tried in the last WORKDIR until it succeeds, if there is one.'
+		}
+	},
 
 	// --- the team, its members ------------------------------------------------------------------------------------
 	team: {
 		create: 'Create team',
 		name: 'Name',
-		created: (name: string) => `Team ${name} is created`
+		created: (name: string) => `Team ${name} is created`,
+		about: 'About the team',
+		slug: 'Slug',
+		id: 'Team id',
+		since: 'Created',
+		rename: 'Rename the team',
+		renamed: (name: string) => `The team is called ${name} now`,
+		roles: { owner: 'Owner', admin: 'Admin', member: 'Member' },
+		loadFailed: 'The team cannot be loaded yet.',
+		noTeam: 'You are in no team.',
+		noTeamHint: 'Create one to have capsules, members and keys.',
+
+		members: 'Members',
+		memberCount: (n: number) => count(n, 'member'),
+		membersCaption: 'The members of your team, the owner first',
+		noMembers: 'There are no members.',
+		columns: {
+			name: 'Name',
+			email: 'Email',
+			role: 'Role',
+			since: 'Member since',
+			invited: 'Invited',
+			expires: 'Ends'
+		},
+		you: 'you',
+
+		add: 'Add',
+		addTitle: 'Add somebody',
+		email: 'Email address',
+		emailPlaceholder: 'name@example.org',
+		emailHint: 'Type the beginning of an address to find an account.',
+		role: 'Role',
+		notAnAddress: 'Enter a whole email address, such as name@example.org.',
+		found: (n: number) => count(n, 'account'),
+		foundNobody: 'No account begins like that. You can enter the whole address.',
+		searchFailed: 'Accounts cannot be searched now. You can enter the whole address.',
+		suggestions: 'Accounts',
+		added: (name: string) => `${name} is in the team now`,
+		invitedByMail: (email: string) => `An invitation is on its way to ${email}`,
+		invitedByLink: (email: string) => `The invitation for ${email} is made`,
+		linkTitle: 'Pass this link on',
+		linkText: (email: string) =>
+			`There is no account for ${email}, and this server sends no mail. Give this person the link. It is shown only now.`,
+		link: 'invitation link',
+		done: 'Done',
+
+		invitations: 'Open invitations',
+		invitationsHint: 'An invitation ends after a week, or when it is accepted.',
+		invitationsCaption: 'The open invitations of your team, newest first',
+		noInvitations: 'Nobody is invited.',
+		in: (time: string) => `in ${time}`,
+		revoke: 'Revoke',
+		revokeOf: (email: string) => `Revoke the invitation of ${email}`,
+		revokeTitle: 'Revoke this invitation?',
+		revokeText: (email: string) => `The link that ${email} has does nothing from then on.`,
+		revoked: (email: string) => `The invitation of ${email} is revoked`,
+		notRevoked: (email: string, why: string) =>
+			`The invitation of ${email} was not revoked: ${why}`,
+
+		remove: 'Remove',
+		removeOf: (name: string) => `Remove ${name}`,
+		removeTitle: (name: string) => `Remove ${name}?`,
+		removeText: (name: string) =>
+			`${name} can no longer use the team. The API keys that ${name} made for it are deleted. Capsules and templates stay.`,
+		removed: (name: string) => `${name} is no longer in the team`,
+		notRemoved: (name: string, why: string) => `${name} was not removed: ${why}`,
+		promote: 'Make admin',
+		promoteOf: (name: string) => `Make ${name} an admin`,
+		demote: 'Make member',
+		demoteOf: (name: string) => `Make ${name} a member`,
+		demoteSelfTitle: 'Give up your role?',
+		demoteSelfText:
+			'You become a member. Only another admin or the owner can make you an admin again.',
+		handOver: 'Hand over the team',
+		handOverOf: (name: string) => `Hand over the team to ${name}`,
+		handOverTitle: (name: string) => `Hand over the team to ${name}?`,
+		handOverText: (name: string) =>
+			`${name} becomes the owner, and you become an admin. Only ${name} can give the team back, or delete it.`,
+		roleSet: (name: string, role: string) => `${name} is ${role} now`,
+		roleNotSet: (name: string, why: string) => `The role of ${name} was not changed: ${why}`,
+		ownerStays: 'The owner can hand over the team first.',
+		removeSelf: 'You can leave the team below.',
+		roleHeld: (role: string) => `The role is ${role} already.`,
+
+		danger: 'Leave or delete',
+		leave: 'Leave team',
+		leaveHint: 'Your API keys of this team are deleted. What the team has stays.',
+		leaveTitle: (name: string) => `Leave ${name}?`,
+		leaveText: (keys: number | null) =>
+			`You can no longer use its capsules and templates. ${
+				keys === null ? 'Your API keys' : `Your ${count(keys, 'API key')}`
+			} of this team ${keys === 1 ? 'is' : 'are'} deleted. Somebody has to add you before you can come back.`,
+		ownerCannotLeave: 'The owner cannot leave. Hand over the team first, or delete it.',
+		left: (name: string) => `You have left ${name}`,
+		lost: 'You are no longer a member of the team that you acted for.',
+		delete: 'Delete team',
+		deleteHint: 'Everything that the team has is destroyed.',
+		deleteTitle: (name: string) => `Delete ${name}?`,
+		deleteText: 'This destroys everything that the team has, and cannot be undone:',
+		deleteCounts: {
+			capsules: (n: number) => `${count(n, 'capsule')}, with disk and memory`,
+			templates: (n: number) => count(n, 'template'),
+			keys: (n: number) => count(n, 'API key'),
+			channels: (n: number) => count(n, 'channel'),
+			members: (n: number) =>
+				n === 1 ? 'your membership' : `the membership of ${count(n, 'person', 'people')}`
+		},
+		deleteOthers: 'builds, usage, and the hosts that the team has brought',
+		deleteConfirm: (name: string) => `Type ${name} to confirm`,
+		deleteNotYet: 'Type the name of the team first.',
+		deleted: (name: string) => `Team ${name} is deleted`
 	},
 
 	// --- API keys -------------------------------------------------------------------------------------------------
-	key: {},
+	key: {
+		create: 'Create key',
+		createTitle: 'Create API key',
+		createAction: 'Create',
+		summary: 'Programs send one as',
+		name: 'Name',
+		namePlaceholder: 'ci, laptop, …',
+		nameHint: 'Says which program uses it.',
+		scopes: 'What it may do',
+		scopeTexts: {
+			read: {
+				label: 'read',
+				text: 'See everything that lists and pages show. Nothing inside a capsule.'
+			},
+			capsules: {
+				label: 'capsules',
+				text: 'Make, use and destroy capsules, and templates that are made of them.'
+			},
+			builds: { label: 'builds', text: 'Build templates from recipes.' },
+			admin: { label: 'admin', text: 'Change the team, its members and its keys.' }
+		},
+		noScope: 'Choose at least one.',
+		expiry: 'Ends',
+		expiries: {
+			never: 'Never',
+			week: 'After 7 days',
+			month: 'After 30 days',
+			quarter: 'After 90 days',
+			date: 'On a date'
+		},
+		date: 'Last day',
+		dateProblem: 'Choose a day that is not over, such as 2027-01-31.',
+		reveal: 'Copy it now. It is stored as a hash and cannot be shown again.',
+		what: 'API key',
+		done: 'Done',
+		caption: 'The API keys of your team, newest first',
+		columns: {
+			name: 'Name',
+			key: 'Key',
+			scopes: 'May',
+			creator: 'Made by',
+			age: 'Age',
+			expires: 'Ends',
+			lastUsed: 'Last used'
+		},
+		never: 'never',
+		expired: 'ended',
+		expiredAt: (time: string) => `Ended at ${time}`,
+		soon: 'ends soon',
+		in: (time: string) => `in ${time}`,
+		loadFailed: 'The keys cannot be loaded.',
+		none: 'No API keys yet. Programs need one to talk to this server.',
+		delete: 'Delete',
+		deleteOf: (name: string) => `Delete ${name}`,
+		deleteTitle: 'Delete this key?',
+		deleteText: (name: string, prefix: string) =>
+			`Programs that use ${name} (${prefix}…) are refused from then on.`,
+		deleted: (name: string) => `Key “${name}” is deleted`,
+		notDeleted: (name: string, why: string) => `Key “${name}” was not deleted: ${why}`
+	},
 
 	// --- the audit log --------------------------------------------------------------------------------------------
-	audit: {},
+	audit: {
+		refresh: 'Refresh',
+		older: 'Show older entries',
+		end: 'These are all entries that match.',
+		none: 'No entry matches.',
+		loadFailed: 'The audit log cannot be loaded.',
+		summary: 'What was changed, by whom, and how it ended. Entries are kept for 400 days.',
+		caption: 'What was changed in your team, newest first',
+		columns: { time: 'Time', who: 'Who', what: 'What', resource: 'Which', outcome: 'Outcome' },
+		filters: 'Filters',
+		filter: {
+			resource: 'Kind',
+			action: 'Action',
+			actor: 'Who',
+			since: 'From',
+			until: 'To',
+			anything: 'All',
+			anybody: 'Everybody',
+			members: 'Members',
+			keys: 'API keys',
+			others: 'Others',
+			clear: 'Clear'
+		},
+		outcomes: {
+			accepted: 'in progress',
+			succeeded: 'done',
+			failed: 'failed',
+			refused: 'refused'
+		},
+		actors: {
+			api_key: (name: string) => `API key ${name}`,
+			host: (name: string) => `Host ${name}`,
+			system: 'The server',
+			anonymous: 'Somebody who is not signed in',
+			unknown: 'Unknown'
+		},
+		reasons: {
+			idle: 'it was idle',
+			traffic: 'somebody visited it',
+			build: 'a build needed it',
+			build_clean_up: 'a build has ended',
+			machine_clean_up: 'its machine was gone',
+			retention: 'it was kept long enough',
+			bootstrap: 'the platform was set up',
+			team_deleted: 'the team was deleted',
+			host_deleted: 'its host was deleted',
+			dead_channel: 'its receiver does not answer',
+			operator: 'the operator wanted it'
+		} as Record<string, string>,
+		resources: {
+			api_key: 'API keys',
+			build: 'Builds',
+			capsule: 'Capsules',
+			channel: 'Channels',
+			host: 'Hosts',
+			invitation: 'Invitations',
+			member: 'Members',
+			team: 'Teams',
+			template: 'Templates',
+			user: 'Accounts'
+		} as Record<string, string>,
+		actions: {
+			'api_key.create': 'Create an API key',
+			'api_key.delete': 'Delete an API key',
+			'build.create': 'Begin a build',
+			'build.cancel': 'Cancel a build',
+			'capsule.create': 'Create a capsule',
+			'capsule.destroy': 'Destroy a capsule',
+			'capsule.pause': 'Pause a capsule',
+			'capsule.preview': 'Change who may visit a port',
+			'capsule.resume': 'Resume a capsule',
+			'capsule.timeout': 'Change the timeout of a capsule',
+			'channel.configure': 'Replace the configuration of a channel',
+			'channel.create': 'Create a channel',
+			'channel.delete': 'Delete a channel',
+			'channel.update': 'Change a channel',
+			'host.add_tag': 'Tag a host',
+			'host.create': 'Create a host',
+			'host.delete': 'Delete a host',
+			'host.drain': 'Drain or open a host',
+			'host.issue_token': 'Make a token for a host',
+			'host.register': 'Register a host',
+			'host.remove_tag': 'Remove the tag of a host',
+			'invitation.accept': 'Accept an invitation',
+			'invitation.create': 'Invite somebody',
+			'invitation.delete': 'Revoke an invitation',
+			'member.add': 'Add a member',
+			'member.leave': 'Leave the team',
+			'member.remove': 'Remove a member',
+			'member.set_role': 'Change the role of a member',
+			'team.byoc': 'Change whether the team brings hosts',
+			'team.create': 'Create the team',
+			'team.delete': 'Delete the team',
+			'team.quota': 'Change the limits of the team',
+			'team.rename': 'Rename the team',
+			'template.create': 'Make a template',
+			'template.delete': 'Delete a template',
+			'user.sign_up': 'Sign up'
+		} as Record<string, string>,
+		details: {
+			show: (what: string) => `Details of “${what}”`,
+			entry: 'Entry id',
+			actor: 'Actor id',
+			resource: 'Resource id',
+			action: 'Action',
+			settled: 'Ended at',
+			error: 'Reason',
+			metadata: 'Further facts',
+			noMetadata: 'none'
+		}
+	},
 
 	// --- channels of notifications --------------------------------------------------------------------------------
-	channel: {},
+	channel: {
+		create: 'Create channel',
+		summary: 'They tell programs and chats what happens.',
+		name: 'Name',
+		nameHint: 'Says who is told.',
+		provider: 'Receiver',
+		providers: {
+			webhook: 'Webhook',
+			slack: 'Slack',
+			discord: 'Discord',
+			teams: 'Microsoft Teams',
+			googlechat: 'Google Chat',
+			telegram: 'Telegram',
+			matrix: 'Matrix'
+		},
+		fields: {
+			url: 'Address',
+			webhook_url: 'Webhook address',
+			bot_token: 'Bot token',
+			chat_id: 'Chat id',
+			api_url: 'Address of the API server',
+			homeserver_url: 'Address of the homeserver',
+			access_token: 'Access token',
+			room_id: 'Room id'
+		},
+		hints: {
+			webhookUrl: 'The receiver’s settings show it. It is a secret.',
+			signed: 'Deliveries are signed with a secret that you get once.',
+			apiUrl: 'Only for an API server of your own.',
+			roomId: 'Begins with an exclamation mark. An alias does not work.'
+		},
+		problems: {
+			missing: (field: string) => `${field} is missing.`,
+			address: 'Enter a whole address, such as https://example.org/hook.',
+			botToken: 'Enter a token like 123456:AbC-def.',
+			roomId: 'Enter an id like !abc:example.org.',
+			noEvent: 'Choose at least one.'
+		},
+		events: 'Events',
+		eventTexts: {
+			'capsule.created': 'A capsule is created',
+			'capsule.running': 'A capsule runs',
+			'capsule.paused': 'A capsule is paused',
+			'capsule.destroyed': 'A capsule is destroyed',
+			'template.snapshot.created': 'A template is ready',
+			'template.snapshot.deleted': 'A template is deleted',
+			'host.up': 'A host is there',
+			'host.down': 'A host is silent'
+		},
+		test: 'Send a test',
+		testArrived: 'The test has arrived.',
+		testFailed: 'The test did not arrive.',
+		secretText:
+			'Deliveries are signed with this secret. The receiver needs it to check them. It is shown only now.',
+		secret: 'signing secret',
+		done: 'Done',
+		caption: 'The notification channels of your team, newest first',
+		columns: { name: 'Name', provider: 'Receiver', events: 'Events', state: 'State', age: 'Age' },
+		eventCount: (n: number) => count(n, 'event'),
+		states: { on: 'on', failing: 'failing', off: 'switched off' },
+		offSince: (time: string) => `Switched off since ${time}`,
+		none: 'No channels yet. Create one to be told what happens to capsules, templates and hosts.',
+		edit: 'Edit',
+		editOf: (name: string) => `Edit ${name}`,
+		editTitle: (name: string) => `Edit ${name}`,
+		configure: 'Replace configuration',
+		configureOf: (name: string) => `Replace the configuration of ${name}`,
+		configureText: 'The former configuration is not shown. All of it is replaced.',
+		configureSecret: 'The signing secret is replaced, too.',
+		enable: 'Switch on',
+		enableOf: (name: string) => `Switch ${name} on`,
+		isOn: 'It is on.',
+		saved: (name: string) => `Channel ${name} is saved`,
+		created: (name: string) => `Channel ${name} is created`,
+		configured: (name: string) => `Channel ${name} has a new configuration`,
+		enabled: (name: string) => `Channel ${name} is on`,
+		notEnabled: (name: string, why: string) => `Channel ${name} was not switched on: ${why}`,
+		delete: 'Delete',
+		deleteOf: (name: string) => `Delete ${name}`,
+		deleteTitle: (name: string) => `Delete ${name}?`,
+		deleteText: 'Its receiver is told nothing from then on. What waits to be delivered is dropped.',
+		deleted: (name: string) => `Channel ${name} is deleted`,
+		notDeleted: (name: string, why: string) => `Channel ${name} was not deleted: ${why}`
+	},
 
 	// --- usage and quotas -----------------------------------------------------------------------------------------
-	usage: {},
+	usage: {
+		refresh: 'Refresh',
+		loadFailed: 'The usage cannot be loaded.',
+		range: 'Period',
+		days: (n: number) => `${n} days`,
+		measure: 'Measure',
+		measures: {
+			cpu: { label: 'CPU', text: 'Reserved vCPUs times minutes. A paused capsule counts by half.' },
+			memory: {
+				label: 'Memory',
+				text: 'Reserved memory times hours. A paused capsule counts by half.'
+			},
+			disk: {
+				label: 'Disk',
+				text: 'Disks of all capsules times hours, also of those that are paused.'
+			},
+			templates: { label: 'Templates', text: 'Space of the templates times hours.' }
+		},
+		units: { cpuMinutes: 'CPU min', gbHours: 'GB h' },
+		byDay: 'By day',
+		totals: 'In this period',
+		chart: (measure: string, unit: string, from: string, to: string) =>
+			`${measure} by day in ${unit}, from ${from} to ${to}`,
+		day: 'Day',
+		today: 'today',
+		utc: 'Days begin at midnight in UTC. The last one still grows.',
+		nothing: 'Nothing was used in this period.',
+		quota: 'Limits now',
+		quotaLoadFailed: 'The limits cannot be loaded yet.',
+		resources: {
+			running_capsules: 'Running capsules',
+			vcpus: 'vCPUs',
+			memory_mb: 'Memory',
+			disk_mb: 'Disk',
+			templates: 'Templates',
+			paused_capsules: 'Paused capsules',
+			concurrent_builds: 'Builds'
+		},
+		noLimit: 'no limit',
+		of: (used: string, limit: string) => `${used} of ${limit}`,
+		levels: { fine: '', near: 'near the limit', full: 'at the limit', over: 'over the limit' }
+	},
+
+	// --- the team's own hosts -------------------------------------------------------------------------------------
+	byoc: {
+		summary: 'Machines that your team has brought. Its capsules run on them.',
+		create: 'Create host',
+		createTitle: 'Create a host',
+		createText: 'You get a command to run on the machine, as root.',
+		provider: 'Provider',
+		providerHint: 'From whom the machine is rented.',
+		zone: 'Availability zone',
+		created:
+			'The host is created. It joins with this command, once, within an hour. It is shown only now.',
+		command: 'command',
+		what: 'host id',
+		token: 'New token',
+		tokenOf: (id: string) => `Make a new token for ${id}`,
+		tokenTitle: 'New registration token',
+		tokenFailed: (why: string) => `There is no new token: ${why}`,
+		isOnline: 'It is online.',
+		drain: 'Drain',
+		drainOf: (id: string) => `Drain ${id}`,
+		open: 'Open',
+		openOf: (id: string) => `Open ${id} for new capsules`,
+		drained: (id: string) => `Nothing new is placed on ${id}`,
+		opened: (id: string) => `${id} takes new capsules`,
+		notDrained: (id: string, why: string) => `${id} was not changed: ${why}`,
+		delete: 'Delete',
+		deleteOf: (id: string) => `Delete ${id}`,
+		deleteTitle: 'Delete this host?',
+		deleteText: (id: string) => `${id} is deleted with all that is on it. This cannot be undone.`,
+		deleteNothing: 'No capsule is on it, and no template is only there.',
+		deletePreviewFailed: 'What is on it cannot be shown.',
+		capsules: (n: number) => `${count(n, 'capsule')} will be destroyed:`,
+		templates: (n: number) => `${count(n, 'template')} will be deleted:`,
+		deleted: (id: string) => `Host ${id} is deleted`,
+		done: 'Done',
+		caption: 'The hosts of your team, newest first',
+		columns: {
+			host: 'Host',
+			status: 'Status',
+			address: 'Address',
+			tags: 'Tags',
+			capacity: 'Capacity',
+			seen: 'Last seen'
+		},
+		never: 'never',
+		unknown: 'not known yet',
+		capacity: (cores: number, memory: string, disk: string) =>
+			`${count(cores, 'core')} · ${memory} · ${disk}`,
+		none: 'Your team has no hosts yet. Its capsules cannot start before there is one.',
+		notByoc: 'Your team does not bring hosts. An administrator of the platform can switch that on.'
+	},
 
 	// --- the user's own settings ----------------------------------------------------------------------------------
 	settings: {}

@@ -1,6 +1,7 @@
 //! Builds: recipes that become templates of a team, or of the platform.
 
 pub(crate) mod cancel;
+pub(crate) mod check;
 pub(crate) mod create;
 pub(crate) mod get;
 pub(in crate::routes) mod intake;

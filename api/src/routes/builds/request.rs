@@ -45,9 +45,19 @@ fn disk_size_mb() -> Object {
 /// A recipe: one text, or a list of instructions.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(untagged)]
-enum RecipeText {
+pub(super) enum RecipeText {
     Lines(Vec<String>),
     Text(String),
+}
+
+impl RecipeText {
+    /// Returns its parts, of one or more lines each.
+    pub(super) fn into_parts(self) -> Vec<String> {
+        match self {
+            Self::Lines(lines) => lines,
+            Self::Text(text) => vec![text],
+        }
+    }
 }
 
 /// The request as a form, for a recipe that copies something.
@@ -63,14 +73,10 @@ pub(crate) struct CreateBuildForm {
 
 impl From<CreateBuildRequest> for BuildRequest {
     fn from(request: CreateBuildRequest) -> Self {
-        let recipe = match request.recipe {
-            RecipeText::Lines(lines) => lines,
-            RecipeText::Text(text) => vec![text],
-        };
         Self {
             name: request.name,
             base_template: request.base_template,
-            recipe,
+            recipe: request.recipe.into_parts(),
             healthcheck: request.healthcheck,
             vcpus: request.vcpus,
             memory_mb: request.memory_mb,

@@ -41,8 +41,18 @@ export type FileEntry = FolderList['entries'][number];
 
 export type Team = Json<paths['/v1/teams']['get']['responses'][200]>[number];
 export type TeamRole = Team['role'];
+export type TeamMember = Json<paths['/v1/teams/{id}/members']['get']['responses'][200]>[number];
+export type Invitation = Json<paths['/v1/teams/{id}/invitations']['get']['responses'][200]>[number];
+export type NewMemberRole = NonNullable<
+	Json<paths['/v1/teams/{id}/members']['post']['requestBody']>['role']
+>;
+export type UserSearchResult = Json<paths['/v1/users/search']['get']['responses'][200]>[number];
+export type TeamQuota = Json<paths['/v1/teams/{id}/quota']['get']['responses'][200]>;
+export type ResourceQuota = TeamQuota[keyof TeamQuota];
 
 export type ApiKey = Json<paths['/v1/api-keys']['get']['responses'][200]>[number];
+export type ApiKeyScope = ApiKey['scopes'][number];
+export type CreateApiKeyRequest = Json<paths['/v1/api-keys']['post']['requestBody']>;
 export type CreatedApiKey = Json<paths['/v1/api-keys']['post']['responses'][201]>;
 
 export type Build = Json<paths['/v1/admin/builds/{id}']['get']['responses'][200]>;
@@ -53,3 +63,25 @@ export type CreateBuildRequest = Json<paths['/v1/admin/builds']['post']['request
 export type LogEntry = Build['logs'][number];
 
 export type AdminTemplate = Json<paths['/v1/admin/templates']['get']['responses'][200]>[number];
+
+type AuditLogEntry = Json<paths['/v1/audit-logs']['get']['responses'][200]>[number];
+/** The document says of the facts only that they are texts. */
+export type AuditEntry = Omit<AuditLogEntry, 'metadata'> & { metadata: Record<string, string> };
+export type AuditQuery = NonNullable<paths['/v1/audit-logs']['get']['parameters']['query']>;
+
+export type Channel = Json<paths['/v1/channels']['get']['responses'][200]>[number];
+export type ChannelProvider = Channel['provider'];
+export type ChannelEvent = Channel['events'][number];
+export type CreateChannelRequest = Json<paths['/v1/channels']['post']['requestBody']>;
+export type UpdateChannelRequest = Json<paths['/v1/channels/{id}']['patch']['requestBody']>;
+export type TestChannelRequest = Json<paths['/v1/channels/test']['post']['requestBody']>;
+
+export type Usage = Json<paths['/v1/capsules/usage']['get']['responses'][200]>;
+export type UsagePoint = Usage['points'][number];
+
+export type Host = Json<paths['/v1/hosts']['get']['responses'][200]>[number];
+export type HostStatus = Host['status'];
+export type HostDeletePreview = Json<
+	paths['/v1/hosts/{id}/delete-preview']['get']['responses'][200]
+>;
+export type CreatedHost = Json<paths['/v1/hosts']['post']['responses'][201]>;

@@ -13,6 +13,7 @@ import { readBuildEvent } from './events';
 import { applyEvents, EMPTY_BUILD_LOG, type BuildEvent, type BuildLog } from './log';
 import { events } from '../events';
 import { whileVisible } from '../polling/visible';
+import type { BuildScope } from './scope';
 import { followBuild } from './service';
 import { followEvents, type EventFeed } from '../streams/event-feed';
 import { FrameBatch } from '../streams/frame-batch';
@@ -21,16 +22,20 @@ export type Connection =
 	{ kind: 'connecting' | 'live' | 'over' } | { kind: 'lost'; reason: string };
 
 export class BuildView {
+	readonly scope: BuildScope;
 	readonly id: string;
 	#log = $state.raw<BuildLog>(EMPTY_BUILD_LOG);
 	#connection = $state.raw<Connection>({ kind: 'connecting' });
 	#error = $state.raw<ApiError | null>(null);
 	#lastId = '';
+	#isSeen = false;
+	#following: AbortController | undefined;
 	readonly #incoming = new FrameBatch<BuildEvent>((batch) => {
 		this.#log = applyEvents(this.#log, batch);
 	});
 
-	constructor(id: string) {
+	constructor(scope: BuildScope, id: string) {
+		this.scope = scope;
 		this.id = id;
 	}
 
@@ -50,7 +55,16 @@ export class BuildView {
 	/** Follows it until the returned function is called. */
 	watch(): () => void {
 		const undo = [
-			whileVisible(() => this.#follow()),
+			whileVisible(() => {
+				this.#isSeen = true;
+				this.#follow();
+				return () => {
+					this.#isSeen = false;
+					this.#following?.abort();
+				};
+			}),
+			// Somebody else, or the same user in another team, may not see it.
+			events.on('session:changed', () => this.retry()),
 			events.on('build:changed', (build) => {
 				if (build.id === this.id) this.#incoming.push({ kind: 'build', build });
 			})
@@ -58,12 +72,24 @@ export class BuildView {
 		return () => undo.forEach((release) => release());
 	}
 
-	#follow(): () => void {
-		if (this.#connection.kind === 'over' || this.#error) return () => undefined;
+	/** Forgets what is known, and begins anew. */
+	retry(): void {
+		this.#following?.abort();
+		this.#incoming.close();
+		this.#log = EMPTY_BUILD_LOG;
+		this.#lastId = '';
+		this.#error = null;
+		this.#connection = { kind: 'connecting' };
+		if (this.#isSeen) this.#follow();
+	}
+
+	#follow(): void {
+		if (this.#connection.kind === 'over' || this.#error) return;
 		const following = new AbortController();
+		this.#following = following;
 		this.#connection = { kind: 'connecting' };
 		const feed: EventFeed = {
-			open: (lastId, signal) => followBuild(this.id, lastId, signal),
+			open: (lastId, signal) => followBuild(this.scope, this.id, lastId, signal),
 			lastId: this.#lastId,
 			onEvent: (event) => {
 				const said = readBuildEvent(event);
@@ -85,6 +111,5 @@ export class BuildView {
 			}
 		};
 		void followEvents(feed, following.signal);
-		return () => following.abort();
 	}
 }

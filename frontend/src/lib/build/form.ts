@@ -10,13 +10,20 @@ import type { BuildHead, CreateBuildRequest } from '../api/types';
 import { formatSize } from '../format';
 import { templateNameProblem } from '../template/name';
 import { parseWholeNumber } from '../forms/whole-number';
+import { texts } from '../texts';
 
 export const MAX_ARCHIVE_BYTES = 100 * 1024 * 1024;
 export const ARCHIVE_ENDINGS = ['.tar', '.tar.gz', '.tgz', '.zip'];
 
 const LIMITS = limits.CreateBuildRequest;
 
-const NUMBER_LABELS = { vcpus: 'vCPUs', memory_mb: 'Memory', disk_size_mb: 'Disk' } as const;
+const words = texts.build;
+
+const NUMBER_LABELS = {
+	vcpus: words.vcpus,
+	memory_mb: words.memory,
+	disk_size_mb: words.disk
+} as const;
 
 type NumberField = keyof typeof NUMBER_LABELS;
 type TextField = 'name' | 'base_template' | 'recipe' | 'healthcheck';
@@ -82,7 +89,7 @@ export function parseBuildForm(
 
 	const name = form.name.trim();
 	note('name', templateNameProblem(name));
-	if (form.base_template === '') note('base_template', 'Choose a template.');
+	if (form.base_template === '') note('base_template', words.problems.base);
 	if (archive) note('archive', archiveProblem(archive));
 	const healthcheck = form.healthcheck.trim();
 	const request: CreateBuildRequest = {
@@ -103,10 +110,10 @@ export function parseBuildForm(
 /** Why a file cannot be the archive; null if it can. */
 export function archiveProblem({ name, size }: { name: string; size: number }): string | null {
 	if (!ARCHIVE_ENDINGS.some((ending) => name.toLowerCase().endsWith(ending))) {
-		return `${name} is no archive: ${ARCHIVE_ENDINGS.join(', ')} can be unpacked.`;
+		return words.problems.archiveKind(name, ARCHIVE_ENDINGS.join(', '));
 	}
 	if (size > MAX_ARCHIVE_BYTES) {
-		return `It has ${formatSize(size)}; ${formatSize(MAX_ARCHIVE_BYTES)} are possible.`;
+		return words.problems.archiveSize(formatSize(size), formatSize(MAX_ARCHIVE_BYTES));
 	}
 	return null;
 }

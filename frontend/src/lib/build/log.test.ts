@@ -1,5 +1,12 @@
 import { expect, it } from 'vitest';
-import { applyEvents, EMPTY_BUILD_LOG, failedStep, type BuildEvent, type BuildLog } from './log';
+import {
+	applyEvents,
+	EMPTY_BUILD_LOG,
+	failedStep,
+	stepsOf,
+	type BuildEvent,
+	type BuildLog
+} from './log';
 import { build, line, step } from './testing';
 
 const HEAD: BuildEvent = { kind: 'build', build: build() };
@@ -131,6 +138,24 @@ it('stays quick with many lines in many batches', () => {
 	}
 	expect(log.lastLine).toBe(50_000);
 	expect(log.steps[0]?.output.hiddenChars).toBeGreaterThan(0);
+});
+
+it('makes steps of what a list tells of them', () => {
+	const entry = (number: number, stdout: string, stderr: string) => ({
+		...step(number, { ok: true, exit: 0 }),
+		stdout,
+		stderr
+	});
+	const steps = stepsOf([entry(2, '', ''), entry(1, '  in\tcolumns\n', 'oops\n')]);
+	expect(steps.map(({ step, ok }) => [step, ok])).toEqual([
+		[1, true],
+		[2, true]
+	]);
+	expect(steps[0]?.output.pieces.map(({ stream, text }) => [stream, text])).toEqual([
+		['stdout', '  in\tcolumns\n'],
+		['stderr', 'oops\n']
+	]);
+	expect(steps[1]?.output.pieces).toEqual([]);
 });
 
 it('finds the step that failed', () => {

@@ -135,6 +135,19 @@ function unknownStep(step: number): StepLog {
 	};
 }
 
+/** What a list tells of the steps: the ends of what they printed, what they said on stderr last. */
+export function stepsOf(entries: readonly LogEntry[]): StepLog[] {
+	return entries
+		.map(({ stdout, stderr, ...head }) => ({
+			...head,
+			output: append(EMPTY_LOG, [
+				{ stream: 'stdout', text: stdout },
+				{ stream: 'stderr', text: stderr }
+			])
+		}))
+		.sort((a, b) => a.step - b.step);
+}
+
 /** The step that a build failed in, if it was in one. */
 export function failedStep(steps: readonly StepLog[]): StepLog | undefined {
 	return steps.findLast(({ ok }) => ok === false);

@@ -26,6 +26,7 @@ it('counts the steps that are done', () => {
 	expect(progressFraction(build({ current_step: 0, total_steps: 4 }))).toBe(0);
 	expect(progressFraction(build({ current_step: 3, total_steps: 4 }))).toBe(0.5);
 	expect(progressFraction(build({ current_step: 0, total_steps: 0 }))).toBeNull();
+	expect(progressFraction(build({ stage: 'testing', current_step: 3, total_steps: 4 }))).toBe(1);
 	expect(progressFraction(build({ status: 'success' }))).toBeNull();
 });
 

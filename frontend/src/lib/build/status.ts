@@ -2,6 +2,9 @@
 import type { BuildHead, BuildStatus } from '../api/types';
 import type { Tone } from '../components/tone';
 import { formatDuration, formatTicking } from '../format';
+import { texts } from '../texts';
+
+const words = texts.build;
 
 const TONES: Record<BuildStatus, Tone> = {
 	pending: 'asleep',
@@ -20,34 +23,28 @@ export function isOpen({ status }: Pick<BuildHead, 'status'>): boolean {
 	return status === 'pending' || status === 'running';
 }
 
-const STAGES: Record<NonNullable<BuildHead['stage']>, string> = {
-	preparing: 'preparing',
-	steps: '',
-	healthcheck: 'waiting for the healthcheck',
-	template: 'making the template',
-	testing: 'testing the template'
-};
-
 /** `step 4 of 9`, or what it does instead; empty if there is nothing to say. */
 export function progressText(build: BuildHead): string {
 	const { status, stage, current_step, total_steps } = build;
-	const step = current_step > 0 ? `step ${current_step} of ${total_steps}` : '';
+	const step = current_step > 0 ? words.step(current_step, total_steps) : '';
 	switch (status) {
 		case 'pending':
-			return 'waiting for a worker';
+			return words.waiting;
 		case 'running':
-			return (stage && STAGES[stage]) || step || 'preparing';
+			return (stage && stage !== 'steps' && words.stages[stage]) || step || words.stages.preparing;
 		case 'success':
 			return '';
 		case 'failed':
 		case 'cancelled':
-			return step && `at ${step}`;
+			return step && words.endedAt(step);
 	}
 }
 
 /** How far it is, from 0 to 1; null while nobody knows. */
-export function progressFraction({ status, current_step, total_steps }: BuildHead): number | null {
+export function progressFraction(build: BuildHead): number | null {
+	const { status, stage, current_step, total_steps } = build;
 	if (status !== 'running' || total_steps === 0) return null;
+	if (stage === 'template' || stage === 'testing') return 1;
 	// The step that it is at is not done yet.
 	return Math.min(Math.max(current_step - 1, 0) / total_steps, 1);
 }

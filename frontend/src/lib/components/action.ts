@@ -8,7 +8,7 @@ export interface Action {
 	id: string;
 	/** The verb. */
 	text: string;
-	/** What it is done with, for those who do not see the row: `Pause cl-1`. The verb alone if empty. */
+	/** The verb with the name of the thing, for those who do not see the row: `Pause cl-1`. The verb alone if absent. */
 	label?: string;
 	icon: Component<{ class?: string }>;
 	/** Why it cannot be done now, by its state or for want of permission; null if it can. */

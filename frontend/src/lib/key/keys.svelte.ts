@@ -1,56 +1,32 @@
-/** The team's API keys. They change only by hand, so they are loaded, not polled. */
+/** The team's API keys, newest first. They change only by hand, so they are loaded, not polled. */
 import { api } from '../api/client';
-import { isAbort, toApiError, unwrap, type ApiError } from '../api/errors';
+import { unwrap } from '../api/errors';
 import type { ApiKey } from '../api/types';
 import { events } from '../events';
+import { Loaded } from '../polling/loaded.svelte';
+import { newestFirst } from '../polling/polled.svelte';
 
-class KeyList {
-	#items = $state.raw<readonly ApiKey[]>([]);
-	#isLoaded = $state(false);
-	#error = $state.raw<ApiError | null>(null);
-	#loading: AbortController | undefined;
-
+class KeyList extends Loaded<readonly ApiKey[]> {
 	constructor() {
-		events.on('session:changed', () => {
-			this.#loading?.abort();
-			this.#items = [];
-			this.#isLoaded = false;
-			this.#error = null;
+		super();
+		// Where nothing is known yet, one alone would pass for the whole list.
+		events.on('key:created', (key) => {
+			if (this.value) this.put([key, ...this.value]);
 		});
-		events.on('key:created', (key) => (this.#items = [key, ...this.#items]));
 		events.on('key:deleted', ({ id }) => {
-			this.#items = this.#items.filter((key) => key.id !== id);
+			if (this.value) this.put(this.value.filter((key) => key.id !== id));
 		});
 	}
 
 	get items(): readonly ApiKey[] {
-		return this.#items;
+		return this.value ?? NOTHING;
 	}
 
-	get isLoaded(): boolean {
-		return this.#isLoaded;
-	}
-
-	get error(): ApiError | null {
-		return this.#error;
-	}
-
-	/** Loads the list; a load still on its way is given up. */
-	async load(): Promise<void> {
-		this.#loading?.abort();
-		const loading = new AbortController();
-		this.#loading = loading;
-		try {
-			const keys = await unwrap(api.GET('/v1/api-keys', { signal: loading.signal }));
-			if (loading.signal.aborted) return;
-			this.#items = keys.sort((a, b) => b.created_at.localeCompare(a.created_at));
-			this.#isLoaded = true;
-			this.#error = null;
-		} catch (error) {
-			if (isAbort(error) || loading.signal.aborted) return;
-			this.#error = toApiError(error);
-		}
+	protected override async ask(signal: AbortSignal): Promise<readonly ApiKey[]> {
+		return (await unwrap(api.GET('/v1/api-keys', { signal }))).sort(newestFirst);
 	}
 }
+
+const NOTHING: readonly ApiKey[] = [];
 
 export const keys = new KeyList();

@@ -1,5 +1,5 @@
 /**
- * One stream of events for all tabs of a browser.
+ * The stream of events that all tabs of a browser share.
  *
  *   tab ─┐ join, seen, leave                     ┌─ GET /v1/events (token a)
  *   tab ─┼──────────────────► Hub ── Channel ────┤

@@ -1,5 +1,5 @@
 /**
- * What happens on the server, as it happens: the tab's end of the stream that all tabs share.
+ * News of the server, as they happen: the tab's end of the stream that all tabs share.
  *
  *   worker ── news ──► events 'server:news' ──► managers look again
  *          ── live ──► `isLive`: while it holds, managers look seldom by themselves
@@ -15,10 +15,9 @@ import type { ToTab, ToWorker } from './protocol';
 
 class Live {
 	#isLive = $state(false);
-	readonly #lockName = `wrenn-tab-${Math.random().toString(36).slice(2)}`;
 	#post: ((message: ToWorker) => void) | undefined;
 
-	/** Whether changes are told as they happen. */
+	/** True while changes are told as they happen. */
 	get isLive(): boolean {
 		return this.#isLive;
 	}
@@ -28,8 +27,7 @@ class Live {
 		this.#post ??= this.#connect();
 		const join = () => {
 			const token = session.current?.token;
-			if (token)
-				this.#say({ kind: 'join', token, isVisible: isVisible(), lockName: this.#lockName });
+			if (token) this.#say({ kind: 'join', token, isVisible: isVisible() });
 			else leave();
 		};
 		const leave = () => {
@@ -58,16 +56,20 @@ class Live {
 
 	#connect(): (message: ToWorker) => void {
 		if (typeof SharedWorker === 'undefined') return this.#followAlone();
-		if ('locks' in navigator) {
-			// Held until the tab is gone; the worker hears of its end by it.
-			void navigator.locks.request(this.#lockName, () => new Promise<never>(() => undefined));
-		}
 		const worker = new SharedWorker(new URL('./worker.ts', import.meta.url), {
 			type: 'module',
 			name: 'wrenn-events'
 		});
 		worker.port.onmessage = ({ data }: MessageEvent<ToTab>) => this.#take(data);
 		worker.port.start();
+		if ('locks' in navigator) {
+			const lockName = `wrenn-tab-${Math.random().toString(36).slice(2)}`;
+			void navigator.locks.request(lockName, () => {
+				// Not before the lock is held: the worker would get it, and take the tab for gone.
+				worker.port.postMessage({ kind: 'alive', lockName } satisfies ToWorker);
+				return new Promise<never>(() => undefined);
+			});
+		}
 		return (message) => worker.port.postMessage(message);
 	}
 
@@ -77,7 +79,7 @@ class Live {
 		return (message) => {
 			if (message.kind === 'join') hub.join(tab, message.token, message.isVisible);
 			else if (message.kind === 'seen') hub.seen(tab, message.isVisible);
-			else hub.leave(tab);
+			else if (message.kind === 'leave') hub.leave(tab);
 		};
 	}
 
@@ -90,7 +92,7 @@ class Live {
 			case 'refused':
 				return noteRefusal(bearer(message.token));
 			case 'live':
-				// What happened while nobody told it is unknown.
+				// Events of the time before are unknown.
 				if (message.isLive && !this.#isLive) events.emit('server:reset', undefined);
 				this.#isLive = message.isLive;
 		}

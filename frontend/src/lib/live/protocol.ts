@@ -1,4 +1,4 @@
-/** What the tabs of a browser and their worker say to each other. */
+/** The messages between the tabs of a browser and their worker. */
 
 /** Something that changed on the server; see docs/events.md for the types and their facts. */
 export interface ServerNews {
@@ -12,15 +12,17 @@ export interface ServerNews {
 
 export type ToWorker =
 	/** The tab wants the events that this token may see; again with another token, or after it was away. */
-	| { kind: 'join'; token: string; isVisible: boolean; lockName: string }
+	| { kind: 'join'; token: string; isVisible: boolean }
 	| { kind: 'seen'; isVisible: boolean }
-	| { kind: 'leave' };
+	| { kind: 'leave' }
+	/** The tab holds a lock of this name for as long as it lives. */
+	| { kind: 'alive'; lockName: string };
 
 export type ToTab =
 	| { kind: 'news'; news: ServerNews }
 	/** Events may be missing: whatever is shown must be read anew. */
 	| { kind: 'reset' }
-	/** Whether events arrive as they happen. */
+	/** Tells if events arrive as they happen. */
 	| { kind: 'live'; isLive: boolean }
 	/** The server does not accept the token. */
 	| { kind: 'refused'; token: string };

@@ -11,14 +11,17 @@ const hub = new Hub(openStream);
 
 function connect(port: MessagePort): void {
 	const tab: Tab = { send: (message) => port.postMessage(message) };
-	let watched = '';
 	port.onmessage = ({ data }: MessageEvent<ToWorker>) => {
-		if (data.kind === 'leave') return hub.leave(tab);
-		if (data.kind === 'seen') return hub.seen(tab, data.isVisible);
-		hub.join(tab, data.token, data.isVisible);
-		if (watched === data.lockName || !('locks' in navigator)) return;
-		watched = data.lockName;
-		void navigator.locks.request(data.lockName, () => hub.leave(tab));
+		switch (data.kind) {
+			case 'join':
+				return hub.join(tab, data.token, data.isVisible);
+			case 'seen':
+				return hub.seen(tab, data.isVisible);
+			case 'leave':
+				return hub.leave(tab);
+			case 'alive':
+				void navigator.locks.request(data.lockName, () => hub.leave(tab));
+		}
 	};
 	port.start();
 }

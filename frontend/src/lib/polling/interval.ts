@@ -3,7 +3,7 @@
 const SETTLED_MS = 4_000;
 const SETTLING_MS = 1_000;
 const LONGEST_MS = 15_000;
-/** What no news tells, such as the time of the last use, and news that were lost. */
+/** For facts that no news tells, such as the time of the last use, and for news that were lost. */
 const TOLD_MS = 30_000;
 
 /**

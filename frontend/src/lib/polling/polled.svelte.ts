@@ -29,7 +29,7 @@ export abstract class Polled<T> {
 			this.#error = toApiError(error);
 			this.#failures += 1;
 		},
-		intervalMs: () => pollIntervalMs(this.isSettling(), this.#failures, this.#isTold)
+		intervalMs: () => this.intervalMs(this.#failures)
 	});
 	readonly #concerns: ((news: ServerNews) => boolean) | undefined;
 
@@ -79,6 +79,15 @@ export abstract class Polled<T> {
 	/** Whether something will change soon. */
 	protected isSettling(): boolean {
 		return false;
+	}
+
+	/**
+	 * How long to wait before the next look.
+	 *
+	 * @param failures how many looks in a row have failed
+	 */
+	protected intervalMs(failures: number): number {
+		return pollIntervalMs(this.isSettling(), failures, this.#isTold);
 	}
 
 	/** What is kept of what was known; the same object if nothing changed. */
@@ -143,7 +152,7 @@ export abstract class PolledList<T extends { id: string }> extends Polled<readon
 
 const NOTHING: readonly never[] = [];
 
-/** Whether news are about things of one of these types, see docs/events.md. */
+/** Returns a test for news of one of these types, see docs/events.md. */
 export function newsOf(...types: readonly string[]): (news: ServerNews) => boolean {
 	return ({ type }) => types.includes(type);
 }

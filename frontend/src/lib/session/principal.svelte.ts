@@ -1,5 +1,5 @@
 /**
- * Who acts, and what they may do: the rules of the server's table of actions, as the API document tells them.
+ * The user who acts, and their permissions: the rules of the server's table of actions, as the API document tells them.
  *
  * The server decides; this keeps people from asking for what it would refuse, and says why.
  */
@@ -43,7 +43,7 @@ export function denial(principal: Principal, operation: OperationId): string | n
 	}
 }
 
-/** Who is signed in; reactive. For somebody who is not, everything but signing in is denied. */
+/** Returns the user who is signed in; reactive. For somebody who is not, everything but signing in is denied. */
 export function currentPrincipal(): Principal {
 	const current = session.current;
 	return {

@@ -5,7 +5,7 @@ export interface Crumb {
 	text: string;
 	/** Null for where one is. */
 	href: string | null;
-	/** Whether it is the id of something. */
+	/** True for the id of something. */
 	isId: boolean;
 }
 

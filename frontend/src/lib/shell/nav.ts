@@ -20,7 +20,7 @@ export interface NavItem {
 	text: string;
 	/** Resolved. */
 	href: string;
-	/** Where the pages begin that belong to it. */
+	/** The beginning of the addresses that belong to it. */
 	section: string;
 	icon: Component<{ class?: string }>;
 	/** Why it cannot be opened; null if it can. */
@@ -86,7 +86,7 @@ export function adminEntry(principal: Principal): NavItem | null {
 	return { id: 'admin', text: pages.admin, href, section, icon: Shield, obstacle: null };
 }
 
-/** Whether the page at `pathname` belongs to an entry. */
+/** Returns true if the page at `pathname` belongs to an entry. */
 export function isCurrent({ section }: Pick<NavItem, 'section'>, pathname: string): boolean {
 	return pathname === section || pathname.startsWith(`${section}/`);
 }

@@ -1,4 +1,4 @@
-/** What can be done from everywhere. */
+/** The actions that are offered on every page. */
 import { goto } from '$app/navigation';
 import { resolve } from '$app/paths';
 import { denial, type OperationId, type Principal } from '../session/principal.svelte';

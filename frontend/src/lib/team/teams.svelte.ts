@@ -18,8 +18,14 @@ class TeamList extends PolledList<Team> {
 		return this.items.find(({ id }) => id === session.current?.team_id) ?? null;
 	}
 
-	protected override list(signal: AbortSignal): Promise<Team[]> {
-		return unwrap(api.GET('/v1/teams', { signal }));
+	protected override async list(signal: AbortSignal): Promise<Team[]> {
+		const teams = await unwrap(api.GET('/v1/teams', { signal }));
+		const id = session.current?.team_id;
+		// Somebody has removed the user, or deleted the team.
+		if (id && !signal.aborted && !teams.some((team) => team.id === id)) {
+			events.emit('team:lost', { id });
+		}
+		return teams;
 	}
 
 	protected override compare(a: Team, b: Team): number {

@@ -1,6 +1,7 @@
 /** Names that templates can have. */
 import { limits } from '../api/limits';
 import { lengthProblem, type LengthBounds } from '../forms/text-length';
+import { texts } from '../texts';
 
 const NAME = /^[a-z0-9][a-z0-9._-]*$/;
 
@@ -9,7 +10,5 @@ export const TEMPLATE_NAME_LENGTH: LengthBounds = limits.CreateSnapshotRequest.n
 
 /** Returns the problem with a name; null if there is none. */
 export function templateNameProblem(name: string, length = TEMPLATE_NAME_LENGTH): string | null {
-	return NAME.test(name)
-		? lengthProblem(name, length)
-		: 'Use lower-case letters, digits, dots, dashes and underscores; begin with a letter or digit.';
+	return NAME.test(name) ? lengthProblem(name, length) : texts.template.nameRule;
 }

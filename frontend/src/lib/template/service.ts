@@ -1,9 +1,13 @@
 /** What a user can do with templates. */
 import { api } from '../api/client';
-import { toApiError, unwrap } from '../api/errors';
-import type { AdminTemplate, CreateTemplateRequest, Template } from '../api/types';
-import { events } from '../events';
+import { unwrap } from '../api/errors';
+import type { CreateTemplateRequest, Template } from '../api/types';
+import type { BuildScope } from '../build/scope';
 import { toasts } from '../components/toasts.svelte';
+import { events } from '../events';
+import { texts } from '../texts';
+
+const words = texts.template;
 
 /** Makes a template of a capsule and waits until it is ready; errors go to the caller. */
 export async function createTemplate(
@@ -23,26 +27,21 @@ export async function createTemplate(
 		events.emit('capsule:answered', { id });
 	}
 	events.emit('template:created', template);
-	toasts.done(`Template ${template.name} is ready`);
+	toasts.done(words.readyToast(template.name));
 	return template;
 }
 
-/** Deletes a template and says how it went. */
-export async function deleteTemplate({ id, name }: Template): Promise<void> {
-	try {
+/** Deletes a template, of the team or of any team; errors go to the caller, whose dialog shows them. */
+export async function deleteTemplate(
+	scope: BuildScope,
+	{ id, name, team_id }: Template
+): Promise<void> {
+	if (scope === 'team') {
 		await unwrap(api.DELETE('/v1/snapshots/{name}', { params: { path: { name } } }));
-	} catch (error) {
-		toasts.failed(`Template ${name} was not deleted: ${toApiError(error).message}`);
-		return;
+	} else {
+		const params = { path: { name }, query: { team_id } };
+		await unwrap(api.DELETE('/v1/admin/templates/{name}', { params }));
 	}
 	events.emit('template:deleted', { id });
-	toasts.done(`Template ${name} is deleted`);
-}
-
-/** Deletes a template of any team; errors go to the caller, whose dialog shows them. */
-export async function deleteTemplateOfTeam({ id, name, team_id }: AdminTemplate): Promise<void> {
-	const params = { path: { name }, query: { team_id } };
-	await unwrap(api.DELETE('/v1/admin/templates/{name}', { params }));
-	events.emit('template:deleted', { id });
-	toasts.done(`Template ${name} is deleted`);
+	toasts.done(words.deletedToast(name));
 }

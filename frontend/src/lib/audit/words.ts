@@ -1,0 +1,52 @@
+/** An entry of the audit log in plain words. What the server has a new name for is shown by that name. */
+import type { AuditEntry } from '../api/types';
+import type { Tone } from '../components/tone';
+import { texts } from '../texts';
+
+const words = texts.audit;
+
+/** Who did it; `why` is the reason for which the server acted by itself. */
+export function actorOf({
+	actor_type,
+	actor_id,
+	actor_name
+}: Pick<AuditEntry, 'actor_type' | 'actor_id' | 'actor_name'>): { name: string; why?: string } {
+	const name = actor_name ?? actor_id ?? words.actors.unknown;
+	switch (actor_type) {
+		case 'api_key':
+			return { name: words.actors.api_key(name) };
+		case 'host':
+			return { name: words.actors.host(name) };
+		case 'anonymous':
+			return { name: words.actors.anonymous };
+		case 'system':
+			return {
+				name: words.actors.system,
+				why: actor_name === null ? undefined : (words.reasons[actor_name] ?? actor_name)
+			};
+		default:
+			return { name };
+	}
+}
+
+export function actionText(action: string): string {
+	return words.actions[action] ?? action;
+}
+
+/** What it was done to, by a name if the entry or the dashboard knows one. */
+export function resourceOf(
+	{ resource_id, metadata }: Pick<AuditEntry, 'resource_id' | 'metadata'>,
+	nameOf: (id: string) => string | null
+): string {
+	const name = metadata['name'] || metadata['email'];
+	if (name) return name;
+	if (resource_id === null) return '';
+	return nameOf(resource_id) ?? resource_id;
+}
+
+export const OUTCOME_TONES: Record<AuditEntry['status'], Tone> = {
+	accepted: 'moving',
+	succeeded: 'live',
+	failed: 'broken',
+	refused: 'lost'
+};
