@@ -35,7 +35,7 @@ export default ts.config(
 	},
 	{
 		files: ['src/**/*.svelte'],
-		ignores: ['src/lib/capsule/**', 'src/lib/session/**', 'src/routes/**'],
+		ignores: ['src/routes/**'],
 		plugins: { wrenn: { rules: { 'no-inline-text': noInlineText } } },
 		rules: { 'wrenn/no-inline-text': 'error' }
 	},

@@ -77,6 +77,8 @@ test('an owner adds, promotes and removes a member, who sees it as it happens', 
 	});
 
 	await test.step('a member sees what she may not do, and why', async () => {
+		// Nobody tells her of a team that she does not act for yet.
+		await other.reload();
 		await actFor(other, olgasTeam);
 		await openTeam(other, olgasTeam);
 		const addButton = other.getByRole('button', { name: 'Add somebody' });

@@ -7,6 +7,10 @@ export interface EventMap {
 	'session:expired': undefined;
 	/** Somebody else, or nobody, is signed in now: forget what belonged to the previous user. */
 	'session:changed': undefined;
+	/** The same user acts for the same team, with another token or another name. */
+	'session:renewed': undefined;
+	/** Something about the user's own account is different now. */
+	'account:changed': undefined;
 	/** Something changed on the server, whoever did it. */
 	'server:news': ServerNews;
 	/** News may be missing: look at everything again. */

@@ -29,6 +29,11 @@ const en = {
 		moreActions: (what: string) => `More for ${what}`,
 		optional: 'optional',
 		pageTitle: (title: string) => `${title} · Wrenn`,
+		pages: 'Pages',
+		pageRange: (from: number, to: number, all: number) =>
+			[from, to].map((n) => n.toLocaleString('en')).join('–') + ` of ${all.toLocaleString('en')}`,
+		previousPage: 'Previous page',
+		nextPage: 'Next page',
 		listLoadFailed: 'The list cannot be loaded yet.',
 		listOutdated: 'This list may be out of date.'
 	},
@@ -104,14 +109,426 @@ const en = {
 
 	// --- signing in and up, the account ---------------------------------------------------------------------------
 	session: {
-		expired: 'Your session has ended. Sign in again.'
+		expired: 'Your session has ended. Sign in again.',
+		signIn: 'Sign in',
+		signUp: 'Sign up',
+		signInOrUp: 'Sign in or sign up',
+		name: 'Name',
+		email: 'Email',
+		password: 'Password',
+		newPassword: 'New password',
+		newPasswordAgain: 'New password, again',
+		createAccount: 'Create account',
+		enterName: 'Enter your name.',
+		enterEmail: 'Enter an email address.',
+		enterPassword: 'Enter your password.',
+		enterCode: 'Enter a code.',
+		notTheSame: 'The two passwords are not the same.',
+		passwordHint: (least: number) => `At least ${least} characters.`,
+		ownTeam: 'You get a team of your own.',
+		backToSignIn: 'Back to the sign-in page',
+		backToSettings: 'Back to the settings',
+		toDashboard: 'Go to the dashboard',
+		or: 'or',
+		continueWith: (provider: string) => `Continue with ${provider}`,
+		providers: { github: 'GitHub', oidc: 'Single sign-on' },
+		methodsFailed: 'The ways to sign in cannot be loaded.',
+		signUpClosed:
+			'Sign-up is closed here. Ask an administrator of this installation for an account.',
+		signUpByInvitation:
+			'Sign-up takes an invitation here. Open the link of yours, or ask a member of a team for one.',
+		signOutUntold: (why: string) =>
+			`You are signed out here. Other devices may still be signed in: ${why}`,
+		intro: {
+			claim: 'Run code you do not trust in machines you can throw away.',
+			verbs: [
+				['create', 'A microVM with its own kernel, disk, memory and network.'],
+				['exec', 'Commands over REST, as any user, with a time limit.'],
+				['destroy', 'Nothing of it is left behind.']
+			]
+		},
+		code: {
+			title: 'Second factor',
+			explanation: (email: string) =>
+				`Enter the code that your authenticator app shows for ${email}. A recovery code is good, too.`,
+			label: 'Code',
+			back: 'Use another account'
+		},
+		forgotten: {
+			link: 'Forgot your password?',
+			title: 'Forgotten password',
+			explanation: 'We send you a link. It is good once, for an hour.',
+			send: 'Send the link',
+			sent: (email: string) =>
+				`If there is an account with the address ${email}, a link is on its way to it.`,
+			noMail:
+				'This server sends no mail. Ask an administrator of this installation: they can make a link for you that sets a new password.'
+		},
+		reset: {
+			title: 'New password',
+			explanation: 'You are signed out on every device when it is set.',
+			submit: 'Set the password',
+			done: 'The new password is set. Sign in with it.',
+			incomplete: 'This link is not complete. Copy all of it, or ask for a new one.'
+		},
+		activation: {
+			title: 'Confirm your address',
+			waiting: 'Your address is being confirmed…',
+			done: 'Your address is confirmed',
+			failed: 'Your address is not confirmed.',
+			banner: (email: string) =>
+				`Confirm your address: open the link that was sent to ${email}. Until then some things are refused.`,
+			sendAgain: 'Send the link again',
+			sent: (email: string) => `A new link is on its way to ${email}`,
+			notSent: (why: string) => `No link was sent: ${why}`
+		},
+		invitation: {
+			title: 'Invitation to a team',
+			stranger: 'Sign in or create an account, with the address to which the invitation was sent.',
+			member: (email: string) =>
+				`You are signed in as ${email}. The invitation must be for this address.`,
+			accept: 'Join the team',
+			accepted: (team: string) => `You are a member of ${team} now`,
+			failed: 'You did not join the team.'
+		},
+		setup: {
+			title: 'First administrator',
+			explanation: 'Create the account that administers this installation. The link is good once.',
+			signedIn: 'You are signed in already. Sign out first if this is not your account.'
+		},
+		callback: {
+			title: 'Signing in',
+			waiting: 'You are being signed in…',
+			connected: (provider: string) => `${provider} is connected`,
+			failed: 'You are not signed in.',
+			notConnected: 'Nothing was connected.',
+			unexpected: 'This tab did not begin to sign in. Begin again.'
+		},
+		admins: {
+			title: 'Only for admins of the platform',
+			explanation: (email: string) =>
+				`${email} is not one. If that has changed, sign out and in again.`,
+			back: 'Back to the capsules'
+		}
 	},
 
 	// --- capsules -------------------------------------------------------------------------------------------------
-	capsule: {},
+	capsule: {
+		// The list
+		title: 'Capsules',
+		overview: 'All capsules',
+		caption: 'The capsules of your team',
+		create: 'Create capsule',
+		noneTitle: 'No capsules yet',
+		noneBefore: 'Create one here, or over REST with one of your',
+		noneKeys: 'API keys',
+		command: 'command',
+		noMatch: 'No capsule matches.',
+		clearFilter: 'Show all',
+		filter: 'Filter capsules',
+		filterHint: 'Id, template or maker',
+		status: 'Status',
+		allStatuses: 'Any status',
+		shown: (n: number, all: number) =>
+			n === all ? count(n, 'capsule') : `${n.toLocaleString('en')} of ${count(all, 'capsule')}`,
+		columns: {
+			status: 'Status',
+			id: 'Capsule',
+			template: 'Template',
+			size: 'Size',
+			maker: 'Made by',
+			age: 'Age',
+			idle: 'Idle'
+		},
+		sortBy: (column: string) => `Sort by ${column}`,
+		id: 'capsule id',
+		makerId: 'Maker id',
+		makerTypes: { user: 'user', api_key: 'API key', system: 'platform' },
+		neverUsed: 'not used yet',
+		size: (vcpus: number, memory: string, disk: string) => `${vcpus} vCPU · ${memory} · ${disk}`,
+		select: (id: string) => `Select ${id}`,
+		selectAll: 'Select all',
+		selection: 'Selected capsules',
+		selected: (n: number) => `${n.toLocaleString('en')} selected`,
+		unselect: 'Clear selection',
+
+		// What can be done
+		pause: 'Pause',
+		resume: 'Resume',
+		boot: 'Boot from disk',
+		snapshot: 'Make a template',
+		destroy: 'Destroy',
+		actionOn: (action: string, id: string) => `${action} ${id}`,
+		snapshotOf: (id: string) => `Make a template of ${id}`,
+
+		// Why something cannot be done
+		obstacles: {
+			paused: 'It is paused already.',
+			notRunning: 'It does not run.',
+			running: 'It runs already.',
+			noMemory: 'It has no memory.',
+			resumeFirst: 'Resume it first.',
+			notStarted: 'It has not started yet.',
+			hostAway: 'Its host is away.',
+			nothingLeft: 'Nothing is left of it.',
+			destroying: 'It is being destroyed.',
+			busy: (operation: string) => `It is busy: ${operation}.`,
+			stoppedNoMemory: 'A stopped capsule has no memory.',
+			notWhilePaused: 'Not while it is paused: resume it first.',
+			noneSelected: 'None of the selected can do this now.'
+		},
+
+		// What is the matter with one, and what helps
+		matter: 'What is the matter',
+		lastError: 'Last error',
+		stoppedBecause: 'Stopped because',
+		remedies: {
+			paused:
+				'Memory and disk are kept. If the memory cannot be restored, give it up and boot from the disk.',
+			hibernated: 'Its memory was given up; its disk is kept, and boots.',
+			stopped: 'Its disk is kept, and boots.',
+			missing: 'What became of it shows when its host is back.',
+			error: 'Nothing is left of it but this entry.',
+			running: 'It runs on as it was.'
+		},
+
+		// What is asked before it is done
+		destroyTitle: 'Destroy this capsule?',
+		destroyText: 'stops at once. Its disk and memory are deleted and cannot be brought back.',
+		bootTitle: 'Give up its memory?',
+		bootText:
+			'is booted from its disk, which keeps what was written there. What ran in it, and its memory, cannot be brought back.',
+		bulk: {
+			titles: {
+				pause: (n: number) => `Pause ${count(n, 'capsule')}?`,
+				resume: (n: number) => `Resume ${count(n, 'capsule')}?`,
+				destroy: (n: number) => `Destroy ${count(n, 'capsule')}?`
+			},
+			texts: {
+				pause: 'What runs in them stands still. Memory and disk are kept.',
+				resume:
+					'Those that were paused go on where they were. Those without memory boot from disk.',
+				destroy: 'They stop at once. Their disks and memory are deleted and cannot be brought back.'
+			},
+			leftOut: (n: number) =>
+				`${count(n, 'selected capsule')} cannot do this now and ${n === 1 ? 'is' : 'are'} left out:`,
+			done: {
+				pause: (n: number) => `${count(n, 'capsule is', 'capsules are')} paused`,
+				resume: (n: number) => `${count(n, 'capsule is', 'capsules are')} resumed`,
+				destroy: (n: number) => `${count(n, 'capsule is', 'capsules are')} destroyed`
+			},
+			failed: (done: string, failures: string) => `${done}. Failed: ${failures}`,
+			failure: (why: string, ids: string) => `${why} (${ids})`,
+			more: (n: number) => `and ${n.toLocaleString('en')} more`,
+			andMore: (ids: string, n: number) => `${ids} and ${n.toLocaleString('en')} more`
+		},
+
+		// How it went
+		starting: (id: string) => `Capsule ${id} is being started`,
+		paused: (id: string) => `Capsule ${id} is paused`,
+		notPaused: (id: string, why: string) => `Capsule ${id} was not paused: ${why}`,
+		resumed: (id: string) => `Capsule ${id} is resumed`,
+		notResumed: (id: string, why: string) => `Capsule ${id} was not resumed: ${why}`,
+		destroyed: (id: string) => `Capsule ${id} is destroyed`,
+		notDestroyed: (id: string, why: string) => `Capsule ${id} was not destroyed: ${why}`,
+		timeoutSet: (timeout: string) => `The idle timeout is ${timeout}`,
+		noTemplateMade: (id: string, why: string) => `No template was made of ${id}: ${why}`,
+
+		// The form for a new one
+		createText: 'It starts at once.',
+		createAction: 'Create',
+		fields: {
+			template: 'Template',
+			vcpus: 'vCPUs',
+			memory: 'Memory',
+			disk: 'Disk',
+			timeout: 'Idle timeout',
+			timeoutHint: 'Paused after this long without activity. 0: never.',
+			autoResume: 'Wakes on the next request when it is paused (auto_resume)',
+			previewAccess: 'Who may visit its ports'
+		},
+		ofTeam: 'Your team’s',
+		ofPlatform: 'The platform’s',
+		snapshotOption: (name: string) => `${name} · snapshot`,
+		templatesLoadFailed: 'The templates cannot be loaded yet.',
+		fromSnapshot: 'Goes on where the capsule was. vCPUs and memory are those of the snapshot.',
+		fromBase: 'Boots from a copy of the disk.',
+		chooseTemplate: 'Choose a template.',
+
+		// The form for a template
+		makeTemplateText: (id: string) =>
+			`${id} stays what it is. If it runs, it stands still for a moment.`,
+		makeTemplate: 'Make template',
+		templateName: 'Name',
+		templateNameHint: 'made up if left empty',
+		templateType: 'Type',
+		templateTypes: {
+			snapshot: 'Memory and disk: capsules go on where this one is.',
+			base: 'The disk alone, made small: capsules boot, in any size.'
+		},
+		overwrite: 'Replace the team’s template of that name, once this one is ready',
+		beingMade: 'Being made. You can close this; the capsule shows how it goes.',
+
+		// The page of one
+		tabs: {
+			label: 'This capsule',
+			stats: 'Stats',
+			terminal: 'Terminal',
+			files: 'Files',
+			processes: 'Processes',
+			preview: 'Preview',
+			commands: 'Commands'
+		},
+		outdated: 'This page may be out of date.',
+		cannotShow: 'The capsule cannot be shown.',
+		gone: 'The capsule is gone.',
+		goneText: 'It was destroyed, or your team never had it.',
+		goneDestroyed: 'It was destroyed. Its disk and memory are deleted.',
+		backToList: 'Back to the capsules',
+		notRunning: (what: string) => `${what} there when the capsule runs. It is`,
+		now: 'now.',
+		wakes: 'The next request to it wakes it (auto_resume). This page makes none by itself.',
+		doesNotWake:
+			'Memory and disk are kept. Created with auto_resume, it would wake on the next request.',
+
+		// Its facts
+		facts: {
+			status: 'Status',
+			template: 'Template',
+			vcpus: 'vCPUs',
+			memory: 'Memory',
+			disk: 'Disk',
+			timeout: 'Idle timeout',
+			wakes: 'Wakes on use',
+			user: 'User',
+			maker: 'Made by',
+			created: 'Created',
+			started: 'Started',
+			lastActive: 'Last active',
+			host: 'Host',
+			templateId: 'Template id'
+		},
+		yes: 'yes',
+		no: 'no',
+		never: 'never',
+		changeTimeout: 'Change the idle timeout',
+		timeoutInSeconds: 'Idle timeout in seconds',
+		timeoutHint: '0: never. Saving counts as activity.',
+
+		// Its history
+		history: 'History',
+		entryId: 'id of the entry',
+		historyNone: 'Nothing has happened yet.',
+		historyFailed: 'The history cannot be loaded yet.',
+		historyOutdated: 'The history may be out of date.',
+		older: 'Older',
+		olderFailed: 'Older entries cannot be loaded.',
+		events: {
+			created: 'Created',
+			paused: 'Paused',
+			resumed: 'Resumed',
+			snapshot: 'Template made',
+			timeout: 'Idle timeout set',
+			preview: 'Access to ports set',
+			stopped: 'Stopped',
+			failed: 'Failed',
+			cleaned_up: 'Cleaned up',
+			missing: 'Host lost',
+			found: 'Host back',
+			destroyed: 'Destroyed'
+		},
+		eventStates: { accepted: 'in progress', failed: 'failed', refused: 'refused' },
+		by: (name: string) => `by ${name}`,
+		byKey: (name: string) => `by the API key ${name}`,
+		byPlatform: 'by the platform',
+		byPlatformFor: (why: string) => `by the platform: ${why}`,
+
+		// Commands
+		runCommands: 'Run commands',
+		exec: 'Exec',
+		clear: 'Clear',
+		output: 'Output',
+		execHint: 'Each line runs under /bin/sh -c, for at most a minute. ↑ brings the last one back.',
+		commandField: 'Command',
+		run: 'Run',
+		running: 'running',
+		exit: (code: number) => `exit ${code}`,
+		earlierHidden: (n: number) => `${n.toLocaleString('en')} earlier characters are not shown`,
+		truncated: 'The server kept only a part of this output.',
+		resumeToRun: (status: string) => `This capsule is ${status}. Resume it to run commands.`,
+		runAgainAfter: (operation: string) => `Commands run again when this is done: ${operation}.`,
+		runInRunning: (status: string) => `Commands run in a running capsule; this one is ${status}.`
+	},
 
 	// --- statistics, charts ---------------------------------------------------------------------------------------
-	stats: {},
+	stats: {
+		range: 'Range',
+		ranges: {
+			'5m': '5 minutes',
+			'10m': '10 minutes',
+			'1h': '1 hour',
+			'2h': '2 hours',
+			'6h': '6 hours',
+			'12h': '12 hours',
+			'24h': '24 hours',
+			'30d': '30 days'
+		},
+		last: (range: string) => `Last ${range}`,
+		loadFailed: 'The statistics cannot be loaded yet.',
+		outdated: 'These statistics may be out of date.',
+		/** For those who do not see the chart. */
+		summary: (title: string, from: string, to: string, lines: string) =>
+			`${title}, ${from} to ${to}. ${lines}`,
+		line: (name: string, now: string, least: string, most: string) =>
+			`${name}: ${now} now, least ${least}, most ${most}.`,
+		noLine: (name: string) => `${name}: nothing measured.`,
+		none: 'nothing measured',
+		notDrawn: 'The chart cannot be drawn now.',
+
+		// Of the team
+		running: 'Running',
+		runningText: 'Capsules that run, start or resume',
+		vcpus: 'vCPUs reserved',
+		memory: 'Memory reserved',
+		reservedText: 'Paused capsules count half',
+		peak: 'Most in 30 days',
+		peakRunning: (n: number) => count(n, 'capsule'),
+		peakText: (vcpus: number, memory: string) => `${count(vcpus, 'vCPU')} · ${memory}`,
+		runningChart: 'Running capsules',
+		reservedChart: 'vCPUs and memory reserved',
+		vcpuLine: 'vCPUs',
+		memoryLine: 'Memory',
+
+		// Of one capsule
+		measurements: 'Measurements',
+		noPoints: 'Nothing is measured yet. The first values come a few seconds after the start.',
+		sources: {
+			stored: 'The capsule does not run. These are its last measurements.',
+			host_away: 'The host of the capsule is away. These are the last measurements that are known.'
+		},
+		cpu: 'CPU',
+		cpuUsed: 'CPU used',
+		averageOf: (time: string) => `average over ${time}`,
+		memoryUsed: 'Memory used',
+		disk: 'Disk',
+		diskUsed: 'Disk used',
+		network: 'Network',
+		received: 'Received',
+		sent: 'Sent',
+		percent: (value: number) =>
+			`${value.toFixed(value < 9.95 && !Number.isInteger(value) ? 1 : 0)} %`,
+		perSecond: (size: string) => `${size}/s`,
+		guest: 'As the capsule sees itself',
+		guestFacts: {
+			memory: 'Memory',
+			cached: 'Caches',
+			load: 'Load',
+			disk: 'Disk'
+		},
+		ofAll: (all: string) => `of ${all}`,
+		laterLoads: (five: string, fifteen: string) => `${five} in 5 min, ${fifteen} in 15 min`,
+		inFiles: 'of files, given back when needed'
+	},
 
 	// --- terminals ------------------------------------------------------------------------------------------------
 	terminal: {
@@ -485,6 +902,9 @@ const en = {
 	// --- builds ---------------------------------------------------------------------------------------------------
 	build: {
 		title: 'Builds',
+		faultAt: (line: number, instruction: string | null | undefined, message: string) =>
+			`Line ${line}: ${instruction == null ? '' : `${instruction}: `}${message}`,
+		moreFaults: (n: number) => `${count(n, 'more fault')} below`,
 		new: 'New build',
 		pageTitle: (name: string) => `Build of ${name}`,
 		one: 'Build',
@@ -1086,8 +1506,7 @@ const en = {
 		provider: 'Provider',
 		providerHint: 'From whom the machine is rented.',
 		zone: 'Availability zone',
-		created:
-			'The host is created. It joins with this command, once, within an hour. It is shown only now.',
+		created: 'The machine joins with this command, once, within an hour. It is shown only now.',
 		command: 'command',
 		what: 'host id',
 		token: 'New token',
@@ -1122,7 +1541,7 @@ const en = {
 			seen: 'Last seen'
 		},
 		never: 'never',
-		unknown: 'not known yet',
+		unknown: 'Capacity not known yet',
 		capacity: (cores: number, memory: string, disk: string) =>
 			`${count(cores, 'core')} · ${memory} · ${disk}`,
 		none: 'Your team has no hosts yet. Its capsules cannot start before there is one.',
@@ -1130,7 +1549,103 @@ const en = {
 	},
 
 	// --- the user's own settings ----------------------------------------------------------------------------------
-	settings: {}
+	settings: {
+		title: 'Settings',
+		loadFailed: 'Your account cannot be loaded.',
+		profile: {
+			title: 'Profile',
+			text: 'The other members of your teams see your name and address.',
+			name: 'Name',
+			rename: 'Change the name',
+			renamed: 'Your name is changed',
+			email: 'Email',
+			verified: 'confirmed',
+			unverified: 'not confirmed',
+			userId: 'User id'
+		},
+		password: {
+			title: 'Password',
+			text: 'A new password ends your sessions on every other device.',
+			firstText: 'You sign in with a provider. Set a password to sign in without it.',
+			current: 'Current password',
+			change: 'Change password',
+			set: 'Set password',
+			changed: 'Your password is changed',
+			changedSignIn: 'Your password is changed. Sign in with the new one.',
+			withFactor: 'You are signed out here, too, because signing in takes a code.'
+		},
+		totp: {
+			title: 'Second factor',
+			text: 'With it, signing in with the password takes a code of an authenticator app.',
+			on: 'On',
+			off: 'Off',
+			turnOn: 'Turn on',
+			turnOff: 'Turn off',
+			unverified: 'Confirm your email address first.',
+			setUp: 'Turn on the second factor',
+			scan: 'Scan this with an authenticator app, or type the secret into it. Then enter the code that the app shows.',
+			qrCode: 'QR code of the secret',
+			secret: 'secret',
+			code: 'Code of the app',
+			enterCode: 'Enter the 6 digits that the app shows.',
+			beginFailed: 'There is no secret yet.',
+			turnedOn: 'The second factor is on',
+			turnedOff: 'The second factor is off',
+			recoveryTitle: 'Recovery codes',
+			recovery:
+				'Keep these codes where you find them without your phone. Each replaces a code of the app, once. They cannot be shown again.',
+			recoveryCodes: 'recovery codes',
+			kept: 'I have kept them',
+			turnOffTitle: 'Turn off the second factor?',
+			turnOffText: 'Then the password alone is enough to sign in. Your recovery codes end.',
+			proof: 'Proof',
+			proofCode: 'Code',
+			proofCodeText: 'Of the app, or a recovery code.',
+			proofPassword: 'Password',
+			proofPasswordText: 'If you do not have the app any more.',
+			codeOrRecovery: 'Code or recovery code',
+			yourPassword: 'Your password'
+		},
+		providers: {
+			title: 'Providers',
+			text: 'Accounts elsewhere by which you sign in here.',
+			none: 'No provider is set up on this server.',
+			connect: 'Connect',
+			connectLabel: (provider: string) => `Connect ${provider}`,
+			disconnect: 'Disconnect',
+			disconnectLabel: (provider: string) => `Disconnect ${provider}`,
+			connected: 'connected',
+			notConnected: 'not connected',
+			gone: 'not offered by this server any more',
+			onlyWay: 'It is your only way to sign in. Set a password first.',
+			unverified: 'Confirm your email address first.',
+			question: (provider: string) => `Disconnect ${provider}?`,
+			consequence: (provider: string) =>
+				`You cannot sign in with ${provider} any more. Your account stays as it is.`,
+			disconnected: (provider: string) => `${provider} is disconnected`,
+			notBegun: (provider: string, why: string) => `${provider} cannot be connected: ${why}`
+		},
+		danger: {
+			title: 'Delete account',
+			text: 'This cannot be undone.',
+			summary:
+				'Teams that only you belong to are deleted with it, and their capsules are destroyed.',
+			ask: 'Delete',
+			delete: 'Delete account',
+			question: 'Delete your account?',
+			destroyed: 'This ends:',
+			account: 'your account, and your place in every team',
+			keys: 'the API keys that you made, in all teams',
+			team: (name: string) =>
+				`team ${name}, which only you belong to: its capsules, templates and everything else of it`,
+			blocked: 'You own teams that have other members. Hand them over or delete them first:',
+			looking: 'Looking at your teams…',
+			lookFailed: 'Your teams cannot be looked at.',
+			confirm: (email: string) => `Type ${email} to confirm`,
+			notTheAddress: 'This is not the address of your account.',
+			deleted: 'Your account is deleted.'
+		}
+	}
 };
 
 export type Texts = typeof en;

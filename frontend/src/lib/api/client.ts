@@ -10,6 +10,13 @@ import { events } from '../events';
 import { session } from '../session/session.svelte';
 import type { paths } from './schema';
 
+/** Their 401 is about what was typed, not about the token. */
+const JUDGES_WHAT_WAS_TYPED: ReadonlySet<string> = new Set<keyof paths>([
+	'/v1/auth/login',
+	'/v1/auth/activate',
+	'/v1/me/password'
+]);
+
 export const api = createClient<paths>({ baseUrl: '/' });
 
 api.use({
@@ -18,8 +25,9 @@ api.use({
 		if (token) request.headers.set('Authorization', bearer(token));
 		return request;
 	},
-	onResponse({ request, response }) {
-		if (response.status === 401) noteRefusal(request.headers.get('Authorization'));
+	onResponse({ request, response, schemaPath }) {
+		if (response.status !== 401 || JUDGES_WHAT_WAS_TYPED.has(schemaPath)) return;
+		noteRefusal(request.headers.get('Authorization'));
 	}
 });
 

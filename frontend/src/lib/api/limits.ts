@@ -30,6 +30,10 @@ export const limits = {
 			minLength: 8
 		}
 	},
+	CheckBuildRequest: {
+		healthcheck: {},
+		recipe: {}
+	},
 	ConfirmTotpRequest: {
 		code: {}
 	},

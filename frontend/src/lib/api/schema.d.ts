@@ -651,6 +651,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/builds/check": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Check a recipe
+         * @description Tells every fault for which a build would be refused, without making one.
+         */
+        post: operations["check_build"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/builds/{id}": {
         parameters: {
             query?: never;
@@ -2571,6 +2591,18 @@ export interface components {
             /** Format: date-time */
             updated_at: string;
         };
+        /** @description Recipe and healthcheck to check. */
+        CheckBuildRequest: {
+            healthcheck?: string | null;
+            recipe: components["schemas"]["RecipeText"];
+        };
+        /** @description Faults of a recipe and of a healthcheck; none if a build would take them. */
+        CheckBuildResponse: {
+            /** @description Fault of the healthcheck. */
+            healthcheck?: string | null;
+            /** @description Faults of the recipe, at most 50, in the order of their lines. */
+            recipe: components["schemas"]["RecipeFault"][];
+        };
         /** @description Code of the app. */
         ConfirmTotpRequest: {
             /** @example 123456 */
@@ -3246,6 +3278,15 @@ export interface components {
             templates?: number | null;
             /** Format: int64 */
             vcpus?: number | null;
+        };
+        /** @description Fault of a recipe. */
+        RecipeFault: {
+            /** @description The instruction, if it is known. */
+            instruction?: string | null;
+            /** @description Line of the instruction, counted from 1. */
+            line: number;
+            /** @description The fault, and the right form. */
+            message: string;
         };
         /** @description A recipe: one text, or a list of instructions. */
         RecipeText: string[] | string;
@@ -6214,6 +6255,75 @@ export interface operations {
             };
             /** @description The archive is larger than 100 MB (`too_large`) */
             413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description The client or its team asks too often (`rate_limited`); see `Retry-After` */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description The server has too much to do (`overloaded`); see `Retry-After` */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+        };
+    };
+    check_build: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["CheckBuildRequest"];
+            };
+        };
+        responses: {
+            /** @description The faults; none if a build would take them */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CheckBuildResponse"];
+                };
+            };
+            /** @description The request is not valid */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Credentials are missing or wrong */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description The account is disabled (`account_disabled`) */
+            403: {
                 headers: {
                     [name: string]: unknown;
                 };

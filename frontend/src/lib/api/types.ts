@@ -11,12 +11,26 @@ type Json<T> = T extends { content: { 'application/json': infer Body } } ? Body 
 export type AuthResponse = Json<paths['/v1/auth/login']['post']['responses'][200]>;
 export type LoginRequest = Json<paths['/v1/auth/login']['post']['requestBody']>;
 export type SignupRequest = Json<paths['/v1/auth/signup']['post']['requestBody']>;
+export type AuthMethods = Json<paths['/v1/auth/methods']['get']['responses'][200]>;
+/** The signed-in user, with what only the server knows. */
+export type Me = Json<paths['/v1/me']['get']['responses'][200]>;
+export type ChangePasswordRequest = Json<paths['/v1/me/password']['post']['requestBody']>;
+export type BegunTotp = Json<paths['/v1/me/totp']['post']['responses'][200]>;
+export type DisableTotpRequest = Json<paths['/v1/me/totp']['delete']['requestBody']>;
 
 export type Capsule = Json<paths['/v1/capsules/{id}']['get']['responses'][200]>;
 export type CapsuleStatus = Capsule['status'];
 export type CapsuleOperation = NonNullable<Capsule['operation']>;
 export type CreateCapsuleRequest = Json<paths['/v1/capsules']['post']['requestBody']>;
 export type SetPreviewRequest = Json<paths['/v1/capsules/{id}/preview']['put']['requestBody']>;
+
+export type CapsuleStats = Json<paths['/v1/capsules/stats']['get']['responses'][200]>;
+export type StatsRange = CapsuleStats['range'];
+export type CapsuleMetrics = Json<paths['/v1/capsules/{id}/metrics']['get']['responses'][200]>;
+export type MetricsRange = CapsuleMetrics['range'];
+export type MetricPoint = CapsuleMetrics['points'][number];
+export type GuestMetrics = NonNullable<CapsuleMetrics['guest']>;
+export type CapsuleEvent = Json<paths['/v1/capsules/{id}/events']['get']['responses'][200]>[number];
 
 export type Template = Json<paths['/v1/snapshots']['get']['responses'][200]>[number];
 export type TemplateType = Template['type'];
@@ -61,6 +75,9 @@ export type BuildHead = Omit<Build, 'logs'>;
 export type BuildStatus = Build['status'];
 export type CreateBuildRequest = Json<paths['/v1/admin/builds']['post']['requestBody']>;
 export type LogEntry = Build['logs'][number];
+/** What a build would be refused for. */
+export type RecipeFaults = Json<paths['/v1/builds/check']['post']['responses'][200]>;
+export type RecipeFault = RecipeFaults['recipe'][number];
 
 export type AdminTemplate = Json<paths['/v1/admin/templates']['get']['responses'][200]>[number];
 

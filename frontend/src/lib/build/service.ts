@@ -1,7 +1,7 @@
 /** What somebody can do with builds, of the team or of the platform. */
 import { api } from '../api/client';
 import { unexpectedAnswer, unwrap } from '../api/errors';
-import type { Build, BuildHead, CreateBuildRequest } from '../api/types';
+import type { Build, BuildHead, CreateBuildRequest, RecipeFaults } from '../api/types';
 import { upload } from '../api/upload';
 import { copyText } from '../components/clipboard';
 import { toasts } from '../components/toasts.svelte';
@@ -69,6 +69,16 @@ async function createWithArchive(
 	const answer = await upload(API[scope].builds, form, signal, onProgress);
 	if (typeof answer === 'object' && answer !== null && 'id' in answer) return answer as Build;
 	throw unexpectedAnswer();
+}
+
+/** Tells the faults of a recipe and of a healthcheck (empty if there is none), without building anything. */
+export function checkBuild(
+	recipe: string,
+	healthcheck: string,
+	signal: AbortSignal
+): Promise<RecipeFaults> {
+	const body = { recipe, ...(healthcheck === '' ? {} : { healthcheck }) };
+	return unwrap(api.POST('/v1/builds/check', { body, signal }));
 }
 
 /** Cancels a build; errors go to the caller, whose dialog shows them. */

@@ -8,14 +8,15 @@ import { limits } from '../api/limits';
 import type { CreateCapsuleRequest, Template } from '../api/types';
 import type { PreviewAccess } from '../preview/links';
 import { parseWholeNumber } from '../forms/whole-number';
+import { texts } from '../texts';
 
 const LIMITS = limits.CreateCapsuleRequest;
 
 const NUMBER_LABELS = {
-	vcpus: 'vCPUs',
-	memory_mb: 'Memory',
-	disk_size_mb: 'Disk',
-	timeout_sec: 'Idle timeout'
+	vcpus: texts.capsule.fields.vcpus,
+	memory_mb: texts.capsule.fields.memory,
+	disk_size_mb: texts.capsule.fields.disk,
+	timeout_sec: texts.capsule.fields.timeout
 } as const;
 
 type NumberField = keyof typeof NUMBER_LABELS;
@@ -68,7 +69,7 @@ export function parseCreateForm(
 ): ParsedCreateForm {
 	const errors: CreateFormErrors = {};
 	const template = form.template.trim();
-	if (template === '') errors.template = 'Choose a template.';
+	if (template === '') errors.template = texts.capsule.chooseTemplate;
 
 	const number = (field: NumberField): number => {
 		const ofTemplate = field === 'disk_size_mb' && chosen ? { minimum: chosen.disk_size_mb } : {};

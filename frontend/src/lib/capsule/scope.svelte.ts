@@ -6,14 +6,19 @@ import { createContext } from 'svelte';
 import { FileBrowser } from '../files/browser.svelte';
 import { TransferQueue } from '../files/transfers.svelte';
 import { CapsuleView } from './capsule-view.svelte';
+import { capsules } from './capsules.svelte';
 import { parent } from '../files/paths';
 import { ProcessList } from '../process/processes.svelte';
+import { Metrics } from '../stats/metrics.svelte';
 import { TerminalDesk } from '../terminal/desk.svelte';
 import { ExecSession } from './exec-session.svelte';
+import { CapsuleHistory } from './history.svelte';
 
 export class CapsuleScope {
 	readonly id: string;
 	readonly view: CapsuleView;
+	readonly history: CapsuleHistory;
+	readonly metrics: Metrics;
 	readonly exec: ExecSession;
 	readonly terminals: TerminalDesk;
 	readonly processes: ProcessList;
@@ -23,6 +28,8 @@ export class CapsuleScope {
 	constructor(id: string) {
 		this.id = id;
 		this.view = new CapsuleView(id);
+		this.history = new CapsuleHistory(id);
+		this.metrics = new Metrics(id);
 		this.exec = new ExecSession(id);
 		this.terminals = new TerminalDesk(id);
 		this.processes = new ProcessList(id);
@@ -37,6 +44,17 @@ export class CapsuleScope {
 	get isRunning(): boolean {
 		const { capsule } = this.view;
 		return capsule?.status === 'running' && !capsule.operation;
+	}
+
+	/** Whether it is no more. The server still tells of it then, as of a stopped one, but the list is without it. */
+	get isDestroyed(): boolean {
+		const { capsule } = this.view;
+		return (
+			capsule?.status === 'stopped' &&
+			!capsule.operation &&
+			capsules.isLoaded &&
+			!capsules.items.some(({ id }) => id === this.id)
+		);
 	}
 
 	/** Ends what the page has begun; what runs in the capsule runs on. */

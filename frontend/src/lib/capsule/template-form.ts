@@ -1,7 +1,8 @@
 /** The form for a template of a capsule: what is typed, and what of it can be sent. */
 import type { Capsule, CreateTemplateRequest, TemplateType } from '../api/types';
 import { templateNameProblem } from '../template/name';
-import { typeObstacle } from './actions';
+import { texts } from '../texts';
+import { typeObstacle } from './obstacles';
 
 export interface TemplateForm {
 	/** Empty: the server makes one up. */
@@ -14,8 +15,8 @@ export type ParsedTemplateForm =
 	{ ok: true; request: CreateTemplateRequest; overwrite: boolean } | { ok: false; name: string };
 
 export const TYPES: readonly { type: TemplateType; text: string }[] = [
-	{ type: 'snapshot', text: 'Memory and disk: capsules go on where this one is.' },
-	{ type: 'base', text: 'The disk alone, made small: capsules boot, in any size.' }
+	{ type: 'snapshot', text: texts.capsule.templateTypes.snapshot },
+	{ type: 'base', text: texts.capsule.templateTypes.base }
 ];
 
 export function defaultTemplateForm(capsule: Capsule): TemplateForm {

@@ -39,10 +39,10 @@ class Live {
 		addEventListener('pagehide', leave);
 		addEventListener('pageshow', join);
 		document.addEventListener('visibilitychange', look);
-		const forget = events.on('session:changed', join);
+		const forget = [events.on('session:changed', join), events.on('session:renewed', join)];
 		join();
 		return () => {
-			forget();
+			forget.forEach((undo) => undo());
 			removeEventListener('pagehide', leave);
 			removeEventListener('pageshow', join);
 			document.removeEventListener('visibilitychange', look);
@@ -92,9 +92,10 @@ class Live {
 			case 'refused':
 				return noteRefusal(bearer(message.token));
 			case 'live':
-				// Events of the time before are unknown.
-				if (message.isLive && !this.#isLive) events.emit('server:reset', undefined);
+				if (message.isLive === this.#isLive) return;
 				this.#isLive = message.isLive;
+				// Events of the time before are unknown; and whoever relied on news must look by itself from now on.
+				return events.emit('server:reset', undefined);
 		}
 	}
 }

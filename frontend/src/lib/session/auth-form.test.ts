@@ -1,6 +1,6 @@
 import { expect, it } from 'vitest';
 import { limits } from '../api/limits';
-import { checkAuthForm } from './auth-form';
+import { checkAuthForm, checkNewPassword } from './auth-form';
 
 it('asks for email and password to sign in, and for nothing more', () => {
 	expect(checkAuthForm('in', { name: '', email: 'ada@example.org', password: 'x' })).toEqual({});
@@ -27,4 +27,11 @@ it('refuses what is longer than the API allows', () => {
 		name: `At most ${name.maxLength} characters.`,
 		email: `At most ${email.maxLength} characters.`
 	});
+});
+
+it('wants a new password to be long enough, and typed twice', () => {
+	const check = (password: string, again: string) => checkNewPassword({ password, again });
+	expect(check('1234567', '1234567')).toEqual({ password: 'At least 8 characters.' });
+	expect(check('12345678', '12345679')).toEqual({ again: 'The two passwords are not the same.' });
+	expect(check('12345678', '12345678')).toEqual({});
 });

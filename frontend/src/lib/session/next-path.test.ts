@@ -18,4 +18,7 @@ it('never leads to another site or back to the login', () => {
 	expect(next('/\\evil.test')).toBe('/dashboard/capsules/list');
 	expect(next('javascript:alert(1)')).toBe('/dashboard/capsules/list');
 	expect(next('/login?next=/login')).toBe('/dashboard/capsules/list');
+	expect(next('/auth/callback')).toBe('/dashboard/capsules/list');
+	expect(next('http://[')).toBe('/dashboard/capsules/list');
+	expect(next('/invitation?token=inv_1')).toBe('/invitation?token=inv_1');
 });

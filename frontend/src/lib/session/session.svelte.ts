@@ -1,51 +1,168 @@
 /**
  * Who is signed in, kept in localStorage under one key so that tabs share it.
  *
- * The token inside decides nothing here; the server checks it on every request.
+ *   begin ──► current ── end ─────► nobody: they left
+ *               ▲  │ ─── expire ──► nobody: they are asked to sign in, and come back to where they were
+ *               └──┘ renew, begin: another token, for the same user and team or for others
+ *
+ * The token inside decides nothing here; the server checks it on every request. When its time is over the session ends by
+ * itself, so that a page that was left open shows nothing more.
  */
 import type { AuthResponse } from '../api/types';
 import { events } from '../events';
+import { texts } from '../texts';
+import { lifetimeMs } from './token';
 
 const STORAGE_KEY = 'wrenn.session';
+/** The timers of tabs do not fire in the same moment. */
+const TIMER_SLACK_MS = 5_000;
 
-export type Session = AuthResponse;
+export type Session = AuthResponse & {
+	/** When its time is over, by the clock of this browser. Unknown if the token does not say. */
+	expires_at_ms?: number;
+};
 
 class SessionManager {
-	#current = $state.raw<Session | null>(read());
-	/** Why the user is asked to sign in, shown on the login page. */
-	notice = $state<string | null>(null);
+	#current = $state.raw<Session | null>(null);
+	#notice = $state<string | null>(null);
+	#isThrownOut = $state(false);
+	#renewals = 0;
+	#isRefused = false;
+	#timer: ReturnType<typeof setTimeout> | undefined;
 
 	constructor() {
 		if (typeof window === 'undefined') return;
+		const stored = read();
+		if (isOver(stored)) this.#throwOut();
+		else this.#take(stored);
 		// Fires for changes made by other tabs only.
 		window.addEventListener('storage', ({ key }) => {
-			if (key !== STORAGE_KEY && key !== null) return;
-			const stored = read();
-			if (stored?.token === this.#current?.token) return;
-			this.#set(stored);
+			if (key === STORAGE_KEY || key === null) this.#follow();
 		});
+		// Timers sleep while the tab or the machine does.
+		const look = () => {
+			if (isOver(this.#current)) this.expire();
+		};
+		window.addEventListener('pageshow', look);
+		window.addEventListener('focus', look);
+		document.addEventListener('visibilitychange', look);
 	}
 
 	get current(): Session | null {
 		return this.#current;
 	}
 
-	begin(session: Session): void {
-		this.notice = null;
+	/** Why the user is asked to sign in, shown on the login page. */
+	get notice(): string | null {
+		return this.#notice;
+	}
+
+	/** Whether the session ended without the user's doing. */
+	get isThrownOut(): boolean {
+		return this.#isThrownOut;
+	}
+
+	begin(answer: AuthResponse): void {
+		const lifetime = lifetimeMs(answer.token);
+		const session: Session =
+			lifetime === null ? answer : { ...answer, expires_at_ms: Date.now() + lifetime };
+		this.#notice = null;
+		this.#isThrownOut = false;
 		write(session);
 		this.#set(session);
 	}
 
+	/** The user has left, or nothing of the account is left. */
 	end(notice: string | null = null): void {
-		this.notice = notice;
+		this.#notice = notice;
+		this.#isThrownOut = false;
 		write(null);
 		this.#set(null);
 	}
 
-	#set(session: Session | null): void {
-		this.#current = session;
-		events.emit('session:changed', undefined);
+	/** The token is good no more. */
+	expire(): void {
+		if (this.#renewals > 0) {
+			this.#isRefused = true;
+			return;
+		}
+		// Another tab may have a newer one, of which this tab was not told yet.
+		const stored = read();
+		if (stored !== null && stored.token !== this.#current?.token && !isOver(stored)) {
+			this.#set(stored);
+			return;
+		}
+		this.#throwOut();
+		this.#set(null);
 	}
+
+	/**
+	 * Replaces the token by an act that ends the present one. That the server refuses the present one meanwhile is expected.
+	 *
+	 * @param act returns the new one; null if there is none. What it throws goes to the caller
+	 * @returns whether there is a new one
+	 */
+	async renew(act: () => Promise<AuthResponse | null>): Promise<boolean> {
+		const userId = this.#current?.user_id;
+		this.#renewals += 1;
+		try {
+			const answer = await act();
+			// Somebody else may have signed in, in another tab.
+			const isOurs = this.#current === null || this.#current.user_id === userId;
+			if (answer === null || !isOurs) return false;
+			this.#isRefused = false;
+			this.begin(answer);
+			return true;
+		} finally {
+			this.#renewals -= 1;
+			if (this.#isRefused && this.#renewals === 0) {
+				this.#isRefused = false;
+				this.expire();
+			}
+		}
+	}
+
+	#follow(): void {
+		const stored = read();
+		if (stored?.token === this.#current?.token) return;
+		if (stored === null && isOver(this.#current, TIMER_SLACK_MS)) this.#throwOut();
+		this.#set(stored);
+	}
+
+	#throwOut(): void {
+		this.#notice = texts.session.expired;
+		this.#isThrownOut = true;
+		write(null);
+	}
+
+	#set(session: Session | null): void {
+		const isSame = isSameActor(this.#current, session);
+		this.#take(session);
+		events.emit(isSame ? 'session:renewed' : 'session:changed', undefined);
+	}
+
+	#take(session: Session | null): void {
+		this.#current = session;
+		clearTimeout(this.#timer);
+		if (session?.expires_at_ms === undefined) return;
+		this.#timer = setTimeout(() => this.expire(), session.expires_at_ms - Date.now());
+	}
+}
+
+function isOver(session: Session | null, slackMs = 0): boolean {
+	const endMs = session?.expires_at_ms;
+	return endMs !== undefined && endMs - slackMs <= Date.now();
+}
+
+/** Whether two sessions see and may do the same. */
+function isSameActor(a: Session | null, b: Session | null): boolean {
+	return (
+		a !== null &&
+		b !== null &&
+		a.user_id === b.user_id &&
+		a.team_id === b.team_id &&
+		a.is_admin === b.is_admin
+	);
 }
 
 // Storage may be forbidden or hold anything; then the session lives as long as the page.

@@ -1,9 +1,15 @@
 /** The forms that can be opened from everywhere, one at a time. */
 
+import { events } from '../events';
+
 export type ShellDialog = 'capsule' | 'key' | 'team';
 
 class Dialogs {
 	#current = $state<ShellDialog | null>(null);
+
+	constructor() {
+		events.on('session:changed', () => this.close());
+	}
 
 	get current(): ShellDialog | null {
 		return this.#current;
