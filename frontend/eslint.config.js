@@ -35,14 +35,7 @@ export default ts.config(
 	},
 	{
 		files: ['src/**/*.svelte'],
-		ignores: [
-			'src/lib/files/**',
-			'src/lib/output/**',
-			'src/lib/preview/**',
-			'src/lib/process/**',
-			'src/lib/terminal/**',
-			'src/routes/**'
-		],
+		ignores: ['src/routes/**'],
 		plugins: { wrenn: { rules: { 'no-inline-text': noInlineText } } },
 		rules: { 'wrenn/no-inline-text': 'error' }
 	},

@@ -1,6 +1,6 @@
 /** What a terminal does when its socket does not do its part; only here is a socket made up. */
 import { expect, test, type Page, type WebSocketRoute } from '@playwright/test';
-import { admin, signIn } from './dashboard';
+import { admin, signIn, withoutNews } from './dashboard';
 
 const ID = 'cl-made-up';
 
@@ -97,6 +97,8 @@ test('a capsule that is paused is not woken by its terminal', async ({ page }) =
 	let isPaused = false;
 	let wakings = 0;
 	let cut: () => void = () => undefined;
+	// Nobody tells of a capsule that is made up, so the page must look by itself.
+	await withoutNews(page);
 	await openTerminal(page, {
 		status: () => (isPaused ? 'paused' : 'running'),
 		answer: (socket, { tag }) => {

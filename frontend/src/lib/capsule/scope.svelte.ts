@@ -3,7 +3,7 @@
  * finds the terminals as they were, and uploads go on meanwhile.
  */
 import { createContext } from 'svelte';
-import { Folder } from '../files/folder.svelte';
+import { FileBrowser } from '../files/browser.svelte';
 import { TransferQueue } from '../files/transfers.svelte';
 import { CapsuleView } from './capsule-view.svelte';
 import { capsules } from './capsules.svelte';
@@ -22,7 +22,7 @@ export class CapsuleScope {
 	readonly exec: ExecSession;
 	readonly terminals: TerminalDesk;
 	readonly processes: ProcessList;
-	readonly folder: Folder;
+	readonly files: FileBrowser;
 	readonly transfers: TransferQueue;
 
 	constructor(id: string) {
@@ -33,10 +33,10 @@ export class CapsuleScope {
 		this.exec = new ExecSession(id);
 		this.terminals = new TerminalDesk(id);
 		this.processes = new ProcessList(id);
-		this.folder = new Folder(id);
+		this.files = new FileBrowser(id);
 		this.transfers = new TransferQueue(({ kind, path }) => {
 			// Where the folder is watched this only comes a little sooner.
-			if (kind === 'upload' && parent(path) === this.folder.path) void this.folder.refresh();
+			if (kind === 'upload') this.files.tree.refreshFolder(parent(path));
 		});
 	}
 
@@ -62,6 +62,7 @@ export class CapsuleScope {
 		this.exec.close();
 		this.terminals.dispose();
 		this.transfers.close();
+		this.files.close();
 	}
 }
 

@@ -10,6 +10,8 @@
 const ASK_FROM_BYTES = 64 * 1024 * 1024;
 /** What the page holds before it hands it to the browser. */
 const BLOB_BYTES = 8 * 1024 * 1024;
+/** How long the browser has to begin to read what it saves. */
+const REVOKE_MS = 5_000;
 
 interface SaveFilePicker {
 	showSaveFilePicker: (options: { suggestedName: string }) => Promise<FileSystemFileHandle>;
@@ -81,8 +83,7 @@ function save(blob: Blob, name: string): void {
 	link.href = url;
 	link.download = name;
 	link.click();
-	// The browser has begun to read it by then.
-	setTimeout(() => URL.revokeObjectURL(url), 60_000);
+	setTimeout(() => URL.revokeObjectURL(url), REVOKE_MS);
 }
 
 /** Brings a body to its target. */

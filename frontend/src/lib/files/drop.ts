@@ -38,3 +38,8 @@ async function walk(entry: FileSystemEntry, above: string): Promise<DroppedFile[
 		for (const child of batch) files.push(...(await walk(child, `${path}/`)));
 	}
 }
+
+/** Whether files are dragged, and not something of the page. */
+export function carriesFiles(event: DragEvent): boolean {
+	return event.dataTransfer?.types.includes('Files') ?? false;
+}

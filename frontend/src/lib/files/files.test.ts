@@ -1,9 +1,10 @@
 import { describe, expect, it, vi } from 'vitest';
 import { ApiError } from '../api/errors';
 import { pour, type Target } from './download';
-import { formatMode, kindText, sortEntries, type Entry } from './entries';
+import { formatMode, keepUnchanged, kindText, nameKey, sortEntries, type Entry } from './entries';
 import { baseName, crumbs, join, nameProblem, normalize, parent } from './paths';
-import { readText } from './preview-text';
+import { imageType, readText, shownText, SHOWN_LINES } from './content';
+import { fromEdited, toEdited } from './line-endings';
 import { TransferQueue, type TransferTask } from './transfers.svelte';
 
 describe('paths', () => {
@@ -61,6 +62,21 @@ describe('entries', () => {
 		expect(names('size', true)).toEqual(['z', 'b9', 'b10']);
 	});
 
+	it('are compared without case and accents', () => {
+		expect(nameKey('Ä2') < nameKey('b')).toBe(true);
+		expect(nameKey('a10') > nameKey('A9')).toBe(true);
+	});
+
+	it('stay the same where nothing changed', () => {
+		const before = [entry('a'), entry('b')];
+		const now = () => before.map((one) => ({ ...one }));
+		expect(keepUnchanged(before, now())).toBe(before);
+		const [a, b] = keepUnchanged(before, [...now().slice(0, 1), { ...entry('b'), size: 2 }]);
+		expect(a).toBe(before[0]);
+		expect(b).toEqual({ ...before[1], size: 2 });
+		expect(keepUnchanged(before, now().slice(1))).toEqual([before[1]]);
+	});
+
 	it('say what they are', () => {
 		expect(kindText(entry('a'))).toBeNull();
 		expect(kindText(entry('a', { special: 'char_device' }))).toBe('device');
@@ -82,23 +98,99 @@ function bodyOf(...chunks: Uint8Array<ArrayBuffer>[]): ReadableStream<Uint8Array
 describe('the text of a file', () => {
 	const utf8 = (text: string) => new TextEncoder().encode(text);
 
-	it('is shown if it is text', async () => {
+	it('is read if it is text', async () => {
 		const bytes = utf8('größe\n');
-		const body = bodyOf(bytes.slice(0, 3), bytes.slice(3));
-		expect(await readText(body)).toEqual({ kind: 'text', text: 'größe\n', isCut: false });
-		expect(await readText(bodyOf())).toEqual({ kind: 'text', text: '', isCut: false });
+		const body = () => bodyOf(bytes.slice(0, 3), bytes.slice(3));
+		for (const isWhole of [true, false]) {
+			expect(await readText(body(), isWhole)).toEqual({
+				kind: 'text',
+				text: 'größe\n',
+				isCut: false
+			});
+		}
+		expect(await readText(bodyOf(), true)).toEqual({ kind: 'text', text: '', isCut: false });
 	});
 
-	it('is not shown if it is none', async () => {
-		expect(await readText(bodyOf(Uint8Array.of(65, 0)))).toMatchObject({ kind: 'binary' });
-		expect(await readText(bodyOf(Uint8Array.of(0xff, 65)))).toMatchObject({ kind: 'binary' });
+	it('keeps the mark that it begins with', async () => {
+		const body = bodyOf(Uint8Array.of(0xef, 0xbb, 0xbf, 65));
+		expect(await readText(body, true)).toMatchObject({ text: '\ufeffA' });
 	});
 
-	it('is cut where it gets long, even within a letter', async () => {
-		const long = utf8('ü'.repeat(300_000));
-		const read = await readText(bodyOf(utf8('x'), long));
+	it('is none with a NUL, or with what is no UTF-8', async () => {
+		expect(await readText(bodyOf(Uint8Array.of(65, 0)), true)).toEqual({ kind: 'binary' });
+		expect(await readText(bodyOf(Uint8Array.of(0xff, 65)), true)).toEqual({ kind: 'binary' });
+	});
+
+	it('is read no further than it is shown', async () => {
+		let reads = 0;
+		const lines = utf8('line\n'.repeat(1_000));
+		const endless = new ReadableStream<Uint8Array>(
+			{
+				pull(controller) {
+					reads += 1;
+					controller.enqueue(lines);
+				}
+			},
+			{ highWaterMark: 0 }
+		);
+		const read = await readText(endless, false);
+		expect(read).toEqual({ kind: 'text', text: 'line\n'.repeat(SHOWN_LINES), isCut: true });
+		expect(reads).toBe(6);
+	});
+
+	it('is cut within a letter where one line has no end', async () => {
+		const letters = utf8('ü'.repeat(1_000_000));
+		const read = await readText(bodyOf(utf8('x'), ...Array<typeof letters>(6).fill(letters)), true);
 		expect(read).toMatchObject({ kind: 'text', isCut: true });
-		expect(read.kind === 'text' && read.text.length).toBe(262_144);
+		expect(read.kind === 'text' && read.text.length).toBe(5 * 1024 * 1024);
+	});
+
+	it('is shown in blocks with the numbers of its lines', () => {
+		const shown = shownText('a\r\nb\n\nc');
+		expect(shown).toMatchObject({ lines: 4, hasMore: false, hasCutLines: false });
+		expect(shown.blocks).toEqual([
+			{ first: 1, count: 4, text: 'a\nb\n\nc', numbers: '1\n2\n3\n4' }
+		]);
+		expect(shownText('a\n').lines).toBe(1);
+		const blocks = shownText('x\n'.repeat(250)).blocks;
+		expect(blocks.map(({ first, count }) => [first, count])).toEqual([
+			[1, 100],
+			[101, 100],
+			[201, 50]
+		]);
+	});
+
+	it('is shown up to so many lines, and lines up to so many characters', () => {
+		const full = 'x\n'.repeat(SHOWN_LINES);
+		expect(shownText(full)).toMatchObject({ lines: SHOWN_LINES, hasMore: false });
+		expect(shownText(`${full}y`)).toMatchObject({ lines: SHOWN_LINES, hasMore: true });
+		expect(shownText(`${full}\n`)).toMatchObject({ lines: SHOWN_LINES, hasMore: true });
+		const long = shownText('z'.repeat(6_000));
+		expect(long.hasCutLines).toBe(true);
+		expect(long.blocks[0]?.text).toBe(`${'z'.repeat(5_000)}…`);
+	});
+});
+
+describe('images', () => {
+	it('are known by their names', () => {
+		expect(imageType('a.PNG')).toBe('image/png');
+		expect(imageType('a.b.svg')).toBe('image/svg+xml');
+		for (const name of ['png', 'a.txt', 'a.', '']) expect(imageType(name)).toBeNull();
+	});
+});
+
+describe('ends of lines', () => {
+	it('come back as they were when nothing is typed', () => {
+		for (const text of ['a\r\nb\r\n', 'a\nb', 'a\r\nb\nc\r', '', '\r\n']) {
+			expect(fromEdited(text, toEdited(text))).toBe(text);
+		}
+	});
+
+	it('are those of the file in new lines, and stay in others', () => {
+		expect(fromEdited('a\r\nb\r\n', 'a\nnew\nb\n')).toBe('a\r\nnew\r\nb\r\n');
+		expect(fromEdited('a\r\nb\nc\r\nd\r\n', 'a\nb\nX\nd\n')).toBe('a\r\nb\nX\r\nd\r\n');
+		expect(fromEdited('a\r\nb', 'a\nb\nc')).toBe('a\r\nb\r\nc');
+		expect(fromEdited('a\nb\n', 'b\n')).toBe('b\n');
 	});
 });
 

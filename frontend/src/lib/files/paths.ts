@@ -1,4 +1,5 @@
 /** Paths in a capsule: absolute, with slashes, whatever system the browser runs on. */
+import { texts } from '../texts';
 
 /** What `name` means in a folder; an absolute path means itself. */
 export function join(folder: string, name: string): string {
@@ -41,11 +42,10 @@ export function crumbs(path: string): Crumb[] {
 
 /** Why a file cannot have this name in a folder; null if it can. */
 export function nameProblem(name: string): string | null {
-	if (name.trim() === '') return 'It needs a name.';
-	if (name === '.' || name === '..') return 'This name is taken by the system.';
-	if (name.includes('\0')) return 'A name cannot contain a NUL.';
-	if (new TextEncoder().encode(baseName(name)).length > 255) {
-		return 'A name has at most 255 bytes.';
-	}
+	const problems = texts.files.nameProblems;
+	if (name.trim() === '') return problems.empty;
+	if (name === '.' || name === '..') return problems.reserved;
+	if (name.includes('\0')) return problems.nul;
+	if (new TextEncoder().encode(baseName(name)).length > 255) return problems.long;
 	return null;
 }

@@ -1,13 +1,17 @@
 /** What a user can do with the files of a capsule. An empty `user` means the capsule's default one. */
 import { api } from '../api/client';
-import { toApiError, unwrap } from '../api/errors';
+import { ApiError, toApiError, unwrap } from '../api/errors';
 import type { FileEntry, FolderList } from '../api/types';
 import { chooseTarget, pour, type Target } from './download';
-import { normalize } from './paths';
-import { readText, type FileText } from './preview-text';
+import { join, normalize, parent } from './paths';
 import type { TransferTask } from './transfers.svelte';
 import { toasts } from '../components/toasts.svelte';
 import { upload } from '../api/upload';
+import { texts } from '../texts';
+
+const words = texts.files;
+/** Links that lead to links are followed so far. */
+const LINKS_MAX = 8;
 
 const as = (user: string) => (user ? { user } : {});
 const of = (id: string) => ({ path: { id } });
@@ -22,21 +26,46 @@ export function listFolder(
 	return unwrap(api.POST('/v1/capsules/{id}/files/list', { params: of(id), body, signal }));
 }
 
-/** Where a user's relative paths begin. */
-export async function homeFolder(id: string, user: string, signal: AbortSignal): Promise<string> {
-	const body = { path: '.', ...as(user) };
+/** What is at a path; of a link, the link itself. */
+export async function statEntry(
+	id: string,
+	path: string,
+	user: string,
+	signal?: AbortSignal
+): Promise<FileEntry> {
+	const body = { path, ...as(user) };
 	const call = api.POST('/v1/capsules/{id}/files/stat', { params: of(id), body, signal });
-	return normalize((await unwrap(call)).entry.path);
+	return (await unwrap(call)).entry;
 }
 
-/** The events of a folder, as text. */
+/** Where a user's relative paths begin. */
+export async function homeFolder(id: string, user: string, signal: AbortSignal): Promise<string> {
+	return normalize((await statEntry(id, '.', user, signal)).path);
+}
+
+/** What is at a path, or where the link leads that is there. */
+export async function resolveLink(
+	id: string,
+	path: string,
+	user: string,
+	signal?: AbortSignal
+): Promise<FileEntry> {
+	let entry = await statEntry(id, path, user, signal);
+	for (let links = 0; entry.type === 'symlink' && links < LINKS_MAX; links++) {
+		entry = await statEntry(id, join(parent(entry.path), entry.symlink_target ?? ''), user, signal);
+	}
+	return entry;
+}
+
+/** The events of a folder, and of those below it if it is deep, as text. */
 export async function watchFolder(
 	id: string,
 	path: string,
 	user: string,
+	isDeep: boolean,
 	signal: AbortSignal
 ): Promise<Body> {
-	const params = { ...of(id), query: { path, ...as(user) } };
+	const params = { ...of(id), query: { path, recursive: isDeep, ...as(user) } };
 	return bodyOf(
 		await unwrap(api.GET('/v1/capsules/{id}/files/watch', { params, signal, parseAs: 'stream' }))
 	);
@@ -46,7 +75,7 @@ export async function watchFolder(
 export async function makeFolder(id: string, path: string, user: string): Promise<void> {
 	const body = { path, ...as(user) };
 	await unwrap(api.POST('/v1/capsules/{id}/files/mkdir', { params: of(id), body }));
-	toasts.done(`${path} is made`);
+	toasts.done(words.made(path));
 }
 
 /** Renames or moves; errors go to the caller, whose form shows them. */
@@ -57,7 +86,7 @@ export async function renameEntry(
 ): Promise<void> {
 	const body = { ...move, ...as(user) };
 	await unwrap(api.POST('/v1/capsules/{id}/files/rename', { params: of(id), body }));
-	toasts.done(`${move.from} is ${move.to} now`);
+	toasts.done(words.renamed(move.from, move.to));
 }
 
 /** Removes a file, or a folder with all that is in it, and says how it went. */
@@ -66,21 +95,62 @@ export async function removeEntry(id: string, path: string, user: string): Promi
 	try {
 		await unwrap(api.POST('/v1/capsules/{id}/files/remove', { params: of(id), body }));
 	} catch (error) {
-		toasts.failed(`${path} was not deleted: ${toApiError(error).message}`);
+		toasts.failed(words.notDeleted(path, toApiError(error).message));
 		return false;
 	}
-	toasts.done(`${path} is deleted`);
+	toasts.done(words.deleted(path));
 	return true;
 }
 
-/** Reads the beginning of a file; errors go to the caller. */
-export async function viewFile(
+/** Makes an empty file where nothing is; errors go to the caller, whose form shows them. */
+export async function makeFile(
+	id: string,
+	path: string,
+	user: string,
+	isReplacing: boolean
+): Promise<void> {
+	if (!isReplacing) {
+		const body = { path, ...as(user) };
+		const call = api.POST('/v1/capsules/{id}/files/exists', { params: of(id), body });
+		if ((await unwrap(call)).exists) throw new ApiError('conflict', words.taken(path), 409);
+	}
+	await writeText(id, path, user, '');
+	toasts.done(words.made(path));
+}
+
+/** Puts a text in the place of what is at a path; errors go to the caller. */
+export async function writeText(
+	id: string,
+	path: string,
+	user: string,
+	text: string
+): Promise<void> {
+	const never = new AbortController().signal;
+	await upload(
+		`/v1/capsules/${id}/files/write`,
+		formOf(path, user, new Blob([text])),
+		never,
+		() => undefined
+	);
+}
+
+/** The bytes of a file that is an image. */
+export async function readImage(
 	id: string,
 	path: string,
 	user: string,
 	signal: AbortSignal
-): Promise<FileText> {
-	return readText(await read(id, path, user, signal));
+): Promise<Blob> {
+	return new Response(await streamFile(id, path, user, signal)).blob();
+}
+
+/** Where it goes comes before what goes there: the server writes while it reads. */
+function formOf(path: string, user: string, file: Blob): FormData {
+	const form = new FormData();
+	form.append('path', path);
+	if (user) form.append('user', user);
+	form.append('file', file);
+	return form;
 }
 
 export function uploadTask(id: string, path: string, user: string, file: Blob): TransferTask {
@@ -89,11 +159,7 @@ export function uploadTask(id: string, path: string, user: string, file: Blob): 
 		path,
 		totalBytes: file.size,
 		run: async (signal, onProgress) => {
-			// Where it goes comes before what goes there: the server writes while it reads.
-			const form = new FormData();
-			form.append('path', path);
-			if (user) form.append('user', user);
-			form.append('file', file);
+			const form = formOf(path, user, file);
 			await upload(`/v1/capsules/${id}/files/stream/write`, form, signal, (sentBytes) =>
 				onProgress(Math.min(sentBytes, file.size))
 			);
@@ -120,7 +186,7 @@ export async function downloadTask(
 			if (!target) throw new DOMException('cancelled', 'AbortError');
 			let body: Body;
 			try {
-				body = await read(id, entry.path, user, signal);
+				body = await streamFile(id, entry.path, user, signal);
 			} catch (error) {
 				await target.discard();
 				throw error;
@@ -132,7 +198,13 @@ export async function downloadTask(
 
 type Body = ReadableStream<Uint8Array<ArrayBuffer>>;
 
-async function read(id: string, path: string, user: string, signal: AbortSignal): Promise<Body> {
+/** The content of a file as it comes. */
+export async function streamFile(
+	id: string,
+	path: string,
+	user: string,
+	signal: AbortSignal
+): Promise<Body> {
 	const body = { path, ...as(user) };
 	const call = api.POST('/v1/capsules/{id}/files/stream/read', {
 		params: of(id),

@@ -1,5 +1,6 @@
 /** Where the ports of a capsule are reached. */
 import type { Capsule } from '../api/types';
+import { texts } from '../texts';
 
 export type PreviewAccess = Capsule['preview_access'];
 type Previewed = Pick<Capsule, 'preview_url' | 'preview_access' | 'preview_token'>;
@@ -8,7 +9,7 @@ type Previewed = Pick<Capsule, 'preview_url' | 'preview_access' | 'preview_token
 export function parsePort(text: string): { port: number } | { problem: string } {
 	const port = Number(text.trim());
 	if (!/^\d+$/.test(text.trim()) || port < 1 || port > 65_535) {
-		return { problem: 'A port is a number from 1 to 65535.' };
+		return { problem: texts.preview.portProblem };
 	}
 	return { port };
 }

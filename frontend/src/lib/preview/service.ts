@@ -4,6 +4,7 @@ import { toApiError, unwrap } from '../api/errors';
 import type { SetPreviewRequest } from '../api/types';
 import { events } from '../events';
 import { toasts } from '../components/toasts.svelte';
+import { texts } from '../texts';
 
 /** Changes who may reach the ports of a capsule, and says how it went. */
 export async function setPreview(id: string, body: SetPreviewRequest): Promise<void> {
@@ -12,12 +13,9 @@ export async function setPreview(id: string, body: SetPreviewRequest): Promise<v
 		const capsule = await unwrap(api.PUT('/v1/capsules/{id}/preview', { params, body }));
 		events.emit('capsule:changed', capsule);
 	} catch (error) {
-		toasts.failed(`The preview was not changed: ${toApiError(error).message}`);
+		toasts.failed(texts.preview.notChanged(toApiError(error).message));
 		return;
 	}
-	toasts.done(body.rotate_token ? 'The token is new' : `The preview needs ${needs(body)} now`);
-}
-
-function needs({ access }: SetPreviewRequest): string {
-	return access === 'public' ? 'no token' : 'the token';
+	const { rotated, isPublic, needsToken } = texts.preview;
+	toasts.done(body.rotate_token ? rotated : body.access === 'public' ? isPublic : needsToken);
 }

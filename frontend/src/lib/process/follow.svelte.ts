@@ -3,6 +3,7 @@ import { formatSize } from '../format';
 import { append, EMPTY_LOG, type OutputLog, type Print, type Stream } from '../output/output-log';
 import { FrameBatch } from '../streams/frame-batch';
 import { FrameSocket, type Frame } from '../streams/socket';
+import { texts } from '../texts';
 
 export type FollowState =
 	| { kind: 'connecting' }
@@ -53,7 +54,7 @@ export class Follow {
 				this.#add(frame.type, data);
 				break;
 			case 'dropped':
-				this.#add('note', `[${formatSize(Number(frame.bytes))} of output were not kept]\n`);
+				this.#add('note', `[${texts.process.notKept(formatSize(Number(frame.bytes)))}]\n`);
 				break;
 			case 'exit':
 				this.#state = { kind: 'ended', exitCode: Number(frame.exit_code) };

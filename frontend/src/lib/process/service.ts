@@ -3,6 +3,7 @@ import { api } from '../api/client';
 import { toApiError, unexpectedAnswer, unwrap } from '../api/errors';
 import type { ProcessEntry, Signal, StartedProcess } from '../api/types';
 import { toasts } from '../components/toasts.svelte';
+import { texts } from '../texts';
 
 export async function listProcesses(id: string, signal: AbortSignal): Promise<ProcessEntry[]> {
 	const params = { path: { id } };
@@ -25,8 +26,8 @@ export async function sendSignal(id: string, pid: number, signal: Signal): Promi
 	try {
 		await unwrap(api.DELETE('/v1/capsules/{id}/processes/{selector}', { params }));
 	} catch (error) {
-		toasts.failed(`${signal} was not sent to ${pid}: ${toApiError(error).message}`);
+		toasts.failed(texts.process.notSent(signal, pid, toApiError(error).message));
 		return;
 	}
-	toasts.done(`${signal} was sent to ${pid}`);
+	toasts.done(texts.process.sent(signal, pid));
 }

@@ -13,6 +13,7 @@ import { api } from '../api/client';
 import { toApiError, unwrap } from '../api/errors';
 import { formatSize } from '../format';
 import { FrameSocket, type Frame } from '../streams/socket';
+import { texts } from '../texts';
 import {
 	connectFrame,
 	inputFrames,
@@ -27,6 +28,7 @@ import { OutputGate } from './output-gate';
 import { isAnswer, ReplayWatch } from './replay';
 import type { Screen } from './screen';
 
+const words = texts.terminal.says;
 /** Only the capsule's status is looked at; that wakes nothing. */
 const ASLEEP_LOOK_MS = 3_000;
 
@@ -178,7 +180,7 @@ export class TerminalSession {
 				this.#timer = setTimeout(() => this.#happen({ kind: 'due' }), life.delayMs);
 				break;
 			case 'ended':
-				this.#say(`exit ${life.exitCode}`);
+				this.#say(words.exit(life.exitCode));
 				break;
 			case 'asleep':
 				this.#lookLater();
@@ -214,7 +216,7 @@ export class TerminalSession {
 				this.#draw(event.bytes);
 				break;
 			case 'dropped':
-				this.#say(`${formatSize(event.bytes)} of output were not kept`);
+				this.#say(words.notKept(formatSize(event.bytes)));
 				// Whatever fills the screen draws it anew when its size changes.
 				this.#nudge();
 				break;
@@ -252,7 +254,7 @@ export class TerminalSession {
 		screen.write(bytes, () => {
 			this.#replay.quietFromNow();
 			const leftOutBytes = this.#gate.drawn(bytes.length);
-			if (leftOutBytes > 0) this.#say(`${formatSize(leftOutBytes)} came too fast to be shown`);
+			if (leftOutBytes > 0) this.#say(words.tooFast(formatSize(leftOutBytes)));
 		});
 	}
 

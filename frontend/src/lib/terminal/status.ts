@@ -1,5 +1,8 @@
 /** What is said about a terminal below it. */
+import { texts } from '../texts';
 import type { Life } from './life';
+
+const words = texts.terminal.life;
 
 export interface LifeText {
 	tone: 'live' | 'moving' | 'asleep' | 'gone' | 'broken';
@@ -10,25 +13,25 @@ export interface LifeText {
 export function lifeText(life: Life, secondsLeft: number): LifeText {
 	switch (life.kind) {
 		case 'connecting':
-			if (life.by === 'start') return { tone: 'moving', text: 'starting' };
-			return { tone: 'moving', text: life.failures > 0 ? 'reconnecting' : 'connecting' };
+			if (life.by === 'start') return { tone: 'moving', text: words.starting };
+			return { tone: 'moving', text: life.failures > 0 ? words.reconnecting : words.connecting };
 		case 'open':
-			return { tone: 'live', text: 'connected' };
+			return { tone: 'live', text: words.connected };
 		case 'checking':
-			return { tone: 'moving', text: 'looking at the capsule' };
+			return { tone: 'moving', text: words.checking };
 		case 'waiting':
 			return {
 				tone: 'moving',
-				text: `${life.reason}; it runs on, and is reconnected in ${secondsLeft} s`
+				text: words.waiting(life.reason, secondsLeft)
 			};
 		case 'asleep':
-			return { tone: 'asleep', text: `the capsule is ${life.status}; this goes on when it runs` };
+			return { tone: 'asleep', text: words.asleep(life.status) };
 		case 'ended':
 			return {
 				tone: life.exitCode === 0 ? 'gone' : 'broken',
-				text: `ended with exit code ${life.exitCode}`
+				text: words.ended(life.exitCode)
 			};
 		case 'lost':
-			return { tone: 'broken', text: `lost: ${life.reason}` };
+			return { tone: 'broken', text: words.lost(life.reason) };
 	}
 }
