@@ -35,7 +35,6 @@ export default ts.config(
 	},
 	{
 		files: ['src/**/*.svelte'],
-		ignores: ['src/routes/**'],
 		plugins: { wrenn: { rules: { 'no-inline-text': noInlineText } } },
 		rules: { 'wrenn/no-inline-text': 'error' }
 	},

@@ -2,7 +2,7 @@ import { sveltekit } from '@sveltejs/kit/vite';
 import tailwindcss from '@tailwindcss/vite';
 import { defineConfig } from 'vitest/config';
 
-/** Where `npm run dev` finds the API; the built dashboard uses its own origin. */
+/** The address where `npm run dev` finds the API; the built dashboard uses its own origin. */
 const apiOrigin = process.env.WRENN_BASE_URL ?? 'http://127.0.0.1:8000';
 
 export default defineConfig({

@@ -395,7 +395,7 @@ async fn a_recipe_is_checked_without_a_build(pool: PgPool) {
     assert_eq!(faults[1]["instruction"], "ENV");
     assert!(faults[1]["message"].as_str().unwrap().contains("NAME=value"), "{wrong}");
     assert!(wrong["healthcheck"].as_str().unwrap().contains("--often"), "{wrong}");
-    // What a build is refused for is the first of them.
+    // The first of them is the reason for which a build is refused.
     let build = json!({"name": "app", "recipe": text});
     let refused = server.post("/v1/builds", &ada, build).await;
     assert!(refused.message().contains("line 2: "), "{}", refused.message());

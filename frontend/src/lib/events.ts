@@ -1,11 +1,11 @@
-/** What happens in the dashboard that more than one place cares about, as one typed map. */
+/** The events in the dashboard that more than one place cares about, as one typed map. */
 import type { ApiKey, Build, Capsule, CapsuleOperation, Channel, Template } from './api/types';
 import type { ServerNews } from './live/protocol';
 
 export interface EventMap {
 	/** The server refused the token of the present session. */
 	'session:expired': undefined;
-	/** Somebody else, or nobody, is signed in now: forget what belonged to the previous user. */
+	/** Another user, or none, is signed in now: forget what belonged to the previous user. */
 	'session:changed': undefined;
 	/** The same user acts for the same team, with another token or another name. */
 	'session:renewed': undefined;
@@ -18,7 +18,7 @@ export interface EventMap {
 	'capsule:created': Capsule;
 	/** The server was asked for this and has not answered yet. */
 	'capsule:asked': { id: string; operation: CapsuleOperation };
-	/** It has answered; with what the capsule is now, if it said that. */
+	/** The server has answered; with what the capsule is now, if it said that. */
 	'capsule:answered': { id: string; capsule?: Capsule };
 	/** Something of it is different now, though nothing was done with its machine. */
 	'capsule:changed': Capsule;

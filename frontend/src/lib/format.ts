@@ -1,4 +1,4 @@
-/** How quantities are written: short, fixed and the same everywhere. */
+/** Writes quantities in a short, fixed form that is the same everywhere. */
 
 const SECOND_MS = 1_000;
 const MINUTE_MS = 60 * SECOND_MS;
@@ -32,7 +32,7 @@ export function formatSize(bytes: number): string {
 	const units = ['B', 'KB', 'MB', 'GB', 'TB'];
 	let value = bytes;
 	let unit = 0;
-	// What would be rounded to 1024 is 1 of the next unit.
+	// A value that would be rounded to 1024 is 1 of the next unit.
 	while (Math.round(value) >= 1024 && unit < units.length - 1) {
 		value /= 1024;
 		unit += 1;

@@ -17,6 +17,9 @@ const en = {
 		close: 'Close',
 		save: 'Save',
 		retry: 'Try again',
+		reload: 'Load the page again',
+		wentWrong: 'Something went wrong.',
+		backToCapsules: 'Back to the capsules',
 		loading: 'Loading…',
 		actions: 'Actions',
 		ago: 'ago',
@@ -252,7 +255,7 @@ const en = {
 		selected: (n: number) => `${n.toLocaleString('en')} selected`,
 		unselect: 'Clear selection',
 
-		// What can be done
+		// The actions
 		pause: 'Pause',
 		resume: 'Resume',
 		boot: 'Boot from disk',
@@ -278,7 +281,7 @@ const en = {
 			noneSelected: 'None of the selected can do this now.'
 		},
 
-		// What is the matter with one, and what helps
+		// The problem of a capsule, and what helps
 		matter: 'What is the matter',
 		lastError: 'Last error',
 		stoppedBecause: 'Stopped because',
@@ -292,7 +295,7 @@ const en = {
 			running: 'It runs on as it was.'
 		},
 
-		// What is asked before it is done
+		// The questions before an action
 		destroyTitle: 'Destroy this capsule?',
 		destroyText: 'stops at once. Its disk and memory are deleted and cannot be brought back.',
 		bootTitle: 'Give up its memory?',
@@ -323,7 +326,7 @@ const en = {
 			andMore: (ids: string, n: number) => `${ids} and ${n.toLocaleString('en')} more`
 		},
 
-		// How it went
+		// The outcome of an action
 		starting: (id: string) => `Capsule ${id} is being started`,
 		paused: (id: string) => `Capsule ${id} is paused`,
 		notPaused: (id: string, why: string) => `Capsule ${id} was not paused: ${why}`,
@@ -886,7 +889,7 @@ const en = {
 		delete: 'Delete',
 		deleteOf: (name: string) => `Delete ${name}`,
 		deleteTitle: 'Delete this template?',
-		/** What follows its name and size. */
+		/** Follows its name and size. */
 		deleteBase: 'is deleted from every host: its disk cannot be brought back.',
 		deleteSnapshot: 'is deleted from every host: its disk and its memory cannot be brought back.',
 		deleteOwner: (owner: string) => `of ${owner}`,
@@ -932,7 +935,7 @@ const en = {
 		olderLoading: 'Loading older builds…',
 		logsOf: (name: string) => `The whole log of ${name}`,
 
-		// What can be done.
+		// The actions.
 		copyRecipe: 'Copy recipe',
 		copyRecipeOf: (name: string) => `Copy recipe of ${name}`,
 		recipeCopied: 'The recipe is copied',
@@ -952,7 +955,7 @@ const en = {
 		queuedToast: (name: string) => `Build of ${name} is queued`,
 		cancelledToast: (name: string) => `Build of ${name} is cancelled`,
 
-		// How far it is.
+		// The progress of a build.
 		progress: 'Progress',
 		waiting: 'waiting for a worker',
 		stages: {
@@ -1053,7 +1056,7 @@ const en = {
 			archiveSize: (size: string, most: string) => `It has ${size}; ${most} are possible.`
 		},
 
-		// What recipes are made of.
+		// The parts of a recipe.
 		help: {
 			title: 'Recipes',
 			instructions: 'Instructions',

@@ -1,5 +1,5 @@
 /**
- * One error type for everything that can go wrong with a request.
+ * The error type for everything that can go wrong with a request.
  *
  *   answer with {"error":{code,message}}  → that code and message
  *   answer with anything else             → `bad_response` and what is known of it
@@ -45,7 +45,7 @@ export function unexpectedAnswer(): ApiError {
 	return new ApiError('bad_response', 'The server answered with something unexpected.', 0);
 }
 
-/** Whether `error` only says that we gave the request up ourselves. */
+/** Returns true if `error` only says that we gave the request up ourselves. */
 export function isAbort(error: unknown): boolean {
 	return error instanceof DOMException && error.name === 'AbortError';
 }

@@ -75,7 +75,7 @@ export type BuildHead = Omit<Build, 'logs'>;
 export type BuildStatus = Build['status'];
 export type CreateBuildRequest = Json<paths['/v1/admin/builds']['post']['requestBody']>;
 export type LogEntry = Build['logs'][number];
-/** What a build would be refused for. */
+/** The faults for which a build would be refused. */
 export type RecipeFaults = Json<paths['/v1/builds/check']['post']['responses'][200]>;
 export type RecipeFault = RecipeFaults['recipe'][number];
 

@@ -32,7 +32,7 @@ export function filtersFrom(params: URLSearchParams): AuditFilters {
 	return filters;
 }
 
-/** What stands behind the path, with its question mark; nothing without filters. */
+/** Returns the part behind the path, with its question mark; empty without filters. */
 export function searchOf(filters: AuditFilters): string {
 	const params = new URLSearchParams();
 	for (const name of NAMES) if (filters[name] !== '') params.set(name, filters[name]);

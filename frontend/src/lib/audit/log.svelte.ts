@@ -18,14 +18,14 @@ class AuditLog extends Loaded<Page> {
 		return this.value?.entries ?? NOTHING;
 	}
 
-	/** Whether there are older entries. */
+	/** True if there are older entries. */
 	get hasOlder(): boolean {
 		return typeof this.value?.next === 'string';
 	}
 
 	/** Shows the newest entries that match. */
 	show(filters: AuditFilters): Promise<void> {
-		// What other filters let through would pass for the answer.
+		// Entries that other filters let through would pass for the answer.
 		this.forget();
 		this.#filters = filters;
 		return this.load();

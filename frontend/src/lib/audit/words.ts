@@ -5,7 +5,7 @@ import { texts } from '../texts';
 
 const words = texts.audit;
 
-/** Who did it; `why` is the reason for which the server acted by itself. */
+/** Returns the actor; `why` is the reason for which the server acted by itself. */
 export function actorOf({
 	actor_type,
 	actor_id,
@@ -33,7 +33,7 @@ export function actionText(action: string): string {
 	return words.actions[action] ?? action;
 }
 
-/** What it was done to, by a name if the entry or the dashboard knows one. */
+/** Returns the target of the action, by a name if the entry or the dashboard knows one. */
 export function resourceOf(
 	{ resource_id, metadata }: Pick<AuditEntry, 'resource_id' | 'metadata'>,
 	nameOf: (id: string) => string | null

@@ -1,4 +1,4 @@
-/** What can be done with a build now, and why something cannot. */
+/** Actions that are possible with a build now, and the reasons why others are not. */
 import CircleX from '@lucide/svelte/icons/circle-x';
 import Copy from '@lucide/svelte/icons/copy';
 import RotateCcw from '@lucide/svelte/icons/rotate-ccw';
@@ -31,7 +31,8 @@ export function getBuildActions<T extends BuildHead>(
 			obstacle: recipe.length > 0 ? null : words.noRecipe,
 			run: () => void copyRecipe(build)
 		},
-		// One after the other in the same place: what goes on can be cancelled, what has ended started again.
+		// Both take turns in the same place: a build that goes on can be cancelled, one that has
+		// ended started again.
 		isOpen(build)
 			? {
 					id: 'cancel',

@@ -1,5 +1,5 @@
 /**
- * One build, followed while its page is seen.
+ * A build that is followed while its page is seen.
  *
  *   connecting ──► live ──► over       (it has ended, and all of it is here)
  *        ▲           │
@@ -63,7 +63,7 @@ export class BuildView {
 					this.#following?.abort();
 				};
 			}),
-			// Somebody else, or the same user in another team, may not see it.
+			// A different user, or the same user in another team, may not see it.
 			events.on('session:changed', () => this.retry()),
 			events.on('build:changed', (build) => {
 				if (build.id === this.id) this.#incoming.push({ kind: 'build', build });

@@ -40,17 +40,17 @@ class BuildList extends PolledList<Build> {
 		events.on('build:changed', (build) => this.replace(build));
 	}
 
-	/** How many have not ended. */
+	/** Number of builds that have not ended. */
 	get openCount(): number {
 		return this.items.filter(isOpen).length;
 	}
 
-	/** Whether there may be older ones than those that are known. */
+	/** True if there may be older builds than those that are known. */
 	get hasOlder(): boolean {
 		return this.items.length >= this.#listed && this.#listed < MOST;
 	}
 
-	/** Whether older ones were asked for and are not here yet. */
+	/** True if older builds were asked for and are not here yet. */
 	get isLoadingOlder(): boolean {
 		return this.#listed < this.#limit;
 	}
@@ -82,7 +82,7 @@ class BuildList extends PolledList<Build> {
 	}
 }
 
-/** One each, so that a page that is opened again shows at once what is known. */
+/** A list for each scope, so that a page that is opened again shows at once what is known. */
 export const builds: Readonly<Record<BuildScope, BuildList>> = {
 	team: new BuildList('team'),
 	platform: new BuildList('platform')

@@ -71,7 +71,7 @@ it('takes new builds in where they belong', async () => {
 	const releases = [builds.team.watch(), builds.platform.watch()];
 	await settle();
 	list.mockReturnValue(new Promise(() => undefined));
-	// Nobody is signed in here, so no team is theirs.
+	// This test has no session, so no build is of the user's team.
 	events.emit('build:created', whole());
 	expect(builds.platform.items.map(({ id }) => id)).toEqual(['build-1']);
 	expect(builds.team.items).toEqual([]);

@@ -57,7 +57,7 @@ export const DEFAULT_BUILD_FORM: Readonly<BuildForm> = {
 	no_cache: LIMITS.no_cache.default
 };
 
-/** What to type to get the same build again. */
+/** Returns what to type to get the same build again. */
 export function formOf(build: BuildHead): BuildForm {
 	return {
 		name: build.name,

@@ -1,5 +1,5 @@
 /**
- * What is known of a build: its head, its steps, what these printed.
+ * All that is known of a build: its head, its steps, what these printed.
  *
  *   build event ──► head; a later attempt begins with no steps
  *   step event  ──► the step with that number begins, or has ended; begun at another time, it is a later
@@ -28,7 +28,7 @@ export interface BuildLog {
 	lastLine: number;
 	/** Steps of a later attempt came already, but not yet its head. */
 	hasBegunAnew: boolean;
-	/** Nothing comes any more. */
+	/** True if nothing comes any more. */
 	isComplete: boolean;
 }
 
@@ -78,7 +78,7 @@ export function applyEvents(log: BuildLog, events: readonly BuildEvent[]): Build
 				break;
 			case 'step': {
 				const before = steps.get(event.step.step)?.started_at;
-				// One of which only the output is known has begun at no known time.
+				// A step of which only the output is known has begun at no known time.
 				if (before && before !== event.step.started_at) {
 					beginAnew();
 					hasBegunAnew = true;
@@ -115,7 +115,7 @@ export function applyEvents(log: BuildLog, events: readonly BuildEvent[]): Build
 	};
 }
 
-/** What the server says in the midst of the output, where it has left something out. */
+/** Returns true if the server says by this line that it has left out a part of the output. */
 function isNote(line: string): boolean {
 	return /^\[\d+ lines are left out here\b.*\]$/.test(line);
 }
@@ -135,7 +135,7 @@ function unknownStep(step: number): StepLog {
 	};
 }
 
-/** What a list tells of the steps: the ends of what they printed, what they said on stderr last. */
+/** Returns the steps as a list tells of them: with the ends of what they printed, stderr last. */
 export function stepsOf(entries: readonly LogEntry[]): StepLog[] {
 	return entries
 		.map(({ stdout, stderr, ...head }) => ({

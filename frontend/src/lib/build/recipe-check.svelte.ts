@@ -9,7 +9,7 @@ import { isAbort } from '../api/errors';
 import type { RecipeFaults } from '../api/types';
 import { checkBuild } from './service';
 
-/** Whoever types a word does not want to hear of each letter. */
+/** A user who types a word does not want to hear of each letter. */
 const PAUSE_MS = 500;
 
 const NO_FAULTS: RecipeFaults = { recipe: [], healthcheck: null };

@@ -1,5 +1,5 @@
 /**
- * What the parts of a recipe are, for their colours.
+ * Kinds of the parts of a recipe, for their colours.
  *
  *   line ──► blank or comment                      (also between the lines of one instruction)
  *        ──► instruction, its options, words …     (a line that ends with `\` goes on in the next one)
@@ -18,7 +18,7 @@ export interface Token {
 	text: string;
 }
 
-/** What a line inherits from the one before, which goes on in it. */
+/** State that a line inherits from the one before, which goes on in it. */
 interface Continued {
 	/** The quote that is open; empty without one. */
 	quote: string;

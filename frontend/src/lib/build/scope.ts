@@ -1,6 +1,7 @@
 /**
- * Whose builds: those of the team that somebody acts for, or all of them, as an administrator of the platform sees and
- * makes them. The two differ in where the API has them and in who may do what, see `paths.ts` for their pages.
+ * Scope of builds: those of the team that somebody acts for, or all of them, as an administrator of
+ * the platform sees and makes them. The two differ in where the API has them and in who may do what,
+ * see `paths.ts` for their pages.
  */
 import type { OperationId } from '../session/principal.svelte';
 

@@ -1,4 +1,4 @@
-/** What somebody can do with builds, of the team or of the platform. */
+/** Operations on builds, of the team or of the platform. */
 import { api } from '../api/client';
 import { unexpectedAnswer, unwrap } from '../api/errors';
 import type { Build, BuildHead, CreateBuildRequest, RecipeFaults } from '../api/types';
@@ -24,7 +24,7 @@ export function getBuild(scope: BuildScope, id: string, signal: AbortSignal): Pr
 	return unwrap(api.GET(API[scope].build, { params: { path: { id } }, signal }));
 }
 
-/** What happens in a build after an event of its, as text; with an empty id from the beginning. */
+/** Streams the events of a build after one of them, as text; with an empty id from the beginning. */
 export async function followBuild(
 	scope: BuildScope,
 	id: string,
@@ -63,7 +63,7 @@ async function createWithArchive(
 	onProgress: (sentBytes: number) => void
 ): Promise<Build> {
 	const form = new FormData();
-	// What is wrong with the recipe is told before the archive has been sent.
+	// Faults of the recipe are told before the archive has been sent.
 	form.append('config', new Blob([JSON.stringify(request)], { type: 'application/json' }));
 	form.append('archive', archive);
 	const answer = await upload(API[scope].builds, form, signal, onProgress);

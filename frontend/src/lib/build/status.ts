@@ -1,4 +1,4 @@
-/** What the state of a build means to somebody who looks at it. */
+/** Meaning of the state of a build to somebody who looks at it. */
 import type { BuildHead, BuildStatus } from '../api/types';
 import type { Tone } from '../components/tone';
 import { formatDuration, formatTicking } from '../format';
@@ -18,7 +18,7 @@ export function buildTone(status: BuildStatus): Tone {
 	return TONES[status];
 }
 
-/** Whether it will still change. */
+/** Returns true if the build will still change. */
 export function isOpen({ status }: Pick<BuildHead, 'status'>): boolean {
 	return status === 'pending' || status === 'running';
 }
@@ -40,7 +40,7 @@ export function progressText(build: BuildHead): string {
 	}
 }
 
-/** How far it is, from 0 to 1; null while nobody knows. */
+/** Returns the progress, from 0 to 1; null while it is unknown. */
 export function progressFraction(build: BuildHead): number | null {
 	const { status, stage, current_step, total_steps } = build;
 	if (status !== 'running' || total_steps === 0) return null;
@@ -49,7 +49,7 @@ export function progressFraction(build: BuildHead): number | null {
 	return Math.min(Math.max(current_step - 1, 0) / total_steps, 1);
 }
 
-/** How long it took, or has taken up to now; null if it was never taken up. */
+/** Returns the time it took, or has taken up to now; null if it was never taken up. */
 export function durationText(build: BuildHead, nowMs: number): string | null {
 	const { started_at, completed_at } = build;
 	if (!started_at) return null;

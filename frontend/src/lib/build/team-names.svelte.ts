@@ -1,4 +1,4 @@
-/** What the teams are called, by their ids; for administrators of the platform. */
+/** Names of the teams, by their ids; for administrators of the platform. */
 import { api } from '../api/client';
 import { unwrap } from '../api/errors';
 import { events } from '../events';

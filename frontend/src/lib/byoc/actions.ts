@@ -1,4 +1,4 @@
-/** What can be done with a host of the team, and why something cannot. */
+/** Actions that are possible with a host of the team, and the reasons why others are not. */
 import Construction from '@lucide/svelte/icons/construction';
 import KeyRound from '@lucide/svelte/icons/key-round';
 import Trash from '@lucide/svelte/icons/trash-2';

@@ -1,4 +1,4 @@
-/** What admins of a team can do with the hosts that it has brought. */
+/** Operations by which admins of a team manage the hosts that it has brought. */
 import { api } from '../api/client';
 import { toApiError, unwrap } from '../api/errors';
 import type { Host, HostDeletePreview } from '../api/types';

@@ -1,4 +1,4 @@
-/** What can be done with a capsule, as rows and its page show it. */
+/** Actions that are possible with a capsule, as rows and its page show them. */
 import Layers from '@lucide/svelte/icons/layers-plus';
 import Pause from '@lucide/svelte/icons/pause';
 import Play from '@lucide/svelte/icons/play';
@@ -12,7 +12,7 @@ import { pauseCapsule, resumeCapsule } from './service';
 
 export { obstacle, resumeText } from './obstacles';
 
-/** What needs to be asked before it is done. */
+/** Action that needs a question before it is done. */
 export interface CapsuleQuestion {
 	action: 'boot' | 'snapshot' | 'destroy';
 	capsule: Capsule;
@@ -34,7 +34,7 @@ export function actDenial(principal: Principal, act: CapsuleAct): string | null 
 }
 
 /**
- * What can be done with a capsule.
+ * Returns the actions that are possible with a capsule.
  *
  * @param asked what we wait for ourselves
  * @param ask opens the question about what is not done at once
@@ -47,7 +47,7 @@ export function getCapsuleActions(
 ): Action[] {
 	const { id } = capsule;
 	const hindrance = (act: CapsuleAct) => actDenial(principal, act) ?? obstacle(capsule, asked, act);
-	// One button, so that it stays under the pointer when it becomes the other.
+	// A single button, so that it stays under the pointer when it becomes the other.
 	const toggle = pauseOrResume(capsule);
 	const toggleText = toggle === 'pause' ? words.pause : resumeText(capsule);
 	return [

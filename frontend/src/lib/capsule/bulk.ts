@@ -1,4 +1,4 @@
-/** One thing done with many capsules: with which of them it can be done, how many at a time, and what came of it. */
+/** An act on many capsules: which of them allow it, how many at a time, and what came of it. */
 import type { Capsule, CapsuleOperation } from '../api/types';
 import { texts } from '../texts';
 import { obstacle } from './obstacles';
@@ -28,7 +28,7 @@ export function planBulk(
 	return { act, ids, leftOut: [...reasons].map(([why, count]) => ({ why, count })) };
 }
 
-/** How it went with one; the reason if it failed. */
+/** Result for a capsule; the reason if it failed. */
 export interface BulkOutcome {
 	id: string;
 	failure: string | null;
@@ -54,7 +54,7 @@ export async function forEachLimited<T, R>(
 
 const NAMED_IDS = 3;
 
-/** What the one toast about it says. */
+/** Returns the text of the one toast about all of them. */
 export function bulkReport(act: BulkAct, outcomes: readonly BulkOutcome[]): string {
 	const words = texts.capsule.bulk;
 	const failures = new Map<string, string[]>();

@@ -1,4 +1,4 @@
-/** One capsule, kept up to date while its page is open. */
+/** A capsule, kept up to date while its page is open. */
 import { api } from '../api/client';
 import { unwrap } from '../api/errors';
 import type { Capsule } from '../api/types';

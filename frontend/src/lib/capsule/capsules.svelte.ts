@@ -33,7 +33,7 @@ class CapsuleList extends PolledList<Capsule> {
 		});
 	}
 
-	/** What we asked the server to do with it, while we wait for the answer. */
+	/** Returns the operation that we asked the server for, while we wait for the answer. */
 	asked(id: string): CapsuleOperation | null {
 		return this.#asked.get(id) ?? null;
 	}

@@ -49,7 +49,7 @@ export const DEFAULT_CREATE_FORM: Readonly<CreateForm> = {
 export function withTemplate(form: CreateForm, before: Template | null, now: Template): CreateForm {
 	const size = (field: 'vcpus' | 'memory_mb') => {
 		if (now[field] !== null) return String(now[field]);
-		// What a snapshot had decided was nobody's choice.
+		// A size that a snapshot had decided was not the user's choice.
 		return before && before[field] !== null ? DEFAULT_CREATE_FORM[field] : form[field];
 	};
 	const wasDecided = before && form.disk_size_mb === String(before.disk_size_mb);

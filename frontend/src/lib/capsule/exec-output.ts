@@ -1,4 +1,4 @@
-/** What came out of a command, ready to be shown. */
+/** Output of a command, ready to be shown. */
 import type { ExecResponse } from '../api/types';
 
 /** More than this would make the page slow; the rest is counted, not shown. */

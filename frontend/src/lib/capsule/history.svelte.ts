@@ -1,4 +1,4 @@
-/** What happened to one capsule, newest first: the newest page, kept up to date, and older ones as they are asked for. */
+/** History of a capsule, newest first: the newest page, kept up to date, older ones on request. */
 import { api } from '../api/client';
 import { isAbort, toApiError, unwrap, type ApiError } from '../api/errors';
 import type { CapsuleEvent } from '../api/types';
@@ -23,7 +23,7 @@ export class CapsuleHistory extends Polled<HistoryPage> {
 		return this.value?.items ?? [];
 	}
 
-	/** Whether there are older entries than those that are shown. */
+	/** True if there are older entries than those that are shown. */
 	get hasOlder(): boolean {
 		return Boolean(this.value?.next);
 	}

@@ -45,7 +45,7 @@ export function actorText({ actor_type, actor_name }: CapsuleEvent): string {
 	}
 }
 
-/** What became of a request, if that is not what it says anyway. */
+/** Returns the state of a request; null if the entry says it anyway. */
 export function stateText({ status }: CapsuleEvent): string | null {
 	return status === null || status === 'succeeded' ? null : words.eventStates[status];
 }

@@ -30,7 +30,7 @@ export const PAGE_SIZE = 50;
 
 const DEFAULT: ListQuery = { text: '', status: null, sort: 'age', isDescending: false, page: 1 };
 
-/** What an address says; what it does not, or nobody understands, is as usual. */
+/** Reads an address; parts that are missing or not understood get their defaults. */
 export function readListQuery(params: URLSearchParams): ListQuery {
 	const sort = params.get('sort') ?? '';
 	const isDescending = sort.startsWith('-');
@@ -62,7 +62,7 @@ export function sortedBy(query: ListQuery, sort: SortKey): ListQuery {
 	return { ...query, sort, isDescending, page: 1 };
 }
 
-/** Those that are wanted, in their order. Equal ones stay in the order in which they come. */
+/** Returns the wanted capsules, sorted. Equal ones stay in the order in which they come. */
 export function applyListQuery(items: readonly Capsule[], query: ListQuery): Capsule[] {
 	const text = query.text.trim().toLowerCase();
 	const wanted = items.filter(

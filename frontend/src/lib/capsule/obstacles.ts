@@ -68,7 +68,7 @@ export function typeObstacle({ status }: Capsule, type: TemplateType): string | 
 	return null;
 }
 
-/** What can be done about the state of a capsule, if anything needs to be. */
+/** Advice and actions for the state of a capsule, if something needs to be done about it. */
 export interface Remedy {
 	text: string;
 	actions: readonly ('resume' | 'boot' | 'destroy')[];
@@ -99,7 +99,7 @@ export function remedy(capsule: Capsule): Remedy | null {
 	}
 }
 
-/** What resuming means to a capsule: one without memory boots. */
+/** Returns the name of resuming for a capsule: one without memory boots. */
 export function resumeText({ status }: Capsule): string {
 	return status === 'stopped' || status === 'hibernated' ? words.boot : words.resume;
 }

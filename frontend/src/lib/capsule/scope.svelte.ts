@@ -1,6 +1,6 @@
 /**
- * What belongs to the page of one capsule and outlives its tabs: whoever looks at files for a moment
- * finds the terminals as they were, and uploads go on meanwhile.
+ * State that belongs to the page of one capsule and outlives its tabs: a user who looks at files for
+ * a moment finds the terminals as they were, and uploads go on meanwhile.
  */
 import { createContext } from 'svelte';
 import { FileBrowser } from '../files/browser.svelte';
@@ -35,18 +35,18 @@ export class CapsuleScope {
 		this.processes = new ProcessList(id);
 		this.files = new FileBrowser(id);
 		this.transfers = new TransferQueue(({ kind, path }) => {
-			// Where the folder is watched this only comes a little sooner.
+			// A watched folder is only updated a little sooner by this.
 			if (kind === 'upload') this.files.tree.refreshFolder(parent(path));
 		});
 	}
 
-	/** Whether its processes and files can be reached now, without waking it. */
+	/** True if its processes and files can be reached now, without waking it. */
 	get isRunning(): boolean {
 		const { capsule } = this.view;
 		return capsule?.status === 'running' && !capsule.operation;
 	}
 
-	/** Whether it is no more. The server still tells of it then, as of a stopped one, but the list is without it. */
+	/** True if it is no more. The server still tells of it as stopped, but the list is without it. */
 	get isDestroyed(): boolean {
 		const { capsule } = this.view;
 		return (

@@ -4,7 +4,7 @@ import { rangeBetween } from './selection';
 
 export class Selection {
 	readonly #ids = new SvelteSet<string>();
-	/** Where a range begins: the row that was ticked last. */
+	/** Start of a range: the row that was ticked last. */
 	#anchor: string | null = null;
 
 	has(id: string): boolean {

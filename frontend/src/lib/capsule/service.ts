@@ -1,4 +1,4 @@
-/** What a user can do with capsules. */
+/** Operations that a user can carry out on capsules. */
 import { api } from '../api/client';
 import { toApiError, unexpectedAnswer, unwrap } from '../api/errors';
 import type {

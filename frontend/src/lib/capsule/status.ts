@@ -1,4 +1,4 @@
-/** What the status and the operation of a capsule mean to somebody who looks at it. */
+/** Meaning of the status and the operation of a capsule to somebody who looks at it. */
 import type { Capsule, CapsuleOperation, CapsuleStatus } from '../api/types';
 import type { Tone } from '../components/tone';
 
@@ -17,7 +17,7 @@ export function statusTone(status: CapsuleStatus): Tone {
 	return TONES[status];
 }
 
-/** Whether it will change soon without anybody's doing, so that it pays to look often. */
+/** Returns true if it will change soon by itself, so that it pays to look often. */
 export function isSettling(capsule: Capsule): boolean {
 	return Boolean(capsule.operation) || statusTone(capsule.status) === 'moving';
 }

@@ -29,6 +29,6 @@ export function parseTemplateForm(capsule: Capsule, form: TemplateForm): ParsedT
 	const problem = name === '' ? null : templateNameProblem(name);
 	if (problem !== null) return { ok: false, name: problem };
 	const request = { sandbox_id: capsule.id, type: form.type, ...(name === '' ? {} : { name }) };
-	// Nothing has a name that is still to be made up.
+	// A name that is still to be made up belongs to no template yet.
 	return { ok: true, request, overwrite: form.overwrite && name !== '' };
 }

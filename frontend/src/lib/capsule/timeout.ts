@@ -21,7 +21,7 @@ export function formatTimeout(seconds: number): string {
 	}).join(' ');
 }
 
-/** What was typed, as seconds, or what is wrong with it. */
+/** Returns the typed text as seconds, or what is wrong with it. */
 export function parseTimeout(text: string): { value: number } | { problem: string } {
 	return parseWholeNumber(text, texts.capsule.fields.timeout, limits.SetTimeoutRequest.timeout_sec);
 }

@@ -1,4 +1,4 @@
-/** What can be done with a channel, and why something cannot. */
+/** Actions that are possible with a channel, and the reasons why others are not. */
 import Pencil from '@lucide/svelte/icons/pencil';
 import Power from '@lucide/svelte/icons/power';
 import RefreshCw from '@lucide/svelte/icons/refresh-cw';

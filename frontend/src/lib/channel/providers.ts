@@ -1,5 +1,5 @@
 /**
- * What the configuration of each kind of receiver consists of, and which values can be sent.
+ * Fields of the configuration of each kind of receiver, and which values can be sent.
  *
  * The server decides (docs/notifications.md); this says what is wrong beside the field, before a secret is sent.
  */

@@ -1,4 +1,4 @@
-/** What a user can do with notification channels. */
+/** Operations that a user can carry out on notification channels. */
 import { api } from '../api/client';
 import { toApiError, unwrap } from '../api/errors';
 import type {

@@ -1,4 +1,4 @@
-/** How a channel does: its receiver is told, fails, or is told nothing any more. */
+/** State of a channel: its receiver is told, fails, or is told nothing any more. */
 import type { Channel } from '../api/types';
 import type { Tone } from '../components/tone';
 

@@ -1,13 +1,13 @@
-/** What is known about something, line by line. */
+/** The known facts about something, line by line. */
 
 export type Fact = { label: string } & (
 	| { kind: 'text'; value: string }
 	/** As a machine writes it; with the page that shows it, if there is one. */
 	| { kind: 'code'; value: string; href?: string }
-	/** Somebody's own name and value. */
+	/** A name and a value that a user chose. */
 	| { kind: 'variable'; value: string }
 	| { kind: 'id'; value: string }
-	/** How long ago it was. */
+	/** The time that has passed since `at`. */
 	| { kind: 'age'; at: string }
 );
 

@@ -1,7 +1,7 @@
 /** Makes an element reach down to the end of the window, whatever stands above it. */
 import type { Attachment } from 'svelte/attachments';
 
-/** What stays free below it: as much as the page leaves around its content. */
+/** The space that stays free below it: as much as the page leaves around its content. */
 const BELOW_PX = 20;
 
 export const fill: Attachment<HTMLElement> = (node) => {

@@ -1,4 +1,4 @@
-/** Where the focus goes when something appears in the place of what had it. */
+/** Moves the focus when something appears in the place of what had it. */
 import type { Attachment } from 'svelte/attachments';
 
 /** Focuses the first element that a selector finds below the one it is attached to. */

@@ -1,4 +1,4 @@
-/** One form on its way to the server: once at a time, with what went wrong the last time. */
+/** A form on its way to the server: once at a time, with what went wrong the last time. */
 import { toApiError, type ApiError } from '../api/errors';
 
 export class Submission {

@@ -1,6 +1,6 @@
 /** The columns of a table, as its head shows them. */
 export interface Column {
 	text: string;
-	/** Where it is hidden, how it is aligned. */
+	/** The classes that say where it is hidden and how it is aligned. */
 	class?: string;
 }

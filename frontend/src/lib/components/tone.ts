@@ -1,4 +1,4 @@
-/** How a state is drawn; one colour and one shape each. */
+/** The look of a state; one colour and one shape each. */
 
 export type Tone = 'live' | 'moving' | 'asleep' | 'gone' | 'lost' | 'broken';
 

@@ -23,7 +23,7 @@ export function windowOf(
 	return { from: Math.min(to, Math.max(0, first)), to };
 }
 
-/** Where to scroll to, so that a row can be seen; where it is scrolled to already, if it can. */
+/** Returns the scroll position at which a row can be seen; the present one, if it can be seen there. */
 export function scrollTopFor(
 	index: number,
 	rowPx: number,

@@ -1,4 +1,4 @@
-/** What can be done with an entry of a folder, and why not. */
+/** The actions on an entry of a folder, and why one is not possible. */
 import Download from '@lucide/svelte/icons/download';
 import FolderOpen from '@lucide/svelte/icons/folder-open';
 import Pencil from '@lucide/svelte/icons/pencil';
@@ -15,10 +15,10 @@ import { isReadable } from './entries';
 
 export interface FileState {
 	isText: boolean;
-	/** Whether all of the text is there, and it is not too large. */
+	/** True if all of the text is there, and it is not too large. */
 	canEdit: boolean;
 	isEdited: boolean;
-	/** Whether something was typed that is not saved. */
+	/** True if something was typed that is not saved. */
 	isDirty: boolean;
 	isDownloading: boolean;
 }

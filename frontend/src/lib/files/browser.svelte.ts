@@ -12,9 +12,9 @@ import { FileView } from './view.svelte';
 export class FileBrowser {
 	readonly view: FileView;
 	readonly tree: FileTree;
-	/** What small screens show: the tree, or what is chosen in it. */
+	/** The part that small screens show: the tree, or what is chosen in it. */
 	step = $state<'first' | 'second'>('first');
-	/** What somebody wants to do that would lose what was typed. */
+	/** An action that the user wants and that would lose what was typed. */
 	#leaving = $state.raw<(() => void) | null>(null);
 	readonly #forget: () => void;
 
@@ -42,7 +42,7 @@ export class FileBrowser {
 		return this.tree.open(root, user);
 	}
 
-	/** Where new things go: the folder that is chosen, or the one of the file that is. */
+	/** The folder for new things: the one that is chosen, or the one of the chosen file. */
 	get folder(): string {
 		const { entry } = this.view;
 		if (!entry) return this.tree.root;

@@ -52,7 +52,7 @@ export async function readText(
 	return decode(chunks, length, isCut);
 }
 
-/** Where the last of so many lines ends, and how many end before that. */
+/** Returns where the last of so many lines ends, and how many end before that. */
 function endOfLines(bytes: Uint8Array, atMost: number): { at: number; count: number } {
 	let count = 0;
 	let at = 0;
@@ -95,9 +95,9 @@ export interface ShownText {
 	blocks: readonly Block[];
 	/** Lines that are shown. */
 	lines: number;
-	/** Whether there are more lines in `text`. */
+	/** True if there are more lines in `text`. */
 	hasMore: boolean;
-	/** Whether some lines are longer than what is shown of them. */
+	/** True if some lines are longer than what is shown of them. */
 	hasCutLines: boolean;
 }
 

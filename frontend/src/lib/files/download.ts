@@ -8,21 +8,21 @@
 
 /** Smaller ones are not worth a question. */
 const ASK_FROM_BYTES = 64 * 1024 * 1024;
-/** What the page holds before it hands it to the browser. */
+/** The bytes that the page holds before it hands them to the browser. */
 const BLOB_BYTES = 8 * 1024 * 1024;
-/** How long the browser has to begin to read what it saves. */
+/** The time that the browser has to begin to read what it saves. */
 const REVOKE_MS = 5_000;
 
 interface SaveFilePicker {
 	showSaveFilePicker: (options: { suggestedName: string }) => Promise<FileSystemFileHandle>;
 }
 
-/** Where a download goes. */
+/** The destination of a download. */
 export interface Target {
 	write: (chunk: Uint8Array<ArrayBuffer>) => Promise<void>;
-	/** It is complete. */
+	/** The download is complete. */
 	finish: () => Promise<void>;
-	/** It will never be. */
+	/** The download will never be complete. */
 	discard: () => Promise<void>;
 }
 

@@ -1,4 +1,4 @@
-/** What was dropped onto the page: files, and folders with all that is in them. */
+/** Reads what was dropped onto the page: files, and folders with all that is in them. */
 
 export interface DroppedFile {
 	/** Below the folder it was dropped into, such as `src/main.rs`. */
@@ -39,7 +39,7 @@ async function walk(entry: FileSystemEntry, above: string): Promise<DroppedFile[
 	}
 }
 
-/** Whether files are dragged, and not something of the page. */
+/** Returns true if files are dragged, and not something of the page. */
 export function carriesFiles(event: DragEvent): boolean {
 	return event.dataTransfer?.types.includes('Files') ?? false;
 }

@@ -17,7 +17,7 @@ export interface Sorting {
 const DIGITS = 12;
 
 /**
- * What names are compared by: numbers count as numbers, and neither case nor accents matter. Made once for each name: a
+ * A key to compare names by: numbers count as numbers, and neither case nor accents matter. Made once for each name: a
  * collator that compares 20,000 names in this way keeps the page busy for a second.
  */
 export function nameKey(name: string): string {
@@ -82,14 +82,14 @@ export function keepUnchanged(
 	return isUnchanged ? before : merged;
 }
 
-/** What stands in the place of a size, where there is none. */
+/** The text in the place of a size, where there is none. */
 export function kindText({ type, special, symlink_target }: FileEntry): string | null {
 	if (special) return texts.files.special[special];
 	if (type === 'symlink') return symlink_target ? `→ ${symlink_target}` : texts.files.link;
 	return null;
 }
 
-/** Whether it has content that can be read. */
+/** Returns true if the entry has content that can be read. */
 export function isReadable({ type, special }: FileEntry): boolean {
 	return type !== 'directory' && !special;
 }

@@ -1,5 +1,5 @@
 /**
- * What changes in a folder, and, once they are looked at, in the folders below it.
+ * Tells the changes in a folder, and in the folders below it once those are looked at.
  *
  *   the folder ──(one below is unfolded)──► all below it; the first watch ends when this one is ready
  *                                             └── refused, as where there are too many ──► the folder alone, as before
@@ -19,11 +19,11 @@ export interface WatchEvents {
 	 * @param isGapless whether that was so before, for the folder itself
 	 */
 	onReady: (isGapless: boolean) => void;
-	/** What is at these paths is different now. */
+	/** The entries at these paths are different now. */
 	onChange: (paths: readonly string[]) => void;
 	/** Changes were lost: everything may be different. */
 	onOverflow: () => void;
-	/** Nothing is told for now. */
+	/** Changes are not told for now. */
 	onLost: () => void;
 }
 
@@ -32,14 +32,14 @@ type Open = (isDeep: boolean, signal: AbortSignal) => Promise<ReadableStream<Uin
 export class FolderWatch {
 	readonly #open: Open;
 	readonly #events: WatchEvents;
-	/** Those that are open: at most one of each depth. */
+	/** The watches that are open: at most one of each depth. */
 	readonly #watching = new Map<boolean, AbortController>();
 	/** The depth of the one that tells everything; null while none does. */
 	#isDeep: boolean | null = null;
 	#isReady = false;
 	#isDeepWanted = false;
 	#isClosed = false;
-	/** Nobody listens any more, since there was nothing to watch. */
+	/** All watches were given up, since there was nothing to watch. */
 	#isOver = false;
 	/** Settled when the present watch is ready, or does not get ready. */
 	#covered: Promise<void>;
@@ -64,7 +64,7 @@ export class FolderWatch {
 		this.#covered = this.#follow(this.#isDeepWanted);
 	}
 
-	/** Whether a list that begins now will miss nothing is known as well as it can be. */
+	/** Settles once it is known, as well as it can be, whether a list that begins now will miss nothing. */
 	covered(): Promise<void> {
 		return this.#covered;
 	}

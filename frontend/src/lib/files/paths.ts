@@ -1,7 +1,7 @@
 /** Paths in a capsule: absolute, with slashes, whatever system the browser runs on. */
 import { texts } from '../texts';
 
-/** What `name` means in a folder; an absolute path means itself. */
+/** The path that `name` means in a folder; an absolute path means itself. */
 export function join(folder: string, name: string): string {
 	return normalize(name.startsWith('/') ? name : `${folder}/${name}`);
 }

@@ -1,4 +1,4 @@
-/** What the page of the files asks before it does something. */
+/** The questions that the page of the files asks before it does something. */
 import type { FileEntry } from '../api/types';
 
 export type FileQuestion =

@@ -1,4 +1,4 @@
-/** What a user can do with the files of a capsule. An empty `user` means the capsule's default one. */
+/** The operations of a user on the files of a capsule. An empty `user` means the capsule's default one. */
 import { api } from '../api/client';
 import { ApiError, toApiError, unwrap } from '../api/errors';
 import type { FileEntry, FolderList } from '../api/types';
@@ -26,7 +26,7 @@ export function listFolder(
 	return unwrap(api.POST('/v1/capsules/{id}/files/list', { params: of(id), body, signal }));
 }
 
-/** What is at a path; of a link, the link itself. */
+/** Returns the entry at a path; of a link, the link itself. */
 export async function statEntry(
 	id: string,
 	path: string,
@@ -38,12 +38,12 @@ export async function statEntry(
 	return (await unwrap(call)).entry;
 }
 
-/** Where a user's relative paths begin. */
+/** Returns the folder that a user's relative paths begin in. */
 export async function homeFolder(id: string, user: string, signal: AbortSignal): Promise<string> {
 	return normalize((await statEntry(id, '.', user, signal)).path);
 }
 
-/** What is at a path, or where the link leads that is there. */
+/** Returns the entry at a path, or, if that is a link, the entry that it leads to. */
 export async function resolveLink(
 	id: string,
 	path: string,
@@ -144,7 +144,7 @@ export async function readImage(
 	return new Response(await streamFile(id, path, user, signal)).blob();
 }
 
-/** Where it goes comes before what goes there: the server writes while it reads. */
+/** The destination comes before the content: the server writes while it reads. */
 function formOf(path: string, user: string, file: Blob): FormData {
 	const form = new FormData();
 	form.append('path', path);

@@ -14,7 +14,7 @@ const AT_ONCE = 2;
 
 export interface TransferTask {
 	kind: 'upload' | 'download';
-	/** Where in the capsule. */
+	/** The path in the capsule. */
 	path: string;
 	/** Null if nobody knows. */
 	totalBytes: number | null;

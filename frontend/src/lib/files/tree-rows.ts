@@ -7,7 +7,7 @@
 import type { ApiError } from '../api/errors';
 import { sortEntries, type Entry, type Sorting } from './entries';
 
-/** What is known of a folder. */
+/** The known state of a folder. */
 export interface FolderState {
 	entries: readonly Entry[];
 	/** There is more than the server lists. */
@@ -109,8 +109,8 @@ export function rowsOf(
 const PAGE_ROWS = 15;
 
 /**
- * Where a key leads from a row; -1 if it leads nowhere. Left goes to the folder that a row is in, Right to the first row in
- * an unfolded one; folding is somebody else's business.
+ * Returns the index of the row that a key leads to; -1 if it leads nowhere. Left goes to the folder that a row is in, Right
+ * to the first row in an unfolded one; folding is somebody else's business.
  */
 export function rowAfterKey(rows: readonly Row[], from: number, key: string): number {
 	switch (key) {

@@ -32,7 +32,7 @@ export class FileTree {
 	#expanded = $state.raw<ReadonlySet<string>>(new Set());
 	#sorting = $state.raw<Sorting>({ key: 'name', isDescending: false });
 	#activeId = $state('');
-	/** Where the keyboard was, for when what was there is gone. */
+	/** The index of the row that the keyboard was at, for when that row is gone. */
 	#activeAt = 0;
 	#isLive = $state(false);
 	#watch: FolderWatch | undefined;
@@ -40,7 +40,7 @@ export class FileTree {
 	readonly #listed = new Set<string>();
 	readonly #listings = new Map<string, AbortController>();
 	readonly #timers = new Map<string, ReturnType<typeof setTimeout>>();
-	/** Whoever shows a file wants to know that it changed. */
+	/** The view that shows a file wants to know that it changed. */
 	readonly #onChange: (path: string) => void;
 	readonly #rows: readonly Row[] = $derived(
 		rowsOf(this.#root, this.#folders, this.#expanded, this.#sorting)
@@ -68,12 +68,12 @@ export class FileTree {
 		return this.#sorting;
 	}
 
-	/** Whether changes are told as they happen. */
+	/** True while changes are told as they happen. */
 	get isLive(): boolean {
 		return this.#isLive;
 	}
 
-	/** What is known of the folder that it begins with. */
+	/** The known state of the folder that it begins with. */
 	get rootState(): FolderState {
 		return this.state(this.#root);
 	}
@@ -104,7 +104,7 @@ export class FileTree {
 
 	/** Shows a folder, as a user sees it, until the returned function is called. */
 	open(root: string, user: string): () => void {
-		// Whoever calls this from an effect does not want to begin anew for what is set here.
+		// An effect that calls this must not run again because of what is set here.
 		untrack(() => {
 			if (root !== this.#root || user !== this.#user) this.forget();
 			this.#root = root;
@@ -186,7 +186,7 @@ export class FileTree {
 		try {
 			const list = await listFolder(this.#capsuleId, folder, this.#user, listing.signal);
 			if (listing.signal.aborted) return;
-			// Where there is much to do, it is done in pieces, and the page takes clicks and keys between them.
+			// A long list is processed in pieces, and the page takes clicks and keys between them.
 			const isLong = list.entries.length > LONG_LIST;
 			if (isLong) await pause();
 			const entries = keepUnchanged(this.state(folder).entries, list.entries);
@@ -250,7 +250,7 @@ export class FileTree {
 		if (this.#timers.has(folder)) return;
 		const timer = setTimeout(() => {
 			this.#timers.delete(folder);
-			// One that is on its way is not given up for the next, or none would ever arrive.
+			// A listing that is on its way is not given up for the next, or none would ever arrive.
 			if (this.#listings.has(folder)) this.#listSoon(folder);
 			else void this.list(folder);
 		}, SETTLE_MS);

@@ -39,7 +39,7 @@ const RELOAD_MS = 1_000;
 export class FileView {
 	readonly #capsuleId: string;
 	#entry = $state.raw<FileEntry | null>(null);
-	/** What is read and written: where a link leads. */
+	/** The entry that is read and written; for a link, the one that it leads to. */
 	#target = $state.raw<FileEntry | null>(null);
 	#content = $state.raw<Content>({ kind: 'none' });
 	#draft = $state<string | null>(null);
@@ -55,7 +55,7 @@ export class FileView {
 		this.#capsuleId = capsuleId;
 	}
 
-	/** What is shown; null if nothing was chosen. */
+	/** The entry that is shown; null if nothing was chosen. */
 	get entry(): FileEntry | null {
 		return this.#entry;
 	}
@@ -68,7 +68,7 @@ export class FileView {
 		return this.#content;
 	}
 
-	/** What was typed; null while nobody edits. */
+	/** The text that was typed; null while nobody edits. */
 	get draft(): string | null {
 		return this.#draft;
 	}
@@ -178,7 +178,7 @@ export class FileView {
 			if (this.#entry?.path === written.path) this.#entry = written;
 			this.#put({ kind: 'text', text, shown: shownText(text), isCut: false });
 			this.#isStale = false;
-			// Who went on typing meanwhile has something to save again.
+			// A user who went on typing meanwhile has something to save again.
 			if (this.#draft === typed) this.#draft = null;
 			return 'saved';
 		} catch (error) {

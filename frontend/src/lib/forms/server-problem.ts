@@ -1,4 +1,4 @@
-/** What the server finds wrong with one field: its messages begin with the name of the field, as `code: is wrong`. */
+/** Errors that the server finds in one field: the messages begin with the name of the field, as `code: is wrong`. */
 import { ApiError } from '../api/errors';
 
 /** The message without the name, as a sentence; null if the error is about something else. */

@@ -1,4 +1,4 @@
-/** What can be done with an API key, and why something cannot. */
+/** The actions on an API key, and why one is not possible. */
 import Trash from '@lucide/svelte/icons/trash-2';
 import type { ApiKey } from '../api/types';
 import type { Action } from '../components/action';

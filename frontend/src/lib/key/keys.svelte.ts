@@ -9,7 +9,7 @@ import { newestFirst } from '../polling/polled.svelte';
 class KeyList extends Loaded<readonly ApiKey[]> {
 	constructor() {
 		super();
-		// Where nothing is known yet, one alone would pass for the whole list.
+		// Before the list is loaded, a new key alone would pass for the whole list.
 		events.on('key:created', (key) => {
 			if (this.value) this.put([key, ...this.value]);
 		});

@@ -1,4 +1,4 @@
-/** What a user can do with API keys. */
+/** The operations of a user on API keys. */
 import { api } from '../api/client';
 import { toApiError, unwrap } from '../api/errors';
 import type { CreateApiKeyRequest, CreatedApiKey } from '../api/types';

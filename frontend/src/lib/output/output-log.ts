@@ -1,5 +1,5 @@
 /**
- * What a program prints, in the order it came, bounded: the end is what one wants to see.
+ * The output of a program, in the order it came, bounded: the end is what one wants to see.
  *
  * It grows at the end and is cut at the front, in whole pieces, so that a page draws anew only the last one.
  */
@@ -22,7 +22,7 @@ export interface OutputLog {
 
 export const EMPTY_LOG: OutputLog = { pieces: [], shownChars: 0, hiddenChars: 0 };
 
-/** What is shown unless somebody says otherwise. */
+/** The number of characters that are shown unless the caller says otherwise. */
 const SHOWN_CHARS = 200_000;
 /** Pieces of one stream are put together up to this, so that the page has few elements. */
 const PIECE_CHARS = 8_192;

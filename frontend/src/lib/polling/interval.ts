@@ -1,4 +1,4 @@
-/** How long to wait before the next look. */
+/** The time to wait before the next look. */
 
 const SETTLED_MS = 4_000;
 const SETTLING_MS = 1_000;

@@ -76,13 +76,13 @@ export abstract class Polled<T> {
 
 	protected abstract ask(signal: AbortSignal): Promise<T>;
 
-	/** Whether something will change soon. */
+	/** Returns true if something will change soon. */
 	protected isSettling(): boolean {
 		return false;
 	}
 
 	/**
-	 * How long to wait before the next look.
+	 * The time to wait before the next look.
 	 *
 	 * @param failures how many looks in a row have failed
 	 */
@@ -90,7 +90,7 @@ export abstract class Polled<T> {
 		return pollIntervalMs(this.isSettling(), failures, this.#isTold);
 	}
 
-	/** What is kept of what was known; the same object if nothing changed. */
+	/** The value to keep after an answer; the previous object if nothing changed. */
 	protected merge(previous: T, next: T): T {
 		return isSame(previous, next) ? previous : next;
 	}
@@ -116,7 +116,7 @@ export abstract class PolledList<T extends { id: string }> extends Polled<readon
 		return this.value ?? NOTHING;
 	}
 
-	/** What the server lists, in any order. */
+	/** The items that the server lists, in any order. */
 	protected abstract list(signal: AbortSignal): Promise<T[]>;
 
 	protected abstract compare(a: T, b: T): number;
@@ -129,7 +129,7 @@ export abstract class PolledList<T extends { id: string }> extends Polled<readon
 		return reconcile(previous, next);
 	}
 
-	/** Where nothing is known yet, one alone would pass for the whole list. */
+	/** A single item would pass for the whole list while nothing is known yet. */
 	protected add(item: T): void {
 		if (this.value === null) this.refresh();
 		else {

@@ -125,7 +125,7 @@ export class Poller<T> {
 		this.#isRunning = false;
 
 		deliver();
-		// What was delivered may have led to a release or a refresh.
+		// The delivery may have led to a release or a refresh.
 		if (run !== this.#newestRun) return;
 		this.#runIn(this.#isOutdated ? SOON_MS : this.#options.intervalMs());
 	}

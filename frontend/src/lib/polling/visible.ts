@@ -12,7 +12,7 @@ export function whileVisible(begin: () => () => void): () => void {
 	const update = () => {
 		const isSeen = document.visibilityState === 'visible';
 		if (isSeen === (end !== undefined)) return;
-		// Whoever calls this from an effect does not want to begin anew for what is looked at meanwhile.
+		// A caller inside an effect does not want to begin anew for what is looked at meanwhile.
 		if (isSeen) end = untrack(begin);
 		else stop();
 	};

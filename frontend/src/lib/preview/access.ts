@@ -1,4 +1,4 @@
-/** Who may reach the ports of a capsule, in words. */
+/** Words for who may reach the ports of a capsule. */
 import { texts } from '../texts';
 import type { PreviewAccess } from './links';
 

@@ -1,4 +1,4 @@
-/** Where the ports of a capsule are reached. */
+/** The addresses of the ports of a capsule. */
 import type { Capsule } from '../api/types';
 import { texts } from '../texts';
 

@@ -1,4 +1,4 @@
-/** What a user can do with the previews of a capsule. */
+/** The actions of a user on the previews of a capsule. */
 import { api } from '../api/client';
 import { toApiError, unwrap } from '../api/errors';
 import type { SetPreviewRequest } from '../api/types';

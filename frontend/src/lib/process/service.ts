@@ -1,4 +1,4 @@
-/** What a user can do with the processes of a capsule. */
+/** The actions of a user on the processes of a capsule. */
 import { api } from '../api/client';
 import { toApiError, unexpectedAnswer, unwrap } from '../api/errors';
 import type { ProcessEntry, Signal, StartedProcess } from '../api/types';

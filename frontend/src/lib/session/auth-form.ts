@@ -36,7 +36,7 @@ export function checkAuthForm(mode: AuthMode, form: AuthForm): AuthFormErrors {
 	return errors;
 }
 
-/** What is wrong with an address; null if it may be one. */
+/** The problem with an address; null if it may be one. */
 export function emailProblem(email: string): string | null {
 	return /^\S+@\S+$/.test(email.trim()) ? null : words.enterEmail;
 }

@@ -1,4 +1,4 @@
-/** What stands behind the `#` when a browser returns from an identity provider. */
+/** The answer behind the `#` when a browser returns from an identity provider. */
 import { ApiError, unexpectedAnswer } from '../api/errors';
 import type { AuthResponse } from '../api/types';
 

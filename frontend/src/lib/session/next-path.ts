@@ -1,4 +1,4 @@
-/** Where to go after signing in, carried in the `next` parameter of the login page. */
+/** The path to go to after signing in, carried in the `next` parameter of the login page. */
 
 const HOME = '/dashboard/capsules/list';
 

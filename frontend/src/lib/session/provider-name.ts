@@ -1,4 +1,4 @@
-/** What identity providers are called. */
+/** The names of identity providers. */
 import { texts } from '../texts';
 
 const NAMES: Record<string, string> = texts.session.providers;

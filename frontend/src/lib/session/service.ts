@@ -85,7 +85,7 @@ export async function sendActivation(email: string): Promise<void> {
 	} catch (error) {
 		toasts.failed(words.activation.notSent(toApiError(error).message));
 	}
-	// It may have been confirmed meanwhile.
+	// The address may have been confirmed meanwhile.
 	events.emit('account:changed', undefined);
 }
 

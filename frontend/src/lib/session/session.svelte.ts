@@ -1,5 +1,5 @@
 /**
- * Who is signed in, kept in localStorage under one key so that tabs share it.
+ * The user who is signed in, kept in localStorage under one key so that tabs share it.
  *
  *   begin ──► current ── end ─────► nobody: they left
  *               ▲  │ ─── expire ──► nobody: they are asked to sign in, and come back to where they were
@@ -57,7 +57,7 @@ class SessionManager {
 		return this.#notice;
 	}
 
-	/** Whether the session ended without the user's doing. */
+	/** True if the session ended without the user's doing. */
 	get isThrownOut(): boolean {
 		return this.#isThrownOut;
 	}
@@ -107,7 +107,7 @@ class SessionManager {
 		this.#renewals += 1;
 		try {
 			const answer = await act();
-			// Somebody else may have signed in, in another tab.
+			// Another user may have signed in, in another tab.
 			const isOurs = this.#current === null || this.#current.user_id === userId;
 			if (answer === null || !isOurs) return false;
 			this.#isRefused = false;
@@ -154,7 +154,7 @@ function isOver(session: Session | null, slackMs = 0): boolean {
 	return endMs !== undefined && endMs - slackMs <= Date.now();
 }
 
-/** Whether two sessions see and may do the same. */
+/** Returns true if two sessions see and may do the same. */
 function isSameActor(a: Session | null, b: Session | null): boolean {
 	return (
 		a !== null &&

@@ -1,6 +1,6 @@
-/** What a token says about itself. Nothing of it is trusted here; the server checks it on every request. */
+/** The claims of a token. Nothing of it is trusted here; the server checks it on every request. */
 
-/** How long a token is good from the moment it was made, in milliseconds; null if it does not say. */
+/** The lifetime of a token from the moment it was made, in milliseconds; null if it does not say. */
 export function lifetimeMs(token: string): number | null {
 	const claims = claimsOf(token);
 	if (typeof claims.iat !== 'number' || typeof claims.exp !== 'number') return null;

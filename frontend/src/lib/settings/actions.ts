@@ -1,4 +1,4 @@
-/** What can be done with the ways to sign in, and why something cannot. */
+/** The actions on the ways to sign in, and why some cannot be done. */
 import Link from '@lucide/svelte/icons/link';
 import Unlink from '@lucide/svelte/icons/unlink';
 import type { Me } from '../api/types';
@@ -14,7 +14,7 @@ export interface Provider {
 	/** As the API names it. */
 	id: string;
 	isConnected: boolean;
-	/** Whether the server still knows it. */
+	/** True if the server still knows it. */
 	isOffered: boolean;
 }
 

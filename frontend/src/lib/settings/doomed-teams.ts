@@ -1,4 +1,4 @@
-/** What becomes of the user's teams when their account is deleted. */
+/** Finds what becomes of the user's teams when their account is deleted. */
 import { api } from '../api/client';
 import { unwrap } from '../api/errors';
 import type { Team } from '../api/types';

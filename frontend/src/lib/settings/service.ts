@@ -1,4 +1,4 @@
-/** What a user can do with their own account. Errors of forms go to the caller. */
+/** The actions of a user on their own account. Errors of forms go to the caller. */
 import { api } from '../api/client';
 import { toApiError, unwrap } from '../api/errors';
 import type { BegunTotp, ChangePasswordRequest, DisableTotpRequest, Me } from '../api/types';

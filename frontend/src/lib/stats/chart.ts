@@ -19,17 +19,17 @@ import { byteStep, formatMoment, summarize, timeMarks, type Line, type LineColor
 
 Chart.register(LineController, LineElement, PointElement, LinearScale, Filler, Tooltip);
 
-/** How much room the name of a moment needs. */
+/** The room that the name of a moment needs. */
 const LABEL_PX = 96;
 
-/** What is shown around a value that is the only one. */
+/** The margin around a value that is the only one. */
 const ALONE_MS = 1_000;
 
 export interface ChartContent {
 	/** Milliseconds since 1970, ascending. */
 	times: readonly number[];
 	lines: readonly Line[];
-	/** How high the scale is at least, by side. */
+	/** The least value at the top of the scale, by side. */
 	leastTop: { left?: number; right?: number };
 }
 
@@ -203,7 +203,7 @@ export class LineChart {
 	}
 }
 
-// What is no number is a gap.
+// A value that is no number is a gap.
 function pointsOf(times: readonly number[], values: Line['values']): Point[] {
 	return times.map((x, at) => ({ x, y: values[at] ?? NaN }));
 }
@@ -214,7 +214,7 @@ function radiiOf(values: Line['values']): number[] {
 	return values.map((_, at) => (isGap(at - 1) && isGap(at + 1) ? 1.5 : 0));
 }
 
-/** How much later a day begins here than in the count of milliseconds. */
+/** The time by which a day begins later here than in the count of milliseconds. */
 function offsetMs(): number {
 	return new Date().getTimezoneOffset() * 60_000;
 }

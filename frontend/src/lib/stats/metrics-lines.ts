@@ -1,4 +1,4 @@
-/** What the charts of a capsule show of its measurements. */
+/** The lines that the charts of a capsule show of its measurements. */
 import type { CapsuleMetrics, GuestMetrics, MetricPoint } from '../api/types';
 import { formatSize, formatTicking } from '../format';
 import { texts } from '../texts';

@@ -14,7 +14,7 @@ import { nextLookMs } from './ranges';
 export interface RangedOptions<R extends string> {
 	range: R;
 	intervalsMs: Record<R, number>;
-	/** Whether news may change the answer at once. */
+	/** Returns true if news may change the answer at once. */
 	concerns: (news: ServerNews) => boolean;
 }
 
@@ -59,7 +59,7 @@ export abstract class Ranged<R extends string, T extends { range: R }> {
 		return this.#error;
 	}
 
-	/** Whether another range was chosen, and its answer is not there yet. */
+	/** True if another range was chosen and its answer is not there yet. */
 	get isPending(): boolean {
 		return this.#isPending;
 	}

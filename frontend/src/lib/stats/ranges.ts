@@ -72,7 +72,7 @@ export function rangeParam<R extends AnyRange>(range: R): R & Record<string, nev
 
 const RETRY_MS = SECOND_MS;
 
-/** How long to wait before the next look: after a failure soon, and never longer than usual. */
+/** The time to wait before the next look: short after a failure, and never longer than usual. */
 export function nextLookMs(intervalMs: number, failures: number): number {
 	return failures === 0 ? intervalMs : Math.min(RETRY_MS * 2 ** failures, intervalMs);
 }

@@ -98,7 +98,7 @@ it('timeMarks are round times of day', () => {
 	expect(timeMarks(0, 60 * minute, 6, 0)).toEqual(
 		[0, 10, 20, 30, 40, 50, 60].map((n) => n * minute)
 	);
-	// Where the day begins an hour and a half later.
+	// The day begins an hour and a half later.
 	const day = 24 * 60 * minute;
 	expect(timeMarks(0, 2 * day, 2, 90 * minute)).toEqual([90 * minute, day + 90 * minute]);
 	expect(timeMarks(5, 5, 6, 0)).toEqual([5]);

@@ -4,14 +4,14 @@
  * A value is null where nothing was measured; the line has a gap there.
  */
 
-/** One line of a chart: values at the times of the chart, which are milliseconds since 1970. */
+/** A line of a chart: values at the times of the chart, which are milliseconds since 1970. */
 export interface Line {
 	label: string;
 	values: readonly (number | null)[];
-	/** How a value is written. */
+	/** Returns the text of a value. */
 	format: (value: number) => string;
 	color: LineColor;
-	/** What is counted: only whole numbers make sense of things, and only binary steps of bytes. */
+	/** The unit of the values: things need whole numbers, and bytes need binary steps. */
 	unit?: 'things' | 'bytes';
 	/** Drawn behind the others, thin. */
 	isFaint?: boolean;
@@ -53,7 +53,7 @@ export function movingAverage(
 	});
 }
 
-/** How fast a counter grew until each time, per second; null where it began anew, and after a gap. */
+/** The growth of a counter until each time, per second; null where it began anew, and after a gap. */
 export function ratePerSecond(
 	times: readonly number[],
 	totals: readonly (number | null)[]

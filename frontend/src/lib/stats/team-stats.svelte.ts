@@ -1,4 +1,4 @@
-/** How many of the team's capsules run and what they reserve, over a range. */
+/** The number of the team's capsules that run and what they reserve, over a range. */
 import { api } from '../api/client';
 import { unwrap } from '../api/errors';
 import type { CapsuleStats, StatsRange } from '../api/types';

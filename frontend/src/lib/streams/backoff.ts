@@ -1,4 +1,4 @@
-/** How long to wait before the next try. */
+/** The time to wait before the next try. */
 
 const FIRST_MS = 500;
 const LONGEST_MS = 15_000;

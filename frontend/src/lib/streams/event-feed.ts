@@ -11,11 +11,11 @@ import { readEvents, type ServerEvent } from './sse';
 export interface EventFeed {
 	/** Asks for the events that follow one; an empty id asks for all. */
 	open: (lastId: string, signal: AbortSignal) => Promise<ReadableStream<Uint8Array>>;
-	/** What it throws counts as a loss. */
+	/** An error that it throws counts as a loss. */
 	onEvent: (event: ServerEvent) => void;
 	/** The connection is gone. */
 	onLost: (error: ApiError) => 'again' | 'give up';
-	/** Where an earlier feed of the same events was cut off. */
+	/** The id of the last event before an earlier feed of the same events was cut off. */
 	lastId?: string;
 }
 

@@ -1,4 +1,4 @@
-/** What comes between two drawings of the page, handed on together: one change of the page for all of it. */
+/** Hands on together what comes between two drawings of the page: one change of the page for all of it. */
 
 export class FrameBatch<T> {
 	#items: T[] = [];

@@ -1,5 +1,5 @@
 /**
- * One WebSocket of the API: JSON text frames, of which the first one carries the session's token,
+ * A WebSocket of the API: JSON text frames, of which the first one carries the session's token,
  * since a browser cannot send headers with it.
  *
  *   open ──► auth, first frame ──► frames … ──► closed (once, whoever began it)
@@ -44,7 +44,7 @@ export class FrameSocket {
 		this.#listen();
 	}
 
-	/** What cannot be sent is dropped: the end of the connection is told anyway. */
+	/** Drops a frame that cannot be sent: the end of the connection is told anyway. */
 	send(frame: Frame): void {
 		if (this.#socket.readyState === WebSocket.OPEN) this.#socket.send(JSON.stringify(frame));
 	}

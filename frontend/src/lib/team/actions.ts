@@ -1,4 +1,4 @@
-/** What can be done with the members of a team and with its invitations, and why something cannot. */
+/** The actions on the members of a team and on its invitations, and why some cannot be done. */
 import ArrowDown from '@lucide/svelte/icons/arrow-down';
 import ArrowUp from '@lucide/svelte/icons/arrow-up';
 import Crown from '@lucide/svelte/icons/crown';

@@ -8,7 +8,7 @@ import { session } from '../session/session.svelte';
 
 class InvitationList extends PolledList<Invitation> {
 	constructor() {
-		// One that is accepted makes a member.
+		// An invitation that is accepted makes a member.
 		super(newsOf('member.changed'));
 		events.on('session:changed', () => this.forget());
 		events.on('invitation:changed', () => this.refresh());

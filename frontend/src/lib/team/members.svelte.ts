@@ -18,7 +18,7 @@ class MemberList extends PolledList<Member> {
 		events.on('member:changed', () => this.refresh());
 	}
 
-	/** What a user is called, if the user is a member. */
+	/** The name of a user; null if the user is no member. */
 	nameOf(userId: string): string | null {
 		return this.items.find(({ id }) => id === userId)?.name ?? null;
 	}

@@ -35,7 +35,7 @@ export async function renameTeam({ id }: Pick<Team, 'id'>, name: string): Promis
 	toasts.done(words.renamed(name));
 }
 
-/** How somebody was added: at once, by mail, or by a link that has to be passed on. */
+/** The way a person was added: at once, by mail, or by a link that has to be passed on. */
 export type Addition = { kind: 'member' } | { kind: 'mail' } | { kind: 'link'; link: string };
 
 /**

@@ -21,7 +21,7 @@ class TeamList extends PolledList<Team> {
 	protected override async list(signal: AbortSignal): Promise<Team[]> {
 		const teams = await unwrap(api.GET('/v1/teams', { signal }));
 		const id = session.current?.team_id;
-		// Somebody has removed the user, or deleted the team.
+		// The user was removed, or the team was deleted.
 		if (id && !signal.aborted && !teams.some((team) => team.id === id)) {
 			events.emit('team:lost', { id });
 		}

@@ -1,4 +1,4 @@
-/** What can be done with a template, and why something cannot. */
+/** The actions on a template, and why some cannot be done. */
 import Plus from '@lucide/svelte/icons/plus';
 import Trash from '@lucide/svelte/icons/trash-2';
 import type { Template } from '../api/types';
@@ -9,7 +9,7 @@ import { texts } from '../texts';
 
 const words = texts.template;
 
-/** What needs to be asked before it is done. */
+/** An action that needs a question before it is done. */
 export interface TemplateQuestion<T extends Template = Template> {
 	action: 'use' | 'delete';
 	template: T;

@@ -1,4 +1,4 @@
-/** What a user can do with templates. */
+/** The actions of a user on templates. */
 import { api } from '../api/client';
 import { unwrap } from '../api/errors';
 import type { CreateTemplateRequest, Template } from '../api/types';

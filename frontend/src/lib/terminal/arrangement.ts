@@ -1,6 +1,6 @@
 /** Which terminals a page opens by itself. */
 
-/** What is known of a process that runs. */
+/** The known facts about a process that runs. */
 export interface Running {
 	tag: string;
 	cmd: string;
@@ -8,15 +8,15 @@ export interface Running {
 }
 
 export interface Arrangement {
-	/** Those to take up. */
+	/** The terminals to take up. */
 	takeUp: readonly Running[];
-	/** Whether to start a new one. */
+	/** True if a new one is to be started. */
 	isNewWanted: boolean;
 }
 
 /**
- * Those that this tab of the browser had open before, or a new one if none runs at all. Those of others
- * are left for the user to choose.
+ * The terminals that this tab of the browser had open before, or a new one if none runs at all. Those
+ * of others are left for the user to choose.
  */
 export function arrange(running: readonly Running[], remembered: readonly string[]): Arrangement {
 	const terminals = running.filter(({ terminal }) => terminal);

@@ -12,7 +12,7 @@ export interface Size {
 	rows: number;
 }
 
-/** What a new terminal runs; what is left out is the server's choice. */
+/** The program that a new terminal runs; what is left out is the server's choice. */
 export interface Program {
 	cmd?: string;
 	cwd?: string;
@@ -44,7 +44,7 @@ export function resizeFrame({ cols, rows }: Size): Frame {
 	return { type: 'resize', cols, rows };
 }
 
-/** What was typed or pasted, in as many frames as it takes. */
+/** The input that was typed or pasted, in as many frames as it takes. */
 export function inputFrames(bytes: Uint8Array): Frame[] {
 	const frames: Frame[] = [];
 	for (let at = 0; at < bytes.length; at += INPUT_BYTES) {
@@ -53,7 +53,7 @@ export function inputFrames(bytes: Uint8Array): Frame[] {
 	return frames;
 }
 
-/** What the server says, or null for what this page does not understand. */
+/** The message of the server, or null for one that this page does not understand. */
 export function readPtyFrame(frame: Frame): PtyEvent | null {
 	switch (frame.type) {
 		case 'started':
@@ -79,7 +79,7 @@ function readOutput(data: string): PtyEvent | null {
 	}
 }
 
-/** What an error means for the connection. */
+/** The effect of an error on the connection. */
 function endOf({ fatal, code }: Frame): 'none' | 'passing' | 'final' {
 	if (fatal !== true) return 'none';
 	return PASSING.includes(text(code)) ? 'passing' : 'final';

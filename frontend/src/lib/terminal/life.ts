@@ -45,11 +45,11 @@ export type LifeEvent =
 
 /** `isKnown`: whether the server has ever said that the program runs. */
 export const NEW: Life = { kind: 'connecting', by: 'start', failures: 0, isKnown: false };
-/** One that others have started. */
+/** A terminal that others have started. */
 export const TAKEN_UP: Life = { kind: 'connecting', by: 'connect', failures: 0, isKnown: true };
 
 export function next(life: Life, event: LifeEvent, random: number = Math.random()): Life {
-	// Nothing brings these back.
+	// A terminal that has ended or is lost stays so.
 	if (life.kind === 'ended' || life.kind === 'lost') return life;
 
 	const isKnown = life.kind === 'open' || life.isKnown;
@@ -76,7 +76,7 @@ export function next(life: Life, event: LifeEvent, random: number = Math.random(
 				return { kind: 'checking', failures, isKnown, refusal: event.reason };
 			}
 			if (life.kind !== 'connecting') return life;
-			// It was never started, as it turns out.
+			// The program was never started, as it turns out.
 			if (life.by === 'connect' && !isKnown) return { ...life, by: 'start' };
 			return { kind: 'checking', failures, isKnown, refusal: event.reason };
 		case 'unreachable':
@@ -102,7 +102,7 @@ function afterCheck(life: Life, status: string): Life {
 	return { kind: 'connecting', by: 'connect', failures: life.failures, isKnown };
 }
 
-/** Whether there may be a program at the other end. */
+/** Returns true if there may be a program at the other end. */
 export function isAlive({ kind }: Life): boolean {
 	return kind !== 'ended' && kind !== 'lost';
 }

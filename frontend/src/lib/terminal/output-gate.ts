@@ -14,7 +14,7 @@ export class OutputGate {
 	#leftOutBytes = 0;
 	#isShut = false;
 
-	/** Whether a chunk may be drawn; if so, {@link drawn} must be called for it afterwards. */
+	/** Returns true if a chunk may be drawn; call {@link drawn} for it afterwards. */
 	admit(bytes: number): boolean {
 		if (!this.#isShut && this.#pendingBytes + bytes > SHUT_ABOVE_BYTES) this.#isShut = true;
 		if (this.#isShut) {

@@ -1,5 +1,5 @@
 /**
- * What a terminal does while the output that was kept is shown once more.
+ * The behaviour of a terminal while the output that was kept is shown once more.
  *
  * Programs ask terminals questions (where is the cursor, what are you), and those questions are part
  * of the output. When it is replayed the terminal would answer them a second time, and the answer
@@ -11,7 +11,7 @@ const QUIET_FOR_MS = 400;
 
 /** Answers that terminals give by themselves, behind the escape that begins them; nobody types them. */
 const ANSWERS = [
-	// What it is, where the cursor is, how it fares, which mode is set, how large it is.
+	// Its kind, the place of the cursor, its state, the mode that is set, its size.
 	/^\[[?>]?[\d;]*[cRn]$/,
 	/^\[\?[\d;]*\$y$/,
 	/^\[[\d;]*t$/,
@@ -25,7 +25,7 @@ export function isAnswer(data: string): boolean {
 	return ANSWERS.some((answer) => answer.test(rest));
 }
 
-/** Whether a replay is under way. */
+/** Tells whether a replay is under way. */
 export class ReplayWatch {
 	#isReplaying = false;
 	#timer: ReturnType<typeof setTimeout> | undefined;

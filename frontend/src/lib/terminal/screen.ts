@@ -1,5 +1,5 @@
 /**
- * What draws a terminal: xterm.js, loaded only when a terminal is opened.
+ * The screen of a terminal, drawn by xterm.js, which is loaded only when a terminal is opened.
  *
  * It lives in an element of its own, which is moved into the page and out of it again, so a terminal that
  * nobody looks at keeps what it shows.

@@ -1,5 +1,5 @@
 /**
- * One terminal: its life, its socket and its screen.
+ * A terminal: its life, its socket and its screen.
  *
  *   keys ──► Screen ──► FrameSocket ──► server
  *              ▲             │
@@ -50,7 +50,7 @@ export class TerminalSession {
 	#check: AbortController | undefined;
 	#gate = new OutputGate();
 	readonly #replay = new ReplayWatch();
-	/** Whether the screen shows something of this session, which a replay would show again. */
+	/** True if the screen shows something of this session, which a replay would show again. */
 	#hasOutput = false;
 	#isClosed = false;
 	/** Moves the keyboard to where the page wants it when it leaves the terminal. */
@@ -80,7 +80,7 @@ export class TerminalSession {
 		return this.#life;
 	}
 
-	/** What the program calls itself, else the command. */
+	/** The name that the program gives itself, else the command. */
 	get title(): string {
 		return this.#title || this.program.cmd || 'bash';
 	}
@@ -235,7 +235,7 @@ export class TerminalSession {
 		if (this.#life.kind === 'connecting' && this.#life.by === 'connect') {
 			if (this.#hasOutput) this.#screen?.reset();
 			this.#replay.begin();
-			// It may have been another size when it was left.
+			// The terminal may have had another size when it was left.
 			this.#socket?.send(resizeFrame(this.#size));
 		}
 		this.#notice = null;

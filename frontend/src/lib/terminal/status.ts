@@ -1,4 +1,4 @@
-/** What is said about a terminal below it. */
+/** The text about a terminal that is shown below it. */
 import { texts } from '../texts';
 import type { Life } from './life';
 

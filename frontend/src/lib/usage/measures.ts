@@ -1,4 +1,4 @@
-/** What of the usage can be shown, in units that people read, and the days that are asked for. */
+/** The usage that can be shown, in units that people read, and the days that are asked for. */
 import type { UsagePoint } from '../api/types';
 import { texts } from '../texts';
 
@@ -59,7 +59,7 @@ export interface UsageView {
 	measure: Measure;
 }
 
-/** What the address of the page asks for; the default for what it does not say or what does not exist. */
+/** The view that the address of the page asks for; defaults replace what is missing or unknown. */
 export function viewFrom(params: URLSearchParams): UsageView {
 	const range = Number(params.get('days'));
 	const measure = params.get('measure') as Measure;
@@ -69,7 +69,7 @@ export function viewFrom(params: URLSearchParams): UsageView {
 	};
 }
 
-/** What stands behind the path, with its question mark. */
+/** The part of the address behind the path, with its question mark. */
 export function searchOf({ range, measure }: UsageView): string {
 	return `?days=${range}&measure=${measure}`;
 }

@@ -1,4 +1,4 @@
-/** How much of its limits a team uses. */
+/** The part of its limits that a team uses. */
 import type { ResourceQuota, TeamQuota } from '../api/types';
 import { formatMb } from '../format';
 import { texts } from '../texts';
