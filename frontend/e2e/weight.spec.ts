@@ -17,7 +17,7 @@ function collectScripts(page: Page): { path: string; gzipBytes: number; text: st
 	return scripts;
 }
 
-const hasCharts = ({ text }: { text: string }) => text.includes('CategoryScale');
+const hasCharts = ({ text }: { text: string }) => text.includes('maintainAspectRatio');
 const hasTerminal = ({ text }: { text: string }) => text.includes('xterm-helper-textarea');
 
 test('the list is light, and charts and terminals come only where they are', async ({ page }) => {
@@ -26,8 +26,11 @@ test('the list is light, and charts and terminals come only where they are', asy
 	test.skip(!isBuilt, 'the dashboard is not built');
 
 	const scripts = collectScripts(page);
-	await page.goto('/dashboard/capsules/list', { waitUntil: 'networkidle' });
-	await expect(page.getByRole('heading', { name: 'Capsules', exact: true })).toBeVisible();
+	await page.goto('/dashboard/capsules/list');
+	// The list has been asked for and is shown, so everything that shows it is there.
+	await expect(
+		page.getByRole('table').or(page.getByRole('heading', { name: 'No capsules yet' }))
+	).toBeVisible();
 	const kilobytes = scripts.reduce((sum, { gzipBytes }) => sum + gzipBytes, 0) / 1000;
 	console.log(`  the list page loads ${kilobytes.toFixed(0)} kB of scripts, gzipped`);
 	expect(scripts.length).toBeGreaterThan(0);
