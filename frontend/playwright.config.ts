@@ -18,6 +18,8 @@ export default defineConfig({
 	timeout: 180_000,
 	expect: { timeout: 10_000 },
 	use: {
+		// An act that is not possible says so, instead of using up the time of the whole test.
+		actionTimeout: 60_000,
 		baseURL: process.env.WRENN_BASE_URL ?? 'http://127.0.0.1:8000',
 		viewport: { width: 1280, height: 800 },
 		screenshot: 'only-on-failure',

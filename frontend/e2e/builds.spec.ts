@@ -4,7 +4,16 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, test, type Page } from '@playwright/test';
-import { admin, destroyCapsule, row, run, signIn, signUp, stranger } from './dashboard';
+import {
+	admin,
+	destroyCapsule,
+	row,
+	run,
+	shownCapsule,
+	signIn,
+	signUp,
+	stranger
+} from './dashboard';
 
 const BUILDS = '/admin/templates/builds';
 const TEMPLATES = '/admin/templates';
@@ -113,7 +122,7 @@ test('a template is built, watched while it is, and used', async ({ page }) => {
 		await expect(page).toHaveURL(/\/capsules\/cl-/);
 		await expect(page.getByRole('button', { name: 'Pause' })).toBeEnabled({ timeout: 90_000 });
 		expect(await run(page, 'echo $GREETING')).toContain('good-day');
-		const id = new URL(page.url()).pathname.split('/').pop() ?? '';
+		const id = shownCapsule(page);
 		await page.goto('/dashboard/capsules/list');
 		await destroyCapsule(page, id);
 	});

@@ -125,6 +125,11 @@ export async function destroyCapsule(page: Page, id: string): Promise<void> {
 	await expect(row(page, id)).toHaveCount(0, { timeout: SETTLED_WITHIN_MS });
 }
 
+/** The id of the capsule whose page is open, whichever of its tabs that is. */
+export function shownCapsule(page: Page): string {
+	return /\/capsules\/([^/]+)/.exec(new URL(page.url()).pathname)?.[1] ?? '';
+}
+
 /** Opens one of the tabs of the capsule that the page shows. */
 export async function openTab(
 	page: Page,

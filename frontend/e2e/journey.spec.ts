@@ -9,6 +9,7 @@ import {
 	openTab,
 	row,
 	run,
+	shownCapsule,
 	signIn,
 	signOut,
 	signUp,
@@ -96,7 +97,7 @@ test('a capsule is paused, goes on where it was, and becomes a template', async 
 			await expect(dialog.getByLabel('Memory')).toBeDisabled();
 			await dialog.getByRole('button', { name: 'Create', exact: true }).click();
 			await expect(page).toHaveURL(/\/capsules\/cl-/);
-			ids.push(new URL(page.url()).pathname.split('/').pop() ?? '');
+			ids.push(shownCapsule(page));
 			await expect(page.getByRole('button', { name: 'Pause' })).toBeEnabled({ timeout: 90_000 });
 			expect(await run(page, 'cat /dev/shm/memory')).toContain('kept');
 		});

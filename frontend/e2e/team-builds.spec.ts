@@ -1,6 +1,6 @@
 /** Templates and builds of a team, as one of its members makes them, on real machines. */
 import { expect, test, type Page } from '@playwright/test';
-import { destroyCapsule, open, row, run, signUp, stranger } from './dashboard';
+import { destroyCapsule, open, row, run, shownCapsule, signUp, stranger } from './dashboard';
 
 const BUILT = { timeout: 150_000 };
 const PATIENCE = { timeout: 60_000 };
@@ -96,7 +96,7 @@ test('a member builds a template for the team, uses it and deletes it', async ({
 		await expect(dialog.getByLabel('Template')).toHaveValue(name);
 		await dialog.getByRole('button', { name: 'Create', exact: true }).click();
 		await expect(page).toHaveURL(/\/capsules\/cl-/);
-		const id = new URL(page.url()).pathname.split('/').pop() ?? '';
+		const id = shownCapsule(page);
 		try {
 			await expect(page.getByRole('button', { name: 'Pause' })).toBeEnabled({ timeout: 90_000 });
 			expect(await run(page, 'cat /srv/note')).toContain(name);
