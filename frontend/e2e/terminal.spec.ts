@@ -1,5 +1,5 @@
 /** Terminals in the browser, against shells in real capsules. */
-import { expect, test, type Page } from '@playwright/test';
+import { expect, test, type Locator, type Page } from '@playwright/test';
 import {
 	admin,
 	createCapsule,
@@ -22,6 +22,18 @@ async function type(page: Page, line: string): Promise<void> {
 	await page.getByRole('textbox', { name: 'Terminal input' }).focus();
 	await page.keyboard.type(line);
 	await page.keyboard.press('Enter');
+}
+
+/** Writes down every text that an element has from now on; returns the way to read them. */
+async function recordTexts(element: Locator): Promise<() => Promise<string[]>> {
+	const texts = await element.evaluateHandle((node) => {
+		const seen: string[] = [];
+		new MutationObserver(() => seen.push(node.textContent ?? '')).observe(node, {
+			...{ subtree: true, childList: true, characterData: true }
+		});
+		return seen;
+	});
+	return () => texts.jsonValue();
 }
 
 async function isConnected(page: Page): Promise<void> {
@@ -87,8 +99,10 @@ test('terminals are typed into, resized, cut off, taken up again and ended', asy
 		});
 
 		await test.step('a cut connection comes back to the same shell', async () => {
+			const texts = await recordTexts(status(page));
 			await cutSockets(page);
-			await expect(status(page)).toContainText('reconnect');
+			// It may be there for a moment only.
+			await expect.poll(async () => (await texts()).join(), PATIENCE).toContain('reconnect');
 			await isConnected(page);
 			await expect(screen(page)).toContainText('back here', PATIENCE);
 			await type(page, 'echo again $kept');
