@@ -101,7 +101,7 @@ test('terminals are typed into, resized, cut off, taken up again and ended', asy
 		await test.step('a cut connection comes back to the same shell', async () => {
 			const texts = await recordTexts(status(page));
 			await cutSockets(page);
-			// It may be there for a moment only.
+			// The text may stand there for a moment only.
 			await expect.poll(async () => (await texts()).join(), PATIENCE).toContain('reconnect');
 			await isConnected(page);
 			await expect(screen(page)).toContainText('back here', PATIENCE);
