@@ -314,7 +314,7 @@ actions! {
     // Builds
     BuildList       "build.list"        Get    "/v1/builds", Team(Member), BUILDS_READ, Build None;
     BuildCreate     "build.create"      Post   "/v1/builds", Team(Member), BUILDS, Build Change;
-    BuildCheck      "build.check"       Post   "/v1/builds/check", SignedIn, BUILDS, Build None;
+    BuildCheck      "build.check"       Post   "/v1/builds/check", Team(Member), BUILDS, Build None;
     BuildGet        "build.get"         Get    "/v1/builds/{id}", Team(Member), BUILDS_READ, Build None;
     BuildCancel     "build.cancel"      Post   "/v1/builds/{id}/cancel", Team(Member), BUILDS, Build Change;
     BuildFollow     "build.follow"      Get    "/v1/builds/{id}/logs", Team(Member), BUILDS_READ, Build None;

@@ -109,6 +109,7 @@ fn operations_have_the_names_that_clients_are_generated_with() {
             "POST /v1/auth/signup signup",
             "POST /v1/auth/switch-team switch_team",
             "POST /v1/builds create_team_build",
+            "POST /v1/builds/check check_build",
             "POST /v1/builds/{id}/cancel cancel_team_build",
             "POST /v1/capsules create_capsule",
             "POST /v1/capsules/{id}/exec exec",

@@ -13,7 +13,7 @@ export const access = {
 	cancel_build: 'platform',
 	cancel_team_build: 'member',
 	change_password: 'signed_in',
-	check_build: 'signed_in',
+	check_build: 'member',
 	complete_provider_sign_in: 'open',
 	confirm_totp: 'signed_in',
 	connect_provider: 'signed_in',

@@ -6322,7 +6322,7 @@ export interface operations {
                     "application/json": components["schemas"]["Error"];
                 };
             };
-            /** @description The account is disabled (`account_disabled`) */
+            /** @description The account is disabled (`account_disabled`) or in no team (`no_team`), or may not do this (`forbidden`) */
             403: {
                 headers: {
                     [name: string]: unknown;
