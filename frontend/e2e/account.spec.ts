@@ -1,16 +1,18 @@
 /** Accounts: signing in and up in every way, the links that the server makes, and the user's own settings. */
 import { createHmac } from 'node:crypto';
 import { expect, test, type APIRequestContext, type Page } from '@playwright/test';
-import { admin, fillIn, signOut, signUp, stranger, type Credentials } from './dashboard';
+import {
+	admin,
+	fillIn,
+	signOut,
+	signUp,
+	storedSession,
+	stranger,
+	type Credentials,
+	type Session
+} from './dashboard';
 
 type Account = Credentials & { name: string };
-
-interface Session {
-	token: string;
-	user_id: string;
-	team_id: string;
-	[field: string]: unknown;
-}
 
 let strangers = 0;
 
@@ -39,12 +41,6 @@ async function expectSignedIn(page: Page, name: string): Promise<void> {
 async function submitSignIn(page: Page, credentials: Credentials): Promise<void> {
 	await fillIn(page, credentials);
 	await page.getByRole('button', { name: 'Sign in' }).click();
-}
-
-function storedSession(page: Page): Promise<Session> {
-	return page.evaluate(
-		() => JSON.parse(localStorage.getItem('wrenn.session') ?? 'null') as Session
-	);
 }
 
 /** Calls the API beside the page, where the page has no button for it. */
@@ -115,7 +111,7 @@ test('a user changes name and password, and signs in with the new one', async ({
 	});
 
 	await test.step('the new password ends the old token, and the page stays', async () => {
-		const { token } = await storedSession(page);
+		const { token } = (await storedSession(page))!;
 		await fill(account.password, password, password);
 		await expect(page.getByText('Your password is changed')).toBeVisible();
 		await expect(form.getByLabel('Current password')).toHaveValue('');
@@ -126,7 +122,7 @@ test('a user changes name and password, and signs in with the new one', async ({
 	});
 
 	await test.step('signing out ends the token, too', async () => {
-		const { token } = await storedSession(page);
+		const { token } = (await storedSession(page))!;
 		const headers = { Authorization: `Bearer ${token}` };
 		expect((await page.request.get('/v1/me', { headers })).status()).toBe(200);
 		await signOut(page);
@@ -314,7 +310,7 @@ test('after its time a session shows nothing, and its user comes back to where t
 test('nothing of one user is shown to the next', async ({ page, context }) => {
 	const [first, second] = [somebody(), somebody()];
 	const createKey = async (name: string) => {
-		const { token } = await storedSession(page);
+		const { token } = (await storedSession(page))!;
 		await call(page.request, '/v1/api-keys', { name }, token);
 	};
 	await signUp(page, first);
@@ -411,7 +407,7 @@ test('an account is deleted with what belongs to nobody else', async ({ page, re
 	const dialog = page.getByRole('dialog');
 
 	await test.step('a team with other members keeps it', async () => {
-		const { token, team_id } = await storedSession(page);
+		const { token, team_id } = (await storedSession(page))!;
 		const guest = somebody();
 		await call(request, '/v1/auth/signup', guest);
 		const path = `/v1/teams/${team_id}/members`;

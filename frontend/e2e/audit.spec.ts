@@ -1,18 +1,10 @@
 /** The audit log: who changed what, found by filters that stand in the address. */
 import { expect, test, type Page } from '@playwright/test';
-import { row, signUp, stranger } from './dashboard';
+import { call, row, signUp, stranger } from './dashboard';
 
 /** Makes keys beside the page, each an entry of the log. */
 async function makeKeys(page: Page, names: readonly string[]): Promise<void> {
-	const token = await page.evaluate(() => {
-		const stored = JSON.parse(localStorage.getItem('wrenn.session') ?? '{}') as { token?: string };
-		return stored.token ?? '';
-	});
-	for (const name of names) {
-		const headers = { Authorization: `Bearer ${token}` };
-		const answer = await page.request.post('/v1/api-keys', { headers, data: { name } });
-		expect(answer.status()).toBe(201);
-	}
+	for (const name of names) await call(page, 'POST', '/v1/api-keys', { name });
 }
 
 test('what was changed is said in plain words, and found by filters', async ({ page }) => {

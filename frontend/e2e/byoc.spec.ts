@@ -1,6 +1,6 @@
 /** The hosts that a team brings: only where the platform allows it, and joined by a command that is shown once. */
-import { expect, test, type APIRequestContext, type Page } from '@playwright/test';
-import { admin, row, signUp, stranger } from './dashboard';
+import { expect, test, type APIRequestContext } from '@playwright/test';
+import { admin, row, signUp, storedSession, stranger } from './dashboard';
 
 /** What an administrator of the platform does for a team that wants to bring hosts. */
 async function allowHosts(request: APIRequestContext, teamId: string): Promise<void> {
@@ -13,15 +13,6 @@ async function allowHosts(request: APIRequestContext, teamId: string): Promise<v
 	expect(answer.status()).toBe(204);
 }
 
-async function teamOf(page: Page): Promise<string> {
-	return page.evaluate(() => {
-		const stored = JSON.parse(localStorage.getItem('wrenn.session') ?? '{}') as {
-			team_id?: string;
-		};
-		return stored.team_id ?? '';
-	});
-}
-
 test('a team brings a host once it may', async ({ page, request }) => {
 	await signUp(page, stranger());
 	await page.goto('/dashboard/byoc');
@@ -29,7 +20,7 @@ test('a team brings a host once it may', async ({ page, request }) => {
 	await expect(create).toBeDisabled();
 	await expect(page.getByText('Your team does not bring hosts.')).toBeVisible();
 
-	await allowHosts(request, await teamOf(page));
+	await allowHosts(request, (await storedSession(page))?.team_id ?? '');
 	await expect(create).toBeEnabled();
 	await create.click();
 	const dialog = page.getByRole('dialog');

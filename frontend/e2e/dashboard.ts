@@ -1,5 +1,14 @@
 /** The steps the journeys are made of, in the words of somebody who uses the dashboard. */
-import { expect, type Locator, type Page } from '@playwright/test';
+import { expect, type APIResponse, type Locator, type Page } from '@playwright/test';
+
+/** What the dashboard keeps of a session. */
+export interface Session {
+	token: string;
+	user_id: string;
+	team_id: string;
+	email: string;
+	name: string;
+}
 
 export interface Credentials {
 	email: string;
@@ -140,16 +149,39 @@ export async function openTab(
 	await expect(link).toHaveAttribute('aria-current', 'page');
 }
 
+/** The session that a page keeps; null while nobody is signed in. */
+export function storedSession(page: Page): Promise<Session | null> {
+	return page.evaluate(
+		() => JSON.parse(localStorage.getItem('wrenn.session') ?? 'null') as Session | null
+	);
+}
+
+/** Changes the session that a page keeps; it takes that up when it is loaded again. */
+export async function changeSession(page: Page, change: Partial<Session>): Promise<void> {
+	await page.evaluate((change) => {
+		const stored = JSON.parse(localStorage.getItem('wrenn.session') ?? '{}') as object;
+		localStorage.setItem('wrenn.session', JSON.stringify({ ...stored, ...change }));
+	}, change);
+}
+
+/** Calls the API beside the page, as its user; an error of the server is one of the test. */
+export async function call(
+	page: Page,
+	method: 'GET' | 'POST' | 'PATCH' | 'PUT' | 'DELETE',
+	path: string,
+	data?: object
+): Promise<APIResponse> {
+	const session = await storedSession(page);
+	const headers = { Authorization: `Bearer ${session?.token ?? ''}` };
+	const answer = await page.request.fetch(path, { method, headers, data, timeout: 90_000 });
+	expect(answer.ok(), `${method} ${path}: ${answer.status()}`).toBe(true);
+	return answer;
+}
+
 /** Runs a command as root in a capsule, beside the page, and returns what it printed. */
 export async function exec(page: Page, id: string, cmd: string): Promise<string> {
-	const token = await page.evaluate(() => {
-		const stored = JSON.parse(localStorage.getItem('wrenn.session') ?? '{}') as { token?: string };
-		return stored.token ?? '';
-	});
-	const answer = await page.request.post(`/v1/capsules/${id}/exec`, {
-		headers: { Authorization: `Bearer ${token}` },
-		data: { cmd, user: 'root', timeout_sec: 60 },
-		timeout: 90_000
+	const answer = await call(page, 'POST', `/v1/capsules/${id}/exec`, {
+		...{ cmd, user: 'root', timeout_sec: 60 }
 	});
 	const { exit_code, stdout, stderr } = (await answer.json()) as Record<string, unknown>;
 	expect(exit_code, String(stderr)).toBe(0);

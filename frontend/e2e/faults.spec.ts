@@ -1,6 +1,6 @@
 /** What the page does when the server does not do its part; only here are answers made up. */
 import { expect, test, type Route } from '@playwright/test';
-import { admin, open, signIn, withoutNews } from './dashboard';
+import { admin, changeSession, open, signIn, storedSession, withoutNews } from './dashboard';
 
 const LIST = '**/v1/capsules';
 
@@ -31,13 +31,10 @@ test('a refused token leads to the login with a notice, and back again after it'
 }) => {
 	await signIn(page, admin());
 	await open(page, 'API keys');
-	await page.evaluate(() => {
-		const stored = JSON.parse(localStorage.getItem('wrenn.session') ?? '{}') as object;
-		localStorage.setItem('wrenn.session', JSON.stringify({ ...stored, token: 'worn.out.token' }));
-	});
+	await changeSession(page, { token: 'worn.out.token' });
 	await page.reload();
 	await expect(page.getByRole('status').filter({ hasText: 'session has ended' })).toBeVisible();
-	expect(await page.evaluate(() => localStorage.getItem('wrenn.session'))).toBeNull();
+	expect(await storedSession(page)).toBeNull();
 
 	const { email, password } = admin();
 	await page.getByLabel('Email').fill(email);

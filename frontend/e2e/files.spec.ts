@@ -3,6 +3,7 @@ import { readFile } from 'node:fs/promises';
 import { expect, test, type Page } from '@playwright/test';
 import {
 	admin,
+	call,
 	createCapsule,
 	destroyCapsule,
 	exec,
@@ -56,15 +57,7 @@ async function upload(page: Page, name: string, content: Buffer | string): Promi
 
 /** The bytes of a file, as a program gets them. */
 async function readOverRest(page: Page, id: string, path: string): Promise<string> {
-	const token = await page.evaluate(() => {
-		const stored = JSON.parse(localStorage.getItem('wrenn.session') ?? '{}') as { token?: string };
-		return stored.token ?? '';
-	});
-	const answer = await page.request.post(`/v1/capsules/${id}/files/read`, {
-		headers: { Authorization: `Bearer ${token}` },
-		data: { path }
-	});
-	expect(answer.ok()).toBe(true);
+	const answer = await call(page, 'POST', `/v1/capsules/${id}/files/read`, { path });
 	return answer.text();
 }
 

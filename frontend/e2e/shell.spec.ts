@@ -4,6 +4,8 @@ import type { AddressInfo } from 'node:net';
 import { expect, test, type Page } from '@playwright/test';
 import {
 	admin,
+	call,
+	changeSession,
 	createCapsule,
 	destroyCapsule,
 	mainNavigation,
@@ -11,6 +13,7 @@ import {
 	row,
 	signIn,
 	signUp,
+	storedSession,
 	stranger,
 	waitUntilRunning
 } from './dashboard';
@@ -94,19 +97,9 @@ test('somebody without a team is told so, and cannot create what belongs to one'
 	page
 }) => {
 	await signUp(page, stranger());
-	const refused = await page.evaluate(async () => {
-		const { token, team_id } = JSON.parse(localStorage.getItem('wrenn.session') ?? '{}') as {
-			token: string;
-			team_id: string;
-		};
-		const headers = { Authorization: `Bearer ${token}` };
-		return (await fetch(`/v1/teams/${team_id}`, { method: 'DELETE', headers })).ok;
-	});
-	expect(refused).toBe(true);
-	await page.evaluate(() => {
-		const stored = JSON.parse(localStorage.getItem('wrenn.session') ?? '{}') as object;
-		localStorage.setItem('wrenn.session', JSON.stringify({ ...stored, team_id: '' }));
-	});
+	const session = await storedSession(page);
+	await call(page, 'DELETE', `/v1/teams/${session?.team_id}`);
+	await changeSession(page, { team_id: '' });
 	await page.reload();
 	await expect(page.getByText('You are in no team.').first()).toBeVisible();
 	const create = page.getByRole('button', { name: 'Create capsule' }).first();
@@ -161,6 +154,7 @@ test('all tabs share one stream of news, and hidden ones ask for nothing', async
 	const counter = await countRequests(baseURL ?? '');
 	const context = await browser.newContext({ baseURL: counter.origin });
 	try {
+		await context.clock.install();
 		const first = await context.newPage();
 		await signUp(first, stranger());
 		const others = [await context.newPage(), await context.newPage()];
@@ -171,23 +165,9 @@ test('all tabs share one stream of news, and hidden ones ask for nothing', async
 		await expect.poll(() => counter.openStreams.size).toBe(1);
 
 		await test.step('what one tab does shows in the others', async () => {
-			await first.getByRole('button', { name: /^Team:/ }).click();
-			await expect(first.getByRole('menuitem', { name: 'Create team' })).toBeVisible();
-			await first.keyboard.press('Escape');
 			await open(first, 'API keys');
-			const renamed = await first.evaluate(async () => {
-				const { token, team_id } = JSON.parse(localStorage.getItem('wrenn.session') ?? '{}') as {
-					token: string;
-					team_id: string;
-				};
-				const answer = await fetch(`/v1/teams/${team_id}`, {
-					method: 'PATCH',
-					headers: { Authorization: `Bearer ${token}`, 'Content-Type': 'application/json' },
-					body: JSON.stringify({ name: 'Renamed meanwhile' })
-				});
-				return answer.ok;
-			});
-			expect(renamed).toBe(true);
+			const session = await storedSession(first);
+			await call(first, 'PATCH', `/v1/teams/${session?.team_id}`, { name: 'Renamed meanwhile' });
 			for (const each of [first, ...others]) {
 				await expect(each.getByRole('button', { name: 'Team: Renamed meanwhile' })).toBeVisible();
 			}
@@ -197,14 +177,19 @@ test('all tabs share one stream of news, and hidden ones ask for nothing', async
 			for (const each of [first, ...others]) await turn(each, 'hidden');
 			await expect.poll(() => counter.openStreams.size, { timeout: 20_000 }).toBe(0);
 			const before = counter.asked.length;
-			// Longer than lists are left alone while somebody looks.
-			await first.waitForTimeout(35_000);
-			expect(counter.asked.slice(before)).toEqual([]);
+			// While somebody looks, lists are asked for every 30 s.
+			for (const each of [first, ...others]) await each.clock.runFor('10:00');
+			// Behind it, everything that a timer began has been asked for.
+			await first.evaluate(() => fetch('/health'));
+			expect(counter.asked.slice(before)).toEqual(['/health']);
 		});
 
 		await test.step('somebody looks again', async () => {
 			await turn(others[0]!, 'visible');
 			await expect.poll(() => counter.openStreams.size).toBe(1);
+			const before = counter.asked.length;
+			await others[0]!.clock.runFor('01:00');
+			await expect.poll(() => counter.asked.slice(before)).toContain('/v1/capsules');
 		});
 	} finally {
 		await context.close();
