@@ -83,7 +83,7 @@ test('a user changes name and password, and signs in with the new one', async ({
 		await expect(field).toBeFocused();
 		await field.fill(' ');
 		await field.press('Enter');
-		await expect(profile.getByText('At least 1 characters.')).toBeVisible();
+		await expect(profile.getByText('At least 1 character.')).toBeVisible();
 		await field.press('Escape');
 		await expect(profile.getByRole('button', { name: 'Change the name' })).toBeFocused();
 		await page.keyboard.press('Enter');

@@ -77,12 +77,6 @@ export function mainNavigation(page: Page): Locator {
 	return page.getByRole('navigation', { name: 'Main' });
 }
 
-/** Opens the builds of the platform, as its administrators see them. */
-export async function openPlatformBuilds(page: Page): Promise<void> {
-	await page.goto('/admin/templates/builds');
-	await expect(page.getByRole('heading', { name: 'Builds', exact: true, level: 1 })).toBeVisible();
-}
-
 /**
  * Takes away the news of the server, before the page is opened: it then looks at everything by itself, every few seconds. Without
  * shared workers a page follows the events alone, and then its requests can be refused.

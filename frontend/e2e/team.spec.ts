@@ -137,7 +137,7 @@ test('a team is renamed and handed over, and its former owner leaves', async ({
 		const field = page.getByRole('textbox', { name: 'Name' });
 		await field.fill(' ');
 		await field.press('Enter');
-		await expect(page.getByText('At least 1 characters.')).toBeVisible();
+		await expect(page.getByText('At least 1 character.')).toBeVisible();
 		await field.fill(`${name} II`);
 		await field.press('Enter');
 		await expect(page.getByRole('button', { name: `Team: ${name} II` })).toBeVisible();

@@ -2,7 +2,6 @@ import { describe, expect, it } from 'vitest';
 import {
 	formatAge,
 	formatBytes,
-	formatCount,
 	formatDuration,
 	formatMb,
 	formatSize,
@@ -60,12 +59,6 @@ it('formatDuration keeps three figures or so', () => {
 	expect(formatDuration(34.6)).toBe('35 ms');
 	expect(formatDuration(1234)).toBe('1.2 s');
 	expect(formatDuration(184_000)).toBe('3m 4s');
-});
-
-it('formatCount knows one from many', () => {
-	expect(formatCount(1, 'capsule')).toBe('1 capsule');
-	expect(formatCount(0, 'capsule')).toBe('0 capsules');
-	expect(formatCount(2, 'entry', 'entries')).toBe('2 entries');
 });
 
 it('formatTicking shows whole seconds', () => {

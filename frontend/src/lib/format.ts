@@ -72,11 +72,6 @@ export function formatStatuses(items: readonly { status: string }[]): string {
 		.join(', ');
 }
 
-/** `1 capsule`, `2 capsules`. */
-export function formatCount(count: number, noun: string, plural = `${noun}s`): string {
-	return `${count} ${count === 1 ? noun : plural}`;
-}
-
 function twoUnits(
 	ms: number,
 	bigMs: number,

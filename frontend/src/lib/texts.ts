@@ -1,8 +1,8 @@
 /**
- * Every text of the dashboard, by feature: the one file to translate.
+ * Every text of the dashboard, by feature.
  *
- * A text is a string, or a function of what stands in it. A translation is another value of the type `Texts`.
- * What the server says (messages of errors, names) comes as it is.
+ * It is one file, however long, because a translator needs one: a translation is another value of the type `Texts`. A text is a
+ * string, or a function of the values in it. Messages and names that the server sends are shown unchanged.
  */
 
 /** `1 capsule`, `2 capsules`. */
@@ -108,6 +108,15 @@ const en = {
 		admin: 'Only admins and owners of the team may do this.',
 		owner: 'Only the owner of the team may do this.',
 		platform: 'Only administrators of the platform may do this.'
+	},
+
+	// --- checks of forms -----------------------------------------------------------------------------------------
+	forms: {
+		atLeastCharacters: (n: number) => `At least ${count(n, 'character')}.`,
+		atMostCharacters: (n: number) => `At most ${count(n, 'character')}.`,
+		wholeNumber: (label: string) => `${label} must be a whole number.`,
+		atLeast: (label: string, n: number) => `${label} must be at least ${n}.`,
+		atMost: (label: string, n: number) => `${label} must be at most ${n}.`
 	},
 
 	// --- signing in and up, the account ---------------------------------------------------------------------------
@@ -1122,7 +1131,6 @@ const en = {
 		added: (name: string) => `${name} is in the team now`,
 		invitedByMail: (email: string) => `An invitation is on its way to ${email}`,
 		invitedByLink: (email: string) => `The invitation for ${email} is made`,
-		linkTitle: 'Pass this link on',
 		linkText: (email: string) =>
 			`There is no account for ${email}, and this server sends no mail. Give this person the link. It is shown only now.`,
 		link: 'invitation link',
@@ -1476,7 +1484,6 @@ const en = {
 			templates: { label: 'Templates', text: 'Space of the templates times hours.' }
 		},
 		units: { cpuMinutes: 'CPU min', gbHours: 'GB h' },
-		byDay: 'By day',
 		totals: 'In this period',
 		chart: (measure: string, unit: string, from: string, to: string) =>
 			`${measure} by day in ${unit}, from ${from} to ${to}`,
@@ -1654,4 +1661,3 @@ const en = {
 export type Texts = typeof en;
 
 export const texts: Texts = en;
-export { count };

@@ -10,8 +10,6 @@ import { texts } from '../texts';
 import { obstacle, pauseOrResume, resumeText, type CapsuleAct } from './obstacles';
 import { pauseCapsule, resumeCapsule } from './service';
 
-export { obstacle, resumeText } from './obstacles';
-
 /** Action that needs a question before it is done. */
 export interface CapsuleQuestion {
 	action: 'boot' | 'snapshot' | 'destroy';

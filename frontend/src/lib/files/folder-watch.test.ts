@@ -34,13 +34,19 @@ async function opened(watches: unknown[], count: number): Promise<void> {
 	await vi.waitFor(() => expect(watches).toHaveLength(count));
 }
 
-it('tells when it is ready, and what changes', async () => {
+/** A watch of the folder alone that is ready. */
+async function covered() {
 	const { watches, open } = server();
 	const heard = listener();
 	const watch = new FolderWatch(open, heard);
 	await opened(watches, 1);
 	watches[0]?.say(READY);
 	await watch.covered();
+	return { watches, heard, watch };
+}
+
+it('tells when it is ready, and what changes', async () => {
+	const { watches, heard, watch } = await covered();
 	expect(heard.onReady).toHaveBeenCalledWith(false);
 	watches[0]?.say(change({ type: 'write', path: '/a/x' }));
 	watches[0]?.say(change({ type: 'rename', path: '/a/new', from: '/a/old' }));
@@ -52,12 +58,7 @@ it('tells when it is ready, and what changes', async () => {
 });
 
 it('looks deeper without missing anything in between', async () => {
-	const { watches, open } = server();
-	const heard = listener();
-	const watch = new FolderWatch(open, heard);
-	await opened(watches, 1);
-	watches[0]?.say(READY);
-	await watch.covered();
+	const { watches, heard, watch } = await covered();
 	watch.deepen();
 	watch.deepen();
 	await opened(watches, 2);
@@ -83,12 +84,7 @@ it('ends with the deeper one alone, whichever is ready first', async () => {
 });
 
 it('keeps the watch that it has where a deeper one is refused', async () => {
-	const { watches, open } = server();
-	const heard = listener();
-	const watch = new FolderWatch(open, heard);
-	await opened(watches, 1);
-	watches[0]?.say(READY);
-	await watch.covered();
+	const { watches, heard, watch } = await covered();
 	watch.deepen();
 	await opened(watches, 2);
 	watches[1]?.say('event: error\ndata: {"code":"agent_error","message":"too many"}\n\n');

@@ -1,8 +1,8 @@
 /**
  * Ends of lines, kept over an edit.
  *
- * What is typed into in a browser has only `\n`. So the ends of the lines that were not touched are taken from the original,
- * and other lines get what most of its lines have.
+ * A text field of a browser ends every line with `\n`. Lines that were not touched get the ends that they had in the original, and
+ * the others get the ends that most of its lines have.
  */
 
 const ENDS = /\r\n|\n|\r/g;

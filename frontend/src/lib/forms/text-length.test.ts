@@ -8,6 +8,7 @@ it('checks the bounds that there are', () => {
 	expect(lengthProblem('abc', bounds)).toBeNull();
 	expect(lengthProblem('abcd', bounds)).toBe('At most 3 characters.');
 	expect(lengthProblem('', {})).toBeNull();
+	expect(lengthProblem('', { minLength: 1 })).toBe('At least 1 character.');
 });
 
 it('counts a character outside the basic plane once', () => {

@@ -1,4 +1,5 @@
 /** Lengths of texts as they are typed into forms. */
+import { texts } from '../texts';
 
 /** Bounds of a length, as `limits` has them. A missing bound is left to the server. */
 export interface LengthBounds {
@@ -12,7 +13,7 @@ export function lengthProblem(
 	{ minLength = 0, maxLength = Infinity }: LengthBounds
 ): string | null {
 	const length = Array.from(text).length;
-	if (length < minLength) return `At least ${minLength} characters.`;
-	if (length > maxLength) return `At most ${maxLength} characters.`;
+	if (length < minLength) return texts.forms.atLeastCharacters(minLength);
+	if (length > maxLength) return texts.forms.atMostCharacters(maxLength);
 	return null;
 }

@@ -1,4 +1,5 @@
 /** Whole numbers as they are typed into forms. */
+import { texts } from '../texts';
 
 /** Bounds of a number, as `limits` has them. A missing bound is left to the server. */
 export interface NumberBounds {
@@ -15,9 +16,9 @@ export function parseWholeNumber(
 	const text = typed.trim();
 	const value = Number(text);
 	if (!/^\d+$/.test(text) || !Number.isSafeInteger(value)) {
-		return { problem: `${label} must be a whole number.` };
+		return { problem: texts.forms.wholeNumber(label) };
 	}
-	if (value < minimum) return { problem: `${label} must be at least ${minimum}.` };
-	if (value > maximum) return { problem: `${label} must be at most ${maximum}.` };
+	if (value < minimum) return { problem: texts.forms.atLeast(label, minimum) };
+	if (value > maximum) return { problem: texts.forms.atMost(label, maximum) };
 	return { value };
 }

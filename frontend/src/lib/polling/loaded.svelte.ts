@@ -1,7 +1,7 @@
 /**
  * An answer that is asked for when somebody wants it, and not again by itself: for what changes by hand, or is long.
  *
- * What was known stays while it is asked again, with what went wrong beside it. Only the latest question counts.
+ * The former answer stays until there is a new one, with the error of a failed question beside it. Only the latest question counts.
  */
 import { isAbort, toApiError, type ApiError } from '../api/errors';
 import { events } from '../events';
