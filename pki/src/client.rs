@@ -3,18 +3,18 @@
 use std::{fmt, io, sync::Arc};
 
 use rustls::{
-    ClientConfig, DigitallySignedStruct, Error, RootCertStore, SignatureScheme,
-    client::{
-        Resumption, WebPkiServerVerifier,
-        danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier},
-    },
-    crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signature},
-    pki_types::{CertificateDer, PrivatePkcs8KeyDer, ServerName, UnixTime},
+    ClientConfig, Error, RootCertStore,
+    client::{Resumption, WebPkiServerVerifier, danger::ServerCertVerifier as _},
+    crypto::CryptoProvider,
+    pki_types::{CertificateDer, PrivatePkcs8KeyDer, ServerName},
 };
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_rustls::{TlsConnector, client::TlsStream};
 
-use crate::{ALPN, CertificateError, Fingerprint, SERVER_NAME, VERSIONS, provider};
+use crate::{
+    ALPN, CertificateError, Fingerprint, SERVER_NAME, VERSIONS, provider,
+    verifier::{CertificateRule, Presented, RuleVerifier},
+};
 
 /// Key and certificate of a host.
 #[derive(Clone, Copy)]
@@ -44,11 +44,10 @@ impl ClientTls {
     /// # Errors
     /// If the identity cannot be used.
     pub fn new(authority: Fingerprint, identity: Option<HostIdentity<'_>>) -> Result<Self, CertificateError> {
-        let verifier = PinnedAuthority { authority, provider: provider() };
         let config = ClientConfig::builder_with_provider(provider())
             .with_protocol_versions(VERSIONS)?
             .dangerous()
-            .with_custom_certificate_verifier(Arc::new(verifier));
+            .with_custom_certificate_verifier(RuleVerifier::new(PinnedAuthority(authority)));
         let mut config = match identity {
             None => config.with_no_client_auth(),
             Some(HostIdentity { certificate, private_key }) => config.with_client_auth_cert(
@@ -74,56 +73,23 @@ impl ClientTls {
     }
 }
 
-/// Verifies servers by the fingerprint of their authority, whose certificate they send along.
+/// Accepts servers by the fingerprint of their authority, whose certificate they send along.
 #[derive(Debug)]
-struct PinnedAuthority {
-    authority: Fingerprint,
-    provider: Arc<CryptoProvider>,
-}
+struct PinnedAuthority(Fingerprint);
 
-impl ServerCertVerifier for PinnedAuthority {
-    fn verify_server_cert(
-        &self,
-        end_entity: &CertificateDer<'_>,
-        intermediates: &[CertificateDer<'_>],
-        server_name: &ServerName<'_>,
-        ocsp_response: &[u8],
-        now: UnixTime,
-    ) -> Result<ServerCertVerified, Error> {
+impl CertificateRule for PinnedAuthority {
+    fn check(&self, presented: &Presented<'_>, provider: &Arc<CryptoProvider>) -> Result<(), Error> {
         let authority =
-            intermediates.iter().find(|certificate| Fingerprint::of(certificate) == self.authority);
+            presented.intermediates.iter().find(|certificate| Fingerprint::of(certificate) == self.0);
         let authority = authority.ok_or_else(|| {
             Error::General("the server's certificate is not of the authority that the token names".to_owned())
         })?;
         let mut roots = RootCertStore::empty();
         roots.add(authority.clone().into_owned())?;
-        let verifier = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), self.provider.clone())
+        let verifier = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider.clone())
             .build()
             .map_err(|error| Error::General(error.to_string()))?;
-        verifier.verify_server_cert(end_entity, &[], server_name, ocsp_response, now)
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signature: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        let algorithms = &self.provider.signature_verification_algorithms;
-        verify_tls12_signature(message, certificate, signature, algorithms)
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signature: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        let algorithms = &self.provider.signature_verification_algorithms;
-        verify_tls13_signature(message, certificate, signature, algorithms)
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.provider.signature_verification_algorithms.supported_schemes()
+        let Presented { end_entity, server_name, now, .. } = *presented;
+        verifier.verify_server_cert(end_entity, &[], server_name, &[], now).map(drop)
     }
 }

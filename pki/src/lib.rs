@@ -18,6 +18,7 @@ mod client;
 mod join_token;
 mod server;
 mod unverified;
+mod verifier;
 
 pub use authority::{Authority, AuthorityParts, CertificateError, Fingerprint, HostKey};
 pub use client::{ClientTls, HostIdentity};
