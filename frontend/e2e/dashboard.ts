@@ -1,7 +1,7 @@
 /** The steps the journeys are made of, in the words of somebody who uses the dashboard. */
 import { expect, type APIResponse, type Locator, type Page } from '@playwright/test';
 
-/** What the dashboard keeps of a session. */
+/** The fields of a session that the dashboard keeps. */
 export interface Session {
 	token: string;
 	user_id: string;

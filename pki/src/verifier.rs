@@ -15,7 +15,7 @@ use crate::provider;
 pub(crate) struct Presented<'a> {
     /// The server's own.
     pub(crate) end_entity: &'a CertificateDer<'a>,
-    /// Those that were sent along.
+    /// The certificates that were sent along.
     pub(crate) intermediates: &'a [CertificateDer<'a>],
     /// The server that the client wants.
     pub(crate) server_name: &'a ServerName<'a>,
