@@ -103,6 +103,75 @@ test('a second team is made and switched to, and shows nothing of the first', as
 	await expect(row(page, 'of the first team')).toBeVisible();
 });
 
+test('the team that was chosen last counts, in whatever order the answers come', async ({
+	page
+}) => {
+	await signUp(page, stranger());
+	const made: Record<string, string> = {};
+	for (const name of ['Second', 'Third']) {
+		const answer = await call(page, 'POST', '/v1/teams', { name });
+		made[name] = ((await answer.json()) as { id: string }).id;
+	}
+	await page.reload();
+	/** Lets the answers to what was asked come, by the id of the team. */
+	const answers: Record<string, () => void> = {};
+	const answered: string[] = [];
+	await page.route('**/v1/auth/switch-team', async (route) => {
+		const { team_id } = route.request().postDataJSON() as { team_id: string };
+		const response = await route.fetch();
+		await new Promise<void>((resolve) => (answers[team_id] = resolve));
+		// The page may have given it up.
+		await route.fulfill({ response }).catch(() => undefined);
+		answered.push(team_id);
+	});
+	const switcher = page.getByRole('button', { name: /^Team:/ });
+	for (const name of ['Second', 'Third']) {
+		await switcher.click();
+		await page.getByRole('menuitem', { name }).click();
+		await expect.poll(() => made[name]! in answers).toBe(true);
+	}
+	answers[made['Third']!]?.();
+	await expect(switcher).toHaveText('Third');
+	answers[made['Second']!]?.();
+	await expect.poll(() => answered).toEqual([made['Third'], made['Second']]);
+	// Two frames later, the page has done with the answer whatever it does.
+	await page.evaluate(
+		() => new Promise((resolve) => requestAnimationFrame(() => requestAnimationFrame(resolve)))
+	);
+	expect((await storedSession(page))?.team_id).toBe(made['Third']);
+	await expect(switcher).toHaveText('Third');
+
+	// Keys of the first team that come late are not shown in the third.
+	let late: (() => void) | undefined;
+	await open(page, 'API keys');
+	await page.route('**/v1/api-keys', async (route) => {
+		await new Promise<void>((resolve) => (late = resolve));
+		const made_up = {
+			id: 'key-1',
+			name: 'of the third team',
+			key_prefix: 'wrn_x',
+			scopes: ['read']
+		};
+		const time = '2026-01-01T00:00:00Z';
+		const json = [
+			{ ...made_up, created_at: time, last_used: null, expires_at: null, created_by: null }
+		];
+		await route.fulfill({ json }).catch(() => undefined);
+	});
+	await page.reload();
+	await expect.poll(() => late !== undefined).toBe(true);
+	await page.unroute('**/v1/api-keys');
+	await page.unroute('**/v1/auth/switch-team');
+	await switcher.click();
+	await page.getByRole('menuitem', { name: 'Second' }).click();
+	await expect(switcher).toHaveText('Second');
+	late?.();
+	await open(page, 'API keys');
+	await expect(page.getByText('No API keys yet')).toBeVisible();
+	await expect(row(page, 'of the third team')).toHaveCount(0);
+	expect((await storedSession(page))?.team_id).toBe(made['Second']);
+});
+
 test('somebody without a team is told so, and cannot create what belongs to one', async ({
 	page
 }) => {

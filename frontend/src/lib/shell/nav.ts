@@ -12,7 +12,8 @@ import Users from '@lucide/svelte/icons/users';
 import type { Component } from 'svelte';
 import { resolve } from '$app/paths';
 import type { Team } from '../api/types';
-import { denial, type Principal } from '../session/principal.svelte';
+import { managingObstacle } from '../byoc/actions';
+import type { Principal } from '../session/principal.svelte';
 import { texts } from '../texts';
 
 export interface NavItem {
@@ -68,7 +69,7 @@ export function navigation(principal: Principal, team: Team | null): readonly Na
 								pages.byoc,
 								resolve('/dashboard/byoc'),
 								Server,
-								denial(principal, 'create_host') && texts.shell.byocForAdmins
+								managingObstacle(principal) === null ? null : texts.shell.byocForAdmins
 							)
 						]
 					: []),

@@ -1,6 +1,6 @@
 /** Actions of a user on teams, their members and their invitations. */
 import { api } from '../api/client';
-import { ApiError, toApiError, unwrap } from '../api/errors';
+import { ApiError, isAbort, toApiError, unwrap } from '../api/errors';
 import type { Invitation, NewMemberRole, Team, TeamMember, TeamRole } from '../api/types';
 import { toasts } from '../components/toasts.svelte';
 import { events } from '../events';
@@ -9,11 +9,25 @@ import { texts } from '../texts';
 
 const words = texts.team;
 
-/** Acts for another of the user's teams from now on, and says how it went. Returns whether it does. */
+let switching: AbortController | undefined;
+events.on('session:changed', () => switching?.abort());
+
+/**
+ * Acts for one of the user's teams from now on, and says how it went. The team that was chosen last counts, whichever answer
+ * comes first. Returns true if the user acts for another team now.
+ */
 export async function switchTeam({ id, name }: Pick<Team, 'id' | 'name'>): Promise<boolean> {
+	switching?.abort();
+	if (id === session.current?.team_id) return false;
+	const asked = new AbortController();
+	switching = asked;
 	try {
-		session.begin(await unwrap(api.POST('/v1/auth/switch-team', { body: { team_id: id } })));
+		const call = api.POST('/v1/auth/switch-team', { body: { team_id: id }, signal: asked.signal });
+		const answer = await unwrap(call);
+		if (asked.signal.aborted) return false;
+		session.begin(answer);
 	} catch (error) {
+		if (isAbort(error) || asked.signal.aborted) return false;
 		toasts.failed(texts.shell.teamNotSwitched(name, toApiError(error).message));
 		return false;
 	}
