@@ -1,7 +1,8 @@
 /** Accounts whose address begins with what is typed, asked for when the typing pauses. */
 import { api } from '../api/client';
-import { isAbort, unwrap } from '../api/errors';
+import { unwrap } from '../api/errors';
 import type { UserSearchResult } from '../api/types';
+import { PausedQuestion } from '../polling/paused-question';
 
 /** Shorter beginnings are refused by the server. */
 export const MIN_BEGINNING = 3;
@@ -12,8 +13,7 @@ export type SearchState = 'idle' | 'searching' | 'done' | 'failed';
 export class UserSearch {
 	#found = $state.raw<readonly UserSearchResult[]>([]);
 	#state = $state<SearchState>('idle');
-	#question: AbortController | undefined;
-	#timer: ReturnType<typeof setTimeout> | undefined;
+	readonly #question = new PausedQuestion<readonly UserSearchResult[]>(PAUSE_MS);
 
 	get found(): readonly UserSearchResult[] {
 		return this.#found;
@@ -26,32 +26,23 @@ export class UserSearch {
 	/** Looks for what is typed now; answers to what was typed before are of no use. */
 	look(text: string): void {
 		this.stop();
-		const beginning = text.trim();
-		if (beginning.length < MIN_BEGINNING) return;
+		const email = text.trim();
+		if (email.length < MIN_BEGINNING) return;
 		this.#state = 'searching';
-		this.#timer = setTimeout(() => void this.#ask(beginning), PAUSE_MS);
+		this.#question.look(
+			(signal) => unwrap(api.GET('/v1/users/search', { params: { query: { email } }, signal })),
+			(found) => {
+				this.#found = found;
+				this.#state = 'done';
+			},
+			() => (this.#state = 'failed')
+		);
 	}
 
 	/** Forgets what was found and gives up what is on its way. */
 	stop(): void {
-		clearTimeout(this.#timer);
-		this.#question?.abort();
+		this.#question.close();
 		this.#found = [];
 		this.#state = 'idle';
-	}
-
-	async #ask(email: string): Promise<void> {
-		const asked = new AbortController();
-		this.#question = asked;
-		try {
-			const params = { query: { email } };
-			const { signal } = asked;
-			const found = await unwrap(api.GET('/v1/users/search', { params, signal }));
-			if (signal.aborted) return;
-			this.#found = found;
-			this.#state = 'done';
-		} catch (error) {
-			if (!isAbort(error) && !asked.signal.aborted) this.#state = 'failed';
-		}
 	}
 }
