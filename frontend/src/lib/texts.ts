@@ -26,6 +26,7 @@ const en = {
 		copied: 'Copied',
 		copyFailed: (what: string) => `The browser does not let us copy the ${what}`,
 		dismiss: 'Dismiss',
+		done: 'Done',
 		facts: 'Facts',
 		id: 'id',
 		copy: (what: string) => `Copy ${what}`,
@@ -1134,7 +1135,6 @@ const en = {
 		linkText: (email: string) =>
 			`There is no account for ${email}, and this server sends no mail. Give this person the link. It is shown only now.`,
 		link: 'invitation link',
-		done: 'Done',
 
 		invitations: 'Open invitations',
 		invitationsHint: 'An invitation ends after a week, or when it is accepted.',
@@ -1238,7 +1238,6 @@ const en = {
 		dateProblem: 'Choose a day that is not over, such as 2027-01-31.',
 		reveal: 'Copy it now. It is stored as a hash and cannot be shown again.',
 		what: 'API key',
-		done: 'Done',
 		caption: 'The API keys of your team, newest first',
 		columns: {
 			name: 'Name',
@@ -1434,7 +1433,6 @@ const en = {
 		secretText:
 			'Deliveries are signed with this secret. The receiver needs it to check them. It is shown only now.',
 		secret: 'signing secret',
-		done: 'Done',
 		caption: 'The notification channels of your team, newest first',
 		columns: { name: 'Name', provider: 'Receiver', events: 'Events', state: 'State', age: 'Age' },
 		eventCount: (n: number) => count(n, 'event'),
@@ -1540,7 +1538,6 @@ const en = {
 		capsules: (n: number) => `${count(n, 'capsule')} will be destroyed:`,
 		templates: (n: number) => `${count(n, 'template')} will be deleted:`,
 		deleted: (id: string) => `Host ${id} is deleted`,
-		done: 'Done',
 		caption: 'The hosts of your team, newest first',
 		columns: {
 			host: 'Host',
