@@ -198,7 +198,13 @@ test('the administration is there for administrators of the platform only', asyn
 	browser
 }) => {
 	await signIn(page, admin());
-	await expect(mainNavigation(page).getByRole('link', { name: 'Administration' })).toBeVisible();
+	await mainNavigation(page).getByRole('link', { name: 'Administration' }).click();
+	await expect(page).toHaveURL(/\/admin\/templates$/);
+	const administration = page.getByRole('navigation', { name: 'Administration' });
+	const names = ['Templates', 'Hosts', 'Teams', 'Users', 'Capsules', 'Audit log', 'Settings'];
+	await expect(administration.getByRole('link')).toHaveText([...names, 'Dashboard']);
+	await administration.getByRole('link', { name: 'Dashboard' }).click();
+	await expect(mainNavigation(page)).toBeVisible();
 	const other = await browser.newPage();
 	await signUp(other, stranger());
 	await expect(mainNavigation(other).getByRole('link', { name: 'Team' })).toBeVisible();

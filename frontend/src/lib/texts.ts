@@ -46,6 +46,8 @@ const en = {
 	shell: {
 		skipToContent: 'Skip to the content',
 		mainNavigation: 'Main',
+		adminNavigation: 'Administration',
+		adminBadge: 'Admin',
 		openMenu: 'Menu',
 		breadcrumbs: 'Where you are',
 		pages: {
@@ -62,6 +64,9 @@ const en = {
 			audit: 'Audit log',
 			byoc: 'Your hosts',
 			settings: 'Settings',
+			hosts: 'Hosts',
+			teams: 'Teams',
+			users: 'Users',
 			admin: 'Administration',
 			dashboard: 'Dashboard',
 			terminal: 'Terminal',
@@ -92,6 +97,7 @@ const en = {
 			placeholder: 'A page, an action, an id…',
 			nothing: 'Nothing is called that.',
 			goTo: 'Go to',
+			adminPage: (name: string) => `Administration: ${name}`,
 			do: 'Do',
 			capsules: 'Capsules',
 			templates: 'Templates',

@@ -1,7 +1,7 @@
 import { expect, it } from 'vitest';
 import type { Team, TeamRole } from '../api/types';
 import { texts } from '../texts';
-import { adminEntry, isCurrent, navigation } from './nav';
+import { adminEntry, adminNavigation, isAdminPage, isCurrent, navigation } from './nav';
 
 const principal = (role: TeamRole) => ({ userId: 'usr-1', teamId: 'team-1', role, isAdmin: false });
 const team = (role: TeamRole, is_byoc: boolean): Team => ({
@@ -24,6 +24,7 @@ it('shows hosts only where the team brings some, and opens them for its admins',
 
 it('shows the administration to administrators of the platform alone', () => {
 	expect(adminEntry(principal('owner'))).toBeNull();
+	expect(adminNavigation(principal('owner'))).toEqual([]);
 	expect(adminEntry({ ...principal('member'), isAdmin: true })?.obstacle).toBeNull();
 });
 
@@ -32,4 +33,15 @@ it('knows the pages of a section, and not those with a longer name', () => {
 	expect(isCurrent(capsules, '/dashboard/capsules')).toBe(true);
 	expect(isCurrent(capsules, '/dashboard/capsules/cl-1/files')).toBe(true);
 	expect(isCurrent(capsules, '/dashboard/capsules-2')).toBe(false);
+});
+
+it('opens each page of the administration below its own section', () => {
+	const items = adminNavigation({ ...principal('member'), isAdmin: true });
+	expect(items.map(({ href }) => href)).toEqual(
+		['templates', 'hosts', 'teams', 'users', 'capsules', 'audit', 'settings'].map(
+			(name) => `/admin/${name}`
+		)
+	);
+	expect(items.every(({ href }) => isAdminPage(href))).toBe(true);
+	expect(isAdminPage('/administrators')).toBe(false);
 });

@@ -1,4 +1,5 @@
 /** The pages that the sidebar names, and who sees them. */
+import ArrowLeft from '@lucide/svelte/icons/arrow-left';
 import Bell from '@lucide/svelte/icons/bell';
 import Box from '@lucide/svelte/icons/box';
 import ChartColumn from '@lucide/svelte/icons/chart-column';
@@ -8,6 +9,7 @@ import ScrollText from '@lucide/svelte/icons/scroll-text';
 import Server from '@lucide/svelte/icons/server';
 import Settings from '@lucide/svelte/icons/settings-2';
 import Shield from '@lucide/svelte/icons/shield';
+import UserRound from '@lucide/svelte/icons/user-round';
 import Users from '@lucide/svelte/icons/users';
 import type { Component } from 'svelte';
 import { resolve } from '$app/paths';
@@ -35,16 +37,19 @@ export interface NavGroup {
 
 const { pages, groups } = texts.shell;
 
+const ADMIN_SECTION = '/admin';
+
+const item = (
+	id: string,
+	text: string,
+	href: string,
+	icon: NavItem['icon'],
+	obstacle: string | null = null,
+	section = href
+): NavItem => ({ id, text, href, section, icon, obstacle });
+
 /** The entries for somebody, in the team that they act for (null while it is not known, and without one). */
 export function navigation(principal: Principal, team: Team | null): readonly NavGroup[] {
-	const item = (
-		id: string,
-		text: string,
-		href: string,
-		icon: NavItem['icon'],
-		obstacle: string | null = null,
-		section = href
-	): NavItem => ({ id, text, href, section, icon, obstacle });
 	const listHref = resolve('/dashboard/capsules/list');
 	return [
 		{
@@ -82,12 +87,34 @@ export function navigation(principal: Principal, team: Team | null): readonly Na
 /** The way into the administration of the platform; null for everybody else. */
 export function adminEntry(principal: Principal): NavItem | null {
 	if (!principal.isAdmin) return null;
-	const href = resolve('/admin/templates');
-	const section = '/admin';
-	return { id: 'admin', text: pages.admin, href, section, icon: Shield, obstacle: null };
+	return item('admin', pages.admin, resolve('/admin/templates'), Shield, null, ADMIN_SECTION);
+}
+
+/** The entries of the administration; none for those who are not administrators of the platform. */
+export function adminNavigation(principal: Principal): readonly NavItem[] {
+	if (!principal.isAdmin) return [];
+	return [
+		item('admin-templates', pages.templates, resolve('/admin/templates'), Layers),
+		item('admin-hosts', pages.hosts, resolve('/admin/hosts'), Server),
+		item('admin-teams', pages.teams, resolve('/admin/teams'), Users),
+		item('admin-users', pages.users, resolve('/admin/users'), UserRound),
+		item('admin-capsules', pages.capsules, resolve('/admin/capsules'), Box),
+		item('admin-audit', pages.audit, resolve('/admin/audit'), ScrollText),
+		item('admin-settings', pages.settings, resolve('/admin/settings'), Settings)
+	];
+}
+
+/** The way back from the administration. */
+export function dashboardEntry(): NavItem {
+	return item('dashboard', pages.dashboard, resolve('/dashboard/capsules/list'), ArrowLeft);
 }
 
 /** Returns true if the page at `pathname` belongs to an entry. */
 export function isCurrent({ section }: Pick<NavItem, 'section'>, pathname: string): boolean {
 	return pathname === section || pathname.startsWith(`${section}/`);
+}
+
+/** Returns true for the pages of the administration, which have a sidebar of their own. */
+export function isAdminPage(pathname: string): boolean {
+	return isCurrent({ section: ADMIN_SECTION }, pathname);
 }
