@@ -2,6 +2,7 @@
 import { expect, test, type Page } from '@playwright/test';
 import {
 	admin,
+	call,
 	createCapsule,
 	exec,
 	run,
@@ -38,6 +39,21 @@ function madeUpStats(range: string, running = 1) {
 			memory_mb: values.map((value) => value * 512)
 		}
 	};
+}
+
+/** The measurements of a capsule over a range, which use more and more of its processor. */
+function madeUpMetrics(range: string, value = 1) {
+	const points = [0, value, value, 2 * value].map((cpu_pct, at) => ({
+		...{ timestamp_unix: 1_772_366_400 + at, cpu_pct, mem_bytes: 1024, disk_bytes: 2048 },
+		...{ net_in_bytes: 100 * at, net_out_bytes: 0 }
+	}));
+	return { sandbox_id: 'cl-1', range, step_sec: 1, source: 'live', points };
+}
+
+/** Destroys the capsule whose page it was. */
+async function leave(page: Page, path: string) {
+	const id = /\/capsules\/(cl-[^/]+)$/.exec(path)?.[1];
+	if (id) await call(page, 'DELETE', `/v1/capsules/${id}`);
 }
 
 const rangeOf = (url: string) => new URL(url).searchParams.get('range') ?? '';
@@ -115,60 +131,104 @@ test('a capsule that works shows it, and its history', async ({ page }) => {
 	await expect(page).toHaveURL(/\/list$/, { timeout: MEASURED_WITHIN_MS });
 });
 
-test('a chart is drawn anew only when its data are different', async ({ page }) => {
-	let running = 1;
-	let looks = 0;
-	await page.route(STATS, (route) => {
-		looks += 1;
-		return route.fulfill({ json: madeUpStats(rangeOf(route.request().url()), running) });
-	});
-	await signIn(page, admin());
-	await page.clock.install();
-	await page.goto('/dashboard/capsules/stats?range=5m');
-	const running_chart = chart(page, 'Running capsules');
-	await expect(running_chart).toHaveAttribute('data-redraws', '1');
+/** Statistics that are made up, and where they are shown. */
+interface Subject {
+	name: string;
+	/** The requests for them. */
+	asked: string;
+	title: string;
+	answer: (range: string, value: number) => object;
+	/** Opens what has them; returns the path of its page. */
+	enter: (page: Page) => Promise<string>;
+	/** The part of the label of its chart that says the value. */
+	label: (value: number) => RegExp;
+}
 
-	for (const more of [2, 3, 4]) {
-		await page.clock.fastForward(15_000);
-		await expect.poll(() => looks).toBeGreaterThanOrEqual(more);
+const SUBJECTS: readonly Subject[] = [
+	{
+		name: 'the team',
+		asked: STATS,
+		title: 'Running capsules',
+		answer: madeUpStats,
+		enter: async (page) => {
+			await signIn(page, admin());
+			return '/dashboard/capsules/stats';
+		},
+		label: (value) => new RegExp(`Running: ${2 * value} now`)
+	},
+	{
+		name: 'a capsule',
+		asked: '**/v1/capsules/*/metrics?*',
+		title: 'CPU',
+		answer: madeUpMetrics,
+		enter: async (page) => {
+			await signUp(page, stranger());
+			return `/dashboard/capsules/${await createCapsule(page)}`;
+		},
+		label: (value) => new RegExp(`CPU used: ${2 * value} % now`)
 	}
-	await expect(page.getByText('Loading…')).toHaveCount(0);
-	await expect(running_chart).toHaveAttribute('data-redraws', '1');
+];
 
-	running = 3;
-	await page.clock.fastForward(15_000);
-	await expect(running_chart).toHaveAttribute('data-redraws', '2');
-	await expect(running_chart).toHaveAttribute('aria-label', /Running: 6 now/);
-});
+for (const { name, asked: requests, title, answer, enter, label } of SUBJECTS) {
+	test(`a chart of ${name} is drawn anew only when its data are different`, async ({ page }) => {
+		let value = 1;
+		let looks = 0;
+		await page.route(requests, (route) => {
+			looks += 1;
+			return route.fulfill({ json: answer(rangeOf(route.request().url()), value) });
+		});
+		const path = await enter(page);
+		await page.clock.install();
+		await page.goto(`${path}?range=5m`);
+		const drawn = chart(page, title);
+		await expect(drawn).toHaveAttribute('data-redraws', '1');
 
-test('a late answer never stands for another range', async ({ page }) => {
-	let release = () => undefined as void;
-	const late = new Promise<void>((resolve) => (release = resolve));
-	const asked: string[] = [];
-	await page.route(STATS, async (route) => {
-		const range = rangeOf(route.request().url());
-		asked.push(range);
-		if (range === '6h') await late;
-		const running = { '5m': 5, '1h': 1, '6h': 6 }[range] ?? 0;
-		// It may have been given up meanwhile.
-		await route.fulfill({ json: madeUpStats(range, running) }).catch(() => undefined);
+		// News may have made it look more often.
+		for (let time = 0; time < 3; time += 1) {
+			const before = looks;
+			await page.clock.fastForward(15_000);
+			await expect.poll(() => looks).toBeGreaterThan(before);
+		}
+		await expect(page.getByText('Loading…')).toHaveCount(0);
+		await expect(drawn).toHaveAttribute('data-redraws', '1');
+
+		value = 3;
+		await page.clock.fastForward(15_000);
+		await expect(drawn).toHaveAttribute('data-redraws', '2');
+		await expect(drawn).toHaveAttribute('aria-label', label(3));
+		await leave(page, path);
 	});
-	await signIn(page, admin());
-	await page.goto('/dashboard/capsules/stats');
-	await expect(page.getByText('Last 1 hour')).toBeVisible();
-	await page.getByRole('link', { name: '6 hours' }).click();
-	await expect.poll(() => asked).toContain('6h');
-	// What is shown says what it is until the answer is there.
-	await expect(page.getByText('Last 1 hour')).toBeVisible();
-	await page.getByRole('link', { name: '5 minutes' }).click();
-	await expect(page.getByText('Last 5 minutes')).toBeVisible();
-	release();
-	await page.getByRole('link', { name: '24 hours' }).click();
-	await expect(page.getByText('Last 24 hours')).toBeVisible();
-	await page.getByRole('link', { name: '5 minutes' }).click();
-	await expect(page.getByText('Last 5 minutes')).toBeVisible();
-	await expect(chart(page, 'Running capsules')).toHaveAttribute('aria-label', /Running: 10 now/);
-});
+
+	test(`a late answer about ${name} never stands for another range`, async ({ page }) => {
+		let release = () => undefined as void;
+		const late = new Promise<void>((resolve) => (release = resolve));
+		const asked: string[] = [];
+		await page.route(requests, async (route) => {
+			const range = rangeOf(route.request().url());
+			asked.push(range);
+			if (range === '6h') await late;
+			const value = { '5m': 5, '1h': 1, '6h': 6 }[range] ?? 0;
+			// It may have been given up meanwhile.
+			await route.fulfill({ json: answer(range, value) }).catch(() => undefined);
+		});
+		const path = await enter(page);
+		await page.goto(`${path}?range=1h`);
+		await expect(page.getByText('Last 1 hour')).toBeVisible();
+		await page.getByRole('link', { name: '6 hours' }).click();
+		await expect.poll(() => asked).toContain('6h');
+		// What is shown says what it is until the answer is there.
+		await expect(page.getByText('Last 1 hour')).toBeVisible();
+		await page.getByRole('link', { name: '5 minutes' }).click();
+		await expect(page.getByText('Last 5 minutes')).toBeVisible();
+		release();
+		await page.getByRole('link', { name: '24 hours' }).click();
+		await expect(page.getByText('Last 24 hours')).toBeVisible();
+		await page.getByRole('link', { name: '5 minutes' }).click();
+		await expect(page.getByText('Last 5 minutes')).toBeVisible();
+		await expect(chart(page, title)).toHaveAttribute('aria-label', label(5));
+		await leave(page, path);
+	});
+}
 
 test('nothing is asked for while nobody sees the page', async ({ page }) => {
 	let looks = 0;
