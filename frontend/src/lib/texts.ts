@@ -264,6 +264,7 @@ const en = {
 		makerId: 'Maker id',
 		makerTypes: { user: 'user', api_key: 'API key', system: 'platform' },
 		neverUsed: 'not used yet',
+		idle: 'idle',
 		size: (vcpus: number, memory: string, disk: string) => `${vcpus} vCPU · ${memory} · ${disk}`,
 		select: (id: string) => `Select ${id}`,
 		selectAll: 'Select all',
