@@ -98,7 +98,14 @@ export const TEAM_PAGES: readonly Picture[] = [
 		emptyPath: (world) => `${paused(world)}/terminal`,
 		states: ['filled', 'empty'],
 		fill: async (page) => {
-			await page.getByTestId('terminal-status').getByText('connected').waitFor(PATIENCE);
+			// One opens by itself unless others run already, such as those of the picture before.
+			const status = page.getByTestId('terminal-status');
+			const none = page.getByText('No terminal is open here.');
+			await status.or(none).waitFor(PATIENCE);
+			if (await none.isVisible()) {
+				await page.getByRole('button', { name: 'New terminal', exact: true }).last().click();
+			}
+			await status.getByText('connected').waitFor(PATIENCE);
 		}
 	},
 	{
@@ -119,7 +126,7 @@ export const TEAM_PAGES: readonly Picture[] = [
 		name: 'processes',
 		path: (world) => `${capsule(world)}/processes`,
 		emptyPath: (world) => `${paused(world)}/processes`,
-		fill: (page) => shown(page, 'clock')
+		fill: (page) => row(page, 'sleep 5').waitFor(PATIENCE)
 	},
 	{
 		...TAB,

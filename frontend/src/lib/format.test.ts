@@ -20,6 +20,7 @@ describe('formatAge', () => {
 		expect(after(3 * 3600)).toBe('3h');
 		expect(after(3 * 3600 + 20 * 60)).toBe('3h 20m');
 		expect(after(49 * 3600)).toBe('2d 1h');
+		expect(after(2 * 365 * 86_400 + 5 * 86_400)).toBe('2y 5d');
 	});
 
 	it('never goes below zero and never shows NaN', () => {

@@ -4,15 +4,17 @@ const SECOND_MS = 1_000;
 const MINUTE_MS = 60 * SECOND_MS;
 const HOUR_MS = 60 * MINUTE_MS;
 const DAY_MS = 24 * HOUR_MS;
+const YEAR_MS = 365 * DAY_MS;
 
-/** `42s`, `5m`, `3h 20m`, `2d 4h`; a time in the future (clocks differ) counts as now. */
+/** `42s`, `5m`, `3h 20m`, `2d 4h`, `5y 12d`; a time in the future (clocks differ) counts as now. */
 export function formatAge(since: string, nowMs: number): string {
 	const elapsedMs = Math.max(0, nowMs - Date.parse(since));
 	if (Number.isNaN(elapsedMs)) return '–';
 	if (elapsedMs < MINUTE_MS) return `${Math.floor(elapsedMs / SECOND_MS)}s`;
 	if (elapsedMs < HOUR_MS) return `${Math.floor(elapsedMs / MINUTE_MS)}m`;
 	if (elapsedMs < DAY_MS) return twoUnits(elapsedMs, HOUR_MS, 'h', MINUTE_MS, 'm');
-	return twoUnits(elapsedMs, DAY_MS, 'd', HOUR_MS, 'h');
+	if (elapsedMs < YEAR_MS) return twoUnits(elapsedMs, DAY_MS, 'd', HOUR_MS, 'h');
+	return twoUnits(elapsedMs, YEAR_MS, 'y', DAY_MS, 'd');
 }
 
 /** `512 MB`, `1.5 GB`; exact in binary units, as the API counts them. */
