@@ -206,6 +206,7 @@ export const TEAM_PAGES: readonly Picture[] = [
 			await page
 				.getByRole('textbox', { name: 'Recipe' })
 				.fill('# A recipe\nRUN echo hello\nRNU ls\nENV GREETING=good-day');
+			await press(page, 'Start build');
 			await page.getByText(/^line 3: /).waitFor(PATIENCE);
 		}
 	},
@@ -228,10 +229,7 @@ export const TEAM_PAGES: readonly Picture[] = [
 			behind('delete', 'Delete team'),
 			{
 				name: 'remove',
-				open: async (page, { member }) => {
-					await press(page, `More for ${member}`);
-					await page.getByRole('menuitem', { name: `Remove ${member}` }).click();
-				}
+				open: (page, { member }) => press(page, `Remove ${member}`)
 			},
 			{
 				name: 'revoke',
