@@ -1511,8 +1511,8 @@ const en = {
 		levels: { fine: '', near: 'near the limit', full: 'at the limit', over: 'over the limit' }
 	},
 
-	// --- the team's own hosts -------------------------------------------------------------------------------------
-	byoc: {
+	// --- hosts: the team's own, and all of them for administrators of the platform ----------------------------------
+	host: {
 		summary: 'Machines that your team has brought. Its capsules run on them.',
 		create: 'Create host',
 		createTitle: 'Create a host',

@@ -6,7 +6,7 @@ import { toasts } from '../components/toasts.svelte';
 import { events } from '../events';
 import { texts } from '../texts';
 
-const words = texts.byoc;
+const words = texts.host;
 
 /** The command with which a machine becomes the host that the token is for. */
 function joinCommand(token: string): string {

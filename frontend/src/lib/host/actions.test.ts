@@ -30,11 +30,11 @@ it('lets only admins and the owner of the team manage its hosts', () => {
 });
 
 it('makes no token for a host that is there', () => {
-	expect(obstacles('owner', { ...host, status: 'online' })[0]).toBe(texts.byoc.isOnline);
+	expect(obstacles('owner', { ...host, status: 'online' })[0]).toBe(texts.host.isOnline);
 	expect(obstacles('owner', { ...host, status: 'unreachable' })[0]).toBeNull();
 });
 
 it('opens a host that is drained', () => {
 	const [, drain] = getHostActions(me('owner'), { ...host, status: 'draining' }, () => undefined);
-	expect(drain?.text).toBe(texts.byoc.open);
+	expect(drain?.text).toBe(texts.host.open);
 });

@@ -25,7 +25,7 @@ export function getHostActions(
 	host: Host,
 	act: (deed: HostDeed) => void
 ): Action[] {
-	const words = texts.byoc;
+	const words = texts.host;
 	const denied = managingObstacle(principal);
 	const isDraining = host.status === 'draining';
 	return [
