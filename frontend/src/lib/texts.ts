@@ -1591,6 +1591,7 @@ const en = {
 		memoryText: 'Memory that capsules hold, of all.',
 		diskText:
 			'The sizes of the disks of capsules, of the space. Most disks are nearly empty, so there may be more than fits.',
+		withoutBuilds: 'Machines of builds are not counted.',
 		stats: {
 			title: 'All of these hosts',
 			online: 'Online',

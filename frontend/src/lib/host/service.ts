@@ -53,7 +53,7 @@ export async function removeTag({ id }: Host, tag: string): Promise<boolean> {
 		await unwrap(api.DELETE('/v1/hosts/{id}/tags/{tag}', { params }));
 	} catch (thrown) {
 		const error = toApiError(thrown);
-		// Somebody else was faster.
+		// Gone already: somebody else was faster.
 		if (error.code !== 'not_found') {
 			toasts.failed(words.tagNotRemoved(tag, error.message));
 			return false;
