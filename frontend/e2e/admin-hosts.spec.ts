@@ -36,7 +36,7 @@ test('a host of the platform is made, tagged and deleted', async ({ page }) => {
 		await expect(local).toBeVisible();
 		await expect(local).toContainText(/\d+ of \d+/);
 		await expect(stats(page)).toContainText(/Online\s*\d+ of \d+/);
-		await expect(stats(page)).toContainText(/Memory\s*[\d.]+ [MG]B of [\d.]+ [GT]B/);
+		await expect(stats(page)).toContainText(/Memory\s*[\d.]+( [MG]B)? of [\d.]+ GB/);
 		expect(await slides()).toBe(0);
 	});
 
