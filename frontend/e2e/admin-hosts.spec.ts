@@ -12,16 +12,15 @@ const stats = (page: Page) => page.getByRole('region', { name: 'All of these hos
 /** Counts the rows that slide in, from before the page is opened. */
 async function countSlides(page: Page): Promise<() => Promise<number>> {
 	await page.addInitScript(() => {
-		const counter = { slides: 0 };
-		Object.assign(window, { counter });
+		const slid = new Set<Element>();
+		Object.assign(window, { slid });
 		const animate: Element['animate'] = Reflect.get(Element.prototype, 'animate');
 		Element.prototype.animate = function (...args) {
-			if (this instanceof HTMLTableRowElement && args[0]) counter.slides += 1;
+			if (this instanceof HTMLTableRowElement) slid.add(this);
 			return animate.apply(this, args);
 		};
 	});
-	return () =>
-		page.evaluate(() => (window as unknown as { counter: { slides: number } }).counter.slides);
+	return () => page.evaluate(() => (window as unknown as { slid: Set<Element> }).slid.size);
 }
 
 test('a host of the platform is made, tagged and deleted', async ({ page }) => {
