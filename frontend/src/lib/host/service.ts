@@ -1,12 +1,12 @@
-/** Operations by which admins of a team manage the hosts that it has brought. */
+/** Operations by which admins of a team manage the hosts that it has brought, and administrators of the platform all of them. */
 import { api } from '../api/client';
 import { toApiError, unwrap } from '../api/errors';
-import type { Host, HostDeletePreview } from '../api/types';
+import type { CreateHostRequest, Host, HostDeletePreview } from '../api/types';
 import { toasts } from '../components/toasts.svelte';
 import { events } from '../events';
 import { texts } from '../texts';
 
-const words = texts.byoc;
+const words = texts.host;
 
 /** The command with which a machine becomes the host that the token is for. */
 function joinCommand(token: string): string {
@@ -14,12 +14,9 @@ function joinCommand(token: string): string {
 }
 
 /** Makes the record of a host; errors go to the caller, whose form shows them. Returns the command to run on the machine. */
-export async function createHost(body: {
-	provider?: string;
-	availability_zone?: string;
-}): Promise<string> {
-	const created = await unwrap(api.POST('/v1/hosts', { body: { type: 'byoc', ...body } }));
-	events.emit('host:changed', undefined);
+export async function createHost(body: CreateHostRequest): Promise<string> {
+	const created = await unwrap(api.POST('/v1/hosts', { body }));
+	events.emit('host:changed', { id: created.host.id });
 	return joinCommand(created.registration_token);
 }
 
@@ -38,8 +35,32 @@ export async function drainHost({ id }: Host, enabled: boolean): Promise<void> {
 		toasts.failed(words.notDrained(id, toApiError(error).message));
 		return;
 	}
-	events.emit('host:changed', undefined);
+	events.emit('host:changed', { id });
 	toasts.done(enabled ? words.drained(id) : words.opened(id));
+}
+
+/** Gives a host a tag; errors go to the caller, whose form shows them. */
+export async function addTag({ id }: Host, tag: string): Promise<void> {
+	const params = { path: { id } };
+	await unwrap(api.POST('/v1/hosts/{id}/tags', { params, body: { tag } }));
+	events.emit('host:changed', { id });
+}
+
+/** Takes a tag from a host, and says so if that went wrong. Returns whether the host is without it. */
+export async function removeTag({ id }: Host, tag: string): Promise<boolean> {
+	const params = { path: { id, tag } };
+	try {
+		await unwrap(api.DELETE('/v1/hosts/{id}/tags/{tag}', { params }));
+	} catch (thrown) {
+		const error = toApiError(thrown);
+		// Gone already: somebody else was faster.
+		if (error.code !== 'not_found') {
+			toasts.failed(words.tagNotRemoved(tag, error.message));
+			return false;
+		}
+	}
+	events.emit('host:changed', { id });
+	return true;
 }
 
 /** Everything that ends with a host. */
@@ -55,6 +76,6 @@ export function previewDeletion(id: string): Promise<HostDeletePreview> {
 export async function deleteHost(id: string, force: boolean): Promise<void> {
 	const params = { path: { id }, query: { force } };
 	await unwrap(api.DELETE('/v1/hosts/{id}', { params }));
-	events.emit('host:changed', undefined);
+	events.emit('host:changed', { id });
 	toasts.done(words.deleted(id));
 }
