@@ -40,7 +40,7 @@ export interface EventMap {
 	'channel:created': Channel;
 	'channel:changed': Channel;
 	'channel:deleted': { id: string };
-	'host:changed': undefined;
+	'host:changed': { id: string };
 }
 
 type Listener<T> = (payload: T) => void;

@@ -1512,12 +1512,21 @@ const en = {
 		levels: { fine: '', near: 'near the limit', full: 'at the limit', over: 'over the limit' }
 	},
 
-	// --- the team's own hosts -------------------------------------------------------------------------------------
-	byoc: {
-		summary: 'Machines that your team has brought. Its capsules run on them.',
+	// --- hosts: the team's own, and all of them for administrators of the platform ----------------------------------
+	host: {
+		summary: {
+			team: 'Machines that your team has brought. Its capsules run on them.',
+			platform: 'Machines on which capsules run.'
+		},
+		tabs: 'Kinds of hosts',
+		kinds: { regular: 'Platform', byoc: 'BYOC' },
 		create: 'Create host',
 		createTitle: 'Create a host',
-		createText: 'You get a command to run on the machine, as root.',
+		createText: {
+			regular:
+				'The capsules of all teams without hosts of their own run on it. You get a command to run on the machine, as root.',
+			byoc: 'You get a command to run on the machine, as root.'
+		},
 		provider: 'Provider',
 		providerHint: 'From whom the machine is rented.',
 		zone: 'Availability zone',
@@ -1529,6 +1538,18 @@ const en = {
 		tokenTitle: 'New registration token',
 		tokenFailed: (why: string) => `There is no new token: ${why}`,
 		isOnline: 'It is online.',
+		tags: 'Tags',
+		tagsOf: (id: string) => `Change the tags of ${id}`,
+		tagsTitle: (id: string) => `Tags of ${id}`,
+		noTags: 'The host has no tags.',
+		newTag: 'New tag',
+		addTag: 'Add',
+		removeTag: (tag: string) => `Remove the tag ${tag}`,
+		tagNotRemoved: (tag: string, why: string) => `The tag ${tag} is not removed: ${why}`,
+		tagRule:
+			'A tag is made of letters, digits and the characters . _ : = - and begins with a letter or a digit.',
+		tagKnown: 'The host has this tag.',
+		moreTags: (n: number) => `+${n}`,
 		drain: 'Drain',
 		drainOf: (id: string) => `Drain ${id}`,
 		open: 'Open',
@@ -1539,26 +1560,52 @@ const en = {
 		delete: 'Delete',
 		deleteOf: (id: string) => `Delete ${id}`,
 		deleteTitle: 'Delete this host?',
+		deleteWithCapsules: (n: number) => `Delete it with ${count(n, 'capsule')}`,
 		deleteText: (id: string) => `${id} is deleted with all that is on it. This cannot be undone.`,
 		deleteNothing: 'No capsule is on it, and no template is only there.',
 		deletePreviewFailed: 'What is on it cannot be shown.',
 		capsules: (n: number) => `${count(n, 'capsule')} will be destroyed:`,
 		templates: (n: number) => `${count(n, 'template')} will be deleted:`,
 		deleted: (id: string) => `Host ${id} is deleted`,
-		caption: 'The hosts of your team, newest first',
+		caption: {
+			team: 'The hosts of your team, newest first',
+			regular: 'The hosts of the platform, newest first',
+			byoc: 'The hosts that teams have brought, newest first'
+		},
 		columns: {
 			host: 'Host',
 			status: 'Status',
-			address: 'Address',
-			tags: 'Tags',
-			capacity: 'Capacity',
+			team: 'Team',
+			capsules: 'Capsules',
+			vcpus: 'vCPUs',
+			memory: 'Memory',
+			disk: 'Disk',
 			seen: 'Last seen'
 		},
 		never: 'never',
 		unknown: 'Capacity not known yet',
 		capacity: (cores: number, memory: string, disk: string) =>
 			`${count(cores, 'core')} · ${memory} · ${disk}`,
-		none: 'Your team has no hosts yet. Its capsules cannot start before there is one.',
+		of: (used: string, total: string) => `${used} of ${total}`,
+		vcpusText:
+			'vCPUs that capsules hold, of the cores. Cores are shared in time, so there may be more vCPUs than cores.',
+		memoryText: 'Memory that capsules hold, of all.',
+		diskText:
+			'The sizes of the disks of capsules, of the space. Most disks are nearly empty, so there may be more than fits.',
+		withoutBuilds: 'Machines of builds are not counted.',
+		stats: {
+			title: 'All of these hosts',
+			online: 'Online',
+			capsules: 'Capsules',
+			outdated: 'What capsules hold may be out of date.',
+			failed: 'What capsules hold cannot be loaded yet.'
+		},
+		none: {
+			team: 'Your team has no hosts yet. Its capsules cannot start before there is one.',
+			regular:
+				'The platform has no hosts. Capsules of teams without hosts of their own cannot start.',
+			byoc: 'No team has brought a host. You allow a team to do so on the page of the teams.'
+		},
 		notByoc: 'Your team does not bring hosts. An administrator of the platform can switch that on.'
 	},
 

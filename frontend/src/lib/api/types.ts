@@ -98,7 +98,9 @@ export type UsagePoint = Usage['points'][number];
 
 export type Host = Json<paths['/v1/hosts']['get']['responses'][200]>[number];
 export type HostStatus = Host['status'];
+export type HostType = Host['type'];
 export type HostDeletePreview = Json<
 	paths['/v1/hosts/{id}/delete-preview']['get']['responses'][200]
 >;
+export type CreateHostRequest = Json<paths['/v1/hosts']['post']['requestBody']>;
 export type CreatedHost = Json<paths['/v1/hosts']['post']['responses'][201]>;
