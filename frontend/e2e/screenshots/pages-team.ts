@@ -205,9 +205,7 @@ export const TEAM_PAGES: readonly Picture[] = [
 			await page.getByLabel('Name of the template').fill('reed-warbler');
 			await page
 				.getByRole('textbox', { name: 'Recipe' })
-				.fill('# A recipe\nRUN echo hello\nRNU ls\nENV GREETING=good-day');
-			await press(page, 'Start build');
-			await page.getByText(/^line 3: /).waitFor(PATIENCE);
+				.fill('# A recipe\nRUN echo hello\nENV GREETING=good-day');
 		}
 	},
 	{

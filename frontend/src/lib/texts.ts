@@ -95,6 +95,7 @@ const en = {
 		palette: {
 			open: 'Find or do',
 			placeholder: 'A page, an action, an id…',
+			results: 'Pages, actions and things',
 			nothing: 'Nothing is called that.',
 			goTo: 'Go to',
 			adminPage: (name: string) => `Administration: ${name}`,
