@@ -1,10 +1,11 @@
 /** The events in the dashboard that more than one place cares about, as one typed map. */
 import type { ApiKey, Build, Capsule, CapsuleOperation, Channel, Template } from './api/types';
+import type { Refusal } from './api/errors';
 import type { ServerNews } from './live/protocol';
 
 export interface EventMap {
-	/** The server refused the token of the present session. */
-	'session:expired': undefined;
+	/** The server refused the token of the present session, or its account. */
+	'session:refused': Refusal;
 	/** Another user, or none, is signed in now: forget what belonged to the previous user. */
 	'session:changed': undefined;
 	/** The same user acts for the same team, with another token or another name. */

@@ -129,6 +129,7 @@ const en = {
 	// --- signing in and up, the account ---------------------------------------------------------------------------
 	session: {
 		expired: 'Your session has ended. Sign in again.',
+		disabled: 'Your account is switched off. Ask an administrator of this installation.',
 		signIn: 'Sign in',
 		signUp: 'Sign up',
 		signInOrUp: 'Sign in or sign up',
