@@ -38,6 +38,8 @@ const en = {
 			[from, to].map((n) => n.toLocaleString('en')).join('–') + ` of ${all.toLocaleString('en')}`,
 		previousPage: 'Previous page',
 		nextPage: 'Next page',
+		sortBy: (column: string) => `Sort by ${column}`,
+		filterList: 'Filter',
 		listLoadFailed: 'The list cannot be loaded yet.',
 		listOutdated: 'This list may be out of date.'
 	},
@@ -260,7 +262,6 @@ const en = {
 			age: 'Age',
 			idle: 'Idle'
 		},
-		sortBy: (column: string) => `Sort by ${column}`,
 		id: 'capsule id',
 		makerId: 'Maker id',
 		makerTypes: { user: 'user', api_key: 'API key', system: 'platform' },
