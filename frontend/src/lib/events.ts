@@ -31,6 +31,10 @@ export interface EventMap {
 	'build:changed': Build;
 	/** Something about one of the user's teams, or their role there, is different now. */
 	'team:changed': undefined;
+	/** An administrator of the platform changed a team. */
+	'any-team:changed': undefined;
+	/** An administrator of the platform changed an account. */
+	'user:changed': undefined;
 	/** The session acts for a team of which the user is no longer a member. */
 	'team:lost': { id: string };
 	/** A member of the present team, or a role, is different now. */

@@ -40,6 +40,8 @@ const en = {
 		nextPage: 'Next page',
 		sortBy: (column: string) => `Sort by ${column}`,
 		filterList: 'Filter',
+		showMore: 'Show more',
+		loadingMore: 'Loading more…',
 		listLoadFailed: 'The list cannot be loaded yet.',
 		listOutdated: 'This list may be out of date.'
 	},
@@ -1209,6 +1211,87 @@ const en = {
 		deleteConfirm: (name: string) => `Type ${name} to confirm`,
 		deleteNotYet: 'Type the name of the team first.',
 		deleted: (name: string) => `Team ${name} is deleted`
+	},
+
+	// --- all teams, for administrators of the platform ------------------------------------------------------------
+	allTeams: {
+		caption: 'The teams of the platform',
+		count: (n: number, hasMore: boolean) =>
+			hasMore ? `The newest ${count(n, 'team')}` : count(n, 'team'),
+		found: (n: number) => `${count(n, 'team')} found`,
+		empty: 'There are no teams yet. Everybody who signs up gets one.',
+		columns: {
+			name: 'Team',
+			owner: 'Owner',
+			members: 'Members',
+			running: 'Running',
+			limits: 'Limits',
+			byoc: 'Own hosts',
+			created: 'Age'
+		},
+		filter: {
+			text: 'Name, id or owner',
+			kind: 'Kind of team',
+			all: 'All teams',
+			kinds: {
+				present: 'Not deleted',
+				byoc: 'With hosts of their own',
+				limited: 'With limits of their own',
+				deleted: 'Deleted'
+			},
+			none: 'No team matches.',
+			clear: 'Show all'
+		},
+		id: 'team id',
+		deletedMark: 'deleted',
+		noOwner: 'no owner',
+		memberCount: (n: number) => count(n, 'member'),
+		runningCount: (n: number) => `${n.toLocaleString('en')} running`,
+		defaultLimits: 'default',
+		ownLimits: (n: number) => `${n} set`,
+		ownHosts: 'own hosts',
+		byocOn: 'allowed',
+		byocOff: 'no',
+		isDeleted: 'The team is deleted.',
+
+		// Its limits
+		limits: 'Limits',
+		limitsOf: (name: string) => `Limits of ${name}`,
+		limitsTitle: (name: string) => `Limits of ${name}`,
+		limitsText:
+			'An empty field takes the platform’s default. A limit below what the team uses takes nothing away; it refuses more.',
+		factsFailed: 'The defaults and the present use cannot be loaded.',
+		inUse: (amount: string) => `${amount} in use now`,
+		default: 'default',
+		defaultIs: (limit: number) => `default: ${limit}`,
+		quotaSet: (name: string) => `The limits of ${name} are set`,
+
+		// Hosts of its own
+		allowByoc: 'Allow own hosts',
+		allowByocOf: (name: string) => `Allow ${name} to bring hosts`,
+		allowByocTitle: (name: string) => `Allow ${name} to bring hosts?`,
+		allowByocText:
+			'Its new capsules and builds run on its own hosts only. They are refused until the team has a host.',
+		forbidByoc: 'Forbid own hosts',
+		forbidByocOf: (name: string) => `Forbid ${name} to bring hosts`,
+		forbidByocTitle: (name: string) => `Forbid ${name} to bring hosts?`,
+		forbidByocText:
+			'Its new capsules and builds run on the hosts of the platform. The hosts that it has brought stay, and its templates that were made on them run nowhere else.',
+		runningStay: (n: number) =>
+			n === 0
+				? 'No capsule of the team runs now.'
+				: `${count(n, 'running capsule')} ${n === 1 ? 'stays' : 'stay'} where ${n === 1 ? 'it is' : 'they are'}.`,
+		byocAllowed: (name: string) => `${name} may bring hosts now`,
+		byocForbidden: (name: string) => `${name} may not bring hosts any more`,
+
+		// Its end
+		delete: 'Delete team',
+		deleteOf: (name: string) => `Delete ${name}`,
+		deleteCapsules: (running: number) =>
+			`all capsules, with disk and memory; ${running.toLocaleString('en')} of them ${running === 1 ? 'runs' : 'run'} now`,
+		deleteMembers: (n: number) => `the membership of ${count(n, 'person', 'people')}`,
+		deleteOthers:
+			'templates, API keys, channels, invitations, builds, and the hosts that the team has brought'
 	},
 
 	// --- API keys -------------------------------------------------------------------------------------------------
