@@ -1249,6 +1249,7 @@ const en = {
 		runningCount: (n: number) => `${n.toLocaleString('en')} running`,
 		defaultLimits: 'default',
 		ownLimits: (n: number) => `${n} set`,
+		limitCount: (n: number) => (n === 0 ? 'default limits' : count(n, 'limit')),
 		ownHosts: 'own hosts',
 		byocOn: 'allowed',
 		byocOff: 'no',
@@ -1292,6 +1293,81 @@ const en = {
 		deleteMembers: (n: number) => `the membership of ${count(n, 'person', 'people')}`,
 		deleteOthers:
 			'templates, API keys, channels, invitations, builds, and the hosts that the team has brought'
+	},
+
+	// --- all users, for administrators of the platform ------------------------------------------------------------
+	user: {
+		caption: 'The users of the platform',
+		count: (n: number, hasMore: boolean) =>
+			hasMore ? `The newest ${count(n, 'user')}` : count(n, 'user'),
+		found: (n: number) => `${count(n, 'user')} found`,
+		empty: 'There are no users.',
+		columns: { name: 'Name', email: 'Email', state: 'State', teams: 'Teams', created: 'Age' },
+		filter: {
+			text: 'Name, address or id',
+			kind: 'Kind of user',
+			all: 'All users',
+			kinds: {
+				active: 'Active',
+				disabled: 'Switched off',
+				admins: 'Administrators',
+				teamless: 'In no team'
+			},
+			none: 'No user matches.',
+			clear: 'Show all'
+		},
+		id: 'user id',
+		you: 'you',
+		active: 'active',
+		disabled: 'switched off',
+		admin: 'platform admin',
+		teams: (joined: number, owned: number) =>
+			owned === 0 ? joined.toLocaleString('en') : `${joined.toLocaleString('en')}, owns ${owned}`,
+		teamCount: (n: number) => count(n, 'team'),
+		ownAccount: 'You cannot switch off your own account. Another administrator can.',
+		lastAdmin:
+			'This is the last active administrator of the platform. Make another user one first.',
+		acts: {
+			switchOff: 'Switch off',
+			switchOn: 'Switch on',
+			makeAdmin: 'Make administrator',
+			unmakeAdmin: 'Take administration back',
+			resetLink: 'Link for a new password'
+		},
+		actsOn: {
+			switchOff: (name: string) => `Switch off ${name}`,
+			switchOn: (name: string) => `Switch on ${name}`,
+			makeAdmin: (name: string) => `Make ${name} an administrator`,
+			unmakeAdmin: (name: string) => `Take the administration from ${name}`,
+			resetLink: (name: string) => `Make a link for a new password of ${name}`
+		},
+		switchOffTitle: (name: string) => `Switch off ${name}?`,
+		switchOffText: (email: string) =>
+			`All sessions of ${email} end at once, and the API keys of this user stop working. Nobody can sign in to the account until it is switched on.`,
+		teamsStay: (n: number) =>
+			n === 0
+				? 'The user is in no team.'
+				: `The user’s ${n === 1 ? 'team' : `${n} teams`} and what runs there ${n === 1 ? 'stays' : 'stay'}.`,
+		makeAdminTitle: (name: string) => `Make ${name} an administrator of the platform?`,
+		makeAdminText:
+			'Administrators see and change all teams, users, capsules and hosts, and the settings of the platform.',
+		unmakeAdminTitle: (name: string) => `Take the administration from ${name}?`,
+		unmakeAdminText: 'This holds from the next request of the user on. The teams of the user stay.',
+		unmakeSelfTitle: 'Give up the administration?',
+		unmakeSelfText:
+			'You can no longer open these pages. Only another administrator can make you one again.',
+		switchedOff: (name: string) => `The account of ${name} is switched off`,
+		switchedOn: (name: string) => `The account of ${name} is switched on`,
+		notSwitchedOn: (name: string, why: string) =>
+			`The account of ${name} was not switched on: ${why}`,
+		adminMade: (name: string) => `${name} is an administrator now`,
+		adminUnmade: (name: string) => `${name} is no administrator any more`,
+		link: 'link',
+		linkTitle: (name: string) => `Link for a new password of ${name}`,
+		linkText: (email: string) =>
+			`Give this link to the owner of ${email}, and to nobody else. It is good once, for an hour, and is shown only now. A link that was made before does nothing any more.`,
+		linkOff: 'The account is switched off: the new password works when it is switched on.',
+		linkFailed: 'There is no link.'
 	},
 
 	// --- API keys -------------------------------------------------------------------------------------------------
