@@ -9,6 +9,7 @@ import {
 	open,
 	row,
 	signIn,
+	signOut,
 	signUp,
 	storedSession,
 	stranger,
@@ -131,6 +132,9 @@ test('a team that may bring hosts finds them in its sidebar, without signing in 
 	await choose(page, team, `Allow ${team} to bring hosts`);
 	const question = page.getByRole('alertdialog');
 	await expect(question).toContainText('run on its own hosts only');
+	await page.keyboard.press('Escape');
+	await expect(page.getByRole('button', { name: `More for ${team}` })).toBeFocused();
+	await choose(page, team, `Allow ${team} to bring hosts`);
 	await question.getByRole('button', { name: 'Allow own hosts' }).click();
 	await expect(row(page, team)).toContainText('allowed');
 	await expect(hosts).toBeVisible();
@@ -178,6 +182,31 @@ test('any team is deleted only by its name, and stays in the list', async ({ pag
 		'The team is deleted.'
 	);
 	await expect(member.getByRole('button', { name: 'Team: No team' })).toBeVisible();
+	await context.close();
+});
+
+test('an administrator who deletes the team that they act for acts for none', async ({
+	page,
+	browser
+}) => {
+	const olga = owner('Olga');
+	const context = await browser.newContext();
+	const other = await context.newPage();
+	await signUp(other, olga);
+	const { user_id: id } = (await storedSession(other))!;
+	await signIn(page, admin());
+	await call(page, 'PUT', `/v1/admin/users/${id}/admin`, { is_admin: true });
+	await signOut(other);
+	await signIn(other, olga);
+	await openTeams(other, olga.email);
+	await choose(other, teamOf(olga), `Delete ${teamOf(olga)}`);
+	const question = other.getByRole('alertdialog');
+	await question.getByRole('textbox').fill(teamOf(olga));
+	await question.getByRole('button', { name: 'Delete team' }).click();
+	await expect(question).toHaveCount(0);
+	await expect(other.getByText('You are in no team. Create one, or ask')).toBeVisible();
+	await expect(other.getByRole('table', { name: 'The teams of the platform' })).toBeVisible();
+	await call(page, 'PUT', `/v1/admin/users/${id}/admin`, { is_admin: false });
 	await context.close();
 });
 
@@ -237,6 +266,7 @@ test('a list that cannot be loaded says so, and comes by itself', async ({ page 
 	await expect(page.getByRole('table', { name: 'The teams of the platform' })).toBeVisible();
 	await expect(page.getByRole('alert')).toHaveCount(0);
 
+	await page.getByRole('combobox', { name: 'Kind of team' }).selectOption('Not deleted');
 	await page.route('**/v1/admin/teams/*/quota', (route) => route.abort());
 	await page.route('**/v1/admin/settings', (route) => route.abort());
 	await page

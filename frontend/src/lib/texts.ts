@@ -1264,7 +1264,7 @@ const en = {
 		factsFailed: 'The defaults and the present use cannot be loaded.',
 		inUse: (amount: string) => `${amount} in use now`,
 		default: 'default',
-		defaultIs: (limit: number) => `default: ${limit}`,
+		defaultIs: (limit: string) => `default: ${limit}`,
 		quotaSet: (name: string) => `The limits of ${name} are set`,
 
 		// Hosts of its own
@@ -1347,7 +1347,7 @@ const en = {
 		teamsStay: (n: number) =>
 			n === 0
 				? 'The user is in no team.'
-				: `The user’s ${n === 1 ? 'team' : `${n} teams`} and what runs there ${n === 1 ? 'stays' : 'stay'}.`,
+				: `The user’s ${n === 1 ? 'team' : `${n} teams`} and what runs there stay.`,
 		makeAdminTitle: (name: string) => `Make ${name} an administrator of the platform?`,
 		makeAdminText:
 			'Administrators see and change all teams, users, capsules and hosts, and the settings of the platform.',
