@@ -145,7 +145,7 @@ test('a team that may bring hosts finds them in its sidebar, without signing in 
 	await choose(page, team, `Forbid ${team} to bring hosts`);
 	await expect(question).toContainText('The hosts that it has brought stay');
 	await question.getByRole('button', { name: 'Forbid own hosts' }).click();
-	// It is none of this kind any more.
+	// The filter does not let it through any more.
 	await expect(page.getByText('No team matches.')).toBeVisible();
 	await expect(hosts).toHaveCount(0);
 	await page.getByRole('button', { name: 'Show all' }).click();

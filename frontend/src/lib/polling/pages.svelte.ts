@@ -75,7 +75,7 @@ export abstract class PolledPages<
 		return newestFirst(a, b) || b.id.localeCompare(a.id);
 	}
 
-	/** Nobody tells of changes of everything, so it is looked at now and then; seldom where that is much. */
+	/** No news tell of changes here, so it is looked at every now and then, seldom where that is much. */
 	protected override intervalMs(failures: number): number {
 		if (failures > 0) return super.intervalMs(failures);
 		return this.items.length > MOST_AT_ONCE ? LONG_MS : SHORT_MS;

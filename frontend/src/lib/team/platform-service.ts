@@ -35,6 +35,6 @@ export async function deleteAnyTeam({ id, name }: AdminTeam): Promise<void> {
 
 function announce(): void {
 	events.emit('any-team:changed', undefined);
-	// It may be one of the administrator's own.
+	// The administrator may belong to it.
 	events.emit('team:changed', undefined);
 }

@@ -22,7 +22,7 @@ export class QuotaFacts extends Loaded<Facts> {
 		this.#team = team;
 	}
 
-	/** What an empty field stands for; null for no limit, undefined while it is not known. */
+	/** The platform's default; null for no limit, undefined while it is not known. */
 	defaultOf(resource: Resource): number | null | undefined {
 		return this.value === null ? undefined : (this.value.defaults[resource] ?? null);
 	}
