@@ -177,6 +177,9 @@ test('users are found by what they are, and faults are said', async ({ page }) =
 	await page.getByRole('combobox', { name: 'Kind of user' }).selectOption('Switched off');
 	await expect(page.getByText('No user matches.')).toBeVisible();
 	await page.getByRole('button', { name: 'Show all' }).click();
+	const search = page.getByRole('searchbox', { name: 'Name, address or id' });
+	await expect(search).toHaveValue('');
+	await search.fill(email);
 	await expect(row(page, email)).toBeVisible();
 
 	await page.route('**/v1/admin/users?*', (route) => route.abort());
