@@ -1,7 +1,7 @@
 /** The events in the dashboard that more than one place cares about, as one typed map. */
 import type { ApiKey, Build, Capsule, CapsuleOperation, Channel, Template } from './api/types';
-import type { Refusal } from './api/errors';
 import type { ServerNews } from './live/protocol';
+import type { Refusal } from './api/errors';
 
 export interface EventMap {
 	/** The server refused the token of the present session, or its account. */
