@@ -1,5 +1,33 @@
 /** Pages of the administrators of the platform. There is always something of it, so its lists are emptied on their way. */
-import type { Picture } from './pages';
+import type { Page } from '@playwright/test';
+import type { Overlay, Picture } from './pages';
+
+/** Presses a button of a row, or chooses it from the menu of the row. */
+async function choose(page: Page, thing: string, action: string): Promise<void> {
+	const button = page.getByRole('button', { name: action }).first();
+	if (!(await button.isVisible())) {
+		await page
+			.getByRole('button', { name: `More for ${thing}` })
+			.first()
+			.click();
+	}
+	await button
+		.or(page.getByRole('menuitem', { name: action }))
+		.first()
+		.click();
+}
+
+const TEAM = 'Marsh Lane';
+const USER = 'Robin Castellanos-Whitmore the Younger';
+
+const ofTeam = (name: string, action: string): Overlay => ({
+	name,
+	open: (page) => choose(page, TEAM, action)
+});
+const ofUser = (name: string, action: string): Overlay => ({
+	name,
+	open: (page) => choose(page, USER, action)
+});
 
 const ADMIN = { viewer: 'administrator', isEmptied: true } as const;
 
@@ -30,9 +58,62 @@ export const ADMIN_PAGES: readonly Picture[] = [
 		path: () => '/admin/templates/builds/new',
 		states: ['filled']
 	},
-	{ ...ADMIN, route: '/(app)/admin/hosts', name: 'admin-hosts', path: () => '/admin/hosts' },
-	{ ...ADMIN, route: '/(app)/admin/teams', name: 'admin-teams', path: () => '/admin/teams' },
-	{ ...ADMIN, route: '/(app)/admin/users', name: 'admin-users', path: () => '/admin/users' },
+	{
+		...ADMIN,
+		route: '/(app)/admin/hosts',
+		name: 'admin-hosts',
+		path: () => '/admin/hosts',
+		overlays: [
+			{
+				name: 'create',
+				open: (page) => page.getByRole('button', { name: 'Create host' }).click()
+			},
+			{
+				name: 'tags',
+				open: (page) =>
+					page
+						.getByRole('button', { name: /^Change the tags/ })
+						.first()
+						.click()
+			},
+			{
+				name: 'delete',
+				open: (page) =>
+					page
+						.getByRole('button', { name: /^Delete host-/ })
+						.first()
+						.click()
+			}
+		]
+	},
+	{
+		...ADMIN,
+		route: '/(app)/admin/hosts',
+		name: 'admin-hosts-byoc',
+		path: () => '/admin/hosts?kind=byoc'
+	},
+	{
+		...ADMIN,
+		route: '/(app)/admin/teams',
+		name: 'admin-teams',
+		path: () => '/admin/teams',
+		overlays: [
+			ofTeam('limits', `Limits of ${TEAM}`),
+			ofTeam('byoc', `Allow ${TEAM} to bring hosts`),
+			ofTeam('delete', `Delete ${TEAM}`)
+		]
+	},
+	{
+		...ADMIN,
+		route: '/(app)/admin/users',
+		name: 'admin-users',
+		path: () => '/admin/users',
+		overlays: [
+			ofUser('switch-off', `Switch off ${USER}`),
+			ofUser('make-admin', `Make ${USER} an administrator`),
+			ofUser('reset-link', `Make a link for a new password of ${USER}`)
+		]
+	},
 	{
 		...ADMIN,
 		route: '/(app)/admin/capsules',

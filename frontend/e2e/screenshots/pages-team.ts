@@ -275,7 +275,7 @@ export const TEAM_PAGES: readonly Picture[] = [
 		path: () => '/dashboard/byoc',
 		viewer: 'bringer',
 		isEmptied: true,
-		fill: (page) => shown(page, 'pending'),
+		fill: (page) => row(page, 'pending').waitFor(PATIENCE),
 		overlays: [
 			behind('create', 'Create host'),
 			{ name: 'delete', open: (page, { host }) => press(page, `Delete ${host}`) }
