@@ -2,8 +2,11 @@
 import type { Page } from '@playwright/test';
 import type { Overlay, Picture } from './pages';
 
-/** Presses a button of a row, or chooses it from the menu of the row. */
+/** Finds a row, then presses a button of it, or chooses it from the menu of the row. */
 async function choose(page: Page, thing: string, action: string): Promise<void> {
+	// Others may have made many since.
+	await page.getByRole('searchbox').fill(thing);
+	await page.getByRole('row').filter({ hasText: thing }).first().waitFor();
 	const button = page.getByRole('button', { name: action }).first();
 	if (!(await button.isVisible())) {
 		await page

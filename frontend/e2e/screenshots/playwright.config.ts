@@ -11,5 +11,5 @@ export default defineConfig(base, {
 	outputDir: '../../test-results',
 	globalSetup: isPaint ? undefined : './setup.ts',
 	timeout: 120_000,
-	use: { screenshot: 'off', trace: 'off' }
+	use: { actionTimeout: 20_000, screenshot: 'off', trace: 'off' }
 });
