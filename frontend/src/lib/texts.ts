@@ -304,6 +304,8 @@ const en = {
 		// The problem of a capsule, and what helps
 		matter: 'What is the matter',
 		lastError: 'Last error',
+		warnings: 'Warnings',
+		warningsText: 'A part of this capsule could not be prepared, because of what is on its disk:',
 		stoppedBecause: 'Stopped because',
 		remedies: {
 			paused:
