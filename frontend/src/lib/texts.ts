@@ -1426,6 +1426,36 @@ const en = {
 		}
 	},
 
+	// --- the platform, for its administrators ---------------------------------------------------------------------
+	platform: {
+		capsules: {
+			summary: 'Those of all teams. Only members of a team can use or destroy its capsules.',
+			caption: 'The capsules of all teams, newest first',
+			columns: {
+				status: 'Status',
+				id: 'Capsule',
+				team: 'Team',
+				template: 'Template',
+				host: 'Host',
+				size: 'Size',
+				age: 'Age'
+			},
+			filters: 'Filters',
+			filterHint: 'Id, team, template or host',
+			team: 'Team',
+			allTeams: 'All teams',
+			host: 'Host',
+			allHosts: 'All hosts',
+			hostId: 'host id',
+			noHost: 'no host yet',
+			none: 'No team has a capsule now.',
+			open: 'Open',
+			openOf: (id: string) => `Open ${id}`,
+			ofAnotherTeam: 'It belongs to another team.',
+			cut: (n: number) => `Only the newest ${count(n, 'capsule')} are listed.`
+		}
+	},
+
 	// --- channels of notifications --------------------------------------------------------------------------------
 	channel: {
 		create: 'Create channel',
