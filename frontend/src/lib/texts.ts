@@ -1453,6 +1453,52 @@ const en = {
 			openOf: (id: string) => `Open ${id}`,
 			ofAnotherTeam: 'It belongs to another team.',
 			cut: (n: number) => `Only the newest ${count(n, 'capsule')} are listed.`
+		},
+		settings: {
+			summary: 'They hold for all teams.',
+			loadFailed: 'The settings cannot be loaded.',
+			quota: {
+				title: 'Limits of teams',
+				text: 'What a team can use, unless it has limits of its own. An empty field is no limit. What is used beyond a new limit stays, and nothing is added to it.',
+				hints: {
+					running_capsules: 'Capsules that run, start or resume at one time.',
+					vcpus: 'Of the capsules that run.',
+					memory_mb: 'Of the capsules that run.',
+					disk_mb: 'Disks of all capsules, also of those that are paused.',
+					templates: 'Templates of its own, built or made of capsules.',
+					paused_capsules: 'Capsules that are paused at one time.',
+					concurrent_builds: 'Builds that have not ended.'
+				},
+				noLimit: 'no limit',
+				was: (value: string) => `Not saved. It was ${value}.`,
+				unsaved: (n: number) => `${count(n, 'change is', 'changes are')} not saved.`,
+				allSaved: 'Everything is saved.',
+				nothingChanged: 'Nothing is changed.',
+				discard: 'Discard'
+			},
+			saved: 'The settings are saved',
+			leave: {
+				title: 'Discard your changes?',
+				text: 'The settings that you changed are not saved.',
+				action: 'Discard',
+				stay: 'Go on editing'
+			},
+			tokenKey: {
+				title: 'Key of sessions',
+				text: 'The server signs the tokens of sessions with it. Replace it if somebody else may know it.',
+				summary: 'The next tokens are signed with a new key, on every server within half a minute.',
+				ask: 'New key',
+				question: 'Sign tokens with a new key?',
+				explanation: 'API keys, and the tokens of hosts and previews, stay as they are.',
+				sessions: 'Sessions that are open now',
+				keep: 'Keep them',
+				keepText: 'Tokens of the former key stay valid for the rest of their six hours.',
+				end: 'End them all',
+				endText: 'Because a key was stolen: everybody signs in again, also you.',
+				action: 'Make a new key',
+				done: (id: string) => `Tokens are signed with the key ${id} now`,
+				doneEnded: 'The key is new, and all sessions are ended. Sign in again.'
+			}
 		}
 	},
 
