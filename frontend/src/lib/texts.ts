@@ -989,6 +989,9 @@ const en = {
 			liveHint: 'Changes show as they happen',
 			lost: 'connection lost, trying again',
 			lostHint: (reason: string) => `${reason} What comes meanwhile is shown then.`,
+			looking: 'not live, looked at every 3 seconds',
+			lookingHint: (reason: string) =>
+				`${reason} Of each step that has ended, the end of what it printed is shown. The rest comes with the connection.`,
 			connecting: 'connecting'
 		},
 
