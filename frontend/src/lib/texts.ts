@@ -1041,6 +1041,8 @@ const en = {
 		// The form.
 		sourceNotRead: 'The build to start again cannot be read.',
 		start: 'Start build',
+		draft: 'This is what you typed before. It was not sent.',
+		startOver: 'Start over',
 		name: 'Name of the template',
 		nameHint: {
 			team: 'Your team sees it. One of that name is replaced when this is ready.',
