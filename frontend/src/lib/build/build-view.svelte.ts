@@ -152,7 +152,7 @@ export class BuildView {
 	}
 
 	#beginLooking(): void {
-		// Nothing more comes of a build that has ended but the rest of its log, by the stream.
+		// A build that has ended changes no more: the rest of its log comes by the stream.
 		if (this.#look && !isOpen(this.#look)) return;
 		this.#stopLooking ??= this.#looker.acquire();
 	}
