@@ -157,6 +157,7 @@ async fn create_and_run(
         host_ip: "10.0.0.2".to_owned(),
         boot_ms: 1,
         restored: false,
+        warnings: Vec::new(),
     };
     let result = CommandResult {
         sandbox_id: command.sandbox_id,

@@ -7,6 +7,7 @@ use wrenn_domain::{
     action::Action,
     admission::EnterError,
     audit::AuditIntent,
+    environment,
     ids::{SandboxId, TeamId},
     lifecycle::{Operation, SandboxStatus},
     limits::{self, LimitError},
@@ -196,7 +197,7 @@ fn check_alone(request: &SandboxRequest) -> Result<(), LimitError> {
             limits::in_range(field, given, allowed)?;
         }
     }
-    limits::check_envs(request.envs.as_ref())?;
+    limits::check_envs(request.envs.as_ref(), environment::Scope::Stored)?;
     limits::check_metadata(request.metadata.as_ref())
 }
 
@@ -224,7 +225,7 @@ fn with_template(
     let mut envs = template.default_env;
     envs.extend(request.envs.unwrap_or_default());
     // Else each template that is made of a sandbox could hold more than the one before.
-    limits::check_envs(Some(&envs))?;
+    limits::check_envs(Some(&envs), environment::Scope::Stored)?;
     Ok(NewSandbox {
         id,
         team_id,
@@ -353,13 +354,14 @@ mod tests {
 
     #[test]
     fn variables_are_bounded_together_with_those_of_the_template() {
-        let full = (0..64).map(|n| (format!("V{n}"), String::new())).collect();
+        let long = "v".repeat(environment::MAX_VARIABLE_BYTES - 2);
+        let full = BTreeMap::from([("V0".to_owned(), long)]);
         let template = Template { default_env: full, ..template(None, None, 5120) };
         let with = |name: &str| {
             let envs = Some(BTreeMap::from([(name.to_owned(), "own".to_owned())]));
             new(SandboxRequest { envs, ..Default::default() }, template.clone())
         };
-        assert_eq!(with("V0").unwrap().envs.len(), 64);
+        assert_eq!(with("V0").unwrap().envs["V0"], "own");
         let refused = with("more").unwrap_err();
         assert!(matches!(refused, CreateError::Limit(_)), "{refused}");
     }

@@ -2,21 +2,37 @@
 
 use std::collections::BTreeMap;
 
-/// Variables.
-pub const MAX_VARIABLES: usize = 64;
-/// Length of a name, in bytes.
-pub const MAX_NAME_BYTES: usize = 128;
-/// Length of all names and values together, in bytes; a kernel takes more.
-pub const MAX_BYTES: usize = 64 * 1024;
+/// Longest variable, in bytes, as `name=value`: a kernel takes texts below 128 KiB, the zero byte at their end included.
+pub const MAX_VARIABLE_BYTES: usize = 128 * 1024 - 2;
+/// Longest environment of a command, in bytes: a kernel takes 2 MiB, which the arguments share.
+pub const MAX_COMMAND_BYTES: usize = 2 * 1024 * 1024;
+/// Longest environment that is stored, with a capsule or a template, in bytes.
+pub const MAX_STORED_BYTES: usize = 128 * 1024;
+
+/// The use of an environment, which bounds its size.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Scope {
+    /// One command.
+    Command,
+    /// All commands of a capsule, or of the capsules of a template.
+    Stored,
+}
+
+impl Scope {
+    /// Returns the most bytes that all variables may have together.
+    pub const fn max_bytes(self) -> usize {
+        match self {
+            Self::Command => MAX_COMMAND_BYTES,
+            Self::Stored => MAX_STORED_BYTES,
+        }
+    }
+}
 
 /// Fault of an environment.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum EnvironmentError {
-    /// There are too many variables.
-    #[error("must have at most {MAX_VARIABLES} entries")]
-    TooMany,
-    /// A name is empty or too long.
-    #[error("a name must have 1 to {MAX_NAME_BYTES} bytes")]
+    /// A name is empty.
+    #[error("a name must not be empty")]
     Name,
     /// A name that would end where it does not.
     #[error("a name must not contain `=`, as `{0}` does")]
@@ -24,30 +40,45 @@ pub enum EnvironmentError {
     /// A zero byte, with which a text would end.
     #[error("must not contain a zero byte")]
     Zero,
+    /// A variable that no kernel takes.
+    #[error("`{0}` must have at most {MAX_VARIABLE_BYTES} bytes, name and value together")]
+    VariableTooLong(String),
     /// All together is too long.
-    #[error("names and values must have at most {MAX_BYTES} bytes together")]
-    TooLong,
+    #[error("names and values must have at most {} bytes together, not {bytes}", scope.max_bytes())]
+    TooLong {
+        /// The use of the environment.
+        scope: Scope,
+        /// Its size.
+        bytes: usize,
+    },
 }
+
+/// Longest part of a name that an error repeats, in characters.
+const SHOWN_CHARS: usize = 64;
 
 /// Checks an environment as a whole.
 ///
 /// # Errors
 /// See [`EnvironmentError`].
-pub fn check(environment: &BTreeMap<String, String>) -> Result<(), EnvironmentError> {
-    if environment.len() > MAX_VARIABLES {
-        return Err(EnvironmentError::TooMany);
-    }
-    if environment.keys().any(|name| name.is_empty() || name.len() > MAX_NAME_BYTES) {
+pub fn check(environment: &BTreeMap<String, String>, scope: Scope) -> Result<(), EnvironmentError> {
+    let shown = |name: &str| name.chars().take(SHOWN_CHARS).collect::<String>();
+    if environment.contains_key("") {
         return Err(EnvironmentError::Name);
     }
     if let Some(name) = environment.keys().find(|name| name.contains('=')) {
-        return Err(EnvironmentError::Equals(name.clone()));
+        return Err(EnvironmentError::Equals(shown(name)));
     }
     if environment.iter().any(|(name, value)| name.contains('\0') || value.contains('\0')) {
         return Err(EnvironmentError::Zero);
     }
-    let bytes: usize = environment.iter().map(|(name, value)| name.len() + value.len()).sum();
-    if bytes > MAX_BYTES { Err(EnvironmentError::TooLong) } else { Ok(()) }
+    if let Some((name, _)) =
+        environment.iter().find(|(name, value)| name.len() + value.len() > MAX_VARIABLE_BYTES)
+    {
+        return Err(EnvironmentError::VariableTooLong(shown(name)));
+    }
+    // With `=` and the zero byte, as a kernel counts.
+    let bytes: usize = environment.iter().map(|(name, value)| name.len() + value.len() + 2).sum();
+    if bytes > scope.max_bytes() { Err(EnvironmentError::TooLong { scope, bytes }) } else { Ok(()) }
 }
 
 #[cfg(test)]
@@ -57,19 +88,28 @@ mod tests {
     #[test]
     fn an_environment_is_bounded_in_every_direction() {
         let one = |name: &str, value: &str| BTreeMap::from([(name.to_owned(), value.to_owned())]);
-        let many = (0..=MAX_VARIABLES).map(|number| (number.to_string(), String::new())).collect();
         for (bad, expected) in [
             (one("", ""), EnvironmentError::Name),
-            (one(&"k".repeat(MAX_NAME_BYTES + 1), ""), EnvironmentError::Name),
             (one("A=B", ""), EnvironmentError::Equals("A=B".to_owned())),
             (one("k", "\0"), EnvironmentError::Zero),
             (one("k\0", ""), EnvironmentError::Zero),
-            (one("k", &"v".repeat(MAX_BYTES)), EnvironmentError::TooLong),
-            (many, EnvironmentError::TooMany),
+            (one("k", &"v".repeat(MAX_VARIABLE_BYTES)), EnvironmentError::VariableTooLong("k".to_owned())),
         ] {
-            assert_eq!(check(&bad), Err(expected), "{bad:?}");
+            for scope in [Scope::Command, Scope::Stored] {
+                assert_eq!(check(&bad, scope), Err(expected.clone()), "{bad:?}");
+            }
         }
-        assert_eq!(check(&BTreeMap::new()), Ok(()));
-        assert_eq!(check(&one("k", &"v".repeat(MAX_BYTES - 1))), Ok(()));
+        assert_eq!(check(&BTreeMap::new(), Scope::Stored), Ok(()));
+        assert_eq!(check(&one("k", &"v".repeat(MAX_VARIABLE_BYTES - 1)), Scope::Stored), Ok(()));
+    }
+
+    #[test]
+    fn a_command_takes_more_than_is_stored() {
+        let many: BTreeMap<_, _> = (0..65).map(|number| (format!("V{number}"), "v".repeat(2048))).collect();
+        assert_eq!(check(&many, Scope::Command), Ok(()));
+        let error = check(&many, Scope::Stored).unwrap_err();
+        assert_eq!(error.to_string(), "names and values must have at most 131072 bytes together, not 133445");
+        let too_many: BTreeMap<_, _> = (0..20).map(|n| (n.to_string(), "v".repeat(128 * 1000))).collect();
+        assert!(matches!(check(&too_many, Scope::Command), Err(EnvironmentError::TooLong { .. })));
     }
 }

@@ -133,6 +133,8 @@ pub struct Lifecycle {
     pub guest_ip: Option<String>,
     /// Address of the machine on its host.
     pub host_ip: Option<String>,
+    /// Parts of the machine that runs that could not be prepared, in words for its user.
+    pub warnings: Vec<String>,
 }
 
 impl Lifecycle {
@@ -148,6 +150,7 @@ impl Lifecycle {
             stop_reason: None,
             guest_ip: None,
             host_ip: None,
+            warnings: Vec::new(),
         }
     }
 

@@ -152,12 +152,15 @@ pub fn check_password(password: &str) -> Result<(), LimitError> {
     Ok(())
 }
 
-/// Checks the environment of a capsule.
+/// Checks the environment of a command or a capsule.
 ///
 /// # Errors
-/// If it has too many variables, or one that is not possible.
-pub fn check_envs(envs: Option<&BTreeMap<String, String>>) -> Result<(), LimitError> {
-    let checked = envs.map_or(Ok(()), environment::check);
+/// If it is too large, or has a variable that is not possible.
+pub fn check_envs(
+    envs: Option<&BTreeMap<String, String>>,
+    scope: environment::Scope,
+) -> Result<(), LimitError> {
+    let checked = envs.map_or(Ok(()), |envs| environment::check(envs, scope));
     checked.map_err(|error| LimitError { field: "envs", wrong: error.to_string() })
 }
 
@@ -231,13 +234,12 @@ mod tests {
         let one = |key: &str, value: &str| map([(key.to_owned(), value.to_owned())]);
         let many = map((0..=MAX_ENTRIES).map(|n| (n.to_string(), String::new())));
         for bad in [one("", ""), one(&"k".repeat(129), ""), one("k", "\0"), one("k\0", ""), many] {
-            assert!(check_envs(Some(&bad)).is_err(), "{bad:?}");
             assert!(check_metadata(Some(&bad)).is_err(), "{bad:?}");
         }
-        assert!(check_envs(Some(&one("A=B", "c"))).is_err());
+        assert!(check_envs(Some(&one("A=B", "c")), environment::Scope::Command).is_err());
         assert!(check_metadata(Some(&one("A=B", "c"))).is_ok());
         assert!(check_metadata(Some(&one("A", &"v".repeat(MAX_METADATA_BYTES + 1)))).is_err());
-        assert!(check_envs(None).is_ok());
+        assert!(check_envs(None, environment::Scope::Stored).is_ok());
     }
 
     #[test]

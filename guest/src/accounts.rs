@@ -79,6 +79,11 @@ pub fn find(user: &str, passwd: &str, group: &str) -> Option<Account> {
     Some(account)
 }
 
+/// Returns the number of a group, from the text of a group file.
+pub fn gid_of(name: &str, group: &str) -> Option<u32> {
+    group.lines().filter_map(parse_group_line).find(|(found, _)| *found == name).map(|(_, gid)| gid)
+}
+
 /// The names of users and groups by their numbers.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Names {

@@ -1,7 +1,7 @@
 //! The environment that a command sees.
 //!
 //! Three layers, the later one wins: what a login would set, the capsule's defaults (from `Init`), the
-//! request's own variables.
+//! request's own variables. A command in a terminal sees the same, so that text beyond ASCII is counted alike everywhere.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -9,6 +9,11 @@ use crate::accounts::Account;
 
 /// Where programs are found, for every user alike.
 pub const DEFAULT_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
+/// The language of programs, unless a layer says something about letters: without, text beyond ASCII is counted in bytes.
+const DEFAULT_LANG: &str = "C.UTF-8";
+/// Variables that say something about letters.
+const LOCALE_VARIABLES: [&str; 3] = ["LC_ALL", "LC_CTYPE", "LANG"];
 
 /// A variable that no process can be given.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
@@ -37,6 +42,9 @@ pub fn compose(
     for (name, value) in defaults.iter().chain(request) {
         check(name, value)?;
         environment.insert(name.clone(), value.clone());
+    }
+    if !LOCALE_VARIABLES.iter().any(|&name| environment.contains_key(name)) {
+        environment.insert("LANG".to_owned(), DEFAULT_LANG.to_owned());
     }
     Ok(environment)
 }
@@ -79,6 +87,7 @@ mod tests {
             pairs,
             [
                 ("HOME", "/home/dev"),
+                ("LANG", DEFAULT_LANG),
                 ("LOGNAME", "dev"),
                 ("PATH", DEFAULT_PATH),
                 ("SHELL", "/bin/bash"),
@@ -95,6 +104,15 @@ mod tests {
         assert_eq!(environment["A"], "default");
         assert_eq!(environment["B"], "request");
         assert_eq!(environment["C"], "");
+    }
+
+    #[test]
+    fn programs_take_utf8_unless_a_layer_says_something_about_letters() {
+        for name in LOCALE_VARIABLES {
+            let environment = compose(&dev(), &map(&[]), &map(&[(name, "C")])).unwrap();
+            assert_eq!(environment[name], "C");
+            assert_eq!(environment.contains_key("LANG"), name == "LANG");
+        }
     }
 
     #[test]

@@ -28,5 +28,6 @@ pub mod fs;
 pub mod lock;
 pub mod machine;
 pub mod reaper;
+pub mod run_folder;
 pub mod service;
 mod sys;

@@ -97,12 +97,15 @@ pub fn grow_root(at_least_bytes: u64) -> io::Result<()> {
 /// Names the machine, in the kernel and in `/etc/hostname` and `/etc/hosts`.
 ///
 /// # Errors
-/// What the kernel or the filesystem says.
+/// The first step that failed, with what the kernel or the filesystem says; the steps before it are done.
 pub fn set_hostname(hostname: &str) -> io::Result<()> {
     sethostname(hostname)?;
-    write_if_changed(Path::new("/etc/hostname"), &format!("{hostname}\n"))?;
+    let file = Path::new("/etc/hostname");
+    let former = read_text(file)?;
     let hosts = Path::new("/etc/hosts");
-    write_if_changed(hosts, &hosts_with(&read_text(hosts)?, hostname))
+    write_if_changed(hosts, &hosts_with(&read_text(hosts)?, hostname, former.trim()))?;
+    // Last, since it says which entry of the hosts file is ours.
+    write_if_changed(file, &format!("{hostname}\n"))
 }
 
 /// Names the machine as its image says, until `Init` says better; a machine without a name makes `sudo` complain.
@@ -122,15 +125,19 @@ pub fn is_hostname(name: &str) -> bool {
         && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'.')
 }
 
-/// The text of a hosts file in which `hostname` is this machine; other entries stay.
-fn hosts_with(hosts: &str, hostname: &str) -> String {
+/// The text of a hosts file in which `hostname` is this machine. The entry of the `former` name goes; all others are the user's.
+fn hosts_with(hosts: &str, hostname: &str, former: &str) -> String {
     const OWN: &str = "127.0.1.1";
-    let first_word = |line: &str| line.split_whitespace().next().map(str::to_owned);
+    let words = |line: &str| line.split_whitespace().map(str::to_owned).collect::<Vec<_>>();
+    let is_own = |line: &str| {
+        let words = words(line);
+        words.len() == 2 && words[0] == OWN && [hostname, former].contains(&words[1].as_str())
+    };
     let mut text = String::new();
-    if !hosts.lines().any(|line| first_word(line).as_deref() == Some("127.0.0.1")) {
+    if !hosts.lines().any(|line| words(line).first().is_some_and(|address| address == "127.0.0.1")) {
         text.push_str("127.0.0.1 localhost\n");
     }
-    for line in hosts.lines().filter(|line| first_word(line).as_deref() != Some(OWN)) {
+    for line in hosts.lines().filter(|line| !is_own(line)) {
         text.push_str(line);
         text.push('\n');
     }
@@ -138,13 +145,20 @@ fn hosts_with(hosts: &str, hostname: &str) -> String {
     text
 }
 
-/// Writes `/etc/resolv.conf`.
+/// Writes `/etc/resolv.conf`, unless the user has written one.
 ///
 /// # Errors
 /// `InvalidInput` for what is no address; otherwise what the filesystem says.
 pub fn set_nameservers(nameservers: &[String]) -> io::Result<()> {
+    set_nameservers_in(Path::new("/etc/resolv.conf"), nameservers)
+}
+
+fn set_nameservers_in(path: &Path, nameservers: &[String]) -> io::Result<()> {
     let text = resolv_conf(nameservers).ok_or(io::ErrorKind::InvalidInput)?;
-    write_if_changed(Path::new("/etc/resolv.conf"), &text)
+    // A link that leads nowhere reads as nothing: it belongs to a program that does not run here.
+    let current = read_text(path)?;
+    let is_ours = current.lines().all(|line| line.trim().is_empty() || text.lines().any(|ours| ours == line));
+    if is_ours { write_if_changed(path, &text) } else { Ok(()) }
 }
 
 fn resolv_conf(nameservers: &[String]) -> Option<String> {
@@ -154,8 +168,7 @@ fn resolv_conf(nameservers: &[String]) -> Option<String> {
         .collect()
 }
 
-/// Replaces a file unless it already says so. A link is replaced as well: what it leads to belongs to
-/// programs that do not run here.
+/// Replaces a file unless it already says so. A link that says something else is replaced, not followed.
 fn write_if_changed(path: &Path, text: &str) -> io::Result<()> {
     let is_link = path.symlink_metadata().is_ok_and(|metadata| metadata.is_symlink());
     if !is_link && read_text(path).is_ok_and(|current| current == text) {
@@ -164,8 +177,14 @@ fn write_if_changed(path: &Path, text: &str) -> io::Result<()> {
     let temporary = path.with_extension("wrenn-new");
     // What stands in its place may be a link or a pipe.
     let _ = fs::remove_file(&temporary);
-    File::create_new(&temporary)?.write_all(text.as_bytes())?;
-    fs::rename(&temporary, path)
+    let written = File::create_new(&temporary)
+        .and_then(|mut file| file.write_all(text.as_bytes()))
+        .and_then(|()| fs::rename(&temporary, path));
+    if written.is_err() {
+        // A file that could not be replaced is the better half of two.
+        let _ = fs::remove_file(&temporary);
+    }
+    written
 }
 
 /// Freezes and thaws the root filesystem, and never leaves it frozen for good.
@@ -284,10 +303,43 @@ mod tests {
     #[test]
     fn a_hosts_file_gets_the_name_and_keeps_its_entries() {
         let hosts = "127.0.0.1\tlocalhost\n127.0.1.1 old\n# note\n10.0.0.1 db\n";
-        let renamed = hosts_with(hosts, "cl-1");
+        let renamed = hosts_with(hosts, "cl-1", "old");
         assert_eq!(renamed, "127.0.0.1\tlocalhost\n# note\n10.0.0.1 db\n127.0.1.1 cl-1\n");
-        assert_eq!(hosts_with(&renamed, "cl-1"), renamed);
-        assert_eq!(hosts_with("", "x"), "127.0.0.1 localhost\n127.0.1.1 x\n");
+        assert_eq!(hosts_with(&renamed, "cl-1", "cl-1"), renamed);
+        assert_eq!(hosts_with("", "x", ""), "127.0.0.1 localhost\n127.0.1.1 x\n");
+    }
+
+    #[test]
+    fn entries_of_the_user_for_the_machine_itself_are_kept() {
+        let hosts = "127.0.0.1 localhost\n127.0.1.1 app.local\n127.0.1.1 old alias\n127.0.1.1 old\n";
+        let renamed = hosts_with(hosts, "cl-1", "old");
+        assert_eq!(
+            renamed,
+            "127.0.0.1 localhost\n127.0.1.1 app.local\n127.0.1.1 old alias\n127.0.1.1 cl-1\n"
+        );
+    }
+
+    #[test]
+    fn a_resolver_file_of_the_user_is_kept_and_ours_is_replaced() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("resolv.conf");
+        let ours = || set_nameservers_in(&path, &["172.30.0.1".into()]).unwrap();
+        let text = || fs::read_to_string(&path).unwrap();
+        // Missing, empty, a link to a program's file that is not there.
+        ours();
+        assert_eq!(text(), "nameserver 172.30.0.1\n");
+        fs::write(&path, "\n").unwrap();
+        ours();
+        assert_eq!(text(), "nameserver 172.30.0.1\n");
+        fs::remove_file(&path).unwrap();
+        std::os::unix::fs::symlink("../run/systemd/resolve/stub-resolv.conf", &path).unwrap();
+        ours();
+        assert_eq!(text(), "nameserver 172.30.0.1\n");
+        for written in ["nameserver 9.9.9.9\n", "nameserver 172.30.0.1\noptions ndots:5\n"] {
+            fs::write(&path, written).unwrap();
+            ours();
+            assert_eq!(text(), written);
+        }
     }
 
     #[test]

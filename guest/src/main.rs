@@ -58,7 +58,7 @@ fn main() -> ExitCode {
 }
 
 fn run() -> Result<(), GuestError> {
-    boot::boot()?;
+    let booted = boot::boot()?;
     #[expect(clippy::disallowed_methods, reason = "the one place where the clock of the guest is made")]
     let clock = Clock::process();
     let runtime =
@@ -70,7 +70,7 @@ fn run() -> Result<(), GuestError> {
             Cgroups::none()
         });
         let freezer = Freezer::open(Path::new("/"), clock.clone()).map_err(GuestError::Root)?;
-        let service = GuestService::new(Engine::new(reaper, cgroups, clock), freezer);
+        let service = GuestService::new(Engine::new(reaper, cgroups, clock), freezer, booted);
         let listener = listen().map_err(GuestError::Listen)?;
         println!("wrenn-guest {} ready after {} ms", env!("CARGO_PKG_VERSION"), uptime_ms());
         service.serve(listener, IpAddr::V4(GUEST_GATEWAY)).await?;

@@ -1,12 +1,17 @@
 //! `guest.proto`, served to the host side of the tap and to nobody else.
 
-use std::{io, net::IpAddr, pin::Pin, time::Duration};
+use std::{io, net::IpAddr, pin::Pin, sync::Arc, time::Duration};
 
 use nix::{
     sys::utsname::uname,
     time::{ClockId, clock_gettime},
 };
-use tokio::{net::TcpListener, sync::mpsc, task::spawn_blocking, time::sleep};
+use tokio::{
+    net::TcpListener,
+    sync::mpsc,
+    task::spawn_blocking,
+    time::{sleep, timeout},
+};
 use tokio_stream::{Stream, StreamExt, wrappers::ReceiverStream};
 use tonic::{Request, Response, Status, Streaming};
 use wrenn_base::blocking;
@@ -21,6 +26,7 @@ use wrenn_proto::guest::{
 
 use crate::{
     accounts,
+    boot::{Booted, Warnings},
     connections::{Connection, Connections},
     dial::dial,
     environment,
@@ -28,6 +34,7 @@ use crate::{
     figures, fs,
     lock::Lock,
     machine::{self, Freezer},
+    run_folder::CoveredRun,
 };
 
 /// Half-open connections are noticed by a ping at this interval; those that a restored machine has are closed
@@ -41,6 +48,8 @@ const MAX_STREAMS: u32 = 256;
 const STREAM_WINDOW_BYTES: u32 = 512 * 1024;
 /// Largest frame of HTTP/2: fewer of them cost less.
 const FRAME_BYTES: u32 = 256 * 1024;
+/// How long the files of the machine may take to be prepared; the host waits for 10 s.
+const PREPARATION_LIMIT: Duration = Duration::from_secs(8);
 /// Pause before another try when no connection can be accepted, for example for want of descriptors.
 const ACCEPT_RETRY: Duration = Duration::from_millis(100);
 
@@ -49,14 +58,24 @@ const ACCEPT_RETRY: Duration = Duration::from_millis(100);
 pub struct GuestService {
     engine: Engine,
     freezer: Freezer,
+    covered_run: Option<Arc<CoveredRun>>,
+    /// What could not be prepared at boot; part of every answer to `Init`.
+    boot_warnings: Warnings,
     defaults: Lock<Defaults>,
     connections: Connections,
 }
 
 impl GuestService {
     /// Serves commands with `engine`, and freezes with `freezer`.
-    pub fn new(engine: Engine, freezer: Freezer) -> Self {
-        Self { engine, freezer, defaults: Lock::default(), connections: Connections::default() }
+    pub fn new(engine: Engine, freezer: Freezer, Booted { warnings, covered_run }: Booted) -> Self {
+        Self {
+            engine,
+            freezer,
+            covered_run: covered_run.map(Arc::new),
+            boot_warnings: warnings,
+            defaults: Lock::default(),
+            connections: Connections::default(),
+        }
     }
 
     /// Serves connections from `peer` until the listener fails for good. Others are closed unread.
@@ -142,18 +161,19 @@ impl Guest for GuestService {
         if init.unix_time_ns > 0 {
             machine::set_clock(init.unix_time_ns).map_err(failed("set the clock"))?;
         }
-        if !init.entropy.is_empty() {
-            machine::add_entropy(&init.entropy).map_err(failed("add entropy"))?;
-        }
-        if init.grow_root_to_bytes > 0 {
-            let grown = blocking(move || machine::grow_root(init.grow_root_to_bytes)).await;
-            grown.map_err(failed("grow the root filesystem"))?;
-        }
-        let (hostname, nameservers) = (init.hostname, init.nameservers);
-        // On a thread of its own: writing to a frozen disk blocks, and this one is to thaw it.
-        blocking(move || name_machine(&hostname, &nameservers)).await?;
         *self.defaults.lock() = Defaults { user: init.default_user, environment: init.default_env };
-        Ok(Response::new(InitResponse {}))
+        let wanted = Preparation {
+            entropy: init.entropy.into(),
+            grow_root_to_bytes: init.grow_root_to_bytes,
+            hostname: init.hostname,
+            nameservers: init.nameservers,
+        };
+        let mut warnings = self.boot_warnings.clone();
+        match timeout(PREPARATION_LIMIT, blocking(move || Ok(wanted.carry_out()))).await {
+            Ok(prepared) => warnings.extend(prepared.map_err(failed("prepare the machine"))?),
+            Err(_) => warnings.add("the machine is not prepared: its files do not answer"),
+        }
+        Ok(Response::new(InitResponse { warnings: warnings.into_texts() }))
     }
 
     type ExecStream = Pin<Box<dyn Stream<Item = Result<ExecEvent, Status>> + Send>>;
@@ -209,6 +229,12 @@ impl Guest for GuestService {
 
     async fn freeze(&self, request: Request<FreezeRequest>) -> Result<Response<FreezeResponse>, Status> {
         let limit = Duration::from_millis(request.into_inner().max_freeze_ms.into());
+        if let Some(run) = self.covered_run.clone()
+            && let Err(error) = blocking(move || run.save()).await
+        {
+            // A full disk, most likely. The template is as good as one whose recipe left nothing there.
+            eprintln!("wrenn-guest: cannot keep /run: {error}");
+        }
         self.freezer.freeze(limit).await.map_err(failed("freeze the root filesystem"))?;
         Ok(Response::new(FreezeResponse {}))
     }
@@ -229,15 +255,37 @@ impl Guest for GuestService {
     }
 }
 
-/// The part of `Init` that writes files; what is empty is left alone.
-fn name_machine(hostname: &str, nameservers: &[String]) -> Result<(), Status> {
-    if !hostname.is_empty() {
-        machine::set_hostname(hostname).map_err(failed("set the hostname"))?;
+/// The part of `Init` that depends on the content of the disk, which belongs to the user: whatever they did to it, the machine is to be
+/// reached. What is empty is left alone.
+struct Preparation {
+    entropy: Vec<u8>,
+    grow_root_to_bytes: u64,
+    hostname: String,
+    nameservers: Vec<String>,
+}
+
+impl Preparation {
+    /// Does what it can, and returns what it could not. Blocks.
+    fn carry_out(self) -> Warnings {
+        let Self { entropy, grow_root_to_bytes, hostname, nameservers } = self;
+        let mut warnings = Warnings::default();
+        let mut note = |what: &str, outcome: io::Result<()>| {
+            warnings.note(outcome.map_err(|error| format!("cannot {what}: {error}")));
+        };
+        if !entropy.is_empty() {
+            note("add entropy", machine::add_entropy(&entropy));
+        }
+        if grow_root_to_bytes > 0 {
+            note("grow the root filesystem", machine::grow_root(grow_root_to_bytes));
+        }
+        if !hostname.is_empty() {
+            note("write the hostname", machine::set_hostname(&hostname));
+        }
+        if !nameservers.is_empty() {
+            note("write /etc/resolv.conf", machine::set_nameservers(&nameservers));
+        }
+        warnings
     }
-    if !nameservers.is_empty() {
-        machine::set_nameservers(nameservers).map_err(failed("set the nameservers"))?;
-    }
-    Ok(())
 }
 
 /// Checks an `Init` as a whole, so that a wrong one changes nothing.

@@ -58,6 +58,20 @@ pub(crate) fn signal_group(leader: Pid, number: i32) {
     unsafe { libc::killpg(leader.as_raw(), number) };
 }
 
+/// Lets this thread run before all ordinary ones. Threads and processes that it starts are ordinary.
+///
+/// # Errors
+/// What the kernel says.
+pub(crate) fn run_before_all_others() -> io::Result<()> {
+    // SAFETY: plain numbers, for which zero is a valid value.
+    let mut parameters: libc::sched_param = unsafe { mem::zeroed() };
+    parameters.sched_priority = 1;
+    // SAFETY: the kernel reads one `sched_param`; 0 is this thread.
+    check(unsafe {
+        libc::sched_setscheduler(0, libc::SCHED_RR | libc::SCHED_RESET_ON_FORK, &raw const parameters)
+    })
+}
+
 /// Who and where a child is to be, set between fork and exec.
 #[derive(Debug)]
 pub(crate) struct ChildSetup {

@@ -61,10 +61,19 @@ start_services() {
     source "$work/services.env"
 }
 
-# start_system: the whole system on a port and a data folder of its own; it goes on running.
+# agent_addr: an address for agents that no other run on this machine has, since the port is part of it. The machine gets it
+# with the network that a test makes for an agent.
+agent_addr() {
+    local port
+    port=$(free_port)
+    printf '10.214.%d.%d:%d\n' $((port / 256)) $((port % 256)) "$port"
+}
+
+# start_system: the whole system on a port and a data folder of its own; it goes on running. Agents reach it at WRENN_AGENT_ADDR.
 start_system() {
     # The databases of the other tests are not its own.
     env -u DATABASE_URL -u REDIS_URL WRENN_DATA="$work/system" WRENN_HTTP_ADDR="127.0.0.1:$(free_port)" \
+        WRENN_GRPC_ADDR="0.0.0.0:${WRENN_AGENT_ADDR#*:}" WRENN_GRPC_PUBLIC_ADDR="$WRENN_AGENT_ADDR" \
         "$wrenn" up >"$work/up.log" 2>&1 &
     wait_for 240 grep -q '^Wrenn is ready' "$work/up.log" || { cat "$work/up.log"; return 1; }
 }
@@ -208,6 +217,9 @@ run_end_to_end() {
 
 suite_browser() {
     machine_parts
+    WRENN_AGENT_ADDR=$(agent_addr)
+    # Leftovers of hosts that the tests make are removed with everything else.
+    export WRENN_AGENT_ADDR WRENN_BINARY=$wrenn WRENN_E2E_FOLDER=$work
     check "system for the browser" start_system
     [[ -s $work/system/dev.env ]] || return 0
     set -a

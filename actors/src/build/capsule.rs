@@ -107,6 +107,7 @@ pub(super) fn shell(command: &str, context: &Context) -> ExecStart {
         envs: context.env.clone().into_iter().collect(),
         cwd: context.workdir.clone().unwrap_or_default(),
         user: context.user.clone(),
+        no_stdin: true,
         ..ExecStart::default()
     }
 }
@@ -121,6 +122,7 @@ pub(super) fn script(text: &str, args: &[&str]) -> ExecStart {
         cwd: "/".to_owned(),
         user: "root".to_owned(),
         timeout_sec: 60,
+        no_stdin: true,
         ..ExecStart::default()
     }
 }
@@ -139,6 +141,7 @@ impl Capsule<'_> {
             .plane
             .session_open(self.id, exec_input::Input::Start(start), Grant::of_system(BUILD))
             .await?;
+        // A guest of an older version gives the command a pipe.
         let _ = input.send(exec_input::Input::CloseStdin(CloseStdin {})).await;
         let mut begun_at: Option<Instant> = None;
         loop {

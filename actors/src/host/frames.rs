@@ -21,6 +21,9 @@ use super::{
     text::harmless,
 };
 
+/// Warnings of a machine that are kept, at most.
+const MAX_WARNINGS: usize = 16;
+
 /// Reads the state of a machine from the wire; `None` if it is unspecified.
 pub(super) fn machine_state(state: agent::MachineState) -> Option<Machine> {
     match state {
@@ -113,6 +116,7 @@ impl HostConnection {
             Some(agent::command_result::Outcome::Started(started)) => Outcome::Started {
                 guest_ip: harmless(&started.guest_ip),
                 host_ip: harmless(&started.host_ip),
+                warnings: started.warnings.iter().take(MAX_WARNINGS).map(|text| harmless(text)).collect(),
             },
             Some(agent::command_result::Outcome::Paused(_)) => Outcome::Paused,
             Some(agent::command_result::Outcome::TemplateMade(made)) => match made.template_id.parse() {

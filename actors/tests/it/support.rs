@@ -244,6 +244,7 @@ impl FakeAgent {
             host_ip: "10.0.0.2".to_owned(),
             boot_ms: 1,
             restored: false,
+            warnings: Vec::new(),
         };
         self.result(command, command_result::Outcome::Started(started)).await;
     }

@@ -240,7 +240,7 @@ pub(crate) fn failed(machine: State) -> Outcome {
 
 /// The outcome of a machine that runs.
 pub(crate) fn started() -> Outcome {
-    Outcome::Started { guest_ip: String::new(), host_ip: String::new() }
+    Outcome::Started { guest_ip: String::new(), host_ip: String::new(), warnings: Vec::new() }
 }
 
 /// What was true of the machine when this was its outcome.

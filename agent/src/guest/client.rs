@@ -53,7 +53,9 @@ const SESSION_TIMEOUT: Duration = Duration::from_secs(30);
 const ANSWER_MAX_BYTES: usize = 64 * 1024;
 /// Largest event of a session, in bytes; twice of what our guest puts into one.
 const EVENT_MAX_BYTES: usize = 512 * 1024;
-/// Longest text of a guest's error that is passed on, in characters.
+/// Warnings of a guest that are passed on, at most.
+const WARNINGS_MAX: usize = 16;
+/// Longest text of a guest's error or warning that is passed on, in characters.
 const ERROR_MAX_CHARS: usize = 300;
 /// What is said when a guest does not know what it is asked for.
 const OLD_GUEST: &str = "this capsule was started by an older version, which cannot do that; pause it and resume it with \
@@ -148,11 +150,13 @@ fn guest_error(status: Status) -> GuestError {
         Code::Unavailable | Code::Cancelled | Code::Unknown => GuestError::Unreachable(status.into()),
         // The memory of a machine that was saved brings the guest of its time along.
         Code::Unimplemented => GuestError::Protocol(OLD_GUEST.to_owned()),
-        code => {
-            let said = status.message().chars().filter(|c| !c.is_control()).take(ERROR_MAX_CHARS);
-            GuestError::Protocol(format!("{}: {}", code.description(), said.collect::<String>()))
-        }
+        code => GuestError::Protocol(format!("{}: {}", code.description(), harmless(status.message()))),
     }
+}
+
+/// Cuts a text of the guest to what can be shown.
+fn harmless(text: &str) -> String {
+    text.chars().filter(|c| !c.is_control()).take(ERROR_MAX_CHARS).collect()
 }
 
 impl Guest for GuestClient {
@@ -164,10 +168,11 @@ impl Guest for GuestClient {
         .boxed()
     }
 
-    fn init(&self, request: InitRequest) -> BoxFuture<'_, Result<(), GuestError>> {
+    fn init(&self, request: InitRequest) -> BoxFuture<'_, Result<Vec<String>, GuestError>> {
         async move {
             let mut rpc = self.rpc(ANSWER_MAX_BYTES);
-            within(CALL_TIMEOUT, rpc.init(request)).await.map(drop)
+            let warnings = within(CALL_TIMEOUT, rpc.init(request)).await?.into_inner().warnings;
+            Ok(warnings.iter().take(WARNINGS_MAX).map(|text| harmless(text)).collect())
         }
         .boxed()
     }

@@ -24,8 +24,8 @@ pub trait Guest: Send + Sync + 'static {
     /// Asks whether the guest is up.
     fn hello(&self) -> BoxFuture<'_, Result<wire::HelloResponse, GuestError>>;
 
-    /// Tells the guest what it cannot know by itself.
-    fn init(&self, request: wire::InitRequest) -> BoxFuture<'_, Result<(), GuestError>>;
+    /// Tells the guest what it cannot know by itself. Returns the parts of the machine that it could not prepare, few and short.
+    fn init(&self, request: wire::InitRequest) -> BoxFuture<'_, Result<Vec<String>, GuestError>>;
 
     /// Writes everything back that the guest has in memory, and lets nobody write until [`thaw`](Self::thaw), or until
     /// `at_most` has passed.

@@ -21,6 +21,9 @@ pub enum Outcome {
         /// Whether it goes on from saved memory, or was booted.
         #[serde(default)]
         origin: Origin,
+        /// Parts of it that its guest could not prepare, as the guest put it.
+        #[serde(default)]
+        warnings: Vec<String>,
     },
     /// Its memory and its disk are kept, and nothing of it runs.
     Paused,
@@ -145,11 +148,12 @@ impl Outcome {
         use wire::command_result::Outcome as Wire;
         let to_wire = |state: MachineState| wire::MachineState::from(state).into();
         let outcome = match self.clone() {
-            Self::Started { guest_ip, host_ip, boot_ms, origin } => Wire::Started(wire::Started {
+            Self::Started { guest_ip, host_ip, boot_ms, origin, warnings } => Wire::Started(wire::Started {
                 guest_ip,
                 host_ip,
                 boot_ms,
                 restored: origin == Origin::Restored,
+                warnings,
             }),
             Self::Paused => Wire::Paused(wire::Paused {}),
             Self::TemplateMade { template_id, size_bytes, disk_size_mb, state } => {

@@ -261,6 +261,9 @@ pub struct Record {
     /// What runs inside, as far as it was told.
     #[serde(default)]
     pub guest: GuestVersions,
+    /// Parts of the machine that its guest could not prepare when it came to life last.
+    #[serde(default)]
+    pub warnings: Vec<String>,
 }
 
 impl Record {
@@ -274,6 +277,7 @@ impl Record {
             resources: Resources::default(),
             outcome: None,
             guest: GuestVersions::default(),
+            warnings: Vec::new(),
         }
     }
 
@@ -387,6 +391,7 @@ pub(crate) mod tests {
             host_ip: "2".into(),
             boot_ms: 3,
             origin: Origin::Restored,
+            warnings: Vec::new(),
         };
         vec![
             record(Phase::Starting, None),

@@ -89,13 +89,14 @@ impl Guest for SimGuest {
         .boxed()
     }
 
-    fn init(&self, request: InitRequest) -> BoxFuture<'_, Result<(), GuestError>> {
+    fn init(&self, request: InitRequest) -> BoxFuture<'_, Result<Vec<String>, GuestError>> {
         async move {
             self.reach()?;
             let effect = || self.world.set_init(self.id, request);
             self.world
                 .step(SimStep::Init, effect)
                 .await
+                .map(|()| Vec::new())
                 .map_err(|error| GuestError::Protocol(error.to_string()))
         }
         .boxed()

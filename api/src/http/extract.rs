@@ -9,22 +9,22 @@ use wrenn_domain::error_code::ErrorCode;
 
 use crate::error::{ApiError, impl_response_error};
 
-/// Largest JSON body that is read.
+/// Largest JSON body that is read, unless the handler takes larger ones.
 const MAX_BODY_BYTES: usize = 1024 * 1024;
 /// How long a client may take to send one.
 const BODY_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// A JSON body. Unknown fields are refused where the type denies them, which all request types do.
 #[derive(Debug)]
-pub(crate) struct Json<T>(pub(crate) T);
+pub(crate) struct Json<T, const MAX_BYTES: usize = MAX_BODY_BYTES>(pub(crate) T);
 
 /// Why a body was not accepted.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum JsonError {
     #[error("the body must be JSON (content-type: application/json)")]
     ContentType,
-    #[error("the body is larger than {MAX_BODY_BYTES} bytes")]
-    TooLarge,
+    #[error("the body is larger than {max_bytes} bytes")]
+    TooLarge { max_bytes: usize },
     #[error("the body did not arrive in time")]
     TooSlow,
     #[error("the body could not be read")]
@@ -49,7 +49,7 @@ fn field_prefix(path: &str) -> String {
 impl JsonError {
     pub(crate) fn api_error(&self) -> ApiError {
         let code = match self {
-            Self::TooLarge => ErrorCode::TooLarge,
+            Self::TooLarge { .. } => ErrorCode::TooLarge,
             _ => ErrorCode::InvalidRequest,
         };
         ApiError::new(code, self.to_string())
@@ -57,7 +57,7 @@ impl JsonError {
 }
 impl_response_error!(JsonError);
 
-impl<T: DeserializeOwned + 'static> FromRequest for Json<T> {
+impl<T: DeserializeOwned + 'static, const MAX_BYTES: usize> FromRequest for Json<T, MAX_BYTES> {
     type Error = JsonError;
     type Future = LocalBoxFuture<'static, Result<Self, JsonError>>;
 
@@ -70,14 +70,15 @@ impl<T: DeserializeOwned + 'static> FromRequest for Json<T> {
             .unwrap_or(0);
         let payload = payload.take();
         Box::pin(async move {
-            if announced > MAX_BODY_BYTES {
-                return Err(JsonError::TooLarge);
+            if announced > MAX_BYTES {
+                return Err(JsonError::TooLarge { max_bytes: MAX_BYTES });
             }
             if !is_json {
                 return Err(JsonError::ContentType);
             }
-            let body =
-                tokio::time::timeout(BODY_TIMEOUT, read(payload)).await.map_err(|_| JsonError::TooSlow)??;
+            let body = tokio::time::timeout(BODY_TIMEOUT, read(payload, MAX_BYTES))
+                .await
+                .map_err(|_| JsonError::TooSlow)??;
             parse(&body).map(Self)
         })
     }
@@ -91,12 +92,12 @@ fn is_json(request: &HttpRequest) -> bool {
     essence == "application/json" || (essence.starts_with("application/") && essence.ends_with("+json"))
 }
 
-async fn read(mut payload: Payload) -> Result<BytesMut, JsonError> {
+async fn read(mut payload: Payload, max_bytes: usize) -> Result<BytesMut, JsonError> {
     let mut body = BytesMut::new();
     while let Some(chunk) = payload.next().await {
         let chunk = chunk.map_err(JsonError::Read)?;
-        if body.len() + chunk.len() > MAX_BODY_BYTES {
-            return Err(JsonError::TooLarge);
+        if body.len() + chunk.len() > max_bytes {
+            return Err(JsonError::TooLarge { max_bytes });
         }
         body.extend_from_slice(&chunk);
     }
@@ -130,8 +131,9 @@ impl<T: DeserializeOwned + Default + 'static> FromRequest for OptionalJson<T> {
         let is_json = is_json(request);
         let payload = payload.take();
         Box::pin(async move {
-            let body =
-                tokio::time::timeout(BODY_TIMEOUT, read(payload)).await.map_err(|_| JsonError::TooSlow)??;
+            let body = tokio::time::timeout(BODY_TIMEOUT, read(payload, MAX_BODY_BYTES))
+                .await
+                .map_err(|_| JsonError::TooSlow)??;
             if body.iter().all(u8::is_ascii_whitespace) {
                 return Ok(Self(T::default()));
             }

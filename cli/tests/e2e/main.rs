@@ -36,8 +36,8 @@ mod telemetry;
 mod terminals;
 mod tools;
 mod traces;
-
 mod wait;
+mod whole_machine;
 mod windows;
 
 use std::{env, process::ExitCode, sync::LazyLock};
@@ -79,6 +79,15 @@ fn tests() -> Vec<Trial> {
         shared("bytes that are no text arrive as base64", capsules::binary_output),
         shared("a command finds no input", capsules::no_input),
         shared("arguments, environment, folder and user are as asked", capsules::arguments_and_environment),
+        shared("settings are those of a server", whole_machine::settings_are_a_servers),
+        shared("all commands have one environment", whole_machine::environment_is_one),
+        shared("bombs end in time", whole_machine::bombs_end_in_time),
+        shared("files of the user are kept", whole_machine::files_of_the_user_are_kept),
+        shared(
+            "whatever is done to its disk a capsule is reached",
+            whole_machine::whatever_is_done_to_its_disk_it_is_reached,
+        ),
+        shared("templates keep folders of /run", whole_machine::folders_of_run_are_kept_by_templates),
         shared("a deleted capsule leaves nothing on the host", capsules::delete_leaves_nothing),
         shared("a capsule reaches neither host nor guest daemon nor metadata", isolation::guest_is_fenced_in),
         shared("a recipe with every instruction becomes templates", builds::recipes::every_instruction),

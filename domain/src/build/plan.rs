@@ -299,7 +299,7 @@ impl<'a> Planner<'a> {
                     let value = value.expand(&self.context.env);
                     self.context.env.insert(name.clone(), value);
                 }
-                environment::check(&self.context.env)
+                environment::check(&self.context.env, environment::Scope::Stored)
                     .map_err(|error| StepFault::Other("ENV", format!("the variables {error}")))?;
                 ("ENV", StepAction::Nothing)
             }

@@ -37,7 +37,11 @@ const REQUESTS: [Request; 6] = [
 ];
 
 fn started() -> Outcome {
-    Outcome::Started { guest_ip: "172.30.0.2".to_owned(), host_ip: "10.0.0.2".to_owned() }
+    Outcome::Started {
+        guest_ip: "172.30.0.2".to_owned(),
+        host_ip: "10.0.0.2".to_owned(),
+        warnings: vec!["no hostname".to_owned()],
+    }
 }
 
 fn made(template: TemplateId, machine: Option<Machine>) -> Outcome {

@@ -104,6 +104,8 @@ pub enum Outcome {
         guest_ip: String,
         /// Address of the machine on its host.
         host_ip: String,
+        /// Parts of it that could not be prepared.
+        warnings: Vec<String>,
     },
     /// The machine's memory and disk are kept, and it does not run.
     Paused,

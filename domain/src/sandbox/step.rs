@@ -121,12 +121,13 @@ impl State {
     }
 }
 
-/// Writes a status; only what runs, or may, has addresses.
+/// Writes a status; only what runs, or may, has addresses and warnings.
 fn set_status(lifecycle: &mut Lifecycle, status: SandboxStatus) {
     lifecycle.status = status;
     if matches!(status, SandboxStatus::Paused | SandboxStatus::Hibernated | SandboxStatus::Stopped) {
         lifecycle.guest_ip = None;
         lifecycle.host_ip = None;
+        lifecycle.warnings = Vec::new();
     }
 }
 
@@ -275,8 +276,8 @@ fn finished(state: &State, generation: Generation, outcome: &Outcome) -> Step {
             destroy_failed(state, message.clone(), *machine)
         }
         (Operation::Destroying, _) => destroy_failed(state, mismatch(operation), None),
-        (Operation::Starting | Operation::Resuming, Outcome::Started { guest_ip, host_ip }) => {
-            started(state, guest_ip, host_ip)
+        (Operation::Starting | Operation::Resuming, Outcome::Started { guest_ip, host_ip, warnings }) => {
+            started(state, guest_ip, host_ip, warnings)
         }
         (Operation::Pausing, Outcome::Paused) => state.settle_unless_ended(Some(Machine::Paused), None),
         (
@@ -306,12 +307,13 @@ fn mismatch(operation: Operation) -> String {
     format!("the host answered `{operation}` with the outcome of another command")
 }
 
-fn started(state: &State, guest_ip: &str, host_ip: &str) -> Step {
+fn started(state: &State, guest_ip: &str, host_ip: &str, warnings: &[String]) -> Step {
     let mut step = state.settle_unless_ended(Some(Machine::Running), None);
     let lifecycle = &mut step.next.lifecycle;
     if lifecycle.status == SandboxStatus::Running {
         lifecycle.guest_ip = Some(guest_ip.to_owned());
         lifecycle.host_ip = Some(host_ip.to_owned());
+        lifecycle.warnings = warnings.to_vec();
     }
     step
 }

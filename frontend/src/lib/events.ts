@@ -9,10 +9,11 @@ import type {
 	Template
 } from './api/types';
 import type { ServerNews } from './live/protocol';
+import type { Refusal } from './api/errors';
 
 export interface EventMap {
-	/** The server refused the token of the present session. */
-	'session:expired': undefined;
+	/** The server refused the token of the present session, or its account. */
+	'session:refused': Refusal;
 	/** Another user, or none, is signed in now: forget what belonged to the previous user. */
 	'session:changed': undefined;
 	/** The same user acts for the same team, with another token or another name. */
@@ -38,6 +39,10 @@ export interface EventMap {
 	'build:changed': Build;
 	/** Something about one of the user's teams, or their role there, is different now. */
 	'team:changed': undefined;
+	/** An administrator of the platform changed a team. */
+	'any-team:changed': undefined;
+	/** An administrator of the platform changed an account. */
+	'user:changed': undefined;
 	/** The session acts for a team of which the user is no longer a member. */
 	'team:lost': { id: string };
 	/** A member of the present team, or a role, is different now. */
@@ -48,7 +53,7 @@ export interface EventMap {
 	'channel:created': Channel;
 	'channel:changed': Channel;
 	'channel:deleted': { id: string };
-	'host:changed': undefined;
+	'host:changed': { id: string };
 	/** The settings of the platform were saved here. */
 	'settings:changed': PlatformSettings;
 }

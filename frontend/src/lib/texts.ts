@@ -38,6 +38,10 @@ const en = {
 			[from, to].map((n) => n.toLocaleString('en')).join('–') + ` of ${all.toLocaleString('en')}`,
 		previousPage: 'Previous page',
 		nextPage: 'Next page',
+		sortBy: (column: string) => `Sort by ${column}`,
+		filterList: 'Filter',
+		showMore: 'Show more',
+		loadingMore: 'Loading more…',
 		listLoadFailed: 'The list cannot be loaded yet.',
 		listOutdated: 'This list may be out of date.'
 	},
@@ -129,6 +133,7 @@ const en = {
 	// --- signing in and up, the account ---------------------------------------------------------------------------
 	session: {
 		expired: 'Your session has ended. Sign in again.',
+		disabled: 'Your account is switched off. Ask an administrator of this installation.',
 		signIn: 'Sign in',
 		signUp: 'Sign up',
 		signInOrUp: 'Sign in or sign up',
@@ -259,7 +264,6 @@ const en = {
 			age: 'Age',
 			idle: 'Idle'
 		},
-		sortBy: (column: string) => `Sort by ${column}`,
 		id: 'capsule id',
 		makerId: 'Maker id',
 		makerTypes: { user: 'user', api_key: 'API key', system: 'platform' },
@@ -1216,6 +1220,163 @@ const en = {
 		deleted: (name: string) => `Team ${name} is deleted`
 	},
 
+	// --- all teams, for administrators of the platform ------------------------------------------------------------
+	allTeams: {
+		caption: 'The teams of the platform',
+		count: (n: number, hasMore: boolean) =>
+			hasMore ? `The newest ${count(n, 'team')}` : count(n, 'team'),
+		found: (n: number) => `${count(n, 'team')} found`,
+		empty: 'There are no teams yet. Everybody who signs up gets one.',
+		columns: {
+			name: 'Team',
+			owner: 'Owner',
+			members: 'Members',
+			running: 'Running',
+			limits: 'Limits',
+			byoc: 'Own hosts',
+			created: 'Age'
+		},
+		filter: {
+			text: 'Name, id or owner',
+			kind: 'Kind of team',
+			all: 'All teams',
+			kinds: {
+				present: 'Not deleted',
+				byoc: 'With hosts of their own',
+				limited: 'With limits of their own',
+				deleted: 'Deleted'
+			},
+			none: 'No team matches.',
+			clear: 'Show all'
+		},
+		id: 'team id',
+		deletedMark: 'deleted',
+		noOwner: 'no owner',
+		memberCount: (n: number) => count(n, 'member'),
+		runningCount: (n: number) => `${n.toLocaleString('en')} running`,
+		defaultLimits: 'default',
+		ownLimits: (n: number) => `${n} set`,
+		limitCount: (n: number) => (n === 0 ? 'default limits' : count(n, 'limit')),
+		ownHosts: 'own hosts',
+		byocOn: 'allowed',
+		byocOff: 'no',
+		isDeleted: 'The team is deleted.',
+
+		// Its limits
+		limits: 'Limits',
+		limitsOf: (name: string) => `Limits of ${name}`,
+		limitsTitle: (name: string) => `Limits of ${name}`,
+		limitsText:
+			'An empty field takes the platform’s default. A limit below what the team uses takes nothing away; it refuses more.',
+		factsFailed: 'The defaults and the present use cannot be loaded.',
+		inUse: (amount: string) => `${amount} in use now`,
+		default: 'default',
+		defaultIs: (limit: string) => `default: ${limit}`,
+		quotaSet: (name: string) => `The limits of ${name} are set`,
+
+		// Hosts of its own
+		allowByoc: 'Allow own hosts',
+		allowByocOf: (name: string) => `Allow ${name} to bring hosts`,
+		allowByocTitle: (name: string) => `Allow ${name} to bring hosts?`,
+		allowByocText:
+			'Its new capsules and builds run on its own hosts only. They are refused until the team has a host.',
+		forbidByoc: 'Forbid own hosts',
+		forbidByocOf: (name: string) => `Forbid ${name} to bring hosts`,
+		forbidByocTitle: (name: string) => `Forbid ${name} to bring hosts?`,
+		forbidByocText:
+			'Its new capsules and builds run on the hosts of the platform. The hosts that it has brought stay, and its templates that were made on them run nowhere else.',
+		runningStay: (n: number) =>
+			n === 0
+				? 'No capsule of the team runs now.'
+				: `${count(n, 'running capsule')} ${n === 1 ? 'stays' : 'stay'} where ${n === 1 ? 'it is' : 'they are'}.`,
+		byocAllowed: (name: string) => `${name} may bring hosts now`,
+		byocForbidden: (name: string) => `${name} may not bring hosts any more`,
+
+		// Its end
+		delete: 'Delete team',
+		deleteOf: (name: string) => `Delete ${name}`,
+		deleteCapsules: (running: number) =>
+			`all capsules, with disk and memory; ${running.toLocaleString('en')} of them ${running === 1 ? 'runs' : 'run'} now`,
+		deleteMembers: (n: number) => `the membership of ${count(n, 'person', 'people')}`,
+		deleteOthers:
+			'templates, API keys, channels, invitations, builds, and the hosts that the team has brought'
+	},
+
+	// --- all users, for administrators of the platform ------------------------------------------------------------
+	user: {
+		caption: 'The users of the platform',
+		count: (n: number, hasMore: boolean) =>
+			hasMore ? `The newest ${count(n, 'user')}` : count(n, 'user'),
+		found: (n: number) => `${count(n, 'user')} found`,
+		empty: 'There are no users.',
+		columns: { name: 'Name', email: 'Email', state: 'State', teams: 'Teams', created: 'Age' },
+		filter: {
+			text: 'Name, address or id',
+			kind: 'Kind of user',
+			all: 'All users',
+			kinds: {
+				active: 'Active',
+				disabled: 'Switched off',
+				admins: 'Administrators',
+				teamless: 'In no team'
+			},
+			none: 'No user matches.',
+			clear: 'Show all'
+		},
+		id: 'user id',
+		you: 'you',
+		active: 'active',
+		disabled: 'switched off',
+		admin: 'platform admin',
+		teams: (joined: number, owned: number) =>
+			owned === 0 ? joined.toLocaleString('en') : `${joined.toLocaleString('en')}, owns ${owned}`,
+		teamCount: (n: number) => count(n, 'team'),
+		ownAccount: 'You cannot switch off your own account. Another administrator can.',
+		lastAdmin:
+			'This is the last active administrator of the platform. Make another user one first.',
+		acts: {
+			switchOff: 'Switch off',
+			switchOn: 'Switch on',
+			makeAdmin: 'Make administrator',
+			unmakeAdmin: 'Take administration back',
+			resetLink: 'Link for a new password'
+		},
+		actsOn: {
+			switchOff: (name: string) => `Switch off ${name}`,
+			switchOn: (name: string) => `Switch on ${name}`,
+			makeAdmin: (name: string) => `Make ${name} an administrator`,
+			unmakeAdmin: (name: string) => `Take the administration from ${name}`,
+			resetLink: (name: string) => `Make a link for a new password of ${name}`
+		},
+		switchOffTitle: (name: string) => `Switch off ${name}?`,
+		switchOffText: (email: string) =>
+			`All sessions of ${email} end at once, and the API keys of this user stop working. Nobody can sign in to the account until it is switched on.`,
+		teamsStay: (n: number) =>
+			n === 0
+				? 'The user is in no team.'
+				: `The user’s ${n === 1 ? 'team' : `${n} teams`} and what runs there stay.`,
+		makeAdminTitle: (name: string) => `Make ${name} an administrator of the platform?`,
+		makeAdminText:
+			'Administrators see and change all teams, users, capsules and hosts, and the settings of the platform.',
+		unmakeAdminTitle: (name: string) => `Take the administration from ${name}?`,
+		unmakeAdminText: 'This holds from the next request of the user on. The teams of the user stay.',
+		unmakeSelfTitle: 'Give up the administration?',
+		unmakeSelfText:
+			'You can no longer open these pages. Only another administrator can make you one again.',
+		switchedOff: (name: string) => `The account of ${name} is switched off`,
+		switchedOn: (name: string) => `The account of ${name} is switched on`,
+		notSwitchedOn: (name: string, why: string) =>
+			`The account of ${name} was not switched on: ${why}`,
+		adminMade: (name: string) => `${name} is an administrator now`,
+		adminUnmade: (name: string) => `${name} is no administrator any more`,
+		link: 'link',
+		linkTitle: (name: string) => `Link for a new password of ${name}`,
+		linkText: (email: string) =>
+			`Give this link to the owner of ${email}, and to nobody else. It is good once, for an hour, and is shown only now. A link that was made before does nothing any more.`,
+		linkOff: 'The account is switched off: the new password works when it is switched on.',
+		linkFailed: 'There is no link.'
+	},
+
 	// --- API keys -------------------------------------------------------------------------------------------------
 	key: {
 		create: 'Create key',
@@ -1637,12 +1798,21 @@ const en = {
 		levels: { fine: '', near: 'near the limit', full: 'at the limit', over: 'over the limit' }
 	},
 
-	// --- the team's own hosts -------------------------------------------------------------------------------------
-	byoc: {
-		summary: 'Machines that your team has brought. Its capsules run on them.',
+	// --- hosts: the team's own, and all of them for administrators of the platform ----------------------------------
+	host: {
+		summary: {
+			team: 'Machines that your team has brought. Its capsules run on them.',
+			platform: 'Machines on which capsules run.'
+		},
+		tabs: 'Kinds of hosts',
+		kinds: { regular: 'Platform', byoc: 'BYOC' },
 		create: 'Create host',
 		createTitle: 'Create a host',
-		createText: 'You get a command to run on the machine, as root.',
+		createText: {
+			regular:
+				'The capsules of all teams without hosts of their own run on it. You get a command to run on the machine, as root.',
+			byoc: 'You get a command to run on the machine, as root.'
+		},
 		provider: 'Provider',
 		providerHint: 'From whom the machine is rented.',
 		zone: 'Availability zone',
@@ -1654,6 +1824,18 @@ const en = {
 		tokenTitle: 'New registration token',
 		tokenFailed: (why: string) => `There is no new token: ${why}`,
 		isOnline: 'It is online.',
+		tags: 'Tags',
+		tagsOf: (id: string) => `Change the tags of ${id}`,
+		tagsTitle: (id: string) => `Tags of ${id}`,
+		noTags: 'The host has no tags.',
+		newTag: 'New tag',
+		addTag: 'Add',
+		removeTag: (tag: string) => `Remove the tag ${tag}`,
+		tagNotRemoved: (tag: string, why: string) => `The tag ${tag} is not removed: ${why}`,
+		tagRule:
+			'A tag is made of letters, digits and the characters . _ : = - and begins with a letter or a digit.',
+		tagKnown: 'The host has this tag.',
+		moreTags: (n: number) => `+${n}`,
 		drain: 'Drain',
 		drainOf: (id: string) => `Drain ${id}`,
 		open: 'Open',
@@ -1664,26 +1846,52 @@ const en = {
 		delete: 'Delete',
 		deleteOf: (id: string) => `Delete ${id}`,
 		deleteTitle: 'Delete this host?',
+		deleteWithCapsules: (n: number) => `Delete it with ${count(n, 'capsule')}`,
 		deleteText: (id: string) => `${id} is deleted with all that is on it. This cannot be undone.`,
 		deleteNothing: 'No capsule is on it, and no template is only there.',
 		deletePreviewFailed: 'What is on it cannot be shown.',
 		capsules: (n: number) => `${count(n, 'capsule')} will be destroyed:`,
 		templates: (n: number) => `${count(n, 'template')} will be deleted:`,
 		deleted: (id: string) => `Host ${id} is deleted`,
-		caption: 'The hosts of your team, newest first',
+		caption: {
+			team: 'The hosts of your team, newest first',
+			regular: 'The hosts of the platform, newest first',
+			byoc: 'The hosts that teams have brought, newest first'
+		},
 		columns: {
 			host: 'Host',
 			status: 'Status',
-			address: 'Address',
-			tags: 'Tags',
-			capacity: 'Capacity',
+			team: 'Team',
+			capsules: 'Capsules',
+			vcpus: 'vCPUs',
+			memory: 'Memory',
+			disk: 'Disk',
 			seen: 'Last seen'
 		},
 		never: 'never',
 		unknown: 'Capacity not known yet',
 		capacity: (cores: number, memory: string, disk: string) =>
 			`${count(cores, 'core')} · ${memory} · ${disk}`,
-		none: 'Your team has no hosts yet. Its capsules cannot start before there is one.',
+		of: (used: string, total: string) => `${used} of ${total}`,
+		vcpusText:
+			'vCPUs that capsules hold, of the cores. Cores are shared in time, so there may be more vCPUs than cores.',
+		memoryText: 'Memory that capsules hold, of all.',
+		diskText:
+			'The sizes of the disks of capsules, of the space. Most disks are nearly empty, so there may be more than fits.',
+		withoutBuilds: 'Machines of builds are not counted.',
+		stats: {
+			title: 'All of these hosts',
+			online: 'Online',
+			capsules: 'Capsules',
+			outdated: 'What capsules hold may be out of date.',
+			failed: 'What capsules hold cannot be loaded yet.'
+		},
+		none: {
+			team: 'Your team has no hosts yet. Its capsules cannot start before there is one.',
+			regular:
+				'The platform has no hosts. Capsules of teams without hosts of their own cannot start.',
+			byoc: 'No team has brought a host. You allow a team to do so on the page of the teams.'
+		},
 		notByoc: 'Your team does not bring hosts. An administrator of the platform can switch that on.'
 	},
 

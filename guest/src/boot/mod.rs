@@ -6,13 +6,17 @@
 //!  /modules   loaded, then removed        /dev /proc /sys /run … mounted
 //! ```
 //!
-//! The steps are one linear sequence, and each has an error that names what it was about. Nothing of ours
-//! is written to the disk but the three files every machine has of its own: `resolv.conf`, `hosts` and
-//! `hostname`, and those only when they would change.
+//! The steps are one linear sequence, and each has an error that names what it was about. Only without modules, disk or root does
+//! a machine not start: whatever else fails because of the content of its disk is a [warning](Warnings), so that the disk can be
+//! repaired from within. Nothing of ours is written to the disk but the three files every machine has of its own: `resolv.conf`,
+//! `hosts` and `hostname`, and those only when they would change.
 
 mod modules;
 mod mounts;
 mod network;
+mod settings;
+mod tmpfiles;
+mod warnings;
 
 use std::{io, path::PathBuf};
 
@@ -24,9 +28,10 @@ use nix::{
     unistd::Pid,
 };
 
-use crate::machine;
+use crate::{machine, run_folder::CoveredRun, sys};
 
 pub use mounts::EXEC_CGROUPS;
+pub use warnings::Warnings;
 
 /// Open files of a process: the soft limit that programs see, and the hard one that they may raise it to.
 const OPEN_FILES: (u64, u64) = (65_536, 1_048_576);
@@ -83,18 +88,35 @@ pub fn is_pid_one() -> bool {
     Pid::this().as_raw() == 1
 }
 
+/// A machine that was booted.
+#[derive(Debug, Default)]
+pub struct Booted {
+    /// Parts of it that could not be prepared.
+    pub warnings: Warnings,
+    /// The folder of the disk beneath `/run`, if there is one.
+    pub covered_run: Option<CoveredRun>,
+}
+
 /// Makes a running machine out of the initramfs. Only PID 1 may call it, once.
 ///
 /// # Errors
-/// The first step that fails. The machine is of no use then.
-pub fn boot() -> Result<(), BootError> {
+/// The first step without which the machine is of no use.
+pub fn boot() -> Result<Booted, BootError> {
+    let mut warnings = Warnings::default();
     umask(Mode::from_bits_truncate(0o022));
     // Every process inherits it; a kernel that refuses leaves the usual small limit.
     let _ = setrlimit(Resource::RLIMIT_NOFILE, OPEN_FILES.0, OPEN_FILES.1);
+    // A command that starts thousands of processes must not keep the daemon from ending it.
+    if let Err(error) = sys::run_before_all_others() {
+        warnings.add(format_args!("a busy capsule may answer late: no real-time priority: {error}"));
+    }
     mounts::mount_devices()?;
     modules::load_all()?;
-    mounts::enter_root()?;
-    mounts::mount_system()?;
+    mounts::enter_root(&mut warnings)?;
+    let covered_run = mounts::mount_system(&mut warnings);
     machine::take_hostname_from_image();
-    network::bring_up()
+    network::bring_up(&mut warnings)?;
+    settings::apply();
+    tmpfiles::create();
+    Ok(Booted { warnings, covered_run })
 }

@@ -1,7 +1,7 @@
 //! Mounts: devices first, then the root disk, then everything a running system has.
 
 use std::{
-    fs,
+    fs, io,
     os::unix::fs::symlink,
     path::{Path, PathBuf},
     thread,
@@ -13,7 +13,8 @@ use nix::{
     unistd::{chdir, chroot},
 };
 
-use super::BootError;
+use super::{BootError, Warnings};
+use crate::run_folder::CoveredRun;
 
 const ROOT_DISK: &str = "/dev/vda";
 const NEW_ROOT: &str = "/newroot";
@@ -63,18 +64,19 @@ pub(super) fn mount_devices() -> Result<(), BootError> {
 }
 
 /// Mounts the disk and makes it the root. The initramfs stays beneath, with nothing but this program.
-pub(super) fn enter_root() -> Result<(), BootError> {
+pub(super) fn enter_root(warnings: &mut Warnings) -> Result<(), BootError> {
     let disk = Path::new(ROOT_DISK);
     wait_for(disk)?;
     let new_root = Path::new(NEW_ROOT);
     make_folder(new_root)?;
-    mount(Some(disk), new_root, Some("ext4"), MsFlags::MS_NOATIME, Some(ROOT_OPTIONS))
-        .map_err(|error| BootError::Mount { what: ROOT_DISK, path: new_root.into(), source: error.into() })?;
+    mount_root(disk, new_root, warnings)?;
 
     let devices = new_root.join("dev");
-    make_folder(&devices)?;
-    mount(Some("/dev"), &devices, None::<&str>, MsFlags::MS_MOVE, None::<&str>)
-        .map_err(|error| BootError::Mount { what: "/dev", path: devices, source: error.into() })?;
+    let moved = make_folder(&devices).and_then(|()| {
+        mount(Some("/dev"), &devices, None::<&str>, MsFlags::MS_MOVE, None::<&str>)
+            .map_err(|error| BootError::Mount { what: "/dev", path: devices.clone(), source: error.into() })
+    });
+    warnings.note(moved);
 
     // The initramfs cannot be unmounted or pivoted away from: the new root is moved on top of it.
     chdir(new_root)
@@ -84,16 +86,55 @@ pub(super) fn enter_root() -> Result<(), BootError> {
         .map_err(|error| BootError::SwitchRoot(error.into()))
 }
 
-/// Mounts what a running system has, and makes the mount points that the image lacks.
-pub(super) fn mount_system() -> Result<(), BootError> {
+/// Mounts the disk for writing, or else for reading: a filesystem that is damaged can still be looked into.
+fn mount_root(disk: &Path, root: &Path, warnings: &mut Warnings) -> Result<(), BootError> {
+    let tries = [(MsFlags::empty(), ROOT_OPTIONS), (MsFlags::MS_RDONLY, ""), (MsFlags::MS_RDONLY, "noload")];
+    let mut first_error = None;
+    for (flags, options) in tries {
+        match mount(Some(disk), root, Some("ext4"), MsFlags::MS_NOATIME | flags, Some(options)) {
+            Ok(()) => {
+                if let Some(error) = first_error {
+                    warnings
+                        .add(format!("the disk can only be read: mounting it for writing failed: {error}"));
+                }
+                return Ok(());
+            }
+            Err(error) => first_error = first_error.or(Some(io::Error::from(error))),
+        }
+    }
+    let source = first_error.unwrap_or_else(|| io::ErrorKind::Other.into());
+    Err(BootError::Mount { what: ROOT_DISK, path: root.into(), source })
+}
+
+/// Mounts everything that a running system has, and makes the mount points that the image lacks. What the disk does not allow is left
+/// out: a capsule that lacks something can still be looked into.
+///
+/// Returns the folder of the disk that `/run` covers, if there is one.
+pub(super) fn mount_system(warnings: &mut Warnings) -> Option<CoveredRun> {
+    warnings.note(make_folder(Path::new("/run")));
+    let covered = CoveredRun::open().ok();
     for Mount { kind, path, flags, options } in &SYSTEM {
-        mount_one(kind, Path::new(path), *flags, options)?;
+        warnings.note(mount_one(kind, Path::new(path), *flags, options));
+    }
+    if let Some(Err(error)) = covered.as_ref().map(CoveredRun::restore) {
+        warnings.add(format!("a part of /run is not what the template kept: {error}"));
     }
     for (target, link) in DEVICE_LINKS {
         // Already there, or a program will miss it: no reason to refuse the machine.
         let _ = symlink(target, link);
     }
-    Ok(())
+    delegate_controllers();
+    covered
+}
+
+/// Makes every controller of the cgroup hierarchy available to the groups that programs make below its root.
+fn delegate_controllers() {
+    let root = Path::new("/sys/fs/cgroup");
+    let available = fs::read_to_string(root.join("cgroup.controllers")).unwrap_or_default();
+    for controller in available.split_ascii_whitespace() {
+        // One at a time: a controller that cannot be had must not keep the others away.
+        let _ = fs::write(root.join("cgroup.subtree_control"), format!("+{controller}"));
+    }
 }
 
 fn mount_one(kind: &'static str, path: &Path, flags: MsFlags, options: &str) -> Result<(), BootError> {

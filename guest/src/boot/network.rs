@@ -4,7 +4,7 @@ use std::{io, net::UdpSocket};
 
 use wrenn_proto::{GUEST_GATEWAY, GUEST_IP};
 
-use super::BootError;
+use super::{BootError, Warnings};
 use crate::{machine::set_nameservers, sys};
 
 /// Interface that leads to the host.
@@ -12,7 +12,7 @@ const INTERFACE: &str = "eth0";
 const LOOPBACK: &str = "lo";
 
 /// Brings both interfaces up and points the default route and the resolver at the host.
-pub(super) fn bring_up() -> Result<(), BootError> {
+pub(super) fn bring_up(warnings: &mut Warnings) -> Result<(), BootError> {
     let step = |what, result: io::Result<()>| result.map_err(|source| BootError::Network { what, source });
     // Any socket will do to talk to the kernel's network configuration.
     let socket =
@@ -22,9 +22,9 @@ pub(super) fn bring_up() -> Result<(), BootError> {
     step(INTERFACE, sys::set_interface_address(&socket, INTERFACE, address, prefix))?;
     step(INTERFACE, sys::set_interface_up(&socket, INTERFACE))?;
     step("the default route", sys::add_default_route(&socket, GUEST_GATEWAY))?;
-    // A capsule whose /etc cannot be written is a poor one, but it can be looked into.
     if let Err(error) = set_nameservers(&[GUEST_GATEWAY.to_string()]) {
-        eprintln!("wrenn-guest: cannot write the resolver's configuration: {error}");
+        warnings
+            .add(format_args!("/etc/resolv.conf could not be written, so names may not resolve: {error}"));
     }
     Ok(())
 }

@@ -17,6 +17,9 @@ use crate::lock::Lock;
 /// Cgroups whose removal is tried at each start, at most; the rest wait for the next one.
 const SWEEP_LIMIT: usize = 16;
 
+/// Processes and threads that commands cannot take: the kernel's own, the daemon's, and those of the next commands.
+const RESERVED_PROCESSES: u64 = 512;
+
 /// Makes and removes the cgroups of commands.
 #[derive(Debug, Clone)]
 pub struct Cgroups {
@@ -54,6 +57,7 @@ impl Cgroups {
             _ => {}
         }
         fs::metadata(parent.join("cgroup.kill"))?;
+        leave_room(parent);
         Ok(Self::with(Some(parent.to_owned())))
     }
 
@@ -81,6 +85,17 @@ impl Cgroups {
     }
 }
 
+/// Bounds the processes of all commands together, so that the daemon can still start threads when a command forks without end. Where
+/// the controller is missing, the kernel's own bound is the only one.
+fn leave_room(parent: &Path) {
+    let threads = fs::read_to_string("/proc/sys/kernel/threads-max").ok();
+    let Some(threads) = threads.and_then(|text| text.trim().parse::<u64>().ok()) else { return };
+    let pids = fs::read_to_string("/proc/sys/kernel/pid_max").ok();
+    let pids = pids.and_then(|text| text.trim().parse().ok()).unwrap_or(threads);
+    let most = threads.min(pids).saturating_sub(RESERVED_PROCESSES).max(RESERVED_PROCESSES);
+    let _ = fs::write(parent.join("pids.max"), most.to_string());
+}
+
 /// Removes those that have become empty.
 fn sweep(lingering: &mut Vec<PathBuf>) {
     let mut tried = 0;
@@ -97,7 +112,11 @@ impl ExecCgroup {
     }
 
     /// Kills every process in it, and those they fork meanwhile.
+    ///
+    /// Frozen first: thousands of processes that run would keep the processor from those that are to end.
     pub(super) fn kill(&self) -> io::Result<()> {
+        // A kernel that cannot freeze kills all the same, later. Frozen processes die of the kill.
+        let _ = fs::write(self.path.join("cgroup.freeze"), "1");
         fs::write(self.path.join("cgroup.kill"), "1")
     }
 }

@@ -28,7 +28,7 @@ use wrenn_proto::guest::{
 };
 
 use super::{
-    Cgroups, ExecError, Lifetime, Plan, WindowSize, WorkingDirectory,
+    Cgroups, ExecError, Lifetime, Plan, Stdin, WindowSize, WorkingDirectory,
     caller::{Parting, converse, started},
     input::{Feed, Sink},
     log::OutputStream,
@@ -174,7 +174,7 @@ impl Engine {
         command.args(&plan.args).env_clear().envs(&plan.environment);
         let streams = match plan.terminal {
             Some(size) => connect_terminal(&mut command, size, owner),
-            None => connect_pipes(&mut command, plan.lifetime),
+            None => connect_pipes(&mut command, plan.stdin),
         };
         let Streams { sink, sources, terminal } = streams.map_err(ExecError::Start)?;
         let setup = ChildSetup {
@@ -217,14 +217,14 @@ fn all_at_once<const N: usize>(all: [ExecEvent; N]) -> mpsc::Receiver<ExecEvent>
     receiver
 }
 
-fn connect_pipes(command: &mut Command, lifetime: Lifetime) -> io::Result<Streams> {
-    let sink = match lifetime {
-        Lifetime::Attached | Lifetime::Kept => {
+fn connect_pipes(command: &mut Command, stdin: Stdin) -> io::Result<Streams> {
+    let sink = match stdin {
+        Stdin::Open => {
             let (read, write) = io::pipe()?;
             command.stdin(read);
             Some(Sink::Pipe(pipe::Sender::from_owned_fd(write.into())?))
         }
-        Lifetime::Background => {
+        Stdin::Null => {
             command.stdin(Stdio::null());
             None
         }

@@ -35,5 +35,5 @@ pub use cgroup::Cgroups;
 pub use engine::Engine;
 pub use error::ExecError;
 pub use log::KEPT_BYTES;
-pub use plan::{Defaults, Lifetime, Plan, RequestedCommand, WorkingDirectory};
+pub use plan::{Defaults, Lifetime, Plan, RequestedCommand, Stdin, WorkingDirectory};
 pub use terminal::WindowSize;

@@ -18,11 +18,6 @@ use crate::{
 pub(super) const MAX_TAG_BYTES: usize = 128;
 /// What programs are told that a terminal understands, unless the environment says something else.
 const TERMINAL_KIND: &str = "xterm-256color";
-/// What programs in a terminal are told about its letters, unless the environment says something about them: a shell
-/// that knows of nothing but ASCII loses others while they are typed.
-const TERMINAL_LANG: &str = "C.UTF-8";
-/// What would say it, the last one least.
-const LOCALE_VARIABLES: [&str; 3] = ["LC_ALL", "LC_CTYPE", "LANG"];
 
 /// What `Init` set for every command.
 #[derive(Debug, Clone, Default)]
@@ -52,6 +47,15 @@ impl From<Lifetime> for wire::Lifetime {
             Lifetime::Background => Self::Background,
         }
     }
+}
+
+/// The standard input of a process.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stdin {
+    /// What its callers send.
+    Open,
+    /// `/dev/null`. Programs that search a pipe rather than a folder depend on it.
+    Null,
 }
 
 /// Where the process starts.
@@ -91,6 +95,8 @@ pub struct Plan {
     pub timeout: Option<Duration>,
     /// Who keeps it alive.
     pub lifetime: Lifetime,
+    /// What it reads.
+    pub stdin: Stdin,
     /// Name to find it by; empty to have one made up.
     pub tag: String,
     /// Size of the terminal that it runs in; none for pipes.
@@ -128,7 +134,9 @@ impl Plan {
             return Err(ExecError::BadTag);
         }
         let terminal = start.terminal.map(window_size).transpose()?;
-        if terminal.is_some() && lifetime == Lifetime::Background {
+        let stdin =
+            if start.no_stdin || lifetime == Lifetime::Background { Stdin::Null } else { Stdin::Open };
+        if terminal.is_some() && stdin == Stdin::Null {
             return Err(ExecError::NoInputForTerminal);
         }
         let user = [start.user.as_str(), defaults.user.as_str(), "root"];
@@ -136,9 +144,6 @@ impl Plan {
         let mut environment = environment::compose(&account, &defaults.environment, &start.envs)?;
         if terminal.is_some() {
             environment.entry("TERM".to_owned()).or_insert_with(|| TERMINAL_KIND.to_owned());
-            if !LOCALE_VARIABLES.iter().any(|&name| environment.contains_key(name)) {
-                environment.insert("LANG".to_owned(), TERMINAL_LANG.to_owned());
-            }
         }
         let request = RequestedCommand { cmd: start.cmd.clone(), args: start.args.clone() };
         let (program, args) = if start.has_args || !start.args.is_empty() {
@@ -161,6 +166,7 @@ impl Plan {
             cwd,
             timeout: (start.timeout_sec > 0).then(|| Duration::from_secs(start.timeout_sec.into())),
             lifetime,
+            stdin,
             tag: start.tag,
             terminal,
         })
@@ -247,14 +253,11 @@ mod tests {
     }
 
     #[test]
-    fn programs_in_a_terminal_take_utf8_unless_the_request_says_something_about_letters() {
-        let terminal = Some(TerminalSize { cols: 80, rows: 24 });
-        assert!(!plan(start("sh")).unwrap().environment.contains_key("LANG"));
-        let default = plan(ExecStart { terminal, ..start("sh") }).unwrap();
-        assert_eq!(default.environment["LANG"], TERMINAL_LANG);
-        let envs = HashMap::from([("LC_CTYPE".to_owned(), "C".to_owned())]);
-        let own = plan(ExecStart { terminal, envs, ..start("sh") }).unwrap();
-        assert!(!own.environment.contains_key("LANG"));
+    fn a_command_reads_nothing_when_the_request_says_so_or_nobody_could_write() {
+        let background = wire::Lifetime::Background.into();
+        assert_eq!(plan(start("cat")).unwrap().stdin, Stdin::Open);
+        assert_eq!(plan(ExecStart { no_stdin: true, ..start("cat") }).unwrap().stdin, Stdin::Null);
+        assert_eq!(plan(ExecStart { lifetime: background, ..start("cat") }).unwrap().stdin, Stdin::Null);
     }
 
     #[test]
@@ -282,6 +285,7 @@ mod tests {
                 lifetime: wire::Lifetime::Background.into(),
                 ..start("ls")
             },
+            ExecStart { terminal: Some(TerminalSize { cols: 80, rows: 24 }), no_stdin: true, ..start("ls") },
         ];
         for request in bad {
             let error = plan(request.clone()).unwrap_err();

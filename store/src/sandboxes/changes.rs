@@ -102,7 +102,7 @@ async fn transition(
         "WITH changed AS (
             UPDATE sandboxes SET
                 status = $4, operation = $5, operation_template_id = $6, generation = $7, last_error = $8,
-                stop_reason = $9, guest_ip = $10, host_ip = $11,
+                stop_reason = $9, guest_ip = $10, host_ip = $11, warnings = $34,
                 started_at = CASE WHEN $4 = 'running' THEN COALESCE(started_at, now()) ELSE started_at END,
                 last_active_at = CASE WHEN $4 = 'running' AND status <> 'running' THEN now()
                     ELSE last_active_at END,
@@ -182,6 +182,7 @@ async fn transition(
         incident.map(|_| IncidentId::new().0),
         incident.map(|incident| incident.as_str()),
         reason.as_deref().map(harmless),
+        &to.warnings,
     )
     .fetch_optional(connection)
     .await

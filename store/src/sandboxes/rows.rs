@@ -41,6 +41,7 @@ pub(super) struct Row {
     pub(super) stop_reason: Option<String>,
     pub(super) guest_ip: Option<String>,
     pub(super) host_ip: Option<String>,
+    pub(super) warnings: Vec<String>,
     pub(super) created_at: DateTime<Utc>,
     pub(super) started_at: Option<DateTime<Utc>>,
     pub(super) last_active_at: Option<DateTime<Utc>>,
@@ -90,6 +91,7 @@ impl TryFrom<Row> for Sandbox {
                 stop_reason: row.stop_reason,
                 guest_ip: row.guest_ip,
                 host_ip: row.host_ip,
+                warnings: row.warnings,
             },
             making: row.making.as_deref().map(str::parse).transpose()?,
             created_at: row.created_at,
@@ -116,7 +118,7 @@ macro_rules! rows {
             $head + r#" id, team_id, template_id, template_name, template_image, host_id, vcpus, memory_mb,
                 disk_size_mb, timeout_sec, auto_resume, default_user, envs AS "envs: Json<BTreeMap<String, String>>",
                 metadata AS "metadata: Json<BTreeMap<String, String>>", preview_access, preview_token, status, operation,
-                operation_template_id, generation, last_error, stop_reason, guest_ip, host_ip, created_at, started_at, last_active_at,
+                operation_template_id, generation, last_error, stop_reason, guest_ip, host_ip, warnings, created_at, started_at, last_active_at,
                 updated_at, destroy_requested_at, destroyed_at, audit_id, created_by_type, created_by_id,
                 created_by_name, (
                     SELECT CASE WHEN as_it_is THEN 'as_it_is' ELSE type END FROM templates

@@ -298,7 +298,7 @@ impl Guest for NoGuest {
         Self::refuse()
     }
 
-    fn init(&self, _: InitRequest) -> BoxFuture<'_, Result<(), GuestError>> {
+    fn init(&self, _: InitRequest) -> BoxFuture<'_, Result<Vec<String>, GuestError>> {
         Self::refuse()
     }
 

@@ -66,7 +66,13 @@ impl Host {
     }
 
     /// Tells the guest what it cannot know by itself. One that does not answer yet is asked again.
-    pub(super) async fn init(&self, record: &Record, life: Life, growth: Growth) -> Result<(), StartError> {
+    /// Returns the parts of the machine that it could not prepare.
+    pub(super) async fn init(
+        &self,
+        record: &Record,
+        life: Life,
+        growth: Growth,
+    ) -> Result<Vec<String>, StartError> {
         let guest = self.backend.guest(record.id);
         let answered = self.clock.timeout(self.boot_timeout, async {
             loop {

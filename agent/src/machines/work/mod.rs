@@ -339,6 +339,7 @@ impl Host {
             host_ip,
             boot_ms: self.elapsed_ms(begun),
             origin,
+            warnings: record.warnings.clone(),
         }
     }
 

@@ -118,7 +118,8 @@ impl Host {
             () = overtaken.by_destroy.cancelled() => Err(StartError::Overtaken),
         };
         match answered {
-            Ok(()) => {
+            Ok(warnings) => {
+                record.warnings = warnings;
                 record.outcome = Some(self.started(&record, begun, Origin::Restored));
                 self.settle_resumed(&mut record, begun, Origin::Restored).await;
             }
@@ -191,7 +192,8 @@ impl Host {
         self.fault_points.pass(FaultPoint::ResumeRunning, id).await;
         let conversation = async {
             record.guest = self.greet(id).await?;
-            self.init(record, Life::Booted, Growth::None).await
+            record.warnings = self.init(record, Life::Booted, Growth::None).await?;
+            Ok::<_, StartError>(())
         };
         tokio::select! {
             answered = unless_dead(&vm, StartError::Exited, conversation) => answered?,

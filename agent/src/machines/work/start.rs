@@ -87,7 +87,7 @@ impl Start<'_> {
         unless_dead(&vm, StartError::Exited, ran).await?;
         host.fault_points.pass(FaultPoint::StartRunning, id).await;
         let init = self.converse(&vm, host.init(self.record, Life::Restored, growth));
-        host.timed(StartPhase::Guest, init).await?;
+        self.record.warnings = host.timed(StartPhase::Guest, init).await?;
         // The next pause would remove it, too.
         if let Err(error) = host.backend.discard(id, Discard::State).await {
             tracing::warn!(sandbox_id = %id, error = %Chain(&error), "device state is left over");
@@ -119,7 +119,7 @@ impl Start<'_> {
             self.keep_boot_snapshot(&vm, artifact, disk_size_mb).await?;
         }
         let growth = self.grow(&vm, disk_size_mb).await?;
-        self.converse(&vm, host.init(self.record, Life::Booted, growth)).await?;
+        self.record.warnings = self.converse(&vm, host.init(self.record, Life::Booted, growth)).await?;
         Ok(vm)
     }
 

@@ -105,7 +105,7 @@ async fn receive(
     if is_form(request) {
         form(app, request, payload).await
     } else {
-        let Json(config) = Json::from_request(request, &mut payload.into_inner()).await?;
+        let Json(config) = <Json<_>>::from_request(request, &mut payload.into_inner()).await?;
         Ok((config, None))
     }
 }

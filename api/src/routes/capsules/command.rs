@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, ops::RangeInclusive};
 
 use serde::Deserialize;
-use wrenn_domain::{error_code::ErrorCode, limits};
+use wrenn_domain::{environment, error_code::ErrorCode, limits};
 use wrenn_proto::guest::{ExecFailed, ExecFailure, ExecStart};
 
 use super::{
@@ -28,6 +28,8 @@ pub(super) struct Command {
     pub(super) envs: Option<BTreeMap<String, String>>,
     pub(super) cwd: Option<String>,
     pub(super) user: Option<String>,
+    /// False for a command whose standard input is `/dev/null`.
+    pub(super) stdin: Option<bool>,
 }
 
 /// The reason for which a command was not started, or a process not found.
@@ -114,7 +116,7 @@ impl Command {
             limits::check_argument(field, text.as_deref().unwrap_or_default())?;
         }
         self.tag.as_deref().map(check_tag).transpose()?;
-        limits::check_envs(self.envs.as_ref())?;
+        limits::check_envs(self.envs.as_ref(), environment::Scope::Command)?;
         let given = self.timeout_sec.unwrap_or(default_timeout_sec);
         let timeout_sec = u32::try_from(given).ok().filter(|_| TIMEOUT_SEC.contains(&given));
         Ok(ExecStart {
@@ -126,6 +128,7 @@ impl Command {
             user: self.user.unwrap_or_default(),
             timeout_sec: timeout_sec.ok_or(CommandError::Timeout { given })?,
             tag: self.tag.unwrap_or_default(),
+            no_stdin: self.stdin == Some(false),
             ..ExecStart::default()
         })
     }

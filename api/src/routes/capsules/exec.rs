@@ -15,7 +15,7 @@ use utoipa::{ToSchema, openapi::Object};
 use wrenn_actors::ExecSession;
 use wrenn_base::blocking;
 use wrenn_control::session_open;
-use wrenn_domain::{action::Action, error_code::ErrorCode, ids::SandboxId};
+use wrenn_domain::{action::Action, environment, error_code::ErrorCode, ids::SandboxId};
 use wrenn_proto::guest::{CloseStdin, ExecExited, ExecStart, ExecStarted, Lifetime, exec_event, exec_input};
 
 use super::{
@@ -75,6 +75,9 @@ fn timeout_sec() -> Object {
     let schema = limit_schemas::integer(&TIMEOUT_SEC).default(Some(DEFAULT_TIMEOUT_SEC.into()));
     schema.description(Some(description)).build()
 }
+
+/// Largest body: what a kernel takes as arguments and environment, twice, since JSON escapes some of it.
+const MAX_BODY_BYTES: usize = 2 * environment::MAX_COMMAND_BYTES;
 
 /// Outcome of a command that ended.
 #[derive(Debug, Serialize, ToSchema)]
@@ -169,7 +172,7 @@ pub(crate) async fn exec(
     app: Data<App>,
     AuthThen(Authorized(principal), (PathId(id), Json(request))): AuthThen<
         Authorized,
-        (PathId<SandboxId>, Json<ExecRequest>),
+        (PathId<SandboxId>, Json<ExecRequest, MAX_BODY_BYTES>),
     >,
 ) -> Result<HttpResponse, ApiError> {
     let cmd = request.cmd.clone();
@@ -211,7 +214,9 @@ pub(crate) async fn exec(
 impl ExecRequest {
     fn into_start(self) -> Result<ExecStart, CommandError> {
         let Self { cmd, args, timeout_sec, background, tag, envs, cwd, user } = self;
-        let command = Command { cmd, args, timeout_sec, tag, envs, cwd, user };
+        // Nobody can write to it: programs that search a pipe rather than a folder would wait for nothing.
+        let stdin = Some(false);
+        let command = Command { cmd, args, timeout_sec, tag, envs, cwd, user, stdin };
         if background == Some(true) {
             Ok(ExecStart { lifetime: Lifetime::Background.into(), ..command.into_start(0)? })
         } else {
@@ -247,7 +252,7 @@ struct Ended {
 /// Reads until the command has ended. Dropping this future ends the command.
 async fn collect(session: ExecSession, budget: &output::OutputBudget) -> Result<Ended, ExecError> {
     let ExecSession { input, mut events } = session;
-    // A buffered command has no input. A session that has ended already reports that in its events.
+    // A guest of an older version gives the command a pipe. A session that has ended already reports that in its events.
     let _ = input.send(exec_input::Input::CloseStdin(CloseStdin {})).await;
     let mut stdout = budget.stream();
     let mut stderr = budget.stream();

@@ -208,6 +208,9 @@ pub(crate) struct Capsule {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false, required = false)]
     host_ip: Option<String>,
+    /// Parts of the machine that could not be prepared because of what is on its disk, for example a file of `/etc` that cannot be
+    /// written. It runs without them. Empty unless it runs.
+    warnings: Vec<String>,
     /// The user or key that made it; null if it was made before that was recorded.
     #[schema(required = true)]
     created_by: Option<CapsuleCreator>,
@@ -246,6 +249,7 @@ impl Capsule {
             preview_token: preview_token.map(|token| token.to_string()).unwrap_or_default(),
             guest_ip: lifecycle.guest_ip,
             host_ip: lifecycle.host_ip,
+            warnings: lifecycle.warnings,
             created_by: sandbox.created_by.map(Into::into),
             created_at: sandbox.created_at,
             started_at: sandbox.started_at,

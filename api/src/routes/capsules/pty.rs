@@ -135,7 +135,7 @@ impl StartFrame {
             (None, args) => (DEFAULT_SHELL.to_owned(), Some(args.unwrap_or_default())),
         };
         let (envs, cwd, user, tag) = (self.envs, self.cwd, self.user, self.tag);
-        let command = Command { cmd, args, timeout_sec: None, tag, envs, cwd, user };
+        let command = Command { cmd, args, timeout_sec: None, tag, envs, cwd, user, stdin: None };
         let start = command.into_start(0).map_err(|error| error.api_error())?;
         Ok(ExecStart { terminal: Some(terminal), lifetime: Lifetime::Kept.into(), ..start })
     }

@@ -2,12 +2,13 @@
  * The typed client of the REST API, same origin.
  *
  * Every request carries the session's token. A 401 to a request that carried the token still in
- * use means that the session is over, wherever it happens; that is announced as an event, so no
- * caller has to think of it.
+ * use means that the session is over, wherever it happens, and so does the answer that the account is
+ * switched off; that is announced as an event, so no caller has to think of it.
  */
 import createClient from 'openapi-fetch';
 import { events } from '../events';
 import { session } from '../session/session.svelte';
+import { errorFromAnswer, refusalIn, type Refusal } from './errors';
 import type { paths } from './schema';
 
 /** Their 401 is about what was typed, not about the token. */
@@ -25,17 +26,22 @@ api.use({
 		if (token) request.headers.set('Authorization', bearer(token));
 		return request;
 	},
-	onResponse({ request, response, schemaPath }) {
-		if (response.status !== 401 || JUDGES_WHAT_WAS_TYPED.has(schemaPath)) return;
-		noteRefusal(request.headers.get('Authorization'));
+	async onResponse({ request, response, schemaPath }) {
+		if (![401, 403].includes(response.status) || JUDGES_WHAT_WAS_TYPED.has(schemaPath)) return;
+		const body: unknown = await response
+			.clone()
+			.json()
+			.catch(() => null);
+		const refusal = refusalIn(errorFromAnswer(response.status, body));
+		if (refusal !== null) noteRefusal(request.headers.get('Authorization'), refusal);
 	}
 });
 
 /** The server has refused a request with this header. */
-export function noteRefusal(authorization: string | null): void {
+export function noteRefusal(authorization: string | null, refusal: Refusal): void {
 	const token = session.current?.token;
 	// A late answer to the previous session must not end the present one.
-	if (token && authorization === bearer(token)) events.emit('session:expired', undefined);
+	if (token && authorization === bearer(token)) events.emit('session:refused', refusal);
 }
 
 export function bearer(token: string): string {

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { ApiError, isAbort, unwrap } from './errors';
+import { ApiError, isAbort, refusalIn, unwrap } from './errors';
 
 const answer = (status: number, rest: object) =>
 	Promise.resolve({ response: new Response(null, { status }), ...rest });
@@ -41,4 +41,10 @@ describe('unwrap', () => {
 		expect(thrown).toBe(abort);
 		expect(isAbort(thrown)).toBe(true);
 	});
+});
+
+it('tells the end of a session from other refusals', () => {
+	expect(refusalIn(new ApiError('unauthorized', 'no', 401))).toBe('expired');
+	expect(refusalIn(new ApiError('account_disabled', 'no', 403))).toBe('disabled');
+	expect(refusalIn(new ApiError('forbidden', 'no', 403))).toBeNull();
 });

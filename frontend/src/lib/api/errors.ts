@@ -50,6 +50,15 @@ export function isAbort(error: unknown): boolean {
 	return error instanceof DOMException && error.name === 'AbortError';
 }
 
+/** The end of a session by the server: its token is good no more, or the account is switched off. */
+export type Refusal = 'expired' | 'disabled';
+
+/** The end of the session that an error tells of; null if it is about something else. */
+export function refusalIn({ status, code }: Pick<ApiError, 'status' | 'code'>): Refusal | null {
+	if (status === 401) return 'expired';
+	return code === 'account_disabled' ? 'disabled' : null;
+}
+
 /** Turns whatever was thrown into something that can be shown. */
 export function toApiError(error: unknown): ApiError {
 	return error instanceof ApiError ? error : errorFromThrown(error);

@@ -63,6 +63,13 @@ export type NewMemberRole = NonNullable<
 export type UserSearchResult = Json<paths['/v1/users/search']['get']['responses'][200]>[number];
 export type TeamQuota = Json<paths['/v1/teams/{id}/quota']['get']['responses'][200]>;
 export type ResourceQuota = TeamQuota[keyof TeamQuota];
+export type QuotaLimits = Json<paths['/v1/admin/teams/{id}/quota']['put']['requestBody']>;
+
+/** A team as administrators of the platform see it. */
+export type AdminTeam = Json<paths['/v1/admin/teams']['get']['responses'][200]>[number];
+/** A user as administrators of the platform see them. */
+export type AdminUser = Json<paths['/v1/admin/users']['get']['responses'][200]>[number];
+export type ResetLink = Json<paths['/v1/admin/users/{id}/reset-link']['post']['responses'][200]>;
 
 export type ApiKey = Json<paths['/v1/api-keys']['get']['responses'][200]>[number];
 export type ApiKeyScope = ApiKey['scopes'][number];
@@ -81,7 +88,6 @@ export type RecipeFault = RecipeFaults['recipe'][number];
 
 export type AdminCapsule = Json<paths['/v1/admin/capsules']['get']['responses'][200]>[number];
 export type PlatformSettings = Json<paths['/v1/admin/settings']['get']['responses'][200]>;
-export type QuotaLimits = PlatformSettings['quota'];
 export type RotateTokenKeyRequest = Json<
 	paths['/v1/admin/settings/token-key']['post']['requestBody']
 >;
@@ -109,7 +115,9 @@ export type UsagePoint = Usage['points'][number];
 
 export type Host = Json<paths['/v1/hosts']['get']['responses'][200]>[number];
 export type HostStatus = Host['status'];
+export type HostType = Host['type'];
 export type HostDeletePreview = Json<
 	paths['/v1/hosts/{id}/delete-preview']['get']['responses'][200]
 >;
+export type CreateHostRequest = Json<paths['/v1/hosts']['post']['requestBody']>;
 export type CreatedHost = Json<paths['/v1/hosts']['post']['responses'][201]>;

@@ -1,6 +1,6 @@
 /** Sending files, with the session's token, as the client of the API does for everything else. */
 import { bearer, noteRefusal } from './client';
-import { toApiError } from './errors';
+import { refusalIn, toApiError } from './errors';
 import { session } from '../session/session.svelte';
 import { postForm } from '../streams/post-form';
 
@@ -14,7 +14,8 @@ export async function upload(
 	try {
 		return await postForm({ url, authorization, form }, signal, onProgress);
 	} catch (error) {
-		if (toApiError(error).status === 401) noteRefusal(authorization);
+		const refusal = refusalIn(toApiError(error));
+		if (refusal !== null) noteRefusal(authorization, refusal);
 		throw error;
 	}
 }

@@ -145,12 +145,15 @@ it('forgets a token with its last tab', async () => {
 	hub.seen(NOBODY, true);
 });
 
-it('gives up a token that the server does not accept', async () => {
-	const { hub, tab } = setUp(new ApiError('unauthorized', 'no', 401));
+it.each([
+	['expired', new ApiError('unauthorized', 'no', 401)],
+	['disabled', new ApiError('account_disabled', 'no', 403)]
+])('gives up a token that the server does not accept: %s', async (refusal, error) => {
+	const { hub, tab } = setUp(error);
 	const a = tab();
 	hub.join(a, 'old', true);
 	await vi.advanceTimersByTimeAsync(600_000);
 	expect(a.heard.filter(({ kind }) => kind === 'refused')).toEqual([
-		{ kind: 'refused', token: 'old' }
+		{ kind: 'refused', token: 'old', refusal }
 	]);
 });

@@ -9,7 +9,7 @@
  * token share a channel; its stream is open while one of them can be seen, and goes on after the last event it had. A channel
  * without tabs is forgotten.
  */
-import type { ApiError } from '../api/errors';
+import { refusalIn, type ApiError } from '../api/errors';
 import { followEvents } from '../streams/event-feed';
 import type { ServerEvent } from '../streams/sse';
 import type { ServerNews, ToTab } from './protocol';
@@ -142,10 +142,11 @@ class Channel {
 		}
 	}
 
-	#onLost({ status }: ApiError): 'again' | 'give up' {
+	#onLost(error: ApiError): 'again' | 'give up' {
 		this.#setLive(false);
-		if (status !== 401) return 'again';
-		this.#tell({ kind: 'refused', token: this.token });
+		const refusal = refusalIn(error);
+		if (refusal === null) return 'again';
+		this.#tell({ kind: 'refused', token: this.token, refusal });
 		return 'give up';
 	}
 

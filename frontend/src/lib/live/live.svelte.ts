@@ -90,7 +90,7 @@ class Live {
 			case 'reset':
 				return events.emit('server:reset', undefined);
 			case 'refused':
-				return noteRefusal(bearer(message.token));
+				return noteRefusal(bearer(message.token), message.refusal);
 			case 'live':
 				if (message.isLive === this.#isLive) return;
 				this.#isLive = message.isLive;

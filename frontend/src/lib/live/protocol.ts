@@ -1,4 +1,5 @@
 /** The messages between the tabs of a browser and their worker. */
+import type { Refusal } from '../api/errors';
 
 /** Something that changed on the server; see docs/events.md for the types and their facts. */
 export interface ServerNews {
@@ -24,5 +25,5 @@ export type ToTab =
 	| { kind: 'reset' }
 	/** Tells if events arrive as they happen. */
 	| { kind: 'live'; isLive: boolean }
-	/** The server does not accept the token. */
-	| { kind: 'refused'; token: string };
+	/** The server does not accept the token, or its account. */
+	| { kind: 'refused'; token: string; refusal: Refusal };

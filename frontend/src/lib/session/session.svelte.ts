@@ -8,6 +8,7 @@
  * The token inside decides nothing here; the server checks it on every request. When its time is over the session ends by
  * itself, so that a page that was left open shows nothing more.
  */
+import type { Refusal } from '../api/errors';
 import type { AuthResponse } from '../api/types';
 import { events } from '../events';
 import { texts } from '../texts';
@@ -27,7 +28,8 @@ class SessionManager {
 	#notice = $state<string | null>(null);
 	#isThrownOut = $state(false);
 	#renewals = 0;
-	#isRefused = false;
+	/** The refusal that came while the token was being replaced. */
+	#refused: Refusal | null = null;
 	#timer: ReturnType<typeof setTimeout> | undefined;
 
 	constructor() {
@@ -80,10 +82,10 @@ class SessionManager {
 		this.#set(null);
 	}
 
-	/** The token is good no more. */
-	expire(): void {
+	/** The token is good no more, or the account is switched off. */
+	expire(refusal: Refusal = 'expired'): void {
 		if (this.#renewals > 0) {
-			this.#isRefused = true;
+			this.#refused = refusal;
 			return;
 		}
 		// Another tab may have a newer one, of which this tab was not told yet.
@@ -92,7 +94,7 @@ class SessionManager {
 			this.#set(stored);
 			return;
 		}
-		this.#throwOut();
+		this.#throwOut(refusal);
 		this.#set(null);
 	}
 
@@ -110,14 +112,15 @@ class SessionManager {
 			// Another user may have signed in, in another tab.
 			const isOurs = this.#current === null || this.#current.user_id === userId;
 			if (answer === null || !isOurs) return false;
-			this.#isRefused = false;
+			this.#refused = null;
 			this.begin(answer);
 			return true;
 		} finally {
 			this.#renewals -= 1;
-			if (this.#isRefused && this.#renewals === 0) {
-				this.#isRefused = false;
-				this.expire();
+			const refused = this.#refused;
+			if (refused !== null && this.#renewals === 0) {
+				this.#refused = null;
+				this.expire(refused);
 			}
 		}
 	}
@@ -129,8 +132,8 @@ class SessionManager {
 		this.#set(stored);
 	}
 
-	#throwOut(): void {
-		this.#notice = texts.session.expired;
+	#throwOut(refusal: Refusal = 'expired'): void {
+		this.#notice = texts.session[refusal];
 		this.#isThrownOut = true;
 		write(null);
 	}

@@ -135,6 +135,17 @@ it('ends after refusals if its token was not replaced', async () => {
 	expect(session.isThrownOut).toBe(true);
 });
 
+it('tells an account that was switched off from a token that is too old', async () => {
+	const { session } = await open();
+	session.begin(answer('a'));
+	session.expire();
+	const old = session.notice;
+	session.begin(answer('b'));
+	session.expire('disabled');
+	expect(session.isThrownOut).toBe(true);
+	expect(session.notice).not.toBe(old);
+});
+
 it('does not take the place of somebody who signed in meanwhile', async () => {
 	const { session, otherTab } = await open();
 	session.begin(answer('a'));

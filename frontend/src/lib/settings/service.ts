@@ -29,7 +29,7 @@ export async function changePassword(
 		} catch (thrown) {
 			const error = toApiError(thrown);
 			const isWrongPassword = serverProblem(error, 'current_password') !== null;
-			if (error.status === 401 && !isWrongPassword) events.emit('session:expired', undefined);
+			if (error.status === 401 && !isWrongPassword) events.emit('session:refused', 'expired');
 			throw error;
 		}
 		return totp_enabled ? null : signInAgain(email, body.new_password);

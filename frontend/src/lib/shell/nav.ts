@@ -14,7 +14,7 @@ import Users from '@lucide/svelte/icons/users';
 import type { Component } from 'svelte';
 import { resolve } from '$app/paths';
 import type { Team } from '../api/types';
-import { managingObstacle } from '../byoc/actions';
+import { managingObstacle } from '../host/actions';
 import type { Principal } from '../session/principal.svelte';
 import { texts } from '../texts';
 

@@ -149,7 +149,8 @@ export async function deleteTeam({ id, name }: Pick<Team, 'id' | 'name'>): Promi
 /** Teams that the user is about to have no longer, by the user's own act. */
 const departures = new Set<string>();
 
-async function departing(id: string, depart: () => Promise<unknown>): Promise<void> {
+/** Does what takes a team from the user, who then acts for another one. */
+export async function departing(id: string, depart: () => Promise<unknown>): Promise<void> {
 	departures.add(id);
 	try {
 		await depart();

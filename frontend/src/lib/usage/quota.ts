@@ -3,6 +3,20 @@ import type { ResourceQuota, TeamQuota } from '../api/types';
 import { formatMb } from '../format';
 import { texts } from '../texts';
 
+export type Resource = keyof TeamQuota;
+
+export const RESOURCES = Object.keys(texts.usage.resources) as readonly Resource[];
+
+/** Returns true for memory and disks, which are counted in MB. */
+export function isInMb(resource: Resource): boolean {
+	return resource.endsWith('_mb');
+}
+
+/** `3`, or `1.5 GB` for memory and disks. */
+export function formatUse(resource: Resource, value: number): string {
+	return isInMb(resource) ? formatMb(value) : value.toLocaleString('en');
+}
+
 export type QuotaLevel = 'fine' | 'near' | 'full' | 'over';
 
 /** The part of the limit from which on it is marked. */
@@ -23,7 +37,7 @@ export function shareOf({ used, limit }: ResourceQuota): number {
 }
 
 export interface QuotaLine {
-	name: keyof TeamQuota;
+	name: Resource;
 	label: string;
 	/** `3 of 10`, or `3` without a limit. */
 	text: string;
@@ -31,12 +45,10 @@ export interface QuotaLine {
 	level: QuotaLevel;
 }
 
-const NAMES = Object.keys(texts.usage.resources) as (keyof TeamQuota)[];
-
 export function quotaLines(quota: TeamQuota): QuotaLine[] {
-	return NAMES.map((name) => {
+	return RESOURCES.map((name) => {
 		const amount = quota[name];
-		const write = (value: number) => (name.endsWith('_mb') ? formatMb(value) : String(value));
+		const write = (value: number) => formatUse(name, value);
 		const used = write(amount.used);
 		return {
 			name,

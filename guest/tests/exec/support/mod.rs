@@ -12,6 +12,7 @@ use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Streaming, transport::Channel};
 use wrenn_base::Clock;
 use wrenn_guest::{
+    boot::Booted,
     exec::{Cgroups, Engine},
     machine::Freezer,
     reaper::{ReapScope, Reaper},
@@ -52,7 +53,8 @@ impl TestGuest {
         let (cgroup, cgroups) =
             cgroup.map_or((None, Cgroups::none()), |(folder, cgroups)| (Some(folder), cgroups));
         let engine = Engine::new(Reaper::start(ReapScope::Registered).unwrap(), cgroups, clock.clone());
-        let service = GuestService::new(engine, Freezer::open(Path::new("/"), clock).unwrap());
+        let service =
+            GuestService::new(engine, Freezer::open(Path::new("/"), clock).unwrap(), Booted::default());
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
         let server = tokio::spawn(async move { service.serve(listener, peer).await.unwrap() });
