@@ -1637,7 +1637,6 @@ const en = {
 					paused_capsules: 'Capsules that are paused at one time.',
 					concurrent_builds: 'Builds that have not ended.'
 				},
-				noLimit: 'no limit',
 				still: (value: string) => `Not saved. Still ${value}.`,
 				unsaved: (n: number) => `${count(n, 'change is', 'changes are')} not saved.`,
 				allSaved: 'Everything is saved.',

@@ -4,6 +4,7 @@ import { unwrap } from '../api/errors';
 import type { PlatformSettings } from '../api/types';
 import { events } from '../events';
 import { Loaded } from '../polling/loaded.svelte';
+import { isSame } from '../polling/reconcile';
 
 class Settings extends Loaded<PlatformSettings> {
 	constructor() {
@@ -11,8 +12,10 @@ class Settings extends Loaded<PlatformSettings> {
 		events.on('settings:changed', (settings) => this.put(settings));
 	}
 
-	protected override ask(signal: AbortSignal): Promise<PlatformSettings> {
-		return unwrap(api.GET('/v1/admin/settings', { signal }));
+	protected override async ask(signal: AbortSignal): Promise<PlatformSettings> {
+		const settings = await unwrap(api.GET('/v1/admin/settings', { signal }));
+		// The same object, so that a form with changes in it is left alone.
+		return this.value !== null && isSame(this.value, settings) ? this.value : settings;
 	}
 }
 
