@@ -112,6 +112,8 @@ pub struct Config {
     pub images_dir: PathBuf,
     /// Which driver runs the machines (`WRENN_VMM`).
     pub vmm: VmmChoice,
+    /// The QEMU that runs them (`WRENN_QEMU`); by default that in `PATH`.
+    pub qemu: Option<PathBuf>,
     /// What guests may reach beside the internet (`WRENN_GUEST_ALLOW`).
     pub egress: Egress,
     /// Largest size of a loopback volume that has to be made, in MiB (`WRENN_VOLUME_MB`); sparse, and smaller where
@@ -165,6 +167,7 @@ impl Config {
             data_dir: get("WRENN_AGENT_DATA").unwrap_or_else(|| DATA_DIR.to_owned()).into(),
             images_dir: get("WRENN_IMAGES").unwrap_or_else(|| IMAGES_DIR.to_owned()).into(),
             vmm: parsed("WRENN_VMM", &get("WRENN_VMM").unwrap_or_default())?,
+            qemu: get("WRENN_QEMU").map(PathBuf::from),
             egress: Egress {
                 allow: networks("WRENN_GUEST_ALLOW", &get("WRENN_GUEST_ALLOW").unwrap_or_default())?,
             },

@@ -174,7 +174,7 @@ async fn start(
         reserve_bytes: config.disk_reserve_mb.saturating_mul(MIB),
     };
     let volume = Volume::open_or_create(&data_dir, size).await?;
-    let qemu = driver(config.vmm, &data_dir, &clock).await?;
+    let qemu = driver(&config, &data_dir, &clock).await?;
     let keep = state.records().iter().filter_map(|record| record.resources.slot).collect();
     let pool = SlotPool::start(
         instance.clone(),
@@ -249,9 +249,9 @@ async fn end_orphans(data_dir: &Path, records: &[Record]) -> Result<(), RunError
     orphans.clean().await.map_err(RunError::Orphans)
 }
 
-async fn driver(choice: VmmChoice, data_dir: &Path, clock: &Clock) -> Result<Qemu, RunError> {
-    let qemu = Qemu::detect(data_dir, clock).await?;
-    match (choice, qemu.acceleration()) {
+async fn driver(config: &Config, data_dir: &Path, clock: &Clock) -> Result<Qemu, RunError> {
+    let qemu = Qemu::detect(config.qemu.as_deref(), data_dir, clock).await?;
+    match (config.vmm, qemu.acceleration()) {
         (VmmChoice::QemuKvm, Acceleration::Tcg { why }) => Err(RunError::NoKvm { why: why.clone() }),
         (VmmChoice::QemuTcg, Acceleration::Kvm) => Ok(qemu.emulating("WRENN_VMM=qemu-tcg".to_owned())),
         _ => Ok(qemu),

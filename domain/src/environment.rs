@@ -12,9 +12,9 @@ pub const MAX_STORED_BYTES: usize = 128 * 1024;
 /// The use of an environment, which bounds its size.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Scope {
-    /// One command.
+    /// The environment of one command.
     Command,
-    /// All commands of a capsule, or of the capsules of a template.
+    /// The environment of all commands of a capsule, or of the capsules of a template.
     Stored,
 }
 

@@ -1,4 +1,5 @@
 /** The audit log: who changed what, found by filters that stand in the address. */
+import { readFile } from 'node:fs/promises';
 import { expect, test, type Page } from '@playwright/test';
 import { call, row, signUp, stranger } from './dashboard';
 
@@ -75,4 +76,41 @@ test('a fault is said, and can be tried again', async ({ page }) => {
 	await page.unroute('**/v1/audit-logs*');
 	await page.getByRole('button', { name: 'Try again' }).click();
 	await expect(row(page, 'Sign up')).toBeVisible();
+});
+
+test('what matches is exported, as a file that spreadsheets calculate nothing from', async ({
+	page
+}) => {
+	await signUp(page, { ...stranger(), name: '=1+2' });
+	await makeKeys(page, ['one key', 'another']);
+	await page.goto('/dashboard/audit?resource=api_key');
+	await expect(row(page, 'Create an API key')).toHaveCount(2);
+
+	await test.step('as CSV', async () => {
+		const download = page.waitForEvent('download');
+		await page.getByRole('button', { name: 'Export what matches as CSV' }).click();
+		const file = await download;
+		expect(file.suggestedFilename()).toBe('audit-log.csv');
+		const lines = (await readFile(await file.path(), 'utf8')).trim().split('\r\n');
+		expect(lines).toHaveLength(3);
+		expect(lines[0]).toContain('created_at,settled_at,actor_type');
+		expect(lines[1]).toContain("'=1+2");
+		await expect(page.getByText('audit-log.csv is complete')).toBeVisible();
+	});
+
+	await test.step('as JSON Lines, from the keyboard', async () => {
+		await page.getByRole('button', { name: 'More for the export' }).press('Enter');
+		const download = page.waitForEvent('download');
+		await page.getByRole('menuitem', { name: 'Export as JSON Lines' }).press('Enter');
+		const text = await readFile(await (await download).path(), 'utf8');
+		const entries = text.trim().split('\n');
+		const actions = entries.map((line) => (JSON.parse(line) as { action: string }).action);
+		expect(actions).toEqual(['api_key.create', 'api_key.create']);
+	});
+
+	await test.step('an export that fails says so', async () => {
+		await page.route('**/v1/audit-logs?*format=csv*', (route) => route.abort());
+		await page.getByRole('button', { name: 'Export what matches as CSV' }).click();
+		await expect(page.getByText(/^The log was not exported: /)).toBeVisible();
+	});
 });

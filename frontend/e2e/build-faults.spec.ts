@@ -73,6 +73,38 @@ test('a lost connection is said, and what was missed comes without what is known
 	await expect(page.getByTestId('step-state')).toHaveText('done');
 });
 
+test('a build whose stream cannot be had is looked at, and followed once it can', async ({
+	page
+}) => {
+	await signIn(page, admin());
+	const texts: string[] = [];
+	await answer(page, texts);
+	let now = build({ current_step: 1, total_steps: 2 });
+	const ended = {
+		...{ step: 1, phase: 'recipe', cmd: 'RUN count', stdout: 'line 3000\n', stderr: '' },
+		...{ exit: 0, ok: true, elapsed_ms: 1_500, cached: false, started_at: TIME }
+	};
+	await page.route(`**/v1/admin/builds/${ID}`, (route) => route.fulfill({ json: now }));
+	await page.goto(`/admin/templates/builds/${ID}`);
+	await expect(page.getByText('not live, looked at every 3 seconds')).toBeVisible();
+	await expect(page.getByText('step 1 of 2').first()).toBeVisible();
+
+	now = build({ current_step: 2, total_steps: 2, logs: [ended] });
+	await expect(page.getByText('step 2 of 2').first()).toBeVisible();
+	await page.getByRole('button', { name: 'RUN count' }).click();
+	await expect(page.getByRole('log', { name: 'Output of step 1' })).toContainText('line 3000');
+
+	texts.push(
+		step({ ok: true, exit: 0 }) +
+			lines(1, 3000) +
+			event('build', build({ status: 'success', stage: null, completed_at: TIME })) +
+			event('end', {})
+	);
+	await expect(page.getByTestId('status')).toHaveText('success', { timeout: 30_000 });
+	await expect(page.getByText('not live')).toHaveCount(0);
+	await expect(page.getByRole('log', { name: 'Output of step 1' })).toContainText('line 2999');
+});
+
 test('whoever reads is not dragged to the end, and what stands there is left alone', async ({
 	page
 }) => {
@@ -111,6 +143,18 @@ test('whoever reads is not dragged to the end, and what stands there is left alo
 	expect(touched).toEqual([]);
 	await page.getByRole('button', { name: 'To the end' }).click();
 	await expect.poll(top).toBeGreaterThan(50_000);
+});
+
+test('an image that comes with the platform stays, and the question says so', async ({ page }) => {
+	await signIn(page, admin());
+	await page.goto('/admin/templates');
+	await page.getByRole('button', { name: 'More for minimal' }).click();
+	await page.getByRole('menuitem', { name: 'Delete minimal' }).click();
+	const question = page.getByRole('alertdialog');
+	await question.getByRole('button', { name: 'Delete' }).click();
+	await expect(question.getByRole('alert')).toContainText('comes with the platform, and stays');
+	await question.getByRole('button', { name: 'Cancel' }).click();
+	await expect(row(page, 'minimal')).toBeVisible();
 });
 
 test('a template that is needed stays, with the names of what needs it', async ({ page }) => {

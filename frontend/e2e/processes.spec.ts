@@ -24,7 +24,7 @@ function process(page: Page, command: string) {
 
 async function send(page: Page, command: string, signal: string): Promise<void> {
 	await process(page, command)
-		.getByRole('button', { name: /^Send a signal/ })
+		.getByRole('button', { name: /^More for process/ })
 		.click();
 	await page.getByRole('menuitem', { name: signal }).click();
 }

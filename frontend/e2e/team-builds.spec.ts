@@ -129,6 +129,26 @@ test('what is wrong with a recipe is shown at its line, and nothing is lost', as
 	await page.goto('/dashboard/templates/builds');
 	const text = ['# nothing', 'RUN true \\', '  && true', 'EXPOSE 80'].join('\n');
 	await fillInBuild(page, 'never-built', text);
+
+	await test.step('while it is typed', async () => {
+		const faults = page.getByTestId('recipe-fault');
+		await expect(faults).toHaveText(['EXPOSE 80']);
+		await expect(page.getByText(/^Line 4: .*EXPOSE/)).toBeVisible();
+		await recipe(page).fill(`RNU true\n${text}`);
+		await expect(faults).toHaveText(['RNU true', 'EXPOSE 80']);
+		await recipe(page).fill(text.replace('EXPOSE', 'RUN echo'));
+		await expect(faults).toHaveCount(0);
+		await recipe(page).fill(text);
+	});
+
+	await test.step('a reload loses nothing of it', async () => {
+		await page.reload();
+		await expect(page.getByText('This is what you typed before.')).toBeVisible();
+		await expect(recipe(page)).toHaveValue(text);
+		await expect(page.getByLabel('Name of the template')).toHaveValue('never-built');
+		await expect(page.getByRole('checkbox', { name: /skip_pre_post/ })).toBeChecked();
+	});
+
 	await page.getByRole('button', { name: 'Start build' }).click();
 	await expect(page.getByText(/^line 4: .*EXPOSE/)).toBeVisible();
 	await expect(recipe(page)).toBeFocused();
@@ -151,4 +171,23 @@ test('what is wrong with a recipe is shown at its line, and nothing is lost', as
 	await recipe(page).fill('RUN true');
 	await page.getByRole('button', { name: 'Start build' }).click();
 	await expect(page.getByText(/`minimal` belongs to/)).toBeVisible();
+});
+
+test('what was typed and not sent is kept, until it is given up', async ({ page }) => {
+	await signUp(page, stranger());
+	await page.goto('/dashboard/templates/builds');
+	await fillInBuild(page, 'a-draft', 'RUN true');
+	await page
+		.getByRole('navigation', { name: 'Where you are' })
+		.getByRole('link', { name: 'Builds' })
+		.click();
+	await page.getByRole('button', { name: 'New build' }).click();
+	await expect(recipe(page)).toHaveValue('RUN true');
+	await page.getByRole('button', { name: 'Start over' }).click();
+	await expect(recipe(page)).toHaveValue('');
+	await recipe(page).fill('RUN false');
+	await page.getByRole('button', { name: 'Cancel' }).click();
+	await page.getByRole('button', { name: 'New build' }).click();
+	await expect(recipe(page)).toHaveValue('');
+	await expect(page.getByText('This is what you typed before.')).toHaveCount(0);
 });

@@ -48,7 +48,7 @@ const MAX_STREAMS: u32 = 256;
 const STREAM_WINDOW_BYTES: u32 = 512 * 1024;
 /// Largest frame of HTTP/2: fewer of them cost less.
 const FRAME_BYTES: u32 = 256 * 1024;
-/// How long the files of the machine may take to be prepared; the host waits for 10 s.
+/// Longest time to prepare the files of the machine; the host waits for 10 s.
 const PREPARATION_LIMIT: Duration = Duration::from_secs(8);
 /// Pause before another try when no connection can be accepted, for example for want of descriptors.
 const ACCEPT_RETRY: Duration = Duration::from_millis(100);
@@ -59,7 +59,7 @@ pub struct GuestService {
     engine: Engine,
     freezer: Freezer,
     covered_run: Option<Arc<CoveredRun>>,
-    /// What could not be prepared at boot; part of every answer to `Init`.
+    /// Parts of the machine that could not be prepared at boot; returned by every `Init`.
     boot_warnings: Warnings,
     defaults: Lock<Defaults>,
     connections: Connections,

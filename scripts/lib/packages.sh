@@ -10,6 +10,7 @@ run_packages=(
     iproute2
     kmod
     mmdebstrap        # base image
+    mount             # losetup
     nftables
     postgresql
     procps

@@ -71,7 +71,13 @@ impl Host {
                 .await
                 .expect("volume");
         let cgroups = Cgroups::open(&instance.cgroup_name());
-        let qemu = Qemu::detect(instance.data_dir(), &Clock::process()).await.expect("qemu");
+        let qemu = Qemu::detect(
+            std::env::var_os("WRENN_QEMU").map(PathBuf::from).as_deref(),
+            instance.data_dir(),
+            &Clock::process(),
+        )
+        .await
+        .expect("qemu");
         Self { instance, pool, volume, cgroups, qemu }
     }
 

@@ -21,9 +21,12 @@ enum Needed {
     ToMakeImages,
 }
 
+/// Name of the program that runs capsules.
+pub(super) const QEMU: &str = "qemu-system-x86_64";
+
 const PROGRAMS: &[Program] = &[
     Program {
-        name: "qemu-system-x86_64",
+        name: QEMU,
         version: &["--version"],
         purpose: "runs capsules",
         package: "qemu-system-x86",
@@ -123,6 +126,10 @@ pub(super) fn install(package: &str) -> String {
 
 /// Path of a program, as a shell would find it.
 pub(super) fn find(name: &str) -> Option<PathBuf> {
+    // The agent takes the QEMU that is named, too.
+    if let (QEMU, Some(named)) = (name, env::var_os("WRENN_QEMU").filter(|named| !named.is_empty())) {
+        return Some(PathBuf::from(named)).filter(|path| path.is_file());
+    }
     let path = env::var_os("PATH").unwrap_or_default();
     let system = ["/usr/sbin", "/sbin"].map(PathBuf::from);
     env::split_paths(&path).chain(system).map(|folder| folder.join(name)).find(|path| path.is_file())

@@ -13,7 +13,7 @@ use nix::sys::{
 use wrenn_agent::vmm::accel::{Acceleration, probe};
 
 use super::{
-    checks::{find, install},
+    checks::{QEMU, find, install},
     finding::Check,
 };
 use crate::up::AGENT_FOLDER;
@@ -31,7 +31,7 @@ pub(super) fn user() -> Check {
 /// What accelerates machines here. A probe guest is started only where the processor gives hope.
 pub(super) async fn acceleration(data: &Path) -> Check {
     const NAME: &str = "acceleration";
-    let Some(qemu) = find("qemu-system-x86_64") else {
+    let Some(qemu) = find(QEMU) else {
         return Check::fail(NAME, "unknown without QEMU", install("qemu-system-x86"));
     };
     let agent = data.join(AGENT_FOLDER);

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use crate::installation::{Capsule, Installation};
 
-/// What the end of a command may take beyond its time limit, on a machine that emulates.
+/// Longest end of a command beyond its time limit, on a machine that emulates.
 const END_OF_COMMAND: Duration = Duration::from_secs(20);
 
 /// Pauses a capsule and boots it from its disk.

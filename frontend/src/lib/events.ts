@@ -1,5 +1,13 @@
 /** The events in the dashboard that more than one place cares about, as one typed map. */
-import type { ApiKey, Build, Capsule, CapsuleOperation, Channel, Template } from './api/types';
+import type {
+	ApiKey,
+	Build,
+	Capsule,
+	CapsuleOperation,
+	Channel,
+	PlatformSettings,
+	Template
+} from './api/types';
 import type { ServerNews } from './live/protocol';
 import type { Refusal } from './api/errors';
 
@@ -46,6 +54,8 @@ export interface EventMap {
 	'channel:changed': Channel;
 	'channel:deleted': { id: string };
 	'host:changed': { id: string };
+	/** The settings of the platform were saved here. */
+	'settings:changed': PlatformSettings;
 }
 
 type Listener<T> = (payload: T) => void;

@@ -306,6 +306,8 @@ const en = {
 		// The problem of a capsule, and what helps
 		matter: 'What is the matter',
 		lastError: 'Last error',
+		warnings: 'Warnings',
+		warningsText: 'A part of this capsule could not be prepared, because of what is on its disk:',
 		stoppedBecause: 'Stopped because',
 		remedies: {
 			paused:
@@ -623,10 +625,12 @@ const en = {
 		columns: { pid: 'Pid', command: 'Command', tag: 'Tag', user: 'User', age: 'Age' },
 		what: { tag: 'tag' },
 		terminal: 'terminal',
-		openTerminal: (pid: number) => `Open the terminal of ${pid}`,
-		follow: (pid: number) => `Follow the output of ${pid}`,
-		sendSignal: (pid: number) => `Send a signal to ${pid}`,
-		signal: 'Signal',
+		openTerminal: 'Open',
+		openTerminalOf: (pid: number) => `Open the terminal of ${pid}`,
+		follow: 'Follow',
+		followOf: (pid: number) => `Follow the output of ${pid}`,
+		sendSignal: (signal: string, pid: number) => `Send ${signal} to ${pid}`,
+		one: (pid: number) => `process ${pid}`,
 		signals: {
 			SIGTERM: 'asks it to end',
 			SIGKILL: 'ends it and its descendants at once',
@@ -993,6 +997,9 @@ const en = {
 			liveHint: 'Changes show as they happen',
 			lost: 'connection lost, trying again',
 			lostHint: (reason: string) => `${reason} What comes meanwhile is shown then.`,
+			looking: 'not live, looked at every 3 seconds',
+			lookingHint: (reason: string) =>
+				`${reason} Of each step that has ended, the end of what it printed is shown. The rest comes with the connection.`,
 			connecting: 'connecting'
 		},
 
@@ -1042,6 +1049,8 @@ const en = {
 		// The form.
 		sourceNotRead: 'The build to start again cannot be read.',
 		start: 'Start build',
+		draft: 'This is what you typed before. It was not sent.',
+		startOver: 'Start over',
 		name: 'Name of the template',
 		nameHint: {
 			team: 'Your team sees it. One of that name is replaced when this is ready.',
@@ -1441,13 +1450,33 @@ const en = {
 		none: 'No entry matches.',
 		loadFailed: 'The audit log cannot be loaded.',
 		summary: 'What was changed, by whom, and how it ended. Entries are kept for 400 days.',
-		caption: 'What was changed in your team, newest first',
-		columns: { time: 'Time', who: 'Who', what: 'What', resource: 'Which', outcome: 'Outcome' },
+		caption: {
+			team: 'What was changed in your team, newest first',
+			platform: 'What was changed in all teams and on the platform, newest first'
+		},
+		columns: {
+			time: 'Time',
+			team: 'Team',
+			who: 'Who',
+			what: 'What',
+			resource: 'Which',
+			outcome: 'Outcome'
+		},
+		ofPlatform: 'Platform',
+		exportCsv: 'Export',
+		exportCsvOf: 'Export what matches as CSV',
+		exportJsonl: 'Export as JSON Lines',
+		exportMenu: 'the export',
+		exporting: 'The export is being made.',
+		exported: (file: string) => `${file} is complete`,
+		notExported: (why: string) => `The log was not exported: ${why}`,
 		filters: 'Filters',
 		filter: {
 			resource: 'Kind',
 			action: 'Action',
 			actor: 'Who',
+			actorId: 'Actor id',
+			actorHint: 'usr-…, key-…, host-…',
 			since: 'From',
 			until: 'To',
 			anything: 'All',
@@ -1491,6 +1520,7 @@ const en = {
 			host: 'Hosts',
 			invitation: 'Invitations',
 			member: 'Members',
+			server: 'Settings of the platform',
 			team: 'Teams',
 			template: 'Templates',
 			user: 'Accounts'
@@ -1499,7 +1529,9 @@ const en = {
 			'api_key.create': 'Create an API key',
 			'api_key.delete': 'Delete an API key',
 			'build.create': 'Begin a build',
+			'build.create_platform': 'Begin a build for every team',
 			'build.cancel': 'Cancel a build',
+			'build.cancel_any': 'Cancel any build',
 			'capsule.create': 'Create a capsule',
 			'capsule.destroy': 'Destroy a capsule',
 			'capsule.pause': 'Pause a capsule',
@@ -1524,13 +1556,31 @@ const en = {
 			'member.leave': 'Leave the team',
 			'member.remove': 'Remove a member',
 			'member.set_role': 'Change the role of a member',
+			'settings.rotate_token_key': 'Sign tokens with a new key',
+			'settings.set': 'Change the settings of the platform',
 			'team.byoc': 'Change whether the team brings hosts',
 			'team.create': 'Create the team',
 			'team.delete': 'Delete the team',
+			'team.delete_any': 'Delete any team',
 			'team.quota': 'Change the limits of the team',
 			'team.rename': 'Rename the team',
 			'template.create': 'Make a template',
 			'template.delete': 'Delete a template',
+			'template.delete_any': 'Delete any template',
+			'user.activate': 'Confirm an address',
+			'user.active': 'Disable or enable an account',
+			'user.admin': 'Change who administers the platform',
+			'user.begin_totp': 'Begin to set up a second factor',
+			'user.change_password': 'Change the password',
+			'user.connect_provider': 'Connect a provider',
+			'user.create_reset_link': 'Make a link that sets a new password',
+			'user.delete': 'Delete the account',
+			'user.disable_totp': 'Turn off the second factor',
+			'user.disconnect_provider': 'Disconnect a provider',
+			'user.enable_totp': 'Turn on the second factor',
+			'user.log_out': 'Sign out',
+			'user.rename': 'Change the name of the account',
+			'user.reset_password': 'Set a new password by a link',
 			'user.sign_up': 'Sign up'
 		} as Record<string, string>,
 		details: {
@@ -1538,11 +1588,88 @@ const en = {
 			entry: 'Entry id',
 			actor: 'Actor id',
 			resource: 'Resource id',
+			team: 'Team id',
+			onlyActor: 'Only this actor',
 			action: 'Action',
 			settled: 'Ended at',
 			error: 'Reason',
 			metadata: 'Further facts',
 			noMetadata: 'none'
+		}
+	},
+
+	// --- the platform, for its administrators ---------------------------------------------------------------------
+	platform: {
+		capsules: {
+			summary: 'Those of all teams. Only members of a team can use or destroy its capsules.',
+			caption: 'The capsules of all teams, newest first',
+			columns: {
+				status: 'Status',
+				id: 'Capsule',
+				team: 'Team',
+				template: 'Template',
+				host: 'Host',
+				size: 'Size',
+				age: 'Age'
+			},
+			filters: 'Filters',
+			filterHint: 'Id, team, template or host',
+			team: 'Team',
+			allTeams: 'All teams',
+			host: 'Host',
+			allHosts: 'All hosts',
+			hostId: 'host id',
+			noHost: 'no host yet',
+			none: 'No team has a capsule now.',
+			open: 'Open',
+			openOf: (id: string) => `Open ${id}`,
+			ofAnotherTeam: 'It belongs to another team.',
+			cut: (n: number) => `Only the newest ${count(n, 'capsule')} are listed.`
+		},
+		settings: {
+			summary: 'They hold for all teams.',
+			loadFailed: 'The settings cannot be loaded.',
+			quota: {
+				title: 'Limits of teams',
+				text: 'What a team can use, unless it has limits of its own. An empty field is no limit. What is used beyond a new limit stays, and nothing is added to it.',
+				hints: {
+					running_capsules: 'Capsules that run, start or resume at one time.',
+					vcpus: 'Of the capsules that run.',
+					memory_mb: 'Of the capsules that run.',
+					disk_mb: 'Disks of all capsules, also of those that are paused.',
+					templates: 'Templates of its own, built or made of capsules.',
+					paused_capsules: 'Capsules that are paused at one time.',
+					concurrent_builds: 'Builds that have not ended.'
+				},
+				still: (value: string) => `Not saved. Still ${value}.`,
+				unsaved: (n: number) => `${count(n, 'change is', 'changes are')} not saved.`,
+				allSaved: 'Everything is saved.',
+				nothingChanged: 'Nothing is changed.',
+				discard: 'Discard'
+			},
+			saved: 'The settings are saved',
+			leave: {
+				title: 'Discard your changes?',
+				text: 'The settings that you changed are not saved.',
+				action: 'Discard',
+				stay: 'Go on editing'
+			},
+			tokenKey: {
+				title: 'Key of sessions',
+				text: 'The server signs the tokens of sessions with it. Replace it if somebody else may know it.',
+				summary: 'The next tokens are signed with a new key, on every server within half a minute.',
+				ask: 'New key',
+				question: 'Sign tokens with a new key?',
+				explanation: 'API keys, and the tokens of hosts and previews, stay as they are.',
+				sessions: 'Sessions that are open now',
+				keep: 'Keep them',
+				keepText: 'Tokens of the former key stay valid for the rest of their six hours.',
+				end: 'End them all',
+				endText: 'Because a key was stolen: everybody signs in again, also you.',
+				action: 'Make a new key',
+				done: (id: string) => `Tokens are signed with the key ${id} now`,
+				doneEnded: 'The key is new, and all sessions are ended. Sign in again.'
+			}
 		}
 	},
 

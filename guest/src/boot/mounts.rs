@@ -132,7 +132,7 @@ fn delegate_controllers() {
     let root = Path::new("/sys/fs/cgroup");
     let available = fs::read_to_string(root.join("cgroup.controllers")).unwrap_or_default();
     for controller in available.split_ascii_whitespace() {
-        // One at a time: a controller that cannot be had must not keep the others away.
+        // In a write of its own each: a controller that is refused must not keep the others away.
         let _ = fs::write(root.join("cgroup.subtree_control"), format!("+{controller}"));
     }
 }

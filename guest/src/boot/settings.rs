@@ -85,7 +85,7 @@ pub(super) fn files_by_name(folders: &[&Path], extension: &str) -> Vec<PathBuf> 
     files.into_values().filter(|path| path.is_file()).collect()
 }
 
-/// One line of a `sysctl.d` file.
+/// A line of a `sysctl.d` file.
 #[derive(Debug, PartialEq, Eq)]
 struct Setting {
     key: String,

@@ -17,7 +17,7 @@ use crate::{accounts, files::read_text};
 
 /// Places of the files; one hides a file of the same name in a later folder.
 const FOLDERS: [&str; 3] = ["/etc/tmpfiles.d", "/usr/local/lib/tmpfiles.d", "/usr/lib/tmpfiles.d"];
-/// What every Debian server has in `/run`, whatever is installed. `sshd` refuses to start without its folder.
+/// Folders that every Debian server has in `/run`. `sshd` refuses to start without its own.
 const ALWAYS: &str = "d /run/lock 1777 root root\nd /run/sshd 0755 root root\nd /run/user 0755 root root";
 /// Entries that one `Z` changes, at most: a boot must not walk a large disk.
 const MAX_RECURSIVE: usize = 10_000;

@@ -52,7 +52,7 @@ impl From<Lifetime> for wire::Lifetime {
 /// The standard input of a process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Stdin {
-    /// What its callers send.
+    /// The bytes that its callers send.
     Open,
     /// `/dev/null`. Programs that search a pipe rather than a folder depend on it.
     Null,
@@ -95,7 +95,7 @@ pub struct Plan {
     pub timeout: Option<Duration>,
     /// Who keeps it alive.
     pub lifetime: Lifetime,
-    /// What it reads.
+    /// Its standard input.
     pub stdin: Stdin,
     /// Name to find it by; empty to have one made up.
     pub tag: String,

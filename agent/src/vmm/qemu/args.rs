@@ -4,6 +4,7 @@ use std::{ffi::OsString, path::Path};
 
 use serde_json::json;
 
+use super::Installed;
 use crate::vmm::{BootSpec, MEMORY_FILE, accel::Acceleration};
 
 /// Name of the ring buffer that holds the guest's console.
@@ -14,9 +15,6 @@ pub(super) const CONSOLE_SIZE: u32 = 64 * 1024;
 pub(super) const TCG_CACHE_MB: u64 = 128;
 /// Name of the block node that is the guest's disk.
 pub(super) const DISK_NODE: &str = "disk";
-/// The processor of an emulated machine: all that this version of QEMU can emulate, but for fast copies of strings.
-/// Programs that see those copy byte by byte, which emulated takes four times as long as word by word.
-pub(super) const EMULATED_CPU: &str = "max,erms=off";
 /// Number of the devices and their order below, which saved state depends on. Count it up whenever a machine that
 /// was suspended before a change here could not be restored after it.
 pub(super) const LAYOUT: u32 = 1;
@@ -31,74 +29,74 @@ pub(super) enum Start {
     Restore,
 }
 
-/// All arguments for a machine whose control socket is the inherited descriptor `control_fd`.
-pub(super) fn command_line(
-    spec: &BootSpec,
-    acceleration: &Acceleration,
-    tsc_khz: u64,
-    control_fd: &str,
-    start: Start,
-) -> Vec<OsString> {
-    let (accel, cpu) = match acceleration {
-        Acceleration::Kvm => ("kvm".to_owned(), "host"),
-        Acceleration::Tcg { .. } => (format!("tcg,thread=multi,tb-size={TCG_CACHE_MB}"), EMULATED_CPU),
-    };
-    let mut args = Args::default();
-    args.flag("-nodefaults").flag("-no-user-config");
-    args.pair("-display", "none");
-    args.pair("-name", spec.id.to_string());
-    // ACPI, as it is how Debian's kernels find the devices. No option roms: an ELF kernel is entered directly.
-    args.pair("-machine", "microvm,acpi=on,isa-serial=on,x-option-roms=off,memory-backend=memory");
-    args.pair("-accel", accel);
-    args.pair("-cpu", cpu);
-    args.pair("-smp", spec.vcpus.to_string());
-    args.pair("-m", format!("{}M", spec.memory_mb));
-    // A file that is mapped shared: a pause has nothing to write out but device state.
-    let memory = spec.dir.join(MEMORY_FILE);
-    let mut backend: OsString =
-        format!("memory-backend-file,id=memory,size={}M,share=on,mem-path=", spec.memory_mb).into();
-    backend.push(escape(&memory));
-    args.pair("-object", backend);
+impl Installed {
+    /// All arguments for a machine whose control socket is the inherited descriptor `control_fd`.
+    pub(super) fn command_line(&self, spec: &BootSpec, control_fd: &str, start: Start) -> Vec<OsString> {
+        let Self { program, acceleration, tsc_khz } = self;
+        let (accel, cpu) = match acceleration {
+            Acceleration::Kvm => ("kvm".to_owned(), "host"),
+            Acceleration::Tcg { .. } => {
+                (format!("tcg,thread=multi,tb-size={TCG_CACHE_MB}"), program.emulated_cpu())
+            }
+        };
+        let mut args = Args::default();
+        args.flag("-nodefaults").flag("-no-user-config");
+        args.pair("-display", "none");
+        args.pair("-name", spec.id.to_string());
+        // ACPI, as it is how Debian's kernels find the devices. No option roms: an ELF kernel is entered directly.
+        args.pair("-machine", "microvm,acpi=on,isa-serial=on,x-option-roms=off,memory-backend=memory");
+        args.pair("-accel", accel);
+        args.pair("-cpu", cpu);
+        args.pair("-smp", spec.vcpus.to_string());
+        args.pair("-m", format!("{}M", spec.memory_mb));
+        // A file that is mapped shared: a pause has nothing to write out but device state.
+        let memory = spec.dir.join(MEMORY_FILE);
+        let mut backend: OsString =
+            format!("memory-backend-file,id=memory,size={}M,share=on,mem-path=", spec.memory_mb).into();
+        backend.push(escape(&memory));
+        args.pair("-object", backend);
 
-    match start {
-        Start::Boot => {
-            args.pair("-kernel", &spec.kernel);
-            args.pair("-initrd", &spec.initramfs);
-            args.pair("-append", kernel_command_line(spec, acceleration, tsc_khz));
+        match start {
+            Start::Boot => {
+                args.pair("-kernel", &spec.kernel);
+                args.pair("-initrd", &spec.initramfs);
+                args.pair("-append", kernel_command_line(spec, acceleration, *tsc_khz));
+            }
+            Start::Restore => {
+                args.flag("-S");
+                args.pair("-incoming", "defer");
+            }
         }
-        Start::Restore => {
-            args.flag("-S");
-            args.pair("-incoming", "defer");
+        args.pair("-chardev", format!("ringbuf,id={CONSOLE},size={CONSOLE_SIZE}"));
+        args.pair("-serial", format!("chardev:{CONSOLE}"));
+
+        let disk = json!({
+            "driver": "raw", "node-name": DISK_NODE, "discard": "unmap", "detect-zeroes": "unmap",
+            "file": { "driver": "file", "filename": spec.disk.to_string_lossy(), "discard": "unmap" },
+        });
+        args.pair("-blockdev", disk.to_string());
+        // A failing or full host disk is an I/O error to the guest, which it can tell its user; by default QEMU would
+        // stop the machine instead.
+        args.pair("-device", format!("virtio-blk-device,drive={DISK_NODE},werror=report,rerror=report"));
+        args.pair("-netdev", format!("tap,id=net,ifname={},script=no,downscript=no,vhost=off", spec.tap));
+        args.pair("-device", format!("virtio-net-device,netdev=net,mac={}", spec.mac));
+
+        args.pair("-chardev", format!("socket,id=control,fd={control_fd},server=on,wait=off"));
+        args.pair("-mon", "chardev=control,mode=control");
+        // A guest that ends stays, stopped, until the agent has read its last words; also while no agent runs.
+        args.pair("-action", "reboot=shutdown,shutdown=pause,panic=pause");
+
+        // Seccomp. A VMM that gives up its privileges once everything is open must be let do so; it cannot get them
+        // back, as it was started with `no_new_privs`.
+        let elevate = if spec.uid.is_some() { "allow" } else { "deny" };
+        let sandbox = format!("on,obsolete=deny,elevateprivileges={elevate},spawn=deny,resourcecontrol=deny");
+        args.pair("-sandbox", sandbox);
+        if let Some(uid) = spec.uid {
+            let (option, value) = program.run_as(uid);
+            args.pair(option, value);
         }
+        args.0
     }
-    args.pair("-chardev", format!("ringbuf,id={CONSOLE},size={CONSOLE_SIZE}"));
-    args.pair("-serial", format!("chardev:{CONSOLE}"));
-
-    let disk = json!({
-        "driver": "raw", "node-name": DISK_NODE, "discard": "unmap", "detect-zeroes": "unmap",
-        "file": { "driver": "file", "filename": spec.disk.to_string_lossy(), "discard": "unmap" },
-    });
-    args.pair("-blockdev", disk.to_string());
-    // A failing or full host disk is an I/O error to the guest, which it can tell its user; by default QEMU would
-    // stop the machine instead.
-    args.pair("-device", format!("virtio-blk-device,drive={DISK_NODE},werror=report,rerror=report"));
-    args.pair("-netdev", format!("tap,id=net,ifname={},script=no,downscript=no,vhost=off", spec.tap));
-    args.pair("-device", format!("virtio-net-device,netdev=net,mac={}", spec.mac));
-
-    args.pair("-chardev", format!("socket,id=control,fd={control_fd},server=on,wait=off"));
-    args.pair("-mon", "chardev=control,mode=control");
-    // A guest that ends stays, stopped, until the agent has read its last words; also while no agent runs.
-    args.pair("-action", "reboot=shutdown,shutdown=pause,panic=pause");
-
-    // Seccomp. A VMM that gives up its privileges once everything is open must be let do so; it cannot get them
-    // back, as it was started with `no_new_privs`.
-    let elevate = if spec.uid.is_some() { "allow" } else { "deny" };
-    let sandbox = format!("on,obsolete=deny,elevateprivileges={elevate},spawn=deny,resourcecontrol=deny");
-    args.pair("-sandbox", sandbox);
-    if let Some(uid) = spec.uid {
-        args.pair("-runas", format!("{uid}:{uid}"));
-    }
-    args.0
 }
 
 fn kernel_command_line(spec: &BootSpec, acceleration: &Acceleration, tsc_khz: u64) -> String {
@@ -144,7 +142,7 @@ fn escape(path: &Path) -> OsString {
 mod tests {
     use wrenn_proto::ids::SandboxId;
 
-    use super::*;
+    use super::{super::program::Program, *};
 
     fn spec() -> BootSpec {
         BootSpec {
@@ -165,7 +163,14 @@ mod tests {
         }
     }
 
-    const TSC_KHZ: u64 = 2_500_000;
+    fn arguments(version: &str, acceleration: Acceleration, start: Start) -> Vec<OsString> {
+        let program = Program::new("/qemu".into(), version.to_owned());
+        Installed { program, acceleration, tsc_khz: 2_500_000 }.command_line(&spec(), "9", start)
+    }
+
+    fn emulated(version: &str) -> Vec<OsString> {
+        arguments(version, Acceleration::Tcg { why: String::new() }, Start::Boot)
+    }
 
     fn value_of(args: &[OsString], name: &str) -> String {
         let at = args.iter().position(|arg| arg == name).expect("argument");
@@ -174,7 +179,7 @@ mod tests {
 
     #[test]
     fn hostile_characters_in_paths_stay_inside_their_option() {
-        let args = command_line(&spec(), &Acceleration::Kvm, TSC_KHZ, "9", Start::Boot);
+        let args = arguments("7.2.22", Acceleration::Kvm, Start::Boot);
         assert!(value_of(&args, "-object").ends_with("mem-path=/data/a,,b/memory"));
         let disk: serde_json::Value = serde_json::from_str(&value_of(&args, "-blockdev")).expect("json");
         assert_eq!(disk["file"]["filename"], "/data/a,b/\"disk");
@@ -182,18 +187,30 @@ mod tests {
 
     #[test]
     fn the_accelerator_chooses_the_processor() {
-        let kvm = command_line(&spec(), &Acceleration::Kvm, TSC_KHZ, "9", Start::Boot);
+        let kvm = arguments("7.2.22", Acceleration::Kvm, Start::Boot);
         assert_eq!((value_of(&kvm, "-accel"), value_of(&kvm, "-cpu")), ("kvm".into(), "host".into()));
-        let tcg = command_line(&spec(), &Acceleration::Tcg { why: String::new() }, TSC_KHZ, "9", Start::Boot);
+        let tcg = emulated("7.2.22");
         assert!(value_of(&tcg, "-accel").starts_with("tcg,"));
         assert_eq!(value_of(&tcg, "-runas"), "4711:4711");
         assert!(value_of(&tcg, "-append").ends_with(" wrenn.test=1"));
     }
 
     #[test]
+    fn a_newer_qemu_is_spoken_to_in_its_own_words() {
+        let (old, new) = (emulated("7.2.22"), emulated("10.0.2"));
+        assert_eq!(
+            (value_of(&old, "-cpu"), value_of(&old, "-runas")),
+            ("max,erms=off".into(), "4711:4711".into())
+        );
+        assert_eq!(value_of(&new, "-cpu"), "max,erms=off,fsrm=off");
+        assert_eq!(value_of(&new, "-run-with"), "user=4711:4711");
+        assert!(!new.iter().any(|arg| arg == "-runas"));
+    }
+
+    #[test]
     fn a_restored_machine_has_the_same_devices_and_no_kernel() {
-        let arguments = |start| command_line(&spec(), &Acceleration::Kvm, TSC_KHZ, "9", start);
-        let (boot, restore) = (arguments(Start::Boot), arguments(Start::Restore));
+        let kvm = |start| arguments("7.2.22", Acceleration::Kvm, start);
+        let (boot, restore) = (kvm(Start::Boot), kvm(Start::Restore));
         for name in ["-kernel", "-initrd", "-append"] {
             assert!(boot.iter().any(|arg| arg == name) && !restore.iter().any(|arg| arg == name), "{name}");
         }

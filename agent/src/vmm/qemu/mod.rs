@@ -11,6 +11,7 @@
 
 mod args;
 mod console;
+mod program;
 mod state;
 mod watch;
 
@@ -22,7 +23,6 @@ use std::{
         unix::{fs::OpenOptionsExt, net::UnixListener},
     },
     path::{Path, PathBuf},
-    process::Command,
     sync::Arc,
     time::Duration,
 };
@@ -30,8 +30,10 @@ use std::{
 use tokio::task::spawn_blocking;
 use wrenn_base::Clock;
 
+pub use self::program::DetectError;
 use self::{
     args::Start,
+    program::Program,
     watch::{Watcher, end_of_process},
 };
 use super::{
@@ -44,8 +46,6 @@ use super::{
     tsc,
 };
 
-/// Name of the program.
-const PROGRAM: &str = "qemu-system-x86_64";
 /// How long QEMU may take until its control socket answers; generous, as a host may be very busy.
 const START_TIMEOUT: Duration = Duration::from_secs(60);
 /// How long the control socket of a running QEMU may take to answer.
@@ -61,52 +61,29 @@ pub struct Qemu(Arc<Installed>);
 
 #[derive(Debug)]
 struct Installed {
-    program: PathBuf,
-    version: String,
+    program: Program,
     acceleration: Acceleration,
     tsc_khz: u64,
 }
 
-/// Why QEMU cannot be used.
-#[derive(Debug, thiserror::Error)]
-pub enum DetectError {
-    /// It is in none of the folders of `PATH`.
-    #[error("{0} is not installed (Debian: apt-get install qemu-system-x86)")]
-    Missing(&'static str),
-    /// It does not tell its version.
-    #[error("ask {program} for its version")]
-    Version {
-        /// The program.
-        program: PathBuf,
-        /// Why.
-        #[source]
-        source: io::Error,
-    },
-}
-
 impl Qemu {
-    /// Finds QEMU in `PATH`, and how it accelerates here ([`accel::probe`], cached in `cache_dir`).
+    /// Finds QEMU (`named`, or else in `PATH`), and how it accelerates here ([`accel::probe`], cached in `cache_dir`).
     ///
     /// # Errors
     /// [`DetectError`] if it is not installed or does not run.
-    pub async fn detect(cache_dir: &Path, clock: &Clock) -> Result<Self, DetectError> {
-        let clock = clock.clone();
-        let detect = move || Ok((find_program()?, tsc::measure_khz(&clock)));
-        let ((program, version), tsc_khz) =
-            spawn_blocking(detect).await.unwrap_or(Err(DetectError::Missing(PROGRAM)))?;
-        let acceleration = accel::probe(&program, cache_dir).await;
-        Ok(Self(Arc::new(Installed { program, version, acceleration, tsc_khz })))
+    pub async fn detect(named: Option<&Path>, cache_dir: &Path, clock: &Clock) -> Result<Self, DetectError> {
+        let (clock, named) = (clock.clone(), named.map(Path::to_owned));
+        let detect = move || Ok((Program::find(named.as_deref())?, tsc::measure_khz(&clock)));
+        let (program, tsc_khz) = spawn_blocking(detect).await.map_err(|_| DetectError::Interrupted)??;
+        let acceleration = accel::probe(&program.path, cache_dir).await;
+        Ok(Self(Arc::new(Installed { program, acceleration, tsc_khz })))
     }
 
     /// The same QEMU, but always with software emulation, for the reason given.
     pub fn emulating(&self, why: String) -> Self {
-        let Installed { program, version, tsc_khz, .. } = &*self.0;
-        Self(Arc::new(Installed {
-            program: program.clone(),
-            version: version.clone(),
-            acceleration: Acceleration::Tcg { why },
-            tsc_khz: *tsc_khz,
-        }))
+        let Installed { program, tsc_khz, .. } = &*self.0;
+        let acceleration = Acceleration::Tcg { why };
+        Self(Arc::new(Installed { program: program.clone(), acceleration, tsc_khz: *tsc_khz }))
     }
 
     /// How machines run here.
@@ -118,7 +95,7 @@ impl Qemu {
         VmRecord {
             id: spec.id,
             vmm: VmmKind::Qemu,
-            vmm_version: self.0.version.clone(),
+            vmm_version: self.0.program.version.clone(),
             process: started.identity.clone(),
             control_socket: control_socket(spec),
             cgroup: spec.cgroup.clone(),
@@ -143,9 +120,18 @@ impl Vmm for Qemu {
     fn fingerprint(&self) -> Fingerprint {
         let (accelerator, cpu) = match self.0.acceleration {
             Acceleration::Kvm => (Accelerator::Kvm, CpuFingerprint::of_host()),
-            Acceleration::Tcg { .. } => (Accelerator::Tcg, CpuFingerprint::emulated(args::EMULATED_CPU)),
+            Acceleration::Tcg { .. } => {
+                (Accelerator::Tcg, CpuFingerprint::emulated(self.0.program.emulated_cpu()))
+            }
         };
-        Fingerprint::of_host(VmmKind::Qemu, &self.0.version, accelerator, cpu, self.0.tsc_khz, args::LAYOUT)
+        Fingerprint::of_host(
+            VmmKind::Qemu,
+            &self.0.program.version,
+            accelerator,
+            cpu,
+            self.0.tsc_khz,
+            args::LAYOUT,
+        )
     }
 
     async fn adopt(&self, record: &VmRecord) -> Result<VmProcess, AdoptError> {
@@ -193,7 +179,7 @@ impl Vmm for Qemu {
             Acceleration::Kvm => "kvm",
             Acceleration::Tcg { .. } => "tcg",
         };
-        format!("qemu {} ({accelerator})", self.0.version)
+        format!("qemu {} ({accelerator})", self.0.program.version)
     }
 }
 
@@ -203,7 +189,7 @@ impl Qemu {
         let id = spec.id;
         let (qemu, spec) = (self.clone(), spec.clone());
         spawn_blocking(move || qemu.start_blocking(&spec, start)).await.map_err(|source| {
-            BootError::Spawn { id, program: self.0.program.clone(), source: io::Error::other(source) }
+            BootError::Spawn { id, program: self.0.program.path.clone(), source: io::Error::other(source) }
         })?
     }
 
@@ -226,15 +212,15 @@ impl Qemu {
 
         let inherit = OwnedFd::from(listener);
         let detached = Detached {
-            program: self.0.program.clone(),
-            args: args::command_line(spec, &self.0.acceleration, self.0.tsc_khz, &fd_number(&inherit), start),
+            program: self.0.program.path.clone(),
+            args: self.0.command_line(spec, &fd_number(&inherit), start),
             netns: spec.netns.clone(),
             cgroup_procs: spec.cgroup.iter().flat_map(|cgroup| cgroup.procs_files()).collect(),
             inherit,
         };
         spawn(detached).map_err(|error| match error {
             SpawnError::Open(path, source) => BootError::Prepare { id, path, source },
-            SpawnError::Exec(source) => BootError::Spawn { id, program: self.0.program.clone(), source },
+            SpawnError::Exec(source) => BootError::Spawn { id, program: self.0.program.path.clone(), source },
         })
     }
 
@@ -338,20 +324,4 @@ fn remove_if_there(path: &Path) -> io::Result<()> {
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
         other => other,
     }
-}
-
-fn find_program() -> Result<(PathBuf, String), DetectError> {
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    let program = std::env::split_paths(&path)
-        .map(|folder| folder.join(PROGRAM))
-        .find(|program| program.is_file())
-        .ok_or(DetectError::Missing(PROGRAM))?;
-    let version = |source| DetectError::Version { program: program.clone(), source };
-    let output = Command::new(&program).arg("--version").output().map_err(version)?;
-    // `QEMU emulator version 7.2.22 (Debian 1:7.2+dfsg-7+deb12u18)`
-    let text = String::from_utf8_lossy(&output.stdout);
-    let number =
-        text.split_ascii_whitespace().skip_while(|&word| word != "version").nth(1).map(str::to_owned);
-    let number = number.ok_or(io::Error::from(ErrorKind::InvalidData)).map_err(version)?;
-    Ok((program, number))
 }

@@ -214,7 +214,7 @@ pub(crate) async fn exec(
 impl ExecRequest {
     fn into_start(self) -> Result<ExecStart, CommandError> {
         let Self { cmd, args, timeout_sec, background, tag, envs, cwd, user } = self;
-        // Nobody can write to it: programs that search a pipe rather than a folder would wait for nothing.
+        // Programs that search a pipe rather than a folder would wait for input that no client can send.
         let stdin = Some(false);
         let command = Command { cmd, args, timeout_sec, tag, envs, cwd, user, stdin };
         if background == Some(true) {

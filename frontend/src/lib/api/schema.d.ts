@@ -868,10 +868,10 @@ export interface paths {
         /**
          * Run a command over a WebSocket
          * @description Frames are JSON texts. The client begins with `{"type":"start","cmd","args"?,"envs"?,"cwd"?,"user"?,
-         *     "timeout_sec"?,"tag"?,"encoding"?}`, or, if it cannot send headers, with `{"type":"auth","token"}` or
+         *     "timeout_sec"?,"tag"?,"encoding"?,"stdin"?}`, or, if it cannot send headers, with `{"type":"auth","token"}` or
          *     `{"type":"auth","api_key"}` before that. Later it may send `stdin` (`data` in base64), `close_stdin`, `signal`
-         *     (`signal`: a name) and `stop`. It is sent `start` (`pid`, `tag`), `stdout` and `stderr` (`data`: text, or base64 with
-         *     `encoding: "base64"` if `start` asked for that), `dropped` (`bytes` that were not kept), at the end `exit`
+         *     (`signal`: a name) and `stop`. With `"stdin": false` the command reads `/dev/null`. It is sent `start` (`pid`, `tag`),
+         *     `stdout` and `stderr` (`data`: text, or base64 with `encoding: "base64"` if `start` asked for that), `dropped` (`bytes` that were not kept), at the end `exit`
          *     (`exit_code`) or `error` (`data`), and now and then `ping`. The process outlives the socket.
          */
         get: operations["exec_stream"];
@@ -2418,6 +2418,11 @@ export interface components {
             timeout_sec: number;
             /** Format: int32 */
             vcpus: number;
+            /**
+             * @description Parts of the machine that could not be prepared because of what is on its disk, for example a file of `/etc` that cannot be
+             *     written. It runs without them. Empty unless it runs.
+             */
+            warnings: string[];
         };
         /** @description The user or API key that made a capsule, as it was then. */
         CapsuleCreator: {

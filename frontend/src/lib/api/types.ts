@@ -86,12 +86,22 @@ export type LogEntry = Build['logs'][number];
 export type RecipeFaults = Json<paths['/v1/builds/check']['post']['responses'][200]>;
 export type RecipeFault = RecipeFaults['recipe'][number];
 
+export type AdminCapsule = Json<paths['/v1/admin/capsules']['get']['responses'][200]>[number];
+export type PlatformSettings = Json<paths['/v1/admin/settings']['get']['responses'][200]>;
+export type RotateTokenKeyRequest = Json<
+	paths['/v1/admin/settings/token-key']['post']['requestBody']
+>;
+
 export type AdminTemplate = Json<paths['/v1/admin/templates']['get']['responses'][200]>[number];
 
 type AuditLogEntry = Json<paths['/v1/audit-logs']['get']['responses'][200]>[number];
 /** The document says of the facts only that they are texts. */
 export type AuditEntry = Omit<AuditLogEntry, 'metadata'> & { metadata: Record<string, string> };
 export type AuditQuery = NonNullable<paths['/v1/audit-logs']['get']['parameters']['query']>;
+export type AuditFormat = NonNullable<AuditQuery['format']>;
+type AdminAuditLogEntry = Json<paths['/v1/admin/audit-logs']['get']['responses'][200]>[number];
+/** An entry of the log of all teams, with the team whose log shows it: null for a change of the platform. */
+export type AdminAuditEntry = AuditEntry & Pick<AdminAuditLogEntry, 'team_id' | 'team_name'>;
 
 export type Channel = Json<paths['/v1/channels']['get']['responses'][200]>[number];
 export type ChannelProvider = Channel['provider'];

@@ -1,5 +1,14 @@
 import { expect, it } from 'vitest';
-import { filtersFrom, isFiltered, NO_FILTERS, queryOf, searchOf } from './filters';
+import {
+	actionsOf,
+	filtersFrom,
+	isActionOn,
+	isFiltered,
+	NO_FILTERS,
+	queryOf,
+	resourcesOf,
+	searchOf
+} from './filters';
 
 it('keeps the filters in the address', () => {
 	const filters = { ...NO_FILTERS, action: 'capsule.create', since: '2026-11-01' };
@@ -21,4 +30,19 @@ it('asks for whole days of the reader, the last one to its end', () => {
 		since: new Date(2026, 10, 1).toISOString(),
 		until: new Date(2026, 11, 1).toISOString()
 	});
+});
+
+it('offers a team what its log can have, and the platform all of it', () => {
+	expect(actionsOf('team', 'user')).toEqual(['user.sign_up']);
+	expect(actionsOf('platform', 'user')).toContain('user.admin');
+	expect(resourcesOf('team')).not.toContain('server');
+	expect(actionsOf('platform', 'server')).toEqual(['settings.rotate_token_key', 'settings.set']);
+	expect(actionsOf('team', '')).toContain('capsule.create');
+});
+
+it('knows which actions fit a kind of resource', () => {
+	expect(isActionOn('capsule.create', 'capsule')).toBe(true);
+	expect(isActionOn('capsule.create', 'user')).toBe(false);
+	expect(isActionOn('settings.set', 'server')).toBe(true);
+	expect(isActionOn('capsule.create', '')).toBe(true);
 });

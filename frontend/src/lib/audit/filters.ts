@@ -1,5 +1,7 @@
 /** The filters of the audit log: in the address of the page, and as the API takes them. */
 import type { AuditQuery } from '../api/types';
+import { texts } from '../texts';
+import type { AuditScope } from './scope';
 
 export interface AuditFilters {
 	/** Kind of the resource, such as `capsule`. */
@@ -38,6 +40,29 @@ export function searchOf(filters: AuditFilters): string {
 	for (const name of NAMES) if (filters[name] !== '') params.set(name, filters[name]);
 	const text = params.toString();
 	return text === '' ? '' : `?${text}`;
+}
+
+/** Kinds of resources and actions that only the log of the platform has, but for those that every account begins with. */
+const OF_PLATFORM = /^(server$|settings\.|user\.(?!sign_up$)|build\.create_platform$)/;
+
+/** The kinds of resources that a log can be filtered by. */
+export function resourcesOf(scope: AuditScope): string[] {
+	return namesFor(scope, texts.audit.resources);
+}
+
+/** The actions that a log can be filtered by, on resources of that kind unless it is empty. */
+export function actionsOf(scope: AuditScope, resource: string): string[] {
+	return namesFor(scope, texts.audit.actions).filter((action) => isActionOn(action, resource));
+}
+
+/** Returns true if the action is one on resources of that kind; an empty kind stands for all. */
+export function isActionOn(action: string, resource: string): boolean {
+	const prefix = resource === 'server' ? 'settings' : resource;
+	return resource === '' || action.startsWith(`${prefix}.`);
+}
+
+function namesFor(scope: AuditScope, names: Record<string, string>): string[] {
+	return Object.keys(names).filter((name) => scope === 'platform' || !OF_PLATFORM.test(name));
 }
 
 export function isFiltered(filters: AuditFilters): boolean {

@@ -1,20 +1,23 @@
-/** The team's audit log, newest first, page by page. It is long, so it is loaded when somebody wants it. */
-import { api } from '../api/client';
-import { unwrap } from '../api/errors';
-import type { AuditEntry } from '../api/types';
+/**
+ * The audit log, newest first, page by page: of the team, and of all teams for the platform's administrators. It is long, so it is
+ * loaded when somebody wants it.
+ */
 import { Loaded } from '../polling/loaded.svelte';
-import { NO_FILTERS, queryOf, type AuditFilters } from './filters';
+import type { AdminAuditEntry, AuditEntry } from '../api/types';
+import { NO_FILTERS, type AuditFilters } from './filters';
+import type { AuditScope } from './scope';
+import { readLog, type AuditPage } from './service';
 
-interface Page {
-	entries: readonly AuditEntry[];
-	/** Token of the page behind it; null if it is the last one. */
-	next: string | null;
-}
-
-class AuditLog extends Loaded<Page> {
+class AuditLog extends Loaded<AuditPage> {
+	readonly scope: AuditScope;
 	#filters: AuditFilters = NO_FILTERS;
 
-	get entries(): readonly AuditEntry[] {
+	constructor(scope: AuditScope) {
+		super();
+		this.scope = scope;
+	}
+
+	get entries(): readonly (AuditEntry | AdminAuditEntry)[] {
 		return this.value?.entries ?? NOTHING;
 	}
 
@@ -37,23 +40,19 @@ class AuditLog extends Loaded<Page> {
 		if (known === null || known.next === null) return;
 		const after = known.next;
 		await this.run(async (signal) => {
-			const { entries, next } = await this.#page(signal, after);
+			const { entries, next } = await readLog(this.scope, this.#filters, signal, after);
 			return { entries: [...known.entries, ...entries], next };
 		});
 	}
 
-	protected override ask(signal: AbortSignal): Promise<Page> {
-		return this.#page(signal);
-	}
-
-	async #page(signal: AbortSignal, after?: string): Promise<Page> {
-		const query = { ...queryOf(this.#filters), after };
-		const call = api.GET('/v1/audit-logs', { params: { query }, signal });
-		const entries = (await unwrap(call)) as AuditEntry[];
-		return { entries, next: (await call).response.headers.get('X-Next-Token') };
+	protected override ask(signal: AbortSignal): Promise<AuditPage> {
+		return readLog(this.scope, this.#filters, signal);
 	}
 }
 
-const NOTHING: readonly AuditEntry[] = [];
+const NOTHING: readonly never[] = [];
 
-export const auditLog = new AuditLog();
+export const auditLogs: Readonly<Record<AuditScope, AuditLog>> = {
+	team: new AuditLog('team'),
+	platform: new AuditLog('platform')
+};

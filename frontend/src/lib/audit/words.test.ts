@@ -1,7 +1,7 @@
 import { expect, it } from 'vitest';
 import type { AuditEntry } from '../api/types';
 import { texts } from '../texts';
-import { actionText, actorOf, resourceOf } from './words';
+import { actionText, actorOf, resourceOf, teamOf } from './words';
 
 const entry: AuditEntry = {
 	id: 'aud-1',
@@ -46,4 +46,11 @@ it('names what it was done to', () => {
 	expect(resourceOf(member, () => 'Bert')).toBe('Bert');
 	expect(resourceOf(member, nobody)).toBe('usr-2');
 	expect(resourceOf({ ...member, metadata: { email: 'b@x.test' } }, nobody)).toBe('b@x.test');
+});
+
+it('names the team in the log of all of them', () => {
+	expect(teamOf(entry)).toBeNull();
+	expect(teamOf({ ...entry, team_id: 'team-1', team_name: 'Kites' })).toBe('Kites');
+	expect(teamOf({ ...entry, team_id: 'team-1', team_name: null })).toBe('team-1');
+	expect(teamOf({ ...entry, team_id: null, team_name: null })).toBe(texts.audit.ofPlatform);
 });

@@ -1,5 +1,5 @@
 /** An entry of the audit log in plain words. What the server has a new name for is shown by that name. */
-import type { AuditEntry } from '../api/types';
+import type { AdminAuditEntry, AuditEntry } from '../api/types';
 import type { Tone } from '../components/tone';
 import { texts } from '../texts';
 
@@ -42,6 +42,12 @@ export function resourceOf(
 	if (name) return name;
 	if (resource_id === null) return '';
 	return nameOf(resource_id) ?? resource_id;
+}
+
+/** Returns the team whose log shows the entry, by its name, or the platform; null in the log of a team itself. */
+export function teamOf(entry: AuditEntry | AdminAuditEntry): string | null {
+	if (!('team_id' in entry)) return null;
+	return entry.team_name ?? entry.team_id ?? words.ofPlatform;
 }
 
 export const OUTCOME_TONES: Record<AuditEntry['status'], Tone> = {

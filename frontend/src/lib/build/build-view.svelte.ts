@@ -4,22 +4,32 @@
  *   connecting ──► live ──► over       (it has ended, and all of it is here)
  *        ▲           │
  *        └── lost ◄──┘                 (tried again after the last event that came)
+ *              └──► looking            (the stream was lost twice in a row: the build is asked for meanwhile)
  *
  * Everything comes over the stream, also what happened before: a page that is opened in the middle, or
  * anew, gets the same as one that was there from the beginning. What is refused for good is the error.
  */
 import type { ApiError } from '../api/errors';
+import type { Build } from '../api/types';
 import { readBuildEvent } from './events';
-import { applyEvents, EMPTY_BUILD_LOG, type BuildEvent, type BuildLog } from './log';
+import { applyEvents, EMPTY_BUILD_LOG, withLook, type BuildEvent, type BuildLog } from './log';
 import { events } from '../events';
+import { Poller } from '../polling/poller';
+import { isSame } from '../polling/reconcile';
 import { whileVisible } from '../polling/visible';
 import type { BuildScope } from './scope';
-import { followBuild } from './service';
+import { followBuild, getBuild } from './service';
+import { isOpen } from './status';
 import { followEvents, type EventFeed } from '../streams/event-feed';
 import { FrameBatch } from '../streams/frame-batch';
 
 export type Connection =
-	{ kind: 'connecting' | 'live' | 'over' } | { kind: 'lost'; reason: string };
+	{ kind: 'connecting' | 'live' | 'over' } | { kind: 'lost' | 'looking'; reason: string };
+
+/** A proxy that lets no stream through still lets requests through. */
+const LOOK_MS = 3_000;
+/** A stream that was lost once is usually there again in a moment. */
+const LOSSES_BEFORE_LOOKING = 2;
 
 export class BuildView {
 	readonly scope: BuildScope;
@@ -27,11 +37,23 @@ export class BuildView {
 	#log = $state.raw<BuildLog>(EMPTY_BUILD_LOG);
 	#connection = $state.raw<Connection>({ kind: 'connecting' });
 	#error = $state.raw<ApiError | null>(null);
+	/** The latest look at the build, while the stream is lost. */
+	#look = $state.raw<Build | null>(null);
+	#losses = 0;
+	#stopLooking: (() => void) | undefined;
 	#lastId = '';
 	#isSeen = false;
 	#following: AbortController | undefined;
 	readonly #incoming = new FrameBatch<BuildEvent>((batch) => {
 		this.#log = applyEvents(this.#log, batch);
+		if (this.#connection.kind === 'live' || this.#connection.kind === 'over') this.#look = null;
+	});
+	readonly #shown = $derived(this.#look ? withLook(this.#log, this.#look) : this.#log);
+	readonly #looker = new Poller<Build>({
+		task: (signal) => getBuild(this.scope, this.id, signal),
+		onResult: (build) => this.#takeLook(build),
+		onError: () => this.#note('lost'),
+		intervalMs: () => LOOK_MS
 	});
 
 	constructor(scope: BuildScope, id: string) {
@@ -40,7 +62,7 @@ export class BuildView {
 	}
 
 	get log(): BuildLog {
-		return this.#log;
+		return this.#shown;
 	}
 
 	get connection(): Connection {
@@ -61,12 +83,15 @@ export class BuildView {
 				return () => {
 					this.#isSeen = false;
 					this.#following?.abort();
+					this.#endLooking();
 				};
 			}),
 			// A different user, or the same user in another team, may not see it.
 			events.on('session:changed', () => this.retry()),
 			events.on('build:changed', (build) => {
-				if (build.id === this.id) this.#incoming.push({ kind: 'build', build });
+				if (build.id !== this.id) return;
+				this.#incoming.push({ kind: 'build', build });
+				this.#looker.refresh();
 			})
 		];
 		return () => undo.forEach((release) => release());
@@ -75,7 +100,9 @@ export class BuildView {
 	/** Forgets what is known, and begins anew. */
 	retry(): void {
 		this.#following?.abort();
+		this.#endLooking();
 		this.#incoming.close();
+		this.#look = null;
 		this.#log = EMPTY_BUILD_LOG;
 		this.#lastId = '';
 		this.#error = null;
@@ -94,6 +121,7 @@ export class BuildView {
 			onEvent: (event) => {
 				const said = readBuildEvent(event);
 				this.#lastId = event.id;
+				this.#endLooking();
 				if (this.#connection.kind !== 'live') this.#connection = { kind: 'live' };
 				if (said) this.#incoming.push(said);
 				if (said?.kind !== 'end') return;
@@ -103,13 +131,44 @@ export class BuildView {
 			onLost: (error) => {
 				// A request that is wrong does not become right by being sent again.
 				if (error.status >= 400 && error.status < 500) {
+					this.#endLooking();
 					this.#error = error;
 					return 'give up';
 				}
-				this.#connection = { kind: 'lost', reason: error.message };
+				this.#losses += 1;
+				this.#note(this.#connection.kind === 'looking' ? 'looking' : 'lost', error.message);
+				if (this.#losses >= LOSSES_BEFORE_LOOKING) this.#beginLooking();
 				return 'again';
 			}
 		};
 		void followEvents(feed, following.signal);
+	}
+
+	/** Says how the page hears of the build while the stream is lost. */
+	#note(kind: 'lost' | 'looking', reason?: string): void {
+		const known = this.#connection;
+		const former = known.kind === 'lost' || known.kind === 'looking' ? known.reason : '';
+		this.#connection = { kind, reason: reason ?? former };
+	}
+
+	#beginLooking(): void {
+		// A build that has ended changes no more: the rest of its log comes by the stream.
+		if (this.#look && !isOpen(this.#look)) return;
+		this.#stopLooking ??= this.#looker.acquire();
+	}
+
+	#endLooking(): void {
+		this.#losses = 0;
+		this.#stopLooking?.();
+		this.#stopLooking = undefined;
+	}
+
+	#takeLook(build: Build): void {
+		if (!isSame(this.#look, build)) this.#look = build;
+		if (isOpen(build)) this.#note('looking');
+		else {
+			this.#endLooking();
+			this.#note('lost');
+		}
 	}
 }

@@ -2,8 +2,8 @@
  * Builds as the server last told, the newest first: those of the team, and those of all teams for the platform's
  * administrators.
  *
- * Events tell a team of its builds. Nobody tells an administrator of all teams', so these are asked for, every few
- * seconds while one goes on and seldom otherwise.
+ * They are asked for every few seconds while one goes on, and hardly ever otherwise: events tell a team of its new builds, and
+ * this dashboard of those that are begun here.
  */
 import type { Build } from '../api/types';
 import { events } from '../events';
@@ -18,7 +18,7 @@ const PAGE_LENGTH = 50;
 /** The most that the API lists at once. */
 const MOST = 1_000;
 const OPEN_MS = 3_000;
-const SETTLED_MS = 15_000;
+const SETTLED_MS = 30_000;
 
 class BuildList extends PolledList<Build> {
 	readonly scope: BuildScope;
@@ -77,7 +77,7 @@ class BuildList extends PolledList<Build> {
 	}
 
 	protected override intervalMs(failures: number): number {
-		if (this.scope === 'team' || failures > 0) return super.intervalMs(failures);
+		if (failures > 0) return super.intervalMs(failures);
 		return this.isSettling() ? OPEN_MS : SETTLED_MS;
 	}
 }

@@ -26,21 +26,33 @@ afterEach(() => {
 
 const settle = () => vi.advanceTimersByTimeAsync(0);
 
-it('asks for all teams’ builds every few seconds while one goes on, and seldom otherwise', async () => {
-	list.mockResolvedValue([whole()]);
-	const release = builds.platform.watch();
-	await vi.advanceTimersByTimeAsync(6_000);
-	expect(list).toHaveBeenCalledTimes(3);
-	expect(builds.platform.openCount).toBe(1);
-	list.mockResolvedValue([whole({ status: 'success' })]);
-	await vi.advanceTimersByTimeAsync(3_000);
-	expect(builds.platform.openCount).toBe(0);
-	await vi.advanceTimersByTimeAsync(14_999);
-	expect(list).toHaveBeenCalledTimes(4);
-	await vi.advanceTimersByTimeAsync(1);
-	expect(list).toHaveBeenCalledTimes(5);
-	release();
-});
+it.each(['team', 'platform'] as const)(
+	'asks for the builds of a %s every three seconds while one goes on, and not otherwise',
+	async (scope) => {
+		for (const status of ['pending', 'running'] as const) {
+			list.mockClear();
+			list.mockResolvedValue([whole({ status })]);
+			const release = builds[scope].watch();
+			await vi.advanceTimersByTimeAsync(6_000);
+			expect(list).toHaveBeenCalledTimes(3);
+			expect(builds[scope].openCount).toBe(1);
+			release();
+		}
+		list.mockClear();
+		list.mockResolvedValue(
+			(['success', 'failed', 'cancelled'] as const).map((status) => whole({ id: status, status }))
+		);
+		const release = builds[scope].watch();
+		await settle();
+		expect(builds[scope].openCount).toBe(0);
+		await vi.advanceTimersByTimeAsync(29_999);
+		expect(list).toHaveBeenCalledTimes(1);
+		// A last resort for news that were lost, and for what other administrators begin.
+		await vi.advanceTimersByTimeAsync(1);
+		expect(list).toHaveBeenCalledTimes(2);
+		release();
+	}
+);
 
 it('shows older ones when somebody wants them, and forgets that with the session', async () => {
 	list.mockResolvedValue(many(50));

@@ -4,6 +4,7 @@ import {
 	EMPTY_BUILD_LOG,
 	failedStep,
 	stepsOf,
+	withLook,
 	type BuildEvent,
 	type BuildLog
 } from './log';
@@ -162,4 +163,29 @@ it('finds the step that failed', () => {
 	const log = applyEvents(EMPTY_BUILD_LOG, [HEAD, ended(1), ended(2, false)]);
 	expect(failedStep(log.steps)?.step).toBe(2);
 	expect(failedStep(log.steps.slice(0, 1))).toBeUndefined();
+});
+
+it('adds what a look at the build tells to what was told of it', () => {
+	const told = applyEvents(EMPTY_BUILD_LOG, [
+		HEAD,
+		begun(1),
+		line(1, 'all of it', 1),
+		ended(1),
+		begun(2),
+		line(2, 'the beginning', 2),
+		begun(3)
+	]);
+	const entry = (number: number) => ({
+		...step(number, { ok: true, exit: 0 }),
+		stdout: 'the end',
+		stderr: ''
+	});
+	const looked = withLook(told, { ...build({ current_step: 3 }), logs: [entry(1), entry(2)] });
+	expect(looked.build).toEqual(build({ current_step: 3 }));
+	expect([1, 2, 3].map((number) => text(looked, number))).toEqual(['all of it\n', 'the end', '']);
+	expect(looked.steps.map(({ ok }) => ok)).toEqual([true, true, null]);
+
+	const again = withLook(told, { ...build({ attempt: 2 }), logs: [entry(1)] });
+	expect(again.steps.map(({ step }) => step)).toEqual([1]);
+	expect(text(again, 1)).toBe('the end');
 });

@@ -9,7 +9,7 @@
  * Events may come again after a connection was lost; lines that are known are left out then. What does
  * not change stays the same object, so that a page draws only what is new.
  */
-import type { BuildHead, LogEntry } from '../api/types';
+import type { Build, BuildHead, LogEntry } from '../api/types';
 import { append, EMPTY_LOG, type OutputLog, type Print } from '../output/output-log';
 import { isSame } from '../polling/reconcile';
 
@@ -146,6 +146,24 @@ export function stepsOf(entries: readonly LogEntry[]): StepLog[] {
 			])
 		}))
 		.sort((a, b) => a.step - b.step);
+}
+
+/**
+ * Returns what a look at a build adds to what was told of it: its head, and the steps that have ended since, with the ends of
+ * what they printed. Steps that were told to their end stay whole.
+ */
+export function withLook(told: BuildLog, { logs, ...build }: Build): BuildLog {
+	const isSameAttempt = told.build === null || told.build.attempt === build.attempt;
+	const known = isSameAttempt && !told.hasBegunAnew ? told.steps : [];
+	const steps = new Map(known.map((step) => [step.step, step]));
+	for (const step of stepsOf(logs)) {
+		if ((steps.get(step.step)?.ok ?? null) === null) steps.set(step.step, step);
+	}
+	return {
+		...told,
+		build,
+		steps: [...steps.values()].sort((a, b) => a.step - b.step)
+	};
 }
 
 /** The step that a build failed in, if it was in one. */

@@ -18,6 +18,7 @@ export function capsule(change: Partial<Capsule> = {}): Capsule {
 		auto_resume: false,
 		default_user: 'wrenn-user',
 		metadata: {},
+		warnings: [],
 		preview_access: 'token',
 		preview_token: 'token-1',
 		preview_url: 'http://{port}-cl-1.localhost:8000',
