@@ -123,12 +123,29 @@ export const ADMIN_PAGES: readonly Picture[] = [
 		name: 'admin-capsules',
 		path: () => '/admin/capsules'
 	},
-	{ ...ADMIN, route: '/(app)/admin/audit', name: 'admin-audit', path: () => '/admin/audit' },
+	{
+		...ADMIN,
+		route: '/(app)/admin/audit',
+		name: 'admin-audit',
+		path: () => '/admin/audit',
+		overlays: [
+			{
+				name: 'export',
+				open: (page) => page.getByRole('button', { name: 'More for the export' }).click()
+			}
+		]
+	},
 	{
 		...ADMIN,
 		route: '/(app)/admin/settings',
 		name: 'admin-settings',
 		path: () => '/admin/settings',
-		states: ['filled', 'loading', 'error']
+		states: ['filled', 'loading', 'error'],
+		overlays: [
+			{
+				name: 'token-key',
+				open: (page) => page.getByRole('button', { name: 'New key' }).click()
+			}
+		]
 	}
 ];

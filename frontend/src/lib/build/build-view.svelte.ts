@@ -9,7 +9,7 @@
  * Everything comes over the stream, also what happened before: a page that is opened in the middle, or
  * anew, gets the same as one that was there from the beginning. What is refused for good is the error.
  */
-import type { ApiError } from '../api/errors';
+import { toApiError, type ApiError } from '../api/errors';
 import type { Build } from '../api/types';
 import { readBuildEvent } from './events';
 import { applyEvents, EMPTY_BUILD_LOG, withLook, type BuildEvent, type BuildLog } from './log';
@@ -39,6 +39,7 @@ export class BuildView {
 	#error = $state.raw<ApiError | null>(null);
 	/** The latest look at the build, while the stream is lost. */
 	#look = $state.raw<Build | null>(null);
+	#lookError = $state.raw<ApiError | null>(null);
 	#losses = 0;
 	#stopLooking: (() => void) | undefined;
 	#lastId = '';
@@ -52,7 +53,10 @@ export class BuildView {
 	readonly #looker = new Poller<Build>({
 		task: (signal) => getBuild(this.scope, this.id, signal),
 		onResult: (build) => this.#takeLook(build),
-		onError: () => this.#note('lost'),
+		onError: (error) => {
+			this.#lookError = toApiError(error);
+			this.#note('lost');
+		},
 		intervalMs: () => LOOK_MS
 	});
 
@@ -71,7 +75,7 @@ export class BuildView {
 
 	/** Why it is not shown, or not any more; null if it is. */
 	get error(): ApiError | null {
-		return this.#error;
+		return this.#error ?? (this.#shown.build === null ? this.#lookError : null);
 	}
 
 	/** Follows it until the returned function is called. */
@@ -103,6 +107,7 @@ export class BuildView {
 		this.#endLooking();
 		this.#incoming.close();
 		this.#look = null;
+		this.#lookError = null;
 		this.#log = EMPTY_BUILD_LOG;
 		this.#lastId = '';
 		this.#error = null;
@@ -164,6 +169,7 @@ export class BuildView {
 	}
 
 	#takeLook(build: Build): void {
+		this.#lookError = null;
 		if (!isSame(this.#look, build)) this.#look = build;
 		if (isOpen(build)) this.#note('looking');
 		else {

@@ -93,11 +93,17 @@ it('follows the stream alone once it is there', async () => {
 	release();
 });
 
-it('says that the connection is lost when looking fails, too', async () => {
+it('says why nothing is shown while neither the stream nor the build can be had', async () => {
 	look.mockImplementation(gone);
 	const { view, release } = watch();
 	await vi.advanceTimersByTimeAsync(4_000);
+	expect(view.log.build).toBeNull();
 	expect(view.connection).toEqual({ kind: 'lost', reason: 'The server cannot be reached.' });
+	expect(view.error?.message).toBe('The server cannot be reached.');
+
+	look.mockImplementation(() => Promise.resolve(looked()));
+	await vi.advanceTimersByTimeAsync(9_000);
+	expect(view.log.build?.status).toBe('running');
 	expect(view.error).toBeNull();
 	release();
 });
