@@ -33,7 +33,7 @@ async function look(page: Page, path: string): Promise<void> {
 }
 
 test.beforeEach(async ({ page }) => {
-	// What is half faded in has less contrast than it will have.
+	// Elements that are still fading in have less contrast than they will have.
 	await page.emulateMedia({ reducedMotion: 'reduce' });
 });
 

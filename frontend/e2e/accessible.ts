@@ -1,4 +1,4 @@
-/** What those who use the dashboard with a screen reader or a keyboard stumble over, as axe finds it. */
+/** Faults of a page for those who use it with a screen reader or a keyboard, as axe finds them. */
 import { AxeBuilder } from '@axe-core/playwright';
 import type { Page } from '@playwright/test';
 

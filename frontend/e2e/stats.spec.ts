@@ -208,7 +208,7 @@ for (const { name, asked: requests, title, answer, enter, label } of SUBJECTS) {
 			asked.push(range);
 			if (range === '6h') await late;
 			const value = { '5m': 5, '1h': 1, '6h': 6 }[range] ?? 0;
-			// It may have been given up meanwhile.
+			// The request may have been given up meanwhile.
 			await route.fulfill({ json: answer(range, value) }).catch(() => undefined);
 		});
 		const path = await enter(page);
@@ -216,7 +216,7 @@ for (const { name, asked: requests, title, answer, enter, label } of SUBJECTS) {
 		await expect(page.getByText('Last 1 hour')).toBeVisible();
 		await page.getByRole('link', { name: '6 hours' }).click();
 		await expect.poll(() => asked).toContain('6h');
-		// What is shown says what it is until the answer is there.
+		// The page says what it shows until the answer is there.
 		await expect(page.getByText('Last 1 hour')).toBeVisible();
 		await page.getByRole('link', { name: '5 minutes' }).click();
 		await expect(page.getByText('Last 5 minutes')).toBeVisible();

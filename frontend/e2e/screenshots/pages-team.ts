@@ -98,7 +98,7 @@ export const TEAM_PAGES: readonly Picture[] = [
 		emptyPath: (world) => `${paused(world)}/terminal`,
 		states: ['filled', 'empty'],
 		fill: async (page) => {
-			// One opens by itself unless others run already, such as those of the picture before.
+			// A terminal opens by itself, unless others run already, such as those of the picture before.
 			const status = page.getByTestId('terminal-status');
 			const none = page.getByText('No terminal is open here.');
 			await status.or(none).waitFor(PATIENCE);

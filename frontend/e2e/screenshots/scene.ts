@@ -75,7 +75,7 @@ export class Scene {
 			await fill(scene.page, world());
 			await scene.settle();
 		}
-		// What failed by the noise of the host is not the page's fault, so it is looked at again.
+		// A failure that came from the host is not the page's fault, so the page is looked at again.
 		if (!scene.#isNoisy) return scene;
 		await scene.close();
 		return Scene.open(browser, picture, state, width);

@@ -9,7 +9,7 @@ export default async function setUp(): Promise<() => Promise<void>> {
 		for (const failure of await removeWorld(undo)) console.error(`  left behind: ${failure}`);
 	};
 	try {
-		// Somebody who works on the pictures may keep one for many runs.
+		// A world may be kept for many runs, by those who work on the pictures.
 		if (!isAnnounced()) announce(await createWorld(undo));
 	} catch (error) {
 		await tearDown();
