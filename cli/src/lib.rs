@@ -115,3 +115,15 @@ pub fn main() -> ExitCode {
         ExitCode::FAILURE
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::Arguments;
+
+    #[test]
+    fn arguments_of_all_commands_are_consistent() {
+        Arguments::command().debug_assert();
+    }
+}

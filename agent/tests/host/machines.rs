@@ -71,13 +71,9 @@ impl Host {
                 .await
                 .expect("volume");
         let cgroups = Cgroups::open(&instance.cgroup_name());
-        let qemu = Qemu::detect(
-            std::env::var_os("WRENN_QEMU").map(PathBuf::from).as_deref(),
-            instance.data_dir(),
-            &Clock::process(),
-        )
-        .await
-        .expect("qemu");
+        let named = std::env::var_os("WRENN_QEMU").filter(|named| !named.is_empty()).map(PathBuf::from);
+        let qemu =
+            Qemu::detect(named.as_deref(), instance.data_dir(), &Clock::process()).await.expect("qemu");
         Self { instance, pool, volume, cgroups, qemu }
     }
 

@@ -63,9 +63,9 @@ pub struct BenchCommand {
     #[arg(long, short = 'n', value_parser = clap::value_parser!(u32).range(1..))]
     samples: Option<u32>,
     #[command(flatten)]
-    scale: scale::Options,
+    scale: scale::ScaleOptions,
     #[command(flatten)]
-    tenants: tenants::Options,
+    tenants: tenants::TenantOptions,
     /// Print JSON instead of a table.
     #[arg(long)]
     json: bool,

@@ -26,6 +26,8 @@ const CANCEL_TIMEOUT: Duration = Duration::from_secs(10);
 /// First and longest pause between two looks at a transfer, which usually takes some milliseconds.
 const POLL_MIN: Duration = Duration::from_millis(1);
 const POLL_MAX: Duration = Duration::from_millis(50);
+/// Class of the error with which QEMU refuses a command that its version does not have.
+const UNKNOWN_COMMAND: &str = "CommandNotFound";
 /// Name under which QEMU knows the descriptor that it writes to or reads from.
 const DESCRIPTOR: &str = "state";
 
@@ -117,7 +119,11 @@ pub(super) async fn load(qmp: &Qmp, file: &File) -> Result<(), QmpError> {
             return Err(QmpError::Timeout { command: "migrate-incoming".into(), limit: TRANSFER_TIMEOUT });
         }
     }
-    Ok(())
+    // From version 10 on, the disk of a machine that does not run yet is inactive and could not be resized.
+    match execute(qmp, "blockdev-set-active", json!({ "active": true })).await {
+        Err(QmpError::Refused { class, .. }) if class == UNKNOWN_COMMAND => Ok(()),
+        activated => activated.map(drop),
+    }
 }
 
 /// Lets the virtual CPUs run, whatever stopped them; one that runs already does so on.

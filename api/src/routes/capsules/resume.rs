@@ -18,7 +18,8 @@ use crate::{
 #[derive(Debug, Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct ResumeCapsuleRequest {
-    /// Give up the capsule's memory and boot it from its disk, for memory that cannot be restored.
+    /// Give up the capsule's memory and boot it from its disk, for memory that cannot be restored. What programs wrote in the last
+    /// seconds before the pause, and did not sync, was part of the memory.
     #[schema(nullable = false, required = false, default = false)]
     drop_memory: Option<bool>,
 }

@@ -39,7 +39,7 @@ const NS_PER_MS: f64 = 1_000_000.0;
 
 /// What `wrenn bench scale` simulates.
 #[derive(Debug, clap::Args)]
-pub(super) struct Options {
+pub(super) struct ScaleOptions {
     /// Simulated hosts of `scale`.
     #[arg(long, default_value_t = 200, value_parser = clap::value_parser!(u32).range(1..))]
     hosts: u32,
@@ -60,7 +60,7 @@ struct Rounds {
 
 /// Measures; `rounds` restarts of the server, and losses of all hosts.
 pub(super) async fn measure(
-    options: &Options,
+    options: &ScaleOptions,
     clock: &Clock,
     rng: &Rng,
     rounds: u32,
@@ -75,7 +75,7 @@ pub(super) async fn measure(
 
 async fn measure_on(
     database: &mut Database,
-    options: &Options,
+    options: &ScaleOptions,
     clock: &Clock,
     rng: &Rng,
     rounds: u32,

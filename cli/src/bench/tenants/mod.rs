@@ -41,7 +41,7 @@ const SIGN_INS_TOGETHER: usize = 4;
 
 /// Number of teams and capsules of `wrenn bench tenants`.
 #[derive(Debug, clap::Args)]
-pub(super) struct Options {
+pub(super) struct TenantOptions {
     /// Teams of `tenants`, each with a user, an API key and a quota.
     #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=10_000))]
     teams: u32,
@@ -64,7 +64,7 @@ struct Requests {
 
 /// Measures; `lists` requests for a team's capsules.
 pub(super) async fn measure(
-    options: &Options,
+    options: &TenantOptions,
     clock: &Clock,
     rng: &Rng,
     lists: u32,
@@ -84,7 +84,7 @@ pub(super) async fn measure(
 
 async fn measure_on(
     database: &mut Database,
-    &Options { teams, capsules }: &Options,
+    &TenantOptions { teams, capsules }: &TenantOptions,
     clock: &Clock,
     rng: &Rng,
     lists: u32,
