@@ -118,8 +118,9 @@ export class Scene {
 		let quiet = 0;
 		while (quiet < 3) {
 			if (Date.now() > end) {
-				const urls = [...this.#pending].map((request) => request.url());
-				throw new Error(`the page does not settle; it waits for ${urls.join(', ') || 'nothing'}`);
+				const waited = [...this.#pending].map((request) => request.url());
+				const reasons = [...waited.map((url) => `it waits for ${url}`), ...this.failures];
+				throw new Error(`the page does not settle: ${reasons.join('; ')}`);
 			}
 			await this.page.waitForTimeout(LOOK_EVERY_MS);
 			// A page that cannot load a part of itself is loaded anew, and has nothing to look at meanwhile.
