@@ -13,17 +13,9 @@ const TEAM_PAGES = [
 	'/dashboard/templates/builds/new',
 	'/dashboard/team',
 	'/dashboard/keys',
-	'/dashboard/channels',
-	'/dashboard/audit',
 	'/dashboard/settings'
 ];
-const ADMIN_PAGES = [
-	'/admin/templates',
-	'/admin/hosts',
-	'/admin/teams',
-	'/admin/users',
-	'/admin/settings'
-];
+const ADMIN_PAGES = ['/admin/hosts', '/admin/teams', '/admin/users', '/admin/settings'];
 
 async function look(page: Page, path: string): Promise<void> {
 	await page.goto(path);
