@@ -149,7 +149,7 @@ pub(crate) async fn whatever_is_done_to_its_disk_it_is_reached(
     installation: &Installation,
 ) -> anyhow::Result<()> {
     // Each with a word of the warning, if there is something to warn of, and a command that still works.
-    let cases: [(&str, &str, Option<&str>); 5] = [
+    let cases: [(&str, &str, Option<&str>); 6] = [
         (
             "an immutable resolv.conf",
             "echo > /etc/resolv.conf; chattr +i /etc/resolv.conf",
@@ -165,6 +165,7 @@ pub(crate) async fn whatever_is_done_to_its_disk_it_is_reached(
             "echo garbage > /etc/passwd; echo garbage > /etc/group; rm -rf /etc/hosts; mkdir /etc/hosts",
             Some("hostname"),
         ),
+        ("a filesystem for reading only", "tune2fs -O read-only /dev/vda", Some("only be read")),
         ("files in the place of folders", "rm -rf /tmp /etc/sysctl.d; touch /tmp /etc/sysctl.d", None),
         (
             "no /etc and no shell",
@@ -193,6 +194,8 @@ pub(crate) async fn whatever_is_done_to_its_disk_it_is_reached(
     capsule.resume().await?;
     let answer = capsule.exec(json!({ "cmd": "/bin/echo", "args": ["reached"] })).await?;
     ensure!(answer["stdout"] == "reached\n", "hidden folders: {answer}");
+    capsule.shell("rm /dev/null").await?;
+    ensure!(capsule.shell("cat; echo reached").await? == "reached\n", "without /dev/null nothing runs");
     capsule.delete().await
 }
 

@@ -10,6 +10,7 @@ use std::{
 
 use nix::{
     mount::{MsFlags, mount},
+    sys::statvfs::{FsFlags, statvfs},
     unistd::{chdir, chroot},
 };
 
@@ -93,9 +94,15 @@ fn mount_root(disk: &Path, root: &Path, warnings: &mut Warnings) -> Result<(), B
     for (flags, options) in tries {
         match mount(Some(disk), root, Some("ext4"), MsFlags::MS_NOATIME | flags, Some(options)) {
             Ok(()) => {
-                if let Some(error) = first_error {
-                    warnings
-                        .add(format!("the disk can only be read: mounting it for writing failed: {error}"));
+                // A filesystem that is marked so is mounted for reading without an error.
+                let is_read_only =
+                    statvfs(root).is_ok_and(|found| found.flags().contains(FsFlags::ST_RDONLY));
+                match first_error {
+                    Some(error) => warnings.add(format!("the disk can only be read: {error}")),
+                    None if is_read_only => {
+                        warnings.add("the disk can only be read: its filesystem is marked so");
+                    }
+                    None => {}
                 }
                 return Ok(());
             }

@@ -2,8 +2,12 @@
 
 use std::{
     ffi::CString,
+    fs::File,
     io,
-    os::{fd::OwnedFd, unix::ffi::OsStrExt},
+    os::{
+        fd::OwnedFd,
+        unix::{ffi::OsStrExt, fs::OpenOptionsExt},
+    },
     path::{Path, PathBuf},
     process::{Command, Stdio},
     sync::Arc,
@@ -225,7 +229,7 @@ fn connect_pipes(command: &mut Command, stdin: Stdin) -> io::Result<Streams> {
             Some(Sink::Pipe(pipe::Sender::from_owned_fd(write.into())?))
         }
         Stdin::Null => {
-            command.stdin(Stdio::null());
+            command.stdin(nothing()?);
             None
         }
     };
@@ -235,6 +239,17 @@ fn connect_pipes(command: &mut Command, stdin: Stdin) -> io::Result<Streams> {
     command.stderr(write);
     let sources = vec![(OutputStream::Stdout, stdout), (OutputStream::Stderr, stderr)];
     Ok(Streams { sink, sources, terminal: None })
+}
+
+/// Opens `/dev/null`, or a pipe that has ended: the user may have removed the device.
+fn nothing() -> io::Result<Stdio> {
+    // Without waiting, should a pipe stand in its place.
+    let mut options = File::options();
+    options.read(true).custom_flags(libc::O_NONBLOCK | libc::O_NOCTTY);
+    match options.open("/dev/null") {
+        Ok(null) => Ok(null.into()),
+        Err(_) => io::pipe().map(|(read, _)| read.into()),
+    }
 }
 
 fn output_pipe() -> io::Result<(Source, OwnedFd)> {

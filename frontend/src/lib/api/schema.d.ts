@@ -3369,7 +3369,8 @@ export interface components {
         /** @description Options of a resume. May be left out. */
         ResumeCapsuleRequest: {
             /**
-             * @description Give up the capsule's memory and boot it from its disk, for memory that cannot be restored.
+             * @description Give up the capsule's memory and boot it from its disk, for memory that cannot be restored. What programs wrote in the last
+             *     seconds before the pause, and did not sync, was part of the memory.
              * @default false
              */
             drop_memory?: boolean;
