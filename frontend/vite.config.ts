@@ -14,6 +14,22 @@ export default defineConfig({
 			'/openapi.json': apiOrigin
 		}
 	},
+	build: {
+		rolldownOptions: {
+			output: {
+				// A browser fetches few files at a time, so what every page needs is not in a hundred of them.
+				codeSplitting: {
+					groups: [
+						{ name: 'icons', test: /node_modules\/@lucide/ },
+						{
+							name: 'components',
+							test: /src\/lib\/(components|shell|session|api|polling|live|forms)\//
+						}
+					]
+				}
+			}
+		}
+	},
 	// Runes in the managers under test must be the reactive ones, not those of server rendering.
 	resolve: process.env.VITEST ? { conditions: ['browser'] } : {},
 	test: { include: ['src/**/*.test.ts', '*.test.js'], environment: 'node' }
