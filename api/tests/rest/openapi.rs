@@ -226,7 +226,7 @@ fn schemas_have_every_field_of_the_contract() {
             "Capsule",
             "id status operation last_error stop_reason template template_id host_id vcpus memory_mb \
              disk_size_mb timeout_sec auto_resume default_user metadata created_by created_at started_at \
-             last_active_at last_updated preview_access preview_token preview_url",
+             last_active_at last_updated preview_access preview_token preview_url warnings",
             "guest_ip host_ip",
         ),
         ("CapsuleStats", "range current peaks series", ""),
