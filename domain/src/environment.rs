@@ -108,7 +108,7 @@ mod tests {
         let many: BTreeMap<_, _> = (0..65).map(|number| (format!("V{number}"), "v".repeat(2048))).collect();
         assert_eq!(check(&many, Scope::Command), Ok(()));
         let error = check(&many, Scope::Stored).unwrap_err();
-        assert_eq!(error.to_string(), "names and values must have at most 131072 bytes together, not 133445");
+        assert_eq!(error.to_string(), "names and values must have at most 131072 bytes together, not 133435");
         let too_many: BTreeMap<_, _> = (0..20).map(|n| (n.to_string(), "v".repeat(128 * 1000))).collect();
         assert!(matches!(check(&too_many, Scope::Command), Err(EnvironmentError::TooLong { .. })));
     }

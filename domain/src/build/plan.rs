@@ -541,7 +541,11 @@ mod tests {
             ("COPY a b", Some(&index), ["line 1", "COPY", "absolute"]),
             ("RUN x\nCOPY a /b", None, ["line 2", "COPY", "archive"]),
             ("COPY c /b", Some(&index), ["line 1", "COPY", "`c`"]),
-            (&format!("ENV {}=1", "E".repeat(129)), None, ["line 1", "ENV", "128 bytes"]),
+            (
+                &format!("ENV E={}\nENV F=$E$E", "v".repeat(70_000)),
+                None,
+                ["line 2", "ENV", "`F` must have at most 131070 bytes"],
+            ),
             ("ENV E=\nWORKDIR $E", None, ["line 2", "WORKDIR", "empty"]),
             ("ENV E=../x\nCOPY $E /b", Some(&index), ["line 2", "COPY", "leaves"]),
             ("RUN x\nFLY", None, ["line 2", "FLY", "no instruction"]),
