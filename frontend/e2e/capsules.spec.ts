@@ -31,6 +31,7 @@ function madeUp(count: number) {
 		auto_resume: false,
 		default_user: 'root',
 		metadata: {},
+		warnings: [],
 		preview_access: 'token',
 		preview_url: '',
 		preview_token: '',

@@ -17,6 +17,7 @@ function capsule(id: string, status: string) {
 		...size,
 		template: 'minimal',
 		metadata: {},
+		warnings: [],
 		...{ operation: null, last_error: null, stop_reason: null, template_id: null, host_id: '' },
 		...{ auto_resume: false, default_user: 'root', created_by: null },
 		...{ preview_access: 'token', preview_url: '', preview_token: '' },

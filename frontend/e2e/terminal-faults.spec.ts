@@ -45,6 +45,7 @@ const CAPSULE = {
 	disk_size_mb: 5120,
 	timeout_sec: 0,
 	metadata: {},
+	warnings: [],
 	default_user: 'root',
 	created_at: '2026-03-01T12:00:00Z',
 	last_updated: '2026-03-01T12:00:00Z'
