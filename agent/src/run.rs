@@ -174,7 +174,7 @@ async fn start(
         reserve_bytes: config.disk_reserve_mb.saturating_mul(MIB),
     };
     let volume = Volume::open_or_create(&data_dir, size).await?;
-    let qemu = driver(&config, &data_dir, &clock).await?;
+    let qemu = driver(config, &data_dir, &clock).await?;
     let keep = state.records().iter().filter_map(|record| record.resources.slot).collect();
     let pool = SlotPool::start(
         instance.clone(),
