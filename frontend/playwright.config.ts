@@ -5,7 +5,7 @@
  *   WRENN_ADMIN_EMAIL     an account to sign in with
  *   WRENN_ADMIN_PASSWORD
  *   WRENN_CHROMIUM        the browser, by default /usr/bin/chromium
- *   WRENN_BINARY          the program, for tests in which further hosts join; these need root and are left out without it
+ *   WRENN_BINARY          the program, for tests in which further hosts join; these need root and fail without it
  *   WRENN_AGENT_ADDR      the server's WRENN_GRPC_PUBLIC_ADDR, an address of 10.214.0.0/16 that this machine does not have yet
  *   WRENN_IMAGES          kernel and images for those hosts
  *   WRENN_E2E_FOLDER      where they keep their data, by default /var/tmp

@@ -7,21 +7,14 @@ import {
 	destroyCapsule,
 	mainNavigation,
 	open,
+	person,
 	row,
 	signIn,
 	signOut,
 	signUp,
 	storedSession,
-	stranger,
 	waitUntilRunning
 } from './dashboard';
-
-/** An account that does not exist yet, whose team is named after it. */
-function owner(name: string) {
-	const account = stranger();
-	const unique = `${name} ${Date.now().toString(36)}`;
-	return { ...account, name: unique, email: `${name.toLowerCase()}-${account.email}` };
-}
 
 const teamOf = ({ name }: { name: string }) => `${name}'s team`;
 
@@ -48,7 +41,7 @@ async function choose(page: Page, team: string, action: string): Promise<void> {
 
 test('a limit is set, met and raised', async ({ page, browser }) => {
 	test.setTimeout(420_000);
-	const olga = owner('Olga');
+	const olga = person('Olga');
 	const team = teamOf(olga);
 	const context = await browser.newContext();
 	const member = await context.newPage();
@@ -119,7 +112,7 @@ test('a team that may bring hosts finds them in its sidebar, without signing in 
 	page,
 	browser
 }) => {
-	const olga = owner('Olga');
+	const olga = person('Olga');
 	const team = teamOf(olga);
 	const context = await browser.newContext();
 	const member = await context.newPage();
@@ -154,7 +147,7 @@ test('a team that may bring hosts finds them in its sidebar, without signing in 
 });
 
 test('any team is deleted only by its name, and stays in the list', async ({ page, browser }) => {
-	const olga = owner('Olga');
+	const olga = person('Olga');
 	const team = teamOf(olga);
 	const context = await browser.newContext();
 	const member = await context.newPage();
@@ -189,7 +182,7 @@ test('an administrator who deletes the team that they act for acts for none', as
 	page,
 	browser
 }) => {
-	const olga = owner('Olga');
+	const olga = person('Olga');
 	const context = await browser.newContext();
 	const other = await context.newPage();
 	await signUp(other, olga);
@@ -283,7 +276,7 @@ test('a list that cannot be loaded says so, and comes by itself', async ({ page 
 });
 
 test('members of teams are told that this is not for them', async ({ page }) => {
-	await signUp(page, owner('Olga'));
+	await signUp(page, person('Olga'));
 	await page.goto('/admin/teams');
 	await expect(page.getByText('Only for admins of the platform')).toBeVisible();
 	const answer = await call(page, 'GET', '/v1/me');

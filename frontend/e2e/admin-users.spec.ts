@@ -5,12 +5,12 @@ import {
 	call,
 	fillIn,
 	mainNavigation,
+	person,
 	row,
 	signIn,
 	signOut,
 	signUp,
-	storedSession,
-	stranger
+	storedSession
 } from './dashboard';
 
 /**
@@ -18,15 +18,6 @@ import {
  * why there are none.
  */
 const REVOKED_WITHIN_MS = 5_000;
-
-function person(name: string) {
-	const account = stranger();
-	return {
-		...account,
-		name: `${name} ${Date.now().toString(36)}`,
-		email: `${name.toLowerCase()}-${account.email}`
-	};
-}
 
 /** Opens the list of all users, with those that a text finds. */
 async function openUsers(page: Page, text: string): Promise<void> {

@@ -36,6 +36,16 @@ export function stranger(): Credentials & { name: string } {
 	return { name: 'A Stranger', email: `journey-${unique}@example.org`, password: `pw-${unique}` };
 }
 
+/** An account that does not exist yet, with a name of its own. */
+export function person(name: string): Credentials & { name: string } {
+	const account = stranger();
+	return {
+		...account,
+		name: `${name} ${Date.now().toString(36)}`,
+		email: `${name.toLowerCase()}-${account.email}`
+	};
+}
+
 export async function fillIn(page: Page, { email, password }: Credentials): Promise<void> {
 	await page.getByLabel('Email').fill(email);
 	await page.getByLabel('Password').fill(password);

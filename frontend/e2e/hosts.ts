@@ -55,3 +55,12 @@ export async function retag(page: Page, host: Locator, add: string, remove: stri
 	await dialog(page).getByRole('button', { name: 'Done' }).click();
 	await expect(host.getByText(add, { exact: true })).toBeVisible();
 }
+
+/** Deletes a host on which nothing is, in its row. */
+export async function deleteEmptyHost(page: Page, host: Locator): Promise<void> {
+	await host.getByRole('button', { name: /^Delete host-/ }).click();
+	const question = page.getByRole('alertdialog');
+	await expect(question.getByText('No capsule is on it')).toBeVisible();
+	await question.getByRole('button', { name: 'Delete' }).click();
+	await expect(host).toHaveCount(0);
+}

@@ -13,9 +13,6 @@ import { expect } from '@playwright/test';
 const binary = process.env.WRENN_BINARY;
 const address = process.env.WRENN_AGENT_ADDR;
 
-/** False where no machine can be made; tests that need one are left out then. */
-export const canMakeMachines = Boolean(binary && address) && process.getuid?.() === 0;
-
 /** Patience for a host that joins: its volume is made and the images are imported before it connects. */
 export const JOINED = { timeout: 120_000 };
 const ENDED_WITHIN_MS = 60_000;
@@ -37,12 +34,18 @@ export class Machine {
 	readonly #namespace = `wrenn-browser-${process.pid}`;
 	/** The near end of the link; at most 15 characters. */
 	readonly #link = `wrb${process.pid}`;
-	readonly #folder = mkdtempSync(join(process.env.WRENN_E2E_FOLDER ?? '/var/tmp', 'wrenn-e2e-'));
+	readonly #folder: string;
 	#agent: ChildProcess | undefined;
 
-	/** Makes the network. */
+	/** Makes the network. Throws where none can be made: the suite always can, and must not leave its tests out. */
 	constructor() {
-		const server = address?.split(':')[0] ?? '';
+		if (!binary || !address || process.getuid?.() !== 0) {
+			throw new Error(
+				'needs root, WRENN_BINARY and WRENN_AGENT_ADDR; `scripts/test --only browser` has them'
+			);
+		}
+		this.#folder = mkdtempSync(join(process.env.WRENN_E2E_FOLDER ?? '/var/tmp', 'wrenn-e2e-'));
+		const server = address.split(':')[0] ?? '';
 		const own = server.replace('10.214.', '10.215.');
 		const [namespace, near] = [this.#namespace, this.#link];
 		try {

@@ -1,16 +1,6 @@
 /** A team and its people: who is added, what they may do, and how they go. */
 import { expect, test, type Page } from '@playwright/test';
-import { row, signUp, stranger } from './dashboard';
-
-/** An account that does not exist yet, with a name of its own. */
-function person(name: string) {
-	const account = stranger();
-	return {
-		...account,
-		name: `${name} ${Date.now().toString(36)}`,
-		email: `${name.toLowerCase()}-${account.email}`
-	};
-}
+import { person, row, signUp } from './dashboard';
 
 async function openTeam(page: Page, teamName: string): Promise<void> {
 	await page.goto('/dashboard/team');

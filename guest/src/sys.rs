@@ -61,7 +61,7 @@ pub(crate) fn signal_group(leader: Pid, number: i32) {
 /// Lets this thread run before all ordinary ones. Threads and processes that it starts are ordinary.
 ///
 /// # Errors
-/// What the kernel says.
+/// `EPERM` without the right to raise the priority.
 pub(crate) fn run_before_all_others() -> io::Result<()> {
     // SAFETY: plain numbers, for which zero is a valid value.
     let mut parameters: libc::sched_param = unsafe { mem::zeroed() };

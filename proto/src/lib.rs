@@ -32,6 +32,8 @@ pub use wrenn::{agent::v1 as agent, guest::v1 as guest};
 
 /// Port on which the guest serves [`guest`] on its side of the tap.
 pub const GUEST_PORT: u16 = 49_983;
+/// Most warnings of a guest about its machine that are sent, passed on and stored.
+pub const MAX_WARNINGS: usize = 16;
 /// Address of every guest inside its own network namespace, as address and prefix length.
 pub const GUEST_IP: (std::net::Ipv4Addr, u8) = (std::net::Ipv4Addr::new(172, 30, 0, 2), 30);
 /// Address of the host's side of every tap; also the guest's gateway and resolver.

@@ -8,6 +8,7 @@ use wrenn_domain::{
     sandbox::state::{Input, Machine, Outcome},
 };
 use wrenn_proto::{
+    MAX_WARNINGS,
     agent::{self, agent_frame},
     ids::SandboxId,
 };
@@ -20,9 +21,6 @@ use super::{
     messages::{Complain, DropFailure},
     text::harmless,
 };
-
-/// Warnings of a machine that are kept, at most.
-const MAX_WARNINGS: usize = 16;
 
 /// Reads the state of a machine from the wire; `None` if it is unspecified.
 pub(super) fn machine_state(state: agent::MachineState) -> Option<Machine> {

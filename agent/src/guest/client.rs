@@ -30,7 +30,7 @@ use tonic::{
 };
 use tower::service_fn;
 use wrenn_proto::{
-    GUEST_IP, GUEST_PORT,
+    GUEST_IP, GUEST_PORT, MAX_WARNINGS,
     guest::{
         ConnectEvent, ConnectInput, ExecEvent, ExecInput, FiguresRequest, FiguresResponse, FileEvent,
         FileInput, FreezeRequest, HelloRequest, HelloResponse, InitRequest, ThawRequest,
@@ -53,8 +53,6 @@ const SESSION_TIMEOUT: Duration = Duration::from_secs(30);
 const ANSWER_MAX_BYTES: usize = 64 * 1024;
 /// Largest event of a session, in bytes; twice of what our guest puts into one.
 const EVENT_MAX_BYTES: usize = 512 * 1024;
-/// Warnings of a guest that are passed on, at most.
-const WARNINGS_MAX: usize = 16;
 /// Longest text of a guest's error or warning that is passed on, in characters.
 const ERROR_MAX_CHARS: usize = 300;
 /// What is said when a guest does not know what it is asked for.
@@ -172,7 +170,7 @@ impl Guest for GuestClient {
         async move {
             let mut rpc = self.rpc(ANSWER_MAX_BYTES);
             let warnings = within(CALL_TIMEOUT, rpc.init(request)).await?.into_inner().warnings;
-            Ok(warnings.iter().take(WARNINGS_MAX).map(|text| harmless(text)).collect())
+            Ok(warnings.iter().take(MAX_WARNINGS).map(|text| harmless(text)).collect())
         }
         .boxed()
     }

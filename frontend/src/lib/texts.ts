@@ -902,7 +902,6 @@ const en = {
 		copiedId: 'template id',
 		empty: 'No templates. The base image is made when the platform is set up.',
 		filter: {
-			region: 'Filter',
 			text: 'Filter by name or id',
 			type: 'Type',
 			all: 'All types',

@@ -2,10 +2,10 @@
 
 use std::fmt::Display;
 
+use wrenn_proto::MAX_WARNINGS;
+
 /// Longest warning, in characters.
 const MAX_CHARS: usize = 200;
-/// Warnings that are kept, at most.
-const MAX_WARNINGS: usize = 16;
 
 /// A few short texts. Each is also printed on the console.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

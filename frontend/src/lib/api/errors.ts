@@ -40,6 +40,24 @@ export async function unwrap<T>(call: Promise<Outcome<T>>): Promise<T> {
 	return outcome.data as T;
 }
 
+/** A part of a long list. */
+export interface Page<T> {
+	items: T[];
+	/** Token of the page behind it; null if it is the last one. */
+	next: string | null;
+}
+
+/** As {@link unwrap}, for a call that lists a page. */
+export async function unwrapPage<T>(call: Promise<Outcome<T[]>>): Promise<Page<T>> {
+	const items = await unwrap(call);
+	return { items, next: await nextPage(call) };
+}
+
+/** Returns the token of the page behind the one that a successful call has listed; null if that is the last one. */
+export async function nextPage(call: Promise<{ response: Response }>): Promise<string | null> {
+	return (await call).response.headers.get('X-Next-Token');
+}
+
 /** A success that is not the one that was asked for. */
 export function unexpectedAnswer(): ApiError {
 	return new ApiError('bad_response', 'The server answered with something unexpected.', 0);

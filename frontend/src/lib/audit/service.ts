@@ -1,6 +1,6 @@
 /** The actions of a user on the audit log: to read it, page by page, and to export all that matches. */
 import { api } from '../api/client';
-import { isAbort, toApiError, unexpectedAnswer, unwrap } from '../api/errors';
+import { isAbort, toApiError, nextPage, unexpectedAnswer, unwrap } from '../api/errors';
 import type { AdminAuditEntry, AuditEntry, AuditFormat } from '../api/types';
 import { toasts } from '../components/toasts.svelte';
 import { chooseTarget, pour } from '../files/download';
@@ -26,7 +26,7 @@ export async function readLog(
 	const query = { ...queryOf(filters), after };
 	const call = api.GET(API[scope], { params: { query }, signal });
 	const entries = (await unwrap(call)) as AuditPage['entries'];
-	return { entries, next: (await call).response.headers.get('X-Next-Token') };
+	return { entries, next: await nextPage(call) };
 }
 
 /** Saves all that the filters match as a file, and says how it went; nothing of an export that is cut off is kept. */

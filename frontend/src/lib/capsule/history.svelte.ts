@@ -1,6 +1,6 @@
 /** History of a capsule, newest first: the newest page, kept up to date, older ones on request. */
 import { api } from '../api/client';
-import { isAbort, toApiError, unwrap, type ApiError } from '../api/errors';
+import { isAbort, toApiError, unwrapPage, type ApiError } from '../api/errors';
 import type { CapsuleEvent } from '../api/types';
 import { events } from '../events';
 import { Polled } from '../polling/polled.svelte';
@@ -78,11 +78,9 @@ export class CapsuleHistory extends Polled<HistoryPage> {
 		return super.merge(previous, mergePages(previous, next));
 	}
 
-	async #load(signal: AbortSignal, after?: string): Promise<HistoryPage> {
+	#load(signal: AbortSignal, after?: string): Promise<HistoryPage> {
 		const query = { limit: PAGE_SIZE, ...(after === undefined ? {} : { after }) };
 		const params = { path: { id: this.#id }, query };
-		const call = api.GET('/v1/capsules/{id}/events', { params, signal });
-		const items = await unwrap(call);
-		return { items, next: (await call).response.headers.get('X-Next-Token') };
+		return unwrapPage(api.GET('/v1/capsules/{id}/events', { params, signal }));
 	}
 }

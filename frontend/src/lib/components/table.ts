@@ -31,6 +31,23 @@ export function directionOf<K extends string>(
 	return order.isDescending ? 'descending' : 'ascending';
 }
 
+/** Makes columns by which a table is sorted, for its present order. */
+export function sortableColumns<K extends string>(
+	texts: Record<K, string>,
+	order: Order<K>,
+	onOrder: (order: Order<K>) => void
+): (key: K, extra: string, isRight?: boolean) => Column {
+	return (key, extra, isRight = false) => ({
+		text: texts[key],
+		class: extra,
+		sort: {
+			direction: directionOf(order, key),
+			onSort: () => onOrder(reordered(order, key)),
+			isRight
+		}
+	});
+}
+
 /** Returns the items in an order. Equal ones stay as they come. */
 export function sorted<T, K extends string>(
 	items: readonly T[],

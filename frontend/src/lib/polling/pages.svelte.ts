@@ -3,14 +3,8 @@
  *
  * Each look reads them page by page, by the token that the server gives with a page.
  */
+import type { Page } from '../api/errors';
 import { newestFirst, PolledList } from './polled.svelte';
-
-/** A part of the list, as the server answers with it. */
-export interface Page<T> {
-	items: T[];
-	/** Token of the page behind it; null if it is the last one. */
-	next: string | null;
-}
 
 export interface PageQuery {
 	limit: number;

@@ -1,5 +1,6 @@
 import { afterEach, beforeEach, expect, it, vi } from 'vitest';
-import { PolledPages, STEP, type Page, type PageQuery } from './pages.svelte';
+import type { Page } from '../api/errors';
+import { PolledPages, STEP, type PageQuery } from './pages.svelte';
 
 interface Item {
 	id: string;

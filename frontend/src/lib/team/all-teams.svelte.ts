@@ -1,9 +1,9 @@
 /** The teams of the platform, newest first, also those that are deleted; for administrators of the platform. */
 import { api } from '../api/client';
-import { unwrap } from '../api/errors';
+import { unwrapPage, type Page } from '../api/errors';
 import type { AdminTeam } from '../api/types';
 import { events } from '../events';
-import { PolledPages, type Page, type PageQuery } from '../polling/pages.svelte';
+import { PolledPages, type PageQuery } from '../polling/pages.svelte';
 
 class AllTeams extends PolledPages<AdminTeam> {
 	constructor() {
@@ -12,10 +12,8 @@ class AllTeams extends PolledPages<AdminTeam> {
 		events.on('any-team:changed', () => this.refresh());
 	}
 
-	protected override async page(query: PageQuery, signal: AbortSignal): Promise<Page<AdminTeam>> {
-		const call = api.GET('/v1/admin/teams', { params: { query }, signal });
-		const items = await unwrap(call);
-		return { items, next: (await call).response.headers.get('X-Next-Token') };
+	protected override page(query: PageQuery, signal: AbortSignal): Promise<Page<AdminTeam>> {
+		return unwrapPage(api.GET('/v1/admin/teams', { params: { query }, signal }));
 	}
 }
 

@@ -3,20 +3,11 @@ import type { AdminUser } from '../api/types';
 import type { Principal } from '../session/principal.svelte';
 import { texts } from '../texts';
 import { getUserActions, userObstacle } from './actions';
+import { adminUser } from './testing';
 
 const me: Principal = { userId: 'usr-me', teamId: 'team-1', role: 'member', isAdmin: true };
 
-const user = (over: Partial<AdminUser> = {}): AdminUser => ({
-	id: 'usr-ada',
-	name: 'Ada',
-	email: 'ada@example.org',
-	is_admin: false,
-	is_active: true,
-	teams_joined: 1,
-	teams_owned: 1,
-	created_at: '2026-01-01T00:00:00Z',
-	...over
-});
+const user = (change: Partial<AdminUser> = {}) => adminUser('usr-ada', { name: 'Ada', ...change });
 const idsOf = (item: AdminUser) =>
 	getUserActions(me, item, null, () => undefined).map(({ id }) => id);
 

@@ -1,9 +1,9 @@
 /** The users of the platform, newest first; for administrators of the platform. */
 import { api } from '../api/client';
-import { unwrap } from '../api/errors';
+import { unwrapPage, type Page } from '../api/errors';
 import type { AdminUser } from '../api/types';
 import { events } from '../events';
-import { PolledPages, type Page, type PageQuery } from '../polling/pages.svelte';
+import { PolledPages, type PageQuery } from '../polling/pages.svelte';
 
 class UserList extends PolledPages<AdminUser> {
 	constructor() {
@@ -19,10 +19,8 @@ class UserList extends PolledPages<AdminUser> {
 		return admins.length === 1 ? (admins[0]?.id ?? null) : null;
 	}
 
-	protected override async page(query: PageQuery, signal: AbortSignal): Promise<Page<AdminUser>> {
-		const call = api.GET('/v1/admin/users', { params: { query }, signal });
-		const items = await unwrap(call);
-		return { items, next: (await call).response.headers.get('X-Next-Token') };
+	protected override page(query: PageQuery, signal: AbortSignal): Promise<Page<AdminUser>> {
+		return unwrapPage(api.GET('/v1/admin/users', { params: { query }, signal }));
 	}
 }
 

@@ -1,6 +1,7 @@
 import { expect, it } from 'vitest';
 import type { AdminTeam } from '../api/types';
-import { ALL_TEAMS, applyTeamQuery, needsAllTeams } from './all-teams-query';
+import { find, newest, type Query } from '../components/find';
+import { FIND_TEAMS, type TeamKind, type TeamSortKey } from './find-teams';
 
 const NO_LIMITS = {
 	running_capsules: null,
@@ -29,11 +30,12 @@ const team = (id: string, over: Partial<AdminTeam> = {}): AdminTeam => ({
 const lab = team('lab', { member_count: 3, quota: { ...NO_LIMITS, vcpus: 0 } });
 const yard = team('yard', { is_byoc: true, running_capsules: 2 });
 const old = team('old', { deleted_at: '2026-02-01T00:00:00Z', owner_id: null, owner_name: null });
-const idsOf = (query: Partial<typeof ALL_TEAMS>) =>
-	applyTeamQuery([lab, yard, { ...old, owner_email: null, is_byoc: true }], {
-		...ALL_TEAMS,
-		...query
-	}).map(({ id }) => id);
+const idsOf = (query: Partial<Query<TeamKind, TeamSortKey>>) =>
+	find(
+		[lab, yard, { ...old, owner_email: null, is_byoc: true }],
+		{ ...newest<TeamKind, TeamSortKey>(), ...query },
+		FIND_TEAMS
+	).map(({ id }) => id);
 
 it('finds by name, slug and owner, also where there is none', () => {
 	expect(idsOf({})).toEqual(['lab', 'yard', 'old']);
@@ -53,5 +55,4 @@ it('sorts by numbers, the largest first', () => {
 	expect(idsOf({ order: { key: 'members', isDescending: false } })).toEqual(['lab', 'yard', 'old']);
 	expect(idsOf({ order: { key: 'running', isDescending: false } })[0]).toBe('yard');
 	expect(idsOf({ order: { key: 'name', isDescending: true } })).toEqual(['yard', 'old', 'lab']);
-	expect(needsAllTeams({ ...ALL_TEAMS, order: { key: 'name', isDescending: true } })).toBe(true);
 });
