@@ -133,7 +133,7 @@ pub(crate) async fn files_of_the_user_are_kept(installation: &Installation) -> a
     let write = "printf 'nameserver 172.30.0.1\\noptions ndots:3\\n' > /etc/resolv.conf; \
         printf '10.9.8.7 db\\n127.0.1.1 app.local\\n' >> /etc/hosts; sync";
     capsule.shell(write).await?;
-    let kept = "grep -c ndots:3 /etc/resolv.conf; grep -c db /etc/hosts; grep -c app.local /etc/hosts; \
+    let kept = "grep -c ndots:3 /etc/resolv.conf; grep -c 10.9.8.7 /etc/hosts; grep -c app.local /etc/hosts; \
         getent hosts $(hostname) | wc -l";
     capsule.pause().await?;
     capsule.resume().await?;
