@@ -12,12 +12,12 @@ use crate::{
 };
 
 /// Files that the agent needs before it can start a capsule.
-const IMAGES: [&str; 3] = ["vmlinux", "initramfs.cpio", "minimal.ext4"];
+const IMAGES: [&str; 4] = ["vmlinux", "modules.img", "initramfs.cpio", "minimal.ext4"];
 
 pub(super) fn images(folder: &Path) -> Check {
     let missing: Vec<&str> = IMAGES.into_iter().filter(|name| !folder.join(name).is_file()).collect();
     if missing.is_empty() {
-        Check::ok("images", format!("kernel, initramfs and base image in {}", folder.display()))
+        Check::ok("images", format!("kernel, modules, initramfs and base image in {}", folder.display()))
     } else {
         let found = format!("{} without {}", folder.display(), missing.join(", "));
         Check::fail("images", found, "./scripts/image")

@@ -13,7 +13,7 @@ use std::{
 use anyhow::Context;
 
 /// What a machine boots; small, and made for one version of the agent.
-const BOOT_FILES: [&str; 3] = ["vmlinux", "initramfs.cpio", "manifest.json"];
+const BOOT_FILES: [&str; 4] = ["vmlinux", "modules.img", "initramfs.cpio", "manifest.json"];
 
 /// Makes `target` hold copies of the boot files of `source` and links to its base images.
 ///
