@@ -271,6 +271,9 @@ fn collect_from_time_to_time(backend: Arc<RealBackend>, clock: Clock) {
 /// Imports the images in the background, so that the first machine does not have to wait for that.
 fn import_images(backend: Arc<RealBackend>) {
     actix_rt::spawn(async move {
+        if let Err(error) = backend.import_modules().await {
+            tracing::warn!(error = %Chain(&error), "the disk of kernel modules could not be imported ahead");
+        }
         for name in backend.images().names() {
             if let Err(error) = backend.images().get(&name).await {
                 tracing::warn!(image = name, error = %Chain(&error), "image could not be imported ahead");

@@ -61,6 +61,7 @@ impl MeterSource for Machines {
             id: *id,
             vmm: VmmKind::Qemu,
             vmm_version: "1".into(),
+            fingerprint: None,
             process: ProcessIdentity::of_pid(child.id()).expect("it lives"),
             control_socket: "/nonexistent".into(),
             cgroup: None,

@@ -19,7 +19,7 @@ use wrenn_proto::{
 use super::{
     backend::{BoxError, ReleaseError, SaveError},
     leases::{Artifact, Exclusive, Lease},
-    manifest::{Kind, Manifest},
+    manifest::{Incompatible, Kind, Manifest},
 };
 use crate::vmm::{Fingerprint, VmProcess};
 
@@ -146,6 +146,12 @@ pub struct TemplateReader {
 pub trait Library: Send + Sync + 'static {
     /// Returns what saved state depends on here.
     fn fingerprint(&self) -> Fingerprint;
+
+    /// Checks that saved memory can be restored on this host.
+    ///
+    /// # Errors
+    /// The first thing that is in the way.
+    fn check_restore(&self, manifest: &Manifest) -> Result<(), Incompatible>;
 
     /// Checks that there is room for a template whose files may grow by `growth_mb`.
     fn admit_template(&self, growth_mb: u32) -> BoxFuture<'_, Result<(), SaveError>>;

@@ -7,6 +7,7 @@
 use serde::{Deserialize, Serialize};
 use wrenn_proto::{agent::TemplateFileKind, ids::TemplateId};
 
+use super::kernel_modules::ModulesId;
 use crate::vmm::Fingerprint;
 
 /// Form of a manifest and of the files beside it; incremented when an older agent could not use them, or a newer one
@@ -56,6 +57,9 @@ pub struct Manifest {
     pub template_id: Option<TemplateId>,
     /// What saved state depends on.
     pub fingerprint: Fingerprint,
+    /// The disk of kernel modules that saved memory needs; none for a disk alone, and in the simulation.
+    #[serde(default)]
+    pub modules: Option<ModulesId>,
     /// [`GUEST_PROTOCOL`] of the agent that wrote them.
     pub guest_protocol: u32,
     /// What ran inside.
@@ -88,6 +92,9 @@ pub enum Incompatible {
         /// The way.
         saved: u32,
     },
+    /// Its kernel has read a disk of modules that this host does not have.
+    #[error("it was saved with the modules of another build of the kernel than this host has")]
+    Modules,
     /// Another VMM, or another processor.
     #[error("{0}")]
     Fingerprint(String),
@@ -136,6 +143,7 @@ pub(crate) mod tests {
             kind: Kind::Snapshot,
             template_id: None,
             fingerprint: Fingerprint::simulated("1"),
+            modules: None,
             guest_protocol: GUEST_PROTOCOL,
             guest: GuestVersions { kernel: "6.1".into(), daemon: "0.1".into() },
             vcpus: 1,

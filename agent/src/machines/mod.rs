@@ -15,6 +15,7 @@
 //! | [`tombstones`] | what is remembered of a destroyed one |
 //! | [`manifest`] | what saved memory is, and whether it can be restored here: pure |
 //! | [`backend`], [`library`] | the steps of which the work consists: machines, and what they are made from |
+//! | [`kernel_modules`] | the disk of modules that all capsules of a host share |
 //! | [`leases`] | who uses a template or a boot snapshot |
 //! | [`source`] | where templates come from that were made on other hosts |
 //! | [`board`] | what everybody else may know |
@@ -29,6 +30,7 @@ pub mod board;
 pub mod fault_points;
 pub mod fence;
 mod images;
+pub mod kernel_modules;
 pub mod leases;
 pub mod library;
 pub mod manifest;

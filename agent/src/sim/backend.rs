@@ -26,7 +26,7 @@ use crate::{
         backend::{AdoptError, Backend, Discard, ReleaseError, SaveError, StartError},
         leases::{Artifact, Leases},
         library::{Admitted, BootPlan, Draft, Library, Made, Parts, Template, TemplateFiles, TemplateReader},
-        manifest::{Kind, Manifest},
+        manifest::{Incompatible, Kind, Manifest},
         record::{MachineSpec, Resources},
     },
     net::SlotNumber,
@@ -319,6 +319,10 @@ impl Backend for SimBackend {
 impl Library for SimBackend {
     fn fingerprint(&self) -> Fingerprint {
         self.world.fingerprint()
+    }
+
+    fn check_restore(&self, manifest: &Manifest) -> Result<(), Incompatible> {
+        manifest.check_restore(&self.world.fingerprint())
     }
 
     fn admit_template(&self, _: u32) -> BoxFuture<'_, Result<(), SaveError>> {

@@ -46,6 +46,7 @@ impl SimWorld {
             id,
             vmm: VmmKind::Simulated,
             vmm_version: self.fingerprint().vmm_version,
+            fingerprint: Some(self.fingerprint()),
             process: ProcessIdentity { pid, start_ticks: 0, boot_id: self.boot_id() },
             control_socket: "/nonexistent".into(),
             cgroup: None,

@@ -62,6 +62,9 @@ pub struct BootSpec {
     pub runtime_dir: PathBuf,
     /// Raw disk image, the guest's `/dev/vda`.
     pub disk: PathBuf,
+    /// Raw disk image with the kernel's modules, the guest's `/dev/vdb`; only read, and shared by all machines. A restore needs the
+    /// very one with which the machine was booted.
+    pub modules: PathBuf,
     /// Linux kernel, as an ELF file (`vmlinux`); a restore has no need of it, nor of the next one.
     pub kernel: PathBuf,
     /// Initial RAM file system, with the guest daemon as `/init`.
@@ -93,6 +96,10 @@ pub struct VmRecord {
     pub vmm: VmmKind,
     /// Version of the VMM that runs it.
     pub vmm_version: String,
+    /// What its saved state will depend on: that of the agent that started it, which may be older than the one that saves
+    /// it. `None` in records of agents before this was kept, whose layout was number 1.
+    #[serde(default)]
+    pub fingerprint: Option<Fingerprint>,
     /// Which process it is; survives reuse of its pid.
     pub process: ProcessIdentity,
     /// The VMM's control socket.

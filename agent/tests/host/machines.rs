@@ -3,6 +3,7 @@
 use std::{
     fs,
     net::SocketAddr,
+    os::unix::fs::symlink,
     path::PathBuf,
     sync::Arc,
     time::{Duration, SystemTime, UNIX_EPOCH},
@@ -91,11 +92,14 @@ impl Host {
         fs::create_dir_all(&runtime_dir).expect("runtime folder");
         let disk = dir.join("disk.ext4");
         fs::File::create(&disk).expect("disk").set_len(64 << 20).expect("length");
+        // No machine writes into it.
+        symlink(images().join("modules.img"), dir.join("modules.img")).expect("modules");
         let limits = Limits { memory_mb: u64::from(memory_mb) + self.qemu.overhead_mb(), vcpus: 1 };
         let images = images();
         let spec = BootSpec {
             id,
             disk,
+            modules: dir.join("modules.img"),
             kernel: images.join("vmlinux"),
             initramfs: images.join("initramfs.cpio"),
             vcpus: 1,

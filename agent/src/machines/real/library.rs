@@ -17,16 +17,42 @@ use crate::{
     host_load::MIB,
     machines::{
         backend::{ReleaseError, SaveError},
+        kernel_modules::{self, ModulesError},
         leases::Artifact,
         library::{Draft, Library, Made, Parts, TemplateFiles, TemplateReader},
-        manifest::Manifest,
+        manifest::{Incompatible, Kind, Manifest},
     },
     vmm::{Fingerprint, MEMORY_FILE, VmProcess, Vmm as _},
 };
 
+impl RealBackend {
+    /// Gives saved memory in a draft the disk of modules that it needs, if it came from elsewhere; says in its manifest which
+    /// that is.
+    async fn with_modules(&self, draft: &Draft, manifest: &Manifest) -> Result<Manifest, ModulesError> {
+        let folder = self.shelf.draft_path(draft.artifact());
+        let modules = match (manifest.kind, manifest.modules) {
+            (Kind::Base, _) => None,
+            (Kind::Snapshot, Some(id)) => {
+                self.modules.give(id, &folder).await?;
+                Some(id)
+            }
+            (Kind::Snapshot, None) => kernel_modules::of(&folder)?,
+        };
+        Ok(Manifest { modules, ..manifest.clone() })
+    }
+}
+
 impl Library for RealBackend {
     fn fingerprint(&self) -> Fingerprint {
         self.qemu.fingerprint()
+    }
+
+    fn check_restore(&self, manifest: &Manifest) -> Result<(), Incompatible> {
+        manifest.check_restore(&self.qemu.fingerprint())?;
+        match manifest.modules {
+            Some(id) if !self.modules.has(id) => Err(Incompatible::Modules),
+            _ => Ok(()),
+        }
     }
 
     fn admit_template(&self, growth_mb: u32) -> BoxFuture<'_, Result<(), SaveError>> {
@@ -74,6 +100,10 @@ impl Library for RealBackend {
             for name in names {
                 let cloned = self.volume.clone_file(&from.join(name), &to.join(name)).await;
                 cloned.map_err(|error| SaveError::step("clone the machine's files")(error.into()))?;
+            }
+            if parts != Parts::Disk {
+                let passed_on = kernel_modules::pass_on(&from, &to).await;
+                passed_on.map_err(|error| SaveError::step("clone the machine's files")(error.into()))?;
             }
             Ok(())
         }
@@ -135,8 +165,12 @@ impl Library for RealBackend {
         manifest: &'a Manifest,
     ) -> BoxFuture<'a, Result<u64, SaveError>> {
         async move {
-            let finished = self.shelf.finish(&self.volume, draft, manifest).await;
-            finished.map_err(SaveError::step("complete the template"))
+            let failed = SaveError::step("complete the template");
+            let manifest = match self.with_modules(draft, manifest).await {
+                Ok(manifest) => manifest,
+                Err(error) => return Err(failed(error.into())),
+            };
+            self.shelf.finish(&self.volume, draft, &manifest).await.map_err(failed)
         }
         .boxed()
     }
@@ -194,6 +228,7 @@ impl Library for RealBackend {
     fn collect(&self) -> BoxFuture<'_, ()> {
         async move {
             self.remove_useless().await;
+            self.modules.remove_unused().await;
             self.make_room(self.disk_reserve_mb).await;
         }
         .boxed()

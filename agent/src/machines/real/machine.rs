@@ -129,6 +129,8 @@ impl Backend for RealBackend {
         slot: SlotNumber,
     ) -> BoxFuture<'a, Result<VmProcess, StartError>> {
         async move {
+            let modules = self.modules.give_current(&self.dir(id)).await;
+            modules.map_err(|error| StartError::step("prepare the virtual machine")(error.into()))?;
             let spec =
                 self.boot_spec(id, spec, slot).map_err(StartError::step("prepare the virtual machine"))?;
             let vm = self.qemu.boot(&spec).await;

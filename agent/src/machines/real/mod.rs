@@ -4,6 +4,7 @@
 //!   <data>/volume/machines/<id>/     disk.ext4, memory; and for a paused machine: state, manifest.json
 //!   <data>/volume/templates/<id>/    disk.ext4, manifest.json; and for one with memory: memory, state
 //!   <data>/volume/boot/<key>/        as a template with memory
+//!   <data>/volume/modules/           the disks of kernel modules, of which those folders have links
 //!   /run/wrenn/<number>/<id>/        sockets
 //! ```
 //!
@@ -53,6 +54,7 @@ use self::{
 use super::{
     backend::{BoxError, StartError},
     images::{Images, ImagesError},
+    kernel_modules::{self, KernelModules, MODULES_FILE, ModulesError},
     leases::Artifact,
     library::{BootPlan, Made, Template},
     record::MachineSpec,
@@ -75,6 +77,7 @@ pub struct RealBackend {
     qemu: Qemu,
     volume: Volume,
     images: Images,
+    modules: KernelModules,
     shelf: Shelf,
     pool: SlotPool,
     cgroups: Cgroups,
@@ -120,16 +123,25 @@ impl RealBackend {
     pub fn new(parts: Parts, config: &Config) -> io::Result<Self> {
         let Parts { qemu, volume, pool, cgroups, clock } = parts;
         let images = Images::new(config.images_dir.clone(), volume.clone(), clock.clone());
+        let modules = KernelModules::new(&config.images_dir, volume.clone());
         let shelf = Shelf::open(volume.path(), clock)?;
         let runtime_dir = pool.instance().runtime_dir().to_owned();
         let disk_reserve_mb = config.disk_reserve_mb;
         let held = Mutex::default();
-        Ok(Self { qemu, volume, images, shelf, pool, cgroups, runtime_dir, disk_reserve_mb, held })
+        Ok(Self { qemu, volume, images, modules, shelf, pool, cgroups, runtime_dir, disk_reserve_mb, held })
     }
 
     /// Returns the images of this host.
     pub fn images(&self) -> &Images {
         &self.images
+    }
+
+    /// Imports the disk of kernel modules, unless it is there.
+    ///
+    /// # Errors
+    /// See [`ModulesError`].
+    pub async fn import_modules(&self) -> Result<(), ModulesError> {
+        self.modules.import().await.map(drop)
     }
 
     /// Removes folders of machines that are not known; nothing of them runs any more.
@@ -232,7 +244,8 @@ impl RealBackend {
 
     /// What a boot snapshot depends on beside its template and its size, as a number.
     fn boot_chain(&self) -> u64 {
-        shelf::chain(&self.images.boot_chain())
+        let modules = self.modules.current().map_or_else(|_| "missing".to_owned(), |id| id.to_string());
+        shelf::chain(&format!("{} {modules}", self.images.boot_chain()))
     }
 
     async fn clone_disk(&self, id: SandboxId, template: &Template, size_mb: u32) -> Result<(), BoxError> {
@@ -254,6 +267,7 @@ impl RealBackend {
         for file in files::ALL {
             self.volume.clone_file(&from.join(file), &to.join(file)).await?;
         }
+        kernel_modules::pass_on(&from, &to).await?;
         Ok(())
     }
 
@@ -268,6 +282,7 @@ impl RealBackend {
         Ok(BootSpec {
             id,
             disk: dir.join(DISK),
+            modules: dir.join(MODULES_FILE),
             dir,
             runtime_dir,
             kernel: self.images.kernel(),

@@ -80,7 +80,7 @@ impl Host {
         };
         if incoming.manifest.kind == Kind::Snapshot {
             // Nobody has to wait for memory that is of no use here.
-            let fits = incoming.manifest.check_restore(&self.backend.fingerprint());
+            let fits = self.backend.check_restore(&incoming.manifest);
             fits.map_err(StartError::IncompatibleTemplate)?;
         }
         let growth_mb = u32::try_from(incoming.data_bytes().div_ceil(MIB)).unwrap_or(u32::MAX);

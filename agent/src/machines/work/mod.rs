@@ -73,7 +73,7 @@ use crate::{
     metrics::MetricsStore,
     monitoring::{Instruments, StartPhase},
     outbox::Outbox,
-    vmm::{VmExit, VmProcess},
+    vmm::{Fingerprint, VmExit, VmProcess, VmRecord},
 };
 
 /// How often the record of what came of a machine is tried to be written: for 1.5 s in all.
@@ -390,13 +390,26 @@ impl Host {
         self.outbox.publish(wire::agent_frame::Frame::Result(outcome.to_wire(id, generation)));
     }
 
+    /// What the saved state of a machine depends on: the agent that started it, which may be another one than this.
+    fn fingerprint_of(&self, record: &Record) -> Fingerprint {
+        let here = self.backend.fingerprint();
+        match &record.resources.vm {
+            None => here,
+            Some(VmRecord { fingerprint: Some(started_with), .. }) => started_with.clone(),
+            Some(VmRecord { vmm_version, .. }) => {
+                Fingerprint { vmm_version: vmm_version.clone(), layout: LAYOUT_OF_OLD_RECORDS, ..here }
+            }
+        }
+    }
+
     /// Describes files that are made of a machine now.
     fn manifest_of(&self, record: &Record, kind: Kind, template_id: Option<TemplateId>) -> Manifest {
         Manifest {
             format: FORMAT,
             kind,
             template_id,
-            fingerprint: self.backend.fingerprint(),
+            fingerprint: self.fingerprint_of(record),
+            modules: None,
             guest_protocol: GUEST_PROTOCOL,
             guest: record.guest.clone(),
             vcpus: record.spec.vcpus,
@@ -406,6 +419,9 @@ impl Host {
         }
     }
 }
+
+/// Layout of the devices of machines whose records do not say what they were started with.
+const LAYOUT_OF_OLD_RECORDS: u32 = 1;
 
 /// Says why a command makes no sense.
 fn misfit(command: CommandKind, state: MachineState) -> String {

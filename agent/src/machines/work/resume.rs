@@ -81,7 +81,7 @@ impl Host {
         let id = record.id;
         self.save_step(record).await.map_err(not_written)?;
         let manifest = self.backend.saved(id).await?;
-        manifest.check_restore(&self.backend.fingerprint()).map_err(StartError::Incompatible)?;
+        self.backend.check_restore(&manifest).map_err(StartError::Incompatible)?;
         give_way(overtaken)?;
         // Slot and process are written down with the next record: a crash before that leaves what nobody knows, and the
         // next agent removes that.

@@ -43,6 +43,7 @@ impl Machines {
             id,
             vmm: VmmKind::Simulated,
             vmm_version: "1".into(),
+            fingerprint: None,
             process,
             control_socket: "/nonexistent".into(),
             cgroup: None,

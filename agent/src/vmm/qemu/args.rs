@@ -15,9 +15,11 @@ pub(super) const CONSOLE_SIZE: u32 = 64 * 1024;
 pub(super) const TCG_CACHE_MB: u64 = 128;
 /// Name of the block node that is the guest's disk.
 pub(super) const DISK_NODE: &str = "disk";
+/// Name of the block node that is the disk of kernel modules.
+const MODULES_NODE: &str = "modules";
 /// Number of the devices and their order below, which saved state depends on. Count it up whenever a machine that
-/// was suspended before a change here could not be restored after it.
-pub(super) const LAYOUT: u32 = 1;
+/// was suspended before a change here could not be restored after it. 1 had no disk of kernel modules.
+pub(super) const LAYOUT: u32 = 2;
 
 /// How a machine begins.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -78,6 +80,13 @@ impl Installed {
         // A failing or full host disk is an I/O error to the guest, which it can tell its user; by default QEMU would
         // stop the machine instead.
         args.pair("-device", format!("virtio-blk-device,drive={DISK_NODE},werror=report,rerror=report"));
+        // One queue for one request at a time is enough for what is read once, and takes little of the guest's memory.
+        let modules = json!({
+            "driver": "raw", "node-name": MODULES_NODE, "read-only": true,
+            "file": { "driver": "file", "filename": spec.modules.to_string_lossy(), "read-only": true },
+        });
+        args.pair("-blockdev", modules.to_string());
+        args.pair("-device", format!("virtio-blk-device,drive={MODULES_NODE},num-queues=1,queue-size=16"));
         args.pair("-netdev", format!("tap,id=net,ifname={},script=no,downscript=no,vhost=off", spec.tap));
         args.pair("-device", format!("virtio-net-device,netdev=net,mac={}", spec.mac));
 
@@ -150,6 +159,7 @@ mod tests {
             dir: "/data/a,b".into(),
             runtime_dir: "/run/wrenn/0/x".into(),
             disk: "/data/a,b/\"disk".into(),
+            modules: "/data/a,b/modules.img".into(),
             kernel: "/kernel".into(),
             initramfs: "/initramfs".into(),
             vcpus: 2,

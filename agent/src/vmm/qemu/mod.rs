@@ -96,6 +96,7 @@ impl Qemu {
             id: spec.id,
             vmm: VmmKind::Qemu,
             vmm_version: self.0.program.version.clone(),
+            fingerprint: Some(self.fingerprint()),
             process: started.identity.clone(),
             control_socket: control_socket(spec),
             cgroup: spec.cgroup.clone(),

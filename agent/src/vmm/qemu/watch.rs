@@ -290,6 +290,7 @@ mod tests {
             id: SandboxId::new(),
             vmm: VmmKind::Qemu,
             vmm_version: String::new(),
+            fingerprint: None,
             process,
             control_socket,
             cgroup: None,
