@@ -3,7 +3,7 @@
 //! ```text
 //!  initramfs (tmpfs)                      the capsule's disk
 //!  /init      this program, stays   ──▶   /        ext4 of /dev/vda
-//!  /modules   loaded, then removed        /dev /proc /sys /run … mounted
+//!  /modules   loaded, then removed        /dev /proc /sys /run … mounted; the other modules, from /dev/vdb, in /lib/modules
 //! ```
 //!
 //! The steps are one linear sequence, and each has an error that names what it was about. Only without modules, disk or root does
@@ -114,6 +114,7 @@ pub fn boot() -> Result<Booted, BootError> {
     modules::load_all()?;
     mounts::enter_root(&mut warnings)?;
     let covered_run = mounts::mount_system(&mut warnings);
+    modules::offer(&mut warnings);
     machine::take_hostname_from_image();
     network::bring_up(&mut warnings)?;
     settings::apply();
