@@ -207,12 +207,21 @@ suite_e2e() {
     check "end to end" run_end_to_end
 }
 
+# Debian's packages in capsules: an hour and more, and the network, so not a part of all tests.
+suite_packages() {
+    machine_parts
+    step "fetching packages for capsules" make_package_archives "$work/packages" || die "see $(step_log "fetching packages for capsules")"
+    export WRENN_E2E_PACKAGES=$work/packages
+    check "packages" run_end_to_end "packages: "
+}
+
+# run_end_to_end [NAME]: all of them, or those whose names contain this.
 run_end_to_end() {
     local program
     program=$(SQLX_OFFLINE=true cargo test --locked --workspace --no-run --message-format=json 2>/dev/null |
         jq -r 'select(.profile.test and .target.name == "e2e").executable') || return
     [[ -x $program ]] || { echo "cargo made no program of the end-to-end tests"; return 1; }
-    (cd "$root/cli" && WRENN_E2E=1 WRENN_E2E_FOLDER=$work "$program")
+    (cd "$root/cli" && WRENN_E2E=1 WRENN_E2E_FOLDER=$work "$program" "$@")
 }
 
 suite_browser() {

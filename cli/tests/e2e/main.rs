@@ -22,10 +22,12 @@ mod files;
 mod hosts;
 mod installation;
 mod isolation;
+mod kernel;
 mod lifecycle;
 mod measurements;
 mod monitoring;
 mod networks;
+mod packages;
 mod pausing;
 mod previews;
 mod readme;
@@ -52,14 +54,14 @@ static RUNTIME: LazyLock<tokio::runtime::Runtime> =
 
 /// A test on the shared installation.
 fn shared(
-    name: &'static str,
+    name: impl Into<String>,
     test: impl AsyncFnOnce(&Installation) -> anyhow::Result<()> + Send + 'static,
 ) -> Trial {
     alone(name, async move || test(Installation::shared().await?).await)
 }
 
 /// A test that starts what it needs.
-fn alone(name: &'static str, test: impl AsyncFnOnce() -> anyhow::Result<()> + Send + 'static) -> Trial {
+fn alone(name: impl Into<String>, test: impl AsyncFnOnce() -> anyhow::Result<()> + Send + 'static) -> Trial {
     Trial::test(name, move || RUNTIME.block_on(test()).map_err(|error| Failed::from(format!("{error:#}"))))
         .with_ignored_flag(!is_enabled())
 }
@@ -81,6 +83,9 @@ fn tests() -> Vec<Trial> {
         shared("arguments, environment, folder and user are as asked", capsules::arguments_and_environment),
         shared("settings are those of a server", whole_machine::settings_are_a_servers),
         shared("all commands have one environment", whole_machine::environment_is_one),
+        shared("modules of the kernel are at hand", kernel::modules_are_at_hand),
+        shared("modules are at hand after a pause and in a copy", kernel::modules_outlast_a_pause),
+        shared("a tunnel device is used by policy", kernel::a_tunnel_is_used_by_policy),
         shared("bombs end in time", whole_machine::bombs_end_in_time),
         shared("files of the user are kept", whole_machine::files_of_the_user_are_kept),
         shared(
@@ -189,7 +194,11 @@ fn main() -> ExitCode {
     // Clients of reqwest want one, although nothing here is encrypted. It cannot be set already.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let arguments = Arguments { test_threads: Some(1), ..Arguments::from_args() };
-    let conclusion = libtest_mimic::run(&arguments, tests());
+    let packages = packages::cases().into_iter().map(|case| {
+        let test = format!("packages: {}", case.name);
+        shared(test, async move |installation| packages::are_used(case, installation).await)
+    });
+    let conclusion = libtest_mimic::run(&arguments, tests().into_iter().chain(packages).collect());
     let torn_down = RUNTIME.block_on(Installation::end_shared());
     if let Err(error) = &torn_down {
         eprintln!("the shared installation could not be taken down: {error:#}");

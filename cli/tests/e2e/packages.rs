@@ -1,0 +1,66 @@
+//! Debian's packages in capsules: each case in `cli/tests/packages/` is a script that uses those that its first line names.
+//!
+//! They run only if `WRENN_E2E_PACKAGES` names a folder with an archive of packages for each case, as `scripts/test --only packages`
+//! makes it: a capsule then needs no network, and no package is downloaded twice.
+
+use std::{
+    env, fs,
+    path::{Path, PathBuf},
+};
+
+use anyhow::{Context, ensure};
+use serde_json::json;
+
+use crate::installation::Installation;
+
+/// Time for installing the packages of a case: unpacking hundreds of megabytes under emulation.
+const INSTALL_TIMEOUT_SEC: u32 = 1800;
+/// Time for using them.
+const USE_TIMEOUT_SEC: u32 = 900;
+const MEMORY_MB: u32 = 2048;
+const DISK_MB: u32 = 12_000;
+
+const INSTALL: &str = "mkdir /packages && tar -C /packages -xf /packages.tar && rm /packages.tar && \
+    DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends /packages/*.deb >/install.log 2>&1 || \
+    { tail -n 40 /install.log; exit 1; }; rm -rf /packages";
+
+/// A script, and the archive of the packages that it uses.
+pub(crate) struct Case {
+    /// Name of the script, without its ending.
+    pub(crate) name: String,
+    script: PathBuf,
+    archive: PathBuf,
+}
+
+/// The cases that were asked for; none if nobody has made archives for them.
+pub(crate) fn cases() -> Vec<Case> {
+    let Some(archives) = env::var_os("WRENN_E2E_PACKAGES").map(PathBuf::from) else { return Vec::new() };
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/packages");
+    let scripts = fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path());
+    let mut cases: Vec<_> = scripts
+        .filter_map(|script| {
+            let name = script.file_stem()?.to_str()?.to_owned();
+            Some(Case { archive: archives.join(format!("{name}.tar")), script, name })
+        })
+        .collect();
+    cases.sort_by(|one, other| one.name.cmp(&other.name));
+    cases
+}
+
+/// Installs the packages of a case in a new capsule, and uses them.
+pub(crate) async fn are_used(case: Case, installation: &Installation) -> anyhow::Result<()> {
+    let archive = fs::read(&case.archive).with_context(|| format!("no {}", case.archive.display()))?;
+    let script = fs::read_to_string(&case.script)?;
+    let size = json!({ "vcpus": 2, "memory_mb": MEMORY_MB, "disk_size_mb": DISK_MB });
+    let capsule = installation.capsule_with(size).await?;
+    let client = installation.client()?;
+    let write = format!("{}/files/write", capsule.path());
+    client.upload(&write, "/packages.tar", archive).await?.success()?;
+    let installed = capsule.exec(json!({ "cmd": INSTALL, "timeout_sec": INSTALL_TIMEOUT_SEC })).await?;
+    ensure!(installed["exit_code"] == 0, "not installed: {installed}");
+    let used =
+        json!({ "cmd": "bash", "args": ["-euxo", "pipefail", "-c", script], "timeout_sec": USE_TIMEOUT_SEC });
+    let used = capsule.exec(used).await?;
+    ensure!(used["exit_code"] == 0, "not usable: {used}");
+    capsule.delete().await
+}
