@@ -253,7 +253,9 @@ async fn driver(config: &Config, data_dir: &Path, clock: &Clock) -> Result<Qemu,
     let qemu = Qemu::detect(config.qemu.as_deref(), data_dir, clock).await?;
     match (config.vmm, qemu.acceleration()) {
         (VmmChoice::QemuKvm, Acceleration::Tcg { why }) => Err(RunError::NoKvm { why: why.clone() }),
-        (VmmChoice::QemuTcg, Acceleration::Kvm) => Ok(qemu.emulating("WRENN_VMM=qemu-tcg".to_owned())),
+        (VmmChoice::QemuTcg, Acceleration::Kvm) => {
+            Ok(qemu.emulating("WRENN_VMM=qemu-tcg".to_owned()).await?)
+        }
         _ => Ok(qemu),
     }
 }

@@ -8,9 +8,13 @@
 mod host;
 
 use std::{
+    error::Error as _,
     fs,
     io::{BufRead, BufReader, Write},
-    os::unix::{fs::MetadataExt, net::UnixStream},
+    os::unix::{
+        fs::{MetadataExt, PermissionsExt},
+        net::UnixStream,
+    },
     path::{Path, PathBuf},
     process::Command,
     time::Duration,
@@ -22,8 +26,13 @@ use host::{
 };
 use wrenn_agent::{
     net::SlotNumber,
-    vmm::{AdoptError, BootError, ExitReason, VmProcess, VmRecord, Vmm, cgroup::Limits},
+    vmm::{
+        AdoptError, BootError, ExitReason, Fingerprint, VmProcess, VmRecord, Vmm,
+        cgroup::Limits,
+        qemu::{DetectError, Qemu},
+    },
 };
+use wrenn_base::Clock;
 
 /// Tells the helper process below which data folder to use.
 const STARTER_DATA: &str = "WRENN_TEST_STARTER_DATA";
@@ -246,4 +255,39 @@ async fn a_vmm_that_needs_more_than_its_limit_is_ended_and_says_so() {
         other => panic!("{other:?}"),
     }
     host.close(&data, spec, slot).await;
+}
+
+/// Writes a QEMU that is the installed one, but for what `script` does first.
+fn wrapped_qemu(data: &DataDir, script: &str) -> PathBuf {
+    let path = data.0.join("qemu");
+    let named = std::env::var("WRENN_QEMU").ok().filter(|named| !named.is_empty());
+    let qemu = named.unwrap_or_else(|| "qemu-system-x86_64".into());
+    fs::write(&path, format!("#!/bin/bash\n{script}\nexec {qemu} \"$@\"\n")).expect("script");
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).expect("mode");
+    path
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_fingerprint_has_the_processor_that_guests_see() {
+    let data = DataDir::new("processor");
+    let detect = async |path: &Path| Qemu::detect(Some(path), &data.0, &Clock::process()).await;
+    let emulated = async |path: &Path| {
+        let qemu = detect(path).await.expect("qemu").emulating("test".into()).await.expect("emulation");
+        qemu.fingerprint()
+    };
+    let saved = emulated(&wrapped_qemu(&data, "")).await;
+    assert!(saved.cpu.model.starts_with("QEMU TCG CPU"), "{saved:?}");
+    assert_eq!(emulated(&wrapped_qemu(&data, "")).await.cpu, saved.cpu);
+
+    // The same version, and a processor without the instructions that a running guest may have chosen.
+    let without = r#"[ "$1" = --version ] || set -- "${@/#max,/max,avx2=off,}""#;
+    let other = Fingerprint { tsc_khz: saved.tsc_khz, ..emulated(&wrapped_qemu(&data, without)).await };
+    let why = saved.mismatch(&other).expect("a mismatch");
+    assert!(why.contains("other features"), "{why}");
+
+    let silent = r#"[ "$1" = --version ] || { echo "no such machine" >&2; exit 1; }"#;
+    let error = detect(&wrapped_qemu(&data, silent)).await.expect_err("a QEMU that describes nothing");
+    assert!(matches!(error, DetectError::Processor { .. }), "{error:?}");
+    let why = error.source().expect("a reason").to_string();
+    assert!(why.contains("no such machine"), "{why}");
 }

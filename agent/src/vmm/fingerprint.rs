@@ -4,9 +4,8 @@
 //! processor once, when it booted, and uses what it found for ever. A host on which any of this differs may crash
 //! the guest in ways that nobody can explain, so it is compared beforehand.
 
-use std::{fs, sync::OnceLock};
-
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 
 use super::VmmKind;
 
@@ -43,39 +42,48 @@ pub enum Accelerator {
     Simulated,
 }
 
-/// A processor as a guest sees it.
+/// Properties of a QEMU processor that are no part of CPUID: its place in the machine, its life as an object, the revision of
+/// the microcode, and the frequency of the counter, for which [`Fingerprint::tsc_khz`] has a tolerance. All others count,
+/// unknown ones included: a restore that is refused is better than a guest that crashes.
+const NOT_CPUID: [&str; 14] = [
+    "apic-id",
+    "check",
+    "core-id",
+    "die-id",
+    "enforce",
+    "memory",
+    "module-id",
+    "node-id",
+    "realized",
+    "socket-id",
+    "start-powered-off",
+    "thread-id",
+    "tsc-frequency",
+    "ucode-rev",
+];
+
+/// A processor as a guest sees it by CPUID.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CpuFingerprint {
     /// Its name.
     pub model: String,
-    /// A hash of what it can do; 0 where the model says it all.
-    pub flags_hash: u64,
+    /// Hash of everything else in its CPUID. `None` in files of agents that compared the host's `/proc/cpuinfo` instead.
+    #[serde(default)]
+    pub cpuid_hash: Option<u64>,
 }
 
 impl CpuFingerprint {
-    /// The host's own processor, which a guest in hardware sees.
-    pub fn of_host() -> Self {
-        static HOST: OnceLock<CpuFingerprint> = OnceLock::new();
-        HOST.get_or_init(|| Self::parse(&fs::read_to_string("/proc/cpuinfo").unwrap_or_default())).clone()
-    }
-
-    /// An emulated processor, which is the same on every host with the same version.
-    pub fn emulated(model: &str) -> Self {
-        Self { model: model.to_owned(), flags_hash: 0 }
-    }
-
-    fn parse(cpuinfo: &str) -> Self {
-        let value = |name| {
-            let lines = cpuinfo.lines().filter_map(|line| line.split_once(':'));
-            lines
-                .filter(|(key, _)| key.trim() == name)
-                .map(|(_, value)| value.trim())
-                .next()
-                .unwrap_or_default()
-        };
-        let mut flags: Vec<_> = value("flags").split_ascii_whitespace().collect();
-        flags.sort_unstable();
-        Self { model: value("model name").to_owned(), flags_hash: fnv1a(flags.join(" ").as_bytes()) }
+    /// Makes the fingerprint of a processor from the properties of QEMU's full expansion of its model.
+    pub(super) fn of_properties(properties: &Map<String, Value>) -> Self {
+        const MODEL: &str = "model-id";
+        let model = properties.get(MODEL).and_then(Value::as_str).unwrap_or_default().trim().to_owned();
+        let mut features: Vec<_> = properties
+            .iter()
+            .filter(|(name, _)| *name != MODEL && !NOT_CPUID.contains(&name.as_str()))
+            .map(|(name, value)| format!("{name}={value}\n"))
+            .collect();
+        features.sort_unstable();
+        Self { model, cpuid_hash: Some(fnv1a(features.concat().as_bytes())) }
     }
 }
 
@@ -87,25 +95,13 @@ fn fnv1a(bytes: &[u8]) -> u64 {
 }
 
 impl Fingerprint {
-    /// Makes the fingerprint of this host for a driver.
-    pub fn of_host(
-        vmm: VmmKind,
-        vmm_version: &str,
-        accelerator: Accelerator,
-        cpu: CpuFingerprint,
-        tsc_khz: u64,
-        layout: u32,
-    ) -> Self {
-        Self { vmm, vmm_version: vmm_version.to_owned(), accelerator, cpu, tsc_khz, layout }
-    }
-
     /// Makes the fingerprint of a simulated host whose driver has this version.
     pub(crate) fn simulated(vmm_version: &str) -> Self {
         Self {
             vmm: VmmKind::Simulated,
             vmm_version: vmm_version.to_owned(),
             accelerator: Accelerator::Simulated,
-            cpu: CpuFingerprint::emulated("sim"),
+            cpu: CpuFingerprint { model: "sim".into(), cpuid_hash: Some(0) },
             tsc_khz: 1_000_000,
             layout: 1,
         }
@@ -126,10 +122,16 @@ impl Fingerprint {
         if self.accelerator != host.accelerator {
             return differs("under", self.accelerator.words(), host.accelerator.words());
         }
+        if self.cpu.cpuid_hash.is_none() {
+            return Some(
+                "it was saved by an older agent, which did not record the guest's view of the processor"
+                    .into(),
+            );
+        }
         if self.cpu.model != host.cpu.model {
             return differs("on the processor", &self.cpu.model, &host.cpu.model);
         }
-        if self.cpu.flags_hash != host.cpu.flags_hash {
+        if self.cpu.cpuid_hash != host.cpu.cpuid_hash {
             let model = &self.cpu.model;
             return Some(format!("it was saved on a {model} with other features than this host's"));
         }
@@ -169,7 +171,7 @@ mod tests {
             vmm: VmmKind::Qemu,
             vmm_version: "7.2.22".into(),
             accelerator: Accelerator::Kvm,
-            cpu: CpuFingerprint { model: "EPYC".into(), flags_hash: 7 },
+            cpu: CpuFingerprint { model: "EPYC".into(), cpuid_hash: Some(7) },
             tsc_khz: 2_500_000,
             layout: 1,
         }
@@ -188,15 +190,13 @@ mod tests {
     #[test]
     fn the_first_difference_is_named() {
         let saved = fingerprint();
+        let on = |cpu| Fingerprint { cpu, ..saved.clone() };
         let others = [
             (Fingerprint { vmm: VmmKind::Simulated, ..saved.clone() }, "simulated"),
             (Fingerprint { vmm_version: "8.0.0".into(), layout: 2, ..saved.clone() }, "8.0.0"),
             (Fingerprint { accelerator: Accelerator::Tcg, ..saved.clone() }, "software emulation"),
-            (Fingerprint { cpu: CpuFingerprint::emulated("Xeon"), ..saved.clone() }, "Xeon"),
-            (
-                Fingerprint { cpu: CpuFingerprint { flags_hash: 8, ..saved.cpu.clone() }, ..saved.clone() },
-                "features",
-            ),
+            (on(CpuFingerprint { model: "Xeon".into(), ..saved.cpu.clone() }), "Xeon"),
+            (on(CpuFingerprint { cpuid_hash: Some(8), ..saved.cpu.clone() }), "features"),
             (Fingerprint { tsc_khz: 2_600_000, ..saved.clone() }, "2600000 kHz"),
             (Fingerprint { layout: 2, ..saved.clone() }, "number 2"),
         ];
@@ -206,14 +206,46 @@ mod tests {
         }
     }
 
+    /// Expansion of `max` by QEMU 10.0 under emulation.
+    fn recorded() -> Map<String, Value> {
+        serde_json::from_str(include_str!("fingerprint_recorded.json")).expect("json")
+    }
+
+    fn with(name: &str, value: impl Into<Value>) -> CpuFingerprint {
+        let mut properties = recorded();
+        properties.insert(name.into(), value.into());
+        CpuFingerprint::of_properties(&properties)
+    }
+
     #[test]
-    fn a_processor_is_its_name_and_the_set_of_its_flags() {
-        let parse = CpuFingerprint::parse;
-        let one =
-            parse("processor\t: 0\nmodel name\t: A B\nflags\t\t: fpu svm\nprocessor\t: 1\nflags\t: x\n");
-        assert_eq!(one.model, "A B");
-        assert_eq!(one, parse("model name : A B\nflags : svm fpu\n"));
-        assert_ne!(one, parse("model name : A B\nflags : svm fpu lm\n"));
-        assert_eq!(fnv1a(b"a"), 0xaf63_dc4c_8601_ec8c, "the hash must never change");
+    fn a_processor_is_everything_in_its_cpuid() {
+        let processor = CpuFingerprint::of_properties(&recorded());
+        assert_eq!(processor.model, "QEMU TCG CPU version 2.5+");
+        for name in NOT_CPUID {
+            assert!(recorded().contains_key(name), "{name} is no property");
+            assert_eq!(with(name, 7), processor, "{name} is no part of what a guest sees");
+        }
+        assert_eq!(recorded()["avx2"], true, "the values below differ from the recorded ones");
+        let others = [with("avx2", false), with("stepping", 99), with("vendor", "other"), with("new", false)];
+        for other in others {
+            assert_eq!(other.model, processor.model);
+            assert_ne!(other.cpuid_hash, processor.cpuid_hash);
+        }
+        let renamed = with("model-id", " EPYC ");
+        assert_eq!((renamed.model.as_str(), renamed.cpuid_hash), ("EPYC", processor.cpuid_hash));
+    }
+
+    #[test]
+    fn a_fingerprint_of_an_older_agent_is_read_and_refused() {
+        let saved = r#"{"vmm":"qemu","vmm_version":"7.2.22","accelerator":"kvm",
+            "cpu":{"model":"EPYC","flags_hash":7},"tsc_khz":2500000,"layout":1}"#;
+        let saved: Fingerprint = serde_json::from_str(saved).expect("json");
+        let why = saved.mismatch(&fingerprint()).expect("a mismatch");
+        assert!(why.contains("older agent"), "{why}");
+    }
+
+    #[test]
+    fn the_hash_is_the_same_in_every_build() {
+        assert_eq!(fnv1a(b"a"), 0xaf63_dc4c_8601_ec8c);
     }
 }

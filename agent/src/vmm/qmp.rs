@@ -57,7 +57,7 @@ pub enum QmpError {
     /// No answer in time; the command may have been executed.
     #[error("no answer to {command} within {limit:?}")]
     Timeout {
-        /// The command, or `greeting`.
+        /// The command, `connection` or `greeting`.
         command: String,
         /// How long was waited.
         limit: Duration,
@@ -128,10 +128,23 @@ impl Qmp {
         wanted: &'static [&'static str],
         limit: Duration,
     ) -> Result<(Self, mpsc::Receiver<QmpEvent>), QmpError> {
+        let connected = timeout(limit, UnixStream::connect(path)).await;
+        let stream = connected
+            .map_err(|_| QmpError::Timeout { command: "connection".into(), limit })?
+            .map_err(|source| QmpError::Io { action: "connect to the control socket", source })?;
+        Self::over(stream, wanted, limit).await
+    }
+
+    /// Leaves the negotiation mode on a stream that is connected; otherwise as [`Qmp::connect`].
+    ///
+    /// # Errors
+    /// As [`Qmp::connect`].
+    pub async fn over(
+        stream: UnixStream,
+        wanted: &'static [&'static str],
+        limit: Duration,
+    ) -> Result<(Self, mpsc::Receiver<QmpEvent>), QmpError> {
         let handshake = async {
-            let stream = UnixStream::connect(path)
-                .await
-                .map_err(|source| QmpError::Io { action: "connect to the control socket", source })?;
             let (read, writer) = stream.into_split();
             let mut lines = BufReader::new(read);
             let line = read_line(&mut lines).await?;

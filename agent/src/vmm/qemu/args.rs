@@ -4,7 +4,7 @@ use std::{ffi::OsString, path::Path};
 
 use serde_json::json;
 
-use super::Installed;
+use super::{Installed, program::Program};
 use crate::vmm::{BootSpec, MEMORY_FILE, accel::Acceleration};
 
 /// Name of the ring buffer that holds the guest's console.
@@ -21,6 +21,36 @@ const MODULES_NODE: &str = "modules";
 /// was suspended before a change here could not be restored after it. 1 had no disk of kernel modules.
 pub(super) const LAYOUT: u32 = 2;
 
+/// Machine type. ACPI, as it is how Debian's kernels find the devices. No option roms: an ELF kernel is entered directly.
+pub(super) const MACHINE_TYPE: &str = "microvm,acpi=on,isa-serial=on,x-option-roms=off";
+
+/// Options that decide how virtual CPUs run and which features they have.
+#[derive(Debug)]
+pub(super) struct Processor {
+    /// Value of `-accel`.
+    pub(super) accelerator: String,
+    /// Value of `-cpu`.
+    pub(super) cpu: &'static str,
+}
+
+impl Processor {
+    /// Returns the options for all machines of a host.
+    pub(super) fn new(program: &Program, acceleration: &Acceleration) -> Self {
+        let (accelerator, cpu) = match acceleration {
+            Acceleration::Kvm => ("kvm".to_owned(), "host"),
+            Acceleration::Tcg { .. } => {
+                (format!("tcg,thread=multi,tb-size={TCG_CACHE_MB}"), program.emulated_cpu())
+            }
+        };
+        Self { accelerator, cpu }
+    }
+
+    /// Returns the name of the processor model, without its options.
+    pub(super) fn model(&self) -> &'static str {
+        self.cpu.split_once(',').map_or(self.cpu, |(model, _)| model)
+    }
+}
+
 /// How a machine begins.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Start {
@@ -34,20 +64,14 @@ pub(super) enum Start {
 impl Installed {
     /// All arguments for a machine whose control socket is the inherited descriptor `control_fd`.
     pub(super) fn command_line(&self, spec: &BootSpec, control_fd: &str, start: Start) -> Vec<OsString> {
-        let Self { program, acceleration, tsc_khz } = self;
-        let (accel, cpu) = match acceleration {
-            Acceleration::Kvm => ("kvm".to_owned(), "host"),
-            Acceleration::Tcg { .. } => {
-                (format!("tcg,thread=multi,tb-size={TCG_CACHE_MB}"), program.emulated_cpu())
-            }
-        };
+        let Self { program, acceleration, tsc_khz, .. } = self;
+        let Processor { accelerator, cpu } = Processor::new(program, acceleration);
         let mut args = Args::default();
         args.flag("-nodefaults").flag("-no-user-config");
         args.pair("-display", "none");
         args.pair("-name", spec.id.to_string());
-        // ACPI, as it is how Debian's kernels find the devices. No option roms: an ELF kernel is entered directly.
-        args.pair("-machine", "microvm,acpi=on,isa-serial=on,x-option-roms=off,memory-backend=memory");
-        args.pair("-accel", accel);
+        args.pair("-machine", format!("{MACHINE_TYPE},memory-backend=memory"));
+        args.pair("-accel", accelerator);
         args.pair("-cpu", cpu);
         args.pair("-smp", spec.vcpus.to_string());
         args.pair("-m", format!("{}M", spec.memory_mb));
@@ -151,7 +175,8 @@ fn escape(path: &Path) -> OsString {
 mod tests {
     use wrenn_proto::ids::SandboxId;
 
-    use super::{super::program::Program, *};
+    use super::*;
+    use crate::vmm::Fingerprint;
 
     fn spec() -> BootSpec {
         BootSpec {
@@ -175,7 +200,8 @@ mod tests {
 
     fn arguments(version: &str, acceleration: Acceleration, start: Start) -> Vec<OsString> {
         let program = Program::new("/qemu".into(), version.to_owned());
-        Installed { program, acceleration, tsc_khz: 2_500_000 }.command_line(&spec(), "9", start)
+        let cpu = Fingerprint::simulated("1").cpu;
+        Installed { program, acceleration, cpu, tsc_khz: 2_500_000 }.command_line(&spec(), "9", start)
     }
 
     fn emulated(version: &str) -> Vec<OsString> {
@@ -202,6 +228,12 @@ mod tests {
         let tcg = emulated("7.2.22");
         assert!(value_of(&tcg, "-accel").starts_with("tcg,"));
         assert_eq!(value_of(&tcg, "-runas"), "4711:4711");
+        let program = Program::new("/qemu".into(), "7.2.22".into());
+        let model = |acceleration| Processor::new(&program, &acceleration).model();
+        assert_eq!(
+            (model(Acceleration::Kvm), model(Acceleration::Tcg { why: String::new() })),
+            ("host", "max")
+        );
         assert!(value_of(&tcg, "-append").ends_with(" wrenn.test=1"));
     }
 

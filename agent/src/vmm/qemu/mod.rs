@@ -11,6 +11,7 @@
 
 mod args;
 mod console;
+mod processor;
 mod program;
 mod state;
 mod watch;
@@ -30,12 +31,12 @@ use std::{
 use tokio::task::spawn_blocking;
 use wrenn_base::Clock;
 
-pub use self::program::DetectError;
 use self::{
     args::Start,
     program::Program,
     watch::{Watcher, end_of_process},
 };
+pub use self::{processor::ProcessorError, program::DetectError};
 use super::{
     Accelerator, AdoptError, BootError, BootSpec, CpuFingerprint, ExitReason, Fingerprint, KillError,
     MEMORY_FILE, VmExit, VmProcess, VmRecord, Vmm, VmmKind,
@@ -63,11 +64,14 @@ pub struct Qemu(Arc<Installed>);
 struct Installed {
     program: Program,
     acceleration: Acceleration,
+    /// The processor that guests see.
+    cpu: CpuFingerprint,
     tsc_khz: u64,
 }
 
 impl Qemu {
-    /// Finds QEMU (`named`, or else in `PATH`), and how it accelerates here ([`accel::probe`], cached in `cache_dir`).
+    /// Finds QEMU (`named`, or else in `PATH`), how it accelerates here ([`accel::probe`], cached in `cache_dir`), and which
+    /// processor its guests see.
     ///
     /// # Errors
     /// [`DetectError`] if it is not installed or does not run.
@@ -76,14 +80,26 @@ impl Qemu {
         let detect = move || Ok((Program::find(named.as_deref())?, tsc::measure_khz(&clock)));
         let (program, tsc_khz) = spawn_blocking(detect).await.map_err(|_| DetectError::Interrupted)??;
         let acceleration = accel::probe(&program.path, cache_dir).await;
-        Ok(Self(Arc::new(Installed { program, acceleration, tsc_khz })))
+        Self::describe(program, acceleration, tsc_khz).await
     }
 
-    /// The same QEMU, but always with software emulation, for the reason given.
-    pub fn emulating(&self, why: String) -> Self {
-        let Installed { program, tsc_khz, .. } = &*self.0;
-        let acceleration = Acceleration::Tcg { why };
-        Self(Arc::new(Installed { program: program.clone(), acceleration, tsc_khz: *tsc_khz }))
+    /// Returns the same QEMU, but always with software emulation, for the reason given.
+    ///
+    /// # Errors
+    /// [`DetectError::Processor`] if it does not describe the emulated processor.
+    pub async fn emulating(&self, why: String) -> Result<Self, DetectError> {
+        Self::describe(self.0.program.clone(), Acceleration::Tcg { why }, self.0.tsc_khz).await
+    }
+
+    async fn describe(
+        program: Program,
+        acceleration: Acceleration,
+        tsc_khz: u64,
+    ) -> Result<Self, DetectError> {
+        let described = processor::describe(&program, &acceleration).await;
+        let cpu =
+            described.map_err(|source| DetectError::Processor { program: program.path.clone(), source })?;
+        Ok(Self(Arc::new(Installed { program, acceleration, cpu, tsc_khz })))
     }
 
     /// How machines run here.
@@ -119,20 +135,18 @@ impl Vmm for Qemu {
     }
 
     fn fingerprint(&self) -> Fingerprint {
-        let (accelerator, cpu) = match self.0.acceleration {
-            Acceleration::Kvm => (Accelerator::Kvm, CpuFingerprint::of_host()),
-            Acceleration::Tcg { .. } => {
-                (Accelerator::Tcg, CpuFingerprint::emulated(self.0.program.emulated_cpu()))
-            }
-        };
-        Fingerprint::of_host(
-            VmmKind::Qemu,
-            &self.0.program.version,
-            accelerator,
-            cpu,
-            self.0.tsc_khz,
-            args::LAYOUT,
-        )
+        let Installed { program, acceleration, cpu, tsc_khz } = &*self.0;
+        Fingerprint {
+            vmm: VmmKind::Qemu,
+            vmm_version: program.version.clone(),
+            accelerator: match acceleration {
+                Acceleration::Kvm => Accelerator::Kvm,
+                Acceleration::Tcg { .. } => Accelerator::Tcg,
+            },
+            cpu: cpu.clone(),
+            tsc_khz: *tsc_khz,
+            layout: args::LAYOUT,
+        }
     }
 
     async fn adopt(&self, record: &VmRecord) -> Result<VmProcess, AdoptError> {

@@ -6,6 +6,8 @@ use std::{
     process::Command,
 };
 
+use super::processor::ProcessorError;
+
 /// Name of the program in `PATH`.
 const NAME: &str = "qemu-system-x86_64";
 /// First version in which `-run-with user=` gives up privileges; `-runas`, deprecated since, is gone in version 10.
@@ -42,6 +44,15 @@ pub enum DetectError {
         /// Why.
         #[source]
         source: io::Error,
+    },
+    /// It does not describe the processor that its guests see.
+    #[error("ask {program} for the processor of its guests")]
+    Processor {
+        /// The program.
+        program: PathBuf,
+        /// Why.
+        #[source]
+        source: ProcessorError,
     },
     /// The search was broken off.
     #[error("the search for {NAME} was interrupted")]
