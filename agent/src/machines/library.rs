@@ -46,6 +46,8 @@ pub enum Template {
 pub enum BootPlan {
     /// Nothing but to boot.
     Boot,
+    /// The template has memory: restore that.
+    RestoreTemplate,
     /// A machine of the same kind was booted before, and this is its memory: restore that instead.
     Restore(Made),
     /// Boot with a disk of this size, and keep the memory for the next one.
@@ -62,8 +64,10 @@ pub enum BootPlan {
 pub struct Admitted {
     /// What from.
     pub template: Template,
-    /// How it is booted, unless the template has memory.
+    /// How it is booted.
     pub boot: BootPlan,
+    /// Why the memory that the template has cannot be restored here; the machine is booted from the template's disk then.
+    pub useless_memory: Option<Incompatible>,
 }
 
 /// An artifact in the making, by one alone.

@@ -114,14 +114,18 @@ impl Backend for SimBackend {
             if self.world.is_full() {
                 return Err(StartError::NoSpace { free_mb: 0, reserve_mb: 1 });
             }
-            if let Template::Made(Made { manifest, .. }) = &template
-                && manifest.kind == Kind::Snapshot
-            {
-                manifest.check_restore(&self.fingerprint()).map_err(StartError::IncompatibleTemplate)?;
-                manifest.check_size(spec.vcpus, spec.memory_mb).map_err(StartError::Spec)?;
-            }
-            let boot = self.boot_plan(spec, &template);
-            Ok(Admitted { template, boot })
+            let memory = match &template {
+                Template::Made(Made { manifest, .. }) if manifest.kind == Kind::Snapshot => {
+                    manifest.check_size(spec.vcpus, spec.memory_mb).map_err(StartError::Spec)?;
+                    Some(self.check_restore(manifest))
+                }
+                Template::Made(_) | Template::Image(_) => None,
+            };
+            let boot = match memory {
+                Some(Ok(())) => BootPlan::RestoreTemplate,
+                Some(Err(_)) | None => self.boot_plan(spec, &template),
+            };
+            Ok(Admitted { template, boot, useless_memory: memory.and_then(Result::err) })
         }
         .boxed()
     }

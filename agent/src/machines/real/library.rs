@@ -33,7 +33,10 @@ impl RealBackend {
         let modules = match (manifest.kind, manifest.modules) {
             (Kind::Base, _) => None,
             (Kind::Snapshot, Some(id)) => {
-                self.modules.give(id, &folder).await?;
+                // Without it the template's disk is of use still.
+                if self.modules.has(id) {
+                    self.modules.give(id, &folder).await?;
+                }
                 Some(id)
             }
             (Kind::Snapshot, None) => kernel_modules::of(&folder)?,

@@ -16,7 +16,7 @@ use crate::{
     host_load,
     machines::{
         backend::{AdoptError, Backend, BoxError, Discard, ReleaseError, SaveError, StartError},
-        library::{Admitted, BootPlan, Made, Parts, Template},
+        library::{Admitted, BootPlan, Library as _, Made, Parts, Template},
         manifest::{Kind, Manifest},
         record::{MachineSpec, Resources},
     },
@@ -78,20 +78,21 @@ impl Backend for RealBackend {
                 return Err(StartError::Spec(format!("a machine must have {limits}")));
             }
             let template = self.template_of(spec)?;
-            let has_memory = match &template {
+            let memory = match &template {
                 Template::Made(Made { manifest, .. }) if manifest.kind == Kind::Snapshot => {
                     manifest.check_size(spec.vcpus, spec.memory_mb).map_err(StartError::Spec)?;
-                    let fits = manifest.check_restore(&self.qemu.fingerprint());
-                    fits.map_err(StartError::IncompatibleTemplate)?;
-                    true
+                    Some(self.check_restore(manifest))
                 }
-                Template::Made(_) | Template::Image(_) => false,
+                Template::Made(_) | Template::Image(_) => None,
             };
             // The guest's memory is a file of the volume, too.
             let room = self.find_room(spec.memory_mb).await;
             room.map_err(|Shortage { free_mb, reserve_mb }| StartError::NoSpace { free_mb, reserve_mb })?;
-            let boot = if has_memory { BootPlan::Boot } else { self.boot_plan(spec, &template).await };
-            Ok(Admitted { template, boot })
+            let boot = match memory {
+                Some(Ok(())) => BootPlan::RestoreTemplate,
+                Some(Err(_)) | None => self.boot_plan(spec, &template).await,
+            };
+            Ok(Admitted { template, boot, useless_memory: memory.and_then(Result::err) })
         }
         .boxed()
     }

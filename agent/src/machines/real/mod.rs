@@ -267,7 +267,11 @@ impl RealBackend {
         for file in files::ALL {
             self.volume.clone_file(&from.join(file), &to.join(file)).await?;
         }
-        kernel_modules::pass_on(&from, &to).await?;
+        match source.manifest.modules {
+            // Also if it came to this host after the template.
+            Some(id) => self.modules.give(id, &to).await?,
+            None => kernel_modules::pass_on(&from, &to).await?,
+        }
         Ok(())
     }
 

@@ -25,7 +25,7 @@ use crate::{
         backend::{SaveError, StartError},
         leases::Artifact,
         library::{Admitted, Draft},
-        manifest::{FORMAT, Incompatible, Kind, Manifest},
+        manifest::{FORMAT, Incompatible, Manifest},
         record::Record,
         source::TemplateParts,
     },
@@ -78,11 +78,6 @@ impl Host {
             opened = opened => opened?,
             () = overtaken.by_any.cancelled() => return Err(StartError::Overtaken),
         };
-        if incoming.manifest.kind == Kind::Snapshot {
-            // Nobody has to wait for memory that is of no use here.
-            let fits = self.backend.check_restore(&incoming.manifest);
-            fits.map_err(StartError::IncompatibleTemplate)?;
-        }
         let growth_mb = u32::try_from(incoming.data_bytes().div_ceil(MIB)).unwrap_or(u32::MAX);
         self.backend.admit_template(growth_mb).await?;
         let draft = self.backend.begin(&Artifact::Template(template_id)).await?;

@@ -1,6 +1,7 @@
 //! A start: a machine that was not there before. Whatever fails, nothing of it is left but its record.
 //!
-//! A template with memory is restored. One without is booted; but if a machine of the same kind was booted here
+//! A template with memory is restored, unless its memory does not fit this host: then the machine is booted from the template's disk,
+//! and a warning says why. One without memory is booted; but if a machine of the same kind was booted here
 //! before, its memory was kept, and that is restored instead. Should that fail, it is thrown away, and the machine is
 //! booted after all.
 
@@ -38,7 +39,7 @@ struct Start<'a> {
 impl Start<'_> {
     async fn run(&mut self) -> Result<(VmProcess, Origin), StartError> {
         let id = self.record.id;
-        let Admitted { template, boot } =
+        let Admitted { template, boot, useless_memory } =
             self.host.timed(StartPhase::Template, self.host.admit(self.record, self.overtaken)).await?;
         if let Template::Made(made) = &template {
             // A disk does not shrink.
@@ -50,8 +51,26 @@ impl Start<'_> {
         self.record.resources.slot = Some(slot);
         self.save_step().await?;
         self.host.fault_points.pass(FaultPoint::StartSlotTaken, id).await;
+        let started = self.make(template, boot, slot).await?;
+        if let Some(why) = useless_memory {
+            let id = self.record.id;
+            tracing::info!(sandbox_id = %id, %why, "booted from the disk of a template whose memory does not fit");
+            self.record.warnings.push(format!(
+                "it was booted from the disk of its template, as the memory of the template cannot be used here: {why}"
+            ));
+        }
+        Ok(started)
+    }
+
+    async fn make(
+        &mut self,
+        template: Template,
+        boot: BootPlan,
+        slot: SlotNumber,
+    ) -> Result<(VmProcess, Origin), StartError> {
+        let id = self.record.id;
         match (template, boot) {
-            (Template::Made(made), _) if made.manifest.kind == Kind::Snapshot => {
+            (Template::Made(made), BootPlan::RestoreTemplate) => {
                 Ok((self.restore(&made, slot).await?, Origin::Restored))
             }
             (template, BootPlan::Restore(made)) => match self.restore(&made, slot).await {
@@ -106,7 +125,9 @@ impl Start<'_> {
         self.give_way()?;
         let disk_size_mb = match &plan {
             BootPlan::Keep { disk_size_mb, .. } => *disk_size_mb,
-            BootPlan::Boot | BootPlan::Restore(_) => self.record.spec.disk_size_mb,
+            BootPlan::Boot | BootPlan::RestoreTemplate | BootPlan::Restore(_) => {
+                self.record.spec.disk_size_mb
+            }
         };
         host.timed(StartPhase::Files, host.backend.make_disk(id, template, disk_size_mb)).await?;
         host.fault_points.pass(FaultPoint::StartCloned, id).await;
