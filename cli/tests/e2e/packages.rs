@@ -11,7 +11,7 @@ use std::{
 use anyhow::{Context, ensure};
 use serde_json::json;
 
-use crate::installation::Installation;
+use crate::installation::{Capsule, Installation};
 
 /// Time for installing the packages of a case: unpacking hundreds of megabytes under emulation.
 const INSTALL_TIMEOUT_SEC: u32 = 1800;
@@ -49,18 +49,24 @@ pub(crate) fn cases() -> Vec<Case> {
 
 /// Installs the packages of a case in a new capsule, and uses them.
 pub(crate) async fn are_used(case: Case, installation: &Installation) -> anyhow::Result<()> {
-    let archive = fs::read(&case.archive).with_context(|| format!("no {}", case.archive.display()))?;
-    let script = fs::read_to_string(&case.script)?;
     let size = json!({ "vcpus": 2, "memory_mb": MEMORY_MB, "disk_size_mb": DISK_MB });
     let capsule = installation.capsule_with(size).await?;
-    let client = installation.client()?;
-    let write = format!("{}/files/write", capsule.path());
-    client.upload(&write, "/packages.tar", archive).await?.success()?;
+    let used = install_and_use(&case, &capsule).await;
+    // A host has room for a few of them only.
+    used.and(capsule.delete().await)
+}
+
+async fn install_and_use(case: &Case, capsule: &Capsule<'_>) -> anyhow::Result<()> {
+    let archive = fs::read(&case.archive).with_context(|| format!("no {}", case.archive.display()))?;
+    let script = fs::read_to_string(&case.script)?;
+    let write = format!("{}/files/stream/write", capsule.path());
+    capsule.installation.client()?.upload(&write, "/packages.tar", archive).await?.success()?;
     let installed = capsule.exec(json!({ "cmd": INSTALL, "timeout_sec": INSTALL_TIMEOUT_SEC })).await?;
     ensure!(installed["exit_code"] == 0, "not installed: {installed}");
-    let used =
-        json!({ "cmd": "bash", "args": ["-euxo", "pipefail", "-c", script], "timeout_sec": USE_TIMEOUT_SEC });
+    let used = json!({
+        "cmd": "bash", "args": ["-euxo", "pipefail", "-c", script], "timeout_sec": USE_TIMEOUT_SEC
+    });
     let used = capsule.exec(used).await?;
     ensure!(used["exit_code"] == 0, "not usable: {used}");
-    capsule.delete().await
+    Ok(())
 }

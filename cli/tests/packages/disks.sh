@@ -4,8 +4,9 @@ mkdir /files /mnt/squashed && echo text >/files/note
 mksquashfs /files /files.squashfs -quiet -no-progress
 mount -o loop /files.squashfs /mnt/squashed && [ "$(cat /mnt/squashed/note)" = text ]
 truncate -s 32M /encrypted
-echo secret | cryptsetup luksFormat --batch-mode --pbkdf-memory 65536 --iter-time 50 /encrypted -
-echo secret | cryptsetup open /encrypted opened -
+echo secret >/key
+cryptsetup luksFormat --batch-mode --pbkdf-memory 65536 --iter-time 50 --key-file /key /encrypted
+cryptsetup open --key-file /key /encrypted opened
 mkfs.ext4 -q /dev/mapper/opened
 for kind in xfs btrfs vfat; do
     truncate -s 400M "/$kind" && "mkfs.$kind" "/$kind" >/dev/null
