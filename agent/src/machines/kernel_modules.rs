@@ -199,11 +199,15 @@ impl KernelModules {
     }
 }
 
-/// Passes the disk of modules of one folder on to another.
+/// Passes the disk of modules of one folder on to another, if it has one: what older agents have saved has none.
+///
+/// # Errors
+/// See [`ModulesError`].
 pub(super) async fn pass_on(from: &Path, to: &Path) -> Result<(), ModulesError> {
     let (from, to) = (from.join(MODULES_FILE), to.join(MODULES_FILE));
     let failed = ModulesError::io("link", &to);
-    blocking(move || link(&from, &to)).await.map_err(failed)
+    let linked = blocking(move || if from.exists() { link(&from, &to) } else { Ok(()) });
+    linked.await.map_err(failed)
 }
 
 /// Tells which disk of modules a machine or template has; none if it has none, as those of older agents.
@@ -280,6 +284,10 @@ mod tests {
         assert_eq!(of(machine).unwrap(), None);
         modules.give_current(machine).await.unwrap();
         pass_on(machine, template).await.unwrap();
+        assert_eq!(of(template).unwrap(), Some(first));
+        let older = volume.path().join("older");
+        fs::create_dir(&older).unwrap();
+        pass_on(&older, template).await.unwrap();
         assert_eq!(of(template).unwrap(), Some(first));
 
         let second = write_image(&images, 2);
