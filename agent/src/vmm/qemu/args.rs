@@ -17,6 +17,9 @@ pub(super) const TCG_CACHE_MB: u64 = 128;
 pub(super) const DISK_NODE: &str = "disk";
 /// Name of the block node that is the disk of kernel modules.
 const MODULES_NODE: &str = "modules";
+/// Firmware that enters an ELF kernel without an option rom. The default of a microvm with ACPI is SeaBIOS, which cannot; Debian 12
+/// has qboot under that name, too, and Debian 13 does not.
+const FIRMWARE: &str = "qboot.rom";
 /// Number of the devices and their order below, which saved state depends on. Count it up whenever a machine that
 /// was suspended before a change here could not be restored after it. 1 had no disk of kernel modules.
 pub(super) const LAYOUT: u32 = 2;
@@ -72,6 +75,10 @@ impl Installed {
         args.pair("-name", spec.id.to_string());
         args.pair("-machine", format!("{MACHINE_TYPE},memory-backend=memory"));
         args.pair("-accel", accelerator);
+        // ACPI, as it is how Debian's kernels find the devices. No option roms: an ELF kernel is entered directly.
+        args.pair("-machine", "microvm,acpi=on,isa-serial=on,x-option-roms=off,memory-backend=memory");
+        args.pair("-bios", FIRMWARE);
+        args.pair("-accel", accel);
         args.pair("-cpu", cpu);
         args.pair("-smp", spec.vcpus.to_string());
         args.pair("-m", format!("{}M", spec.memory_mb));
@@ -256,7 +263,8 @@ mod tests {
         for name in ["-kernel", "-initrd", "-append"] {
             assert!(boot.iter().any(|arg| arg == name) && !restore.iter().any(|arg| arg == name), "{name}");
         }
-        for name in ["-machine", "-cpu", "-m", "-object", "-blockdev", "-netdev"] {
+        assert_eq!(value_of(&boot, "-bios"), "qboot.rom");
+        for name in ["-machine", "-bios", "-cpu", "-m", "-object", "-blockdev", "-netdev"] {
             assert_eq!(value_of(&boot, name).len(), value_of(&restore, name).len(), "{name}");
         }
         assert!(restore.iter().any(|arg| arg == "-S"), "virtual cpus must not run before they are told");
