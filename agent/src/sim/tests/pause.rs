@@ -347,3 +347,22 @@ async fn memory_that_another_vmm_saved_is_kept_and_the_machine_can_be_booted() {
     assert!(!agent.was_started(7).await.restored);
     assert_eq!(agent.shell(id, "read note").await, "kept");
 }
+
+#[actix_rt::test]
+async fn memory_is_of_the_vmm_that_ran_the_machine_and_not_of_one_installed_since() {
+    let mut agent = Agent::start();
+    let (id, template) = (SandboxId::new(), TemplateId::new());
+    agent.started(id, 1).await;
+    agent.world.set_vmm_version("2");
+    agent.order_snapshot(id, 2, template);
+    agent.was_made(2).await;
+    agent.paused(id, 3).await;
+    agent.order_resume(id, 4);
+    let failed = agent.failed(4).await;
+    assert_eq!(failed.kind(), FailureKind::Incompatible);
+    assert!(failed.message.contains("version 1, and this host has 2"), "{failed:?}");
+    agent.order_start_from(SandboxId::new(), 1, template);
+    assert_eq!(agent.failed(1).await.kind(), FailureKind::Incompatible);
+    agent.world.set_vmm_version("1");
+    assert!(agent.resumed(id, 5).await.restored);
+}
