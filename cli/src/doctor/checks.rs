@@ -3,7 +3,10 @@
 use std::{env, path::PathBuf, process::Command};
 
 use super::finding::Check;
-use crate::services::newest_postgres;
+use crate::{
+    process::find_program,
+    services::{REDIS, newest_postgres, queue_server},
+};
 
 /// A program, what tells its version, what it is for and the Debian package that has it.
 struct Program {
@@ -95,11 +98,12 @@ pub(super) fn programs() -> Vec<Check> {
         Some(folder) => Check::ok("postgres", format!("{} (keeps the state)", folder.display())),
         None => Check::fail("postgres", "not installed (keeps the state)", install("postgresql")),
     });
+    let queue = queue_server().unwrap_or(REDIS);
     checks.push(check(&Program {
-        name: "redis-server",
+        name: queue.program,
         version: &["--version"],
         purpose: "queues builds",
-        package: "redis-server",
+        package: queue.program,
         needed: Needed::ToRun,
     }));
     checks
@@ -130,9 +134,7 @@ pub(super) fn find(name: &str) -> Option<PathBuf> {
     if let (QEMU, Some(named)) = (name, env::var_os("WRENN_QEMU").filter(|named| !named.is_empty())) {
         return Some(PathBuf::from(named)).filter(|path| path.is_file());
     }
-    let path = env::var_os("PATH").unwrap_or_default();
-    let system = ["/usr/sbin", "/sbin"].map(PathBuf::from);
-    env::split_paths(&path).chain(system).map(|folder| folder.join(name)).find(|path| path.is_file())
+    find_program(name)
 }
 
 fn first_line(program: &PathBuf, arguments: &[&str]) -> Option<String> {

@@ -14,6 +14,15 @@ pub mod log;
 pub mod stack;
 pub mod supervised;
 
+use std::{env, path::PathBuf};
+
 pub use launch::Launch;
 pub use stack::{EndSignal, ProcessStack};
 pub use supervised::{Process, ProcessSpec};
+
+/// Path of a program, as a shell would find it; also in the system's own folders, which a user's `PATH` may lack.
+pub fn find_program(name: &str) -> Option<PathBuf> {
+    let path = env::var_os("PATH").unwrap_or_default();
+    let system = ["/usr/sbin", "/sbin"].map(PathBuf::from);
+    env::split_paths(&path).chain(system).map(|folder| folder.join(name)).find(|path| path.is_file())
+}

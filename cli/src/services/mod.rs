@@ -13,6 +13,7 @@ use anyhow::Context;
 use wrenn_base::{Clock, Rng};
 
 pub use postgres::{Durability, newest_programs as newest_postgres, stop_leftover};
+pub use redis::{REDIS, installed as queue_server};
 
 use crate::{
     data::{self, DataFolder},
