@@ -67,7 +67,7 @@ impl Command {
         match self {
             Self::Up(command) => one_thread()?.block_on(command.run(clock, rng))?,
             Self::Down(command) => one_thread()?.block_on(command.run(clock))?,
-            Self::Doctor(command) => return one_thread()?.block_on(command.run()),
+            Self::Doctor(command) => return one_thread()?.block_on(command.run(clock)),
             Self::Server(command) => watched("wrenn-server", command.run(clock, rng))?,
             Self::Agent(command) => watched("wrenn-agent", command.run(clock, rng))?,
             Self::Admin(command) => one_thread()?.block_on(command.run(rng))?,

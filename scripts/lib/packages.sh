@@ -20,7 +20,7 @@ run_packages=(
     xfsprogs          # reflinks, where the disk has none
 )
 # Needed by ./scripts/image; some are above, too.
-image_packages=(cpio e2fsprogs lz4 mmdebstrap openssl xz-utils zstd)
+image_packages=(cpio e2fsprogs kmod lz4 mmdebstrap openssl xz-utils zstd)
 # Needed by ./scripts/test on top.
 # busybox-static: an editor that runs in any capsule. pebble: an ACME directory. prometheus: what reads the metrics, and
 # promtool. tcpdump: what can be read on the way to a host.

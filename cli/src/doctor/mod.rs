@@ -10,6 +10,8 @@ mod installation;
 
 use std::{path::PathBuf, process::ExitCode};
 
+use wrenn_base::Clock;
+
 use self::finding::{Status, table};
 use crate::{progress::note, up::default_images};
 
@@ -29,8 +31,9 @@ pub struct DoctorCommand {
 
 impl DoctorCommand {
     /// Prints the findings; fails if something that is required is missing.
-    pub async fn run(self) -> anyhow::Result<ExitCode> {
-        let mut checks = vec![host::user(), host::acceleration(&self.data).await];
+    pub async fn run(self, clock: Clock) -> anyhow::Result<ExitCode> {
+        let mut checks = vec![host::user()];
+        checks.extend(host::acceleration(&self.data, &clock).await);
         checks.extend(checks::programs());
         checks.extend(host::kernel());
         checks.extend(host::room(&self.data));

@@ -36,7 +36,10 @@ use self::{
     program::Program,
     watch::{Watcher, end_of_process},
 };
-pub use self::{processor::ProcessorError, program::DetectError};
+pub use self::{
+    processor::ProcessorError,
+    program::{DetectError, FAST_EMULATION, emulates_fast},
+};
 use super::{
     Accelerator, AdoptError, BootError, BootSpec, CpuFingerprint, ExitReason, Fingerprint, KillError,
     MEMORY_FILE, VmExit, VmProcess, VmRecord, Vmm, VmmKind,
@@ -105,6 +108,11 @@ impl Qemu {
     /// How machines run here.
     pub fn acceleration(&self) -> &Acceleration {
         &self.0.acceleration
+    }
+
+    /// Version of the program as it prints it, `10.0.2`.
+    pub fn version(&self) -> &str {
+        &self.0.program.version
     }
 
     fn record(&self, spec: &BootSpec, started: &Started) -> VmRecord {
