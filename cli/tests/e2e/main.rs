@@ -2,6 +2,7 @@
 //!
 //! ```text
 //!   WRENN_E2E=1 cargo test -p wrenn-cli --test e2e [-- NAME]      as root; scripts/test does it
+//!   WRENN_E2E_TESTS=NAMES                                         only tests whose names begin with one of these lines
 //! ```
 //!
 //! Most tests share one installation, which the first of them starts with `wrenn up` in a data folder and on a
@@ -133,6 +134,11 @@ fn tests() -> Vec<Trial> {
             "memory of another vmm is refused, and its capsule can be booted",
             pausing::memory_of_another_vmm_is_refused,
         ),
+        alone(
+            "memory stays with the version of QEMU that saved it",
+            pausing::memory_stays_with_its_version_of_qemu,
+        )
+        .with_ignored_flag(!is_enabled() || !pausing::has_second_qemu()),
         shared("while the host is away a resume says so", pausing::while_the_host_is_away),
         shared("capsules of a snapshot go on where it was made", snapshots::capsules_of_a_snapshot_go_on),
         shared(
@@ -190,6 +196,16 @@ fn tests() -> Vec<Trial> {
     ]
 }
 
+/// Tests whose names begin with a line of `names`, or all if there is none; fails with a line that no test begins with.
+fn chosen(tests: Vec<Trial>, names: &str) -> Result<Vec<Trial>, &str> {
+    let begins = |test: &Trial, name: &str| test.name().starts_with(name);
+    if let Some(unknown) = names.lines().find(|name| !tests.iter().any(|test| begins(test, name))) {
+        return Err(unknown);
+    }
+    let is_chosen = |test: &Trial| names.is_empty() || names.lines().any(|name| begins(test, name));
+    Ok(tests.into_iter().filter(is_chosen).collect())
+}
+
 fn main() -> ExitCode {
     // Clients of reqwest want one, although nothing here is encrypted. It cannot be set already.
     let _ = rustls::crypto::ring::default_provider().install_default();
@@ -198,7 +214,15 @@ fn main() -> ExitCode {
         let test = format!("packages: {}", case.name);
         shared(test, async move |installation| packages::are_used(case, installation).await)
     });
-    let conclusion = libtest_mimic::run(&arguments, tests().into_iter().chain(packages).collect());
+    let all = tests().into_iter().chain(packages).collect();
+    let chosen = match chosen(all, &env::var("WRENN_E2E_TESTS").unwrap_or_default()) {
+        Ok(chosen) => chosen,
+        Err(name) => {
+            eprintln!("WRENN_E2E_TESTS: there is no test {name:?}");
+            return ExitCode::FAILURE;
+        }
+    };
+    let conclusion = libtest_mimic::run(&arguments, chosen);
     let torn_down = RUNTIME.block_on(Installation::end_shared());
     if let Err(error) = &torn_down {
         eprintln!("the shared installation could not be taken down: {error:#}");

@@ -1,6 +1,13 @@
 //! Pause, resume, idle capsules, and what a restart of everything leaves of them.
 
-use std::{collections::BTreeSet, time::Duration};
+use std::{
+    collections::BTreeSet,
+    env, fs,
+    os::unix::fs::symlink,
+    path::{Path, PathBuf},
+    process::Command,
+    time::Duration,
+};
 
 use anyhow::{Context, ensure};
 use nix::{
@@ -10,7 +17,7 @@ use nix::{
 use serde_json::json;
 
 use crate::{
-    installation::{Capsule, Installation},
+    installation::{Capsule, Installation, temporary_folder},
     traces::{Traces, machines},
     wait::{RECOVERY, until},
     windows::settled,
@@ -99,7 +106,7 @@ fn occupied_bytes(capsule: &Capsule<'_>) -> anyhow::Result<u64> {
     use std::os::unix::fs::MetadataExt;
     let folder = capsule.installation.data().join("agent/volume/machines").join(&capsule.id);
     let mut bytes = 0;
-    for entry in std::fs::read_dir(&folder).with_context(|| folder.display().to_string())? {
+    for entry in fs::read_dir(&folder).with_context(|| folder.display().to_string())? {
         bytes += entry?.metadata()?.blocks() * 512;
     }
     Ok(bytes)
@@ -177,23 +184,100 @@ pub(crate) async fn memory_of_another_vmm_is_refused(installation: &Installation
     // As if the host had got another version of its VMM meanwhile.
     let folder = installation.data().join("agent/volume/machines").join(&capsule.id);
     let path = folder.join("manifest.json");
-    let mut manifest: serde_json::Value = serde_json::from_slice(&std::fs::read(&path)?)?;
+    let mut manifest: serde_json::Value = serde_json::from_slice(&fs::read(&path)?)?;
     ensure!(manifest["fingerprint"]["vmm_version"].is_string(), "{manifest}");
     manifest["fingerprint"]["vmm_version"] = "0.0.1".into();
-    std::fs::write(&path, serde_json::to_vec(&manifest)?)?;
+    fs::write(&path, serde_json::to_vec(&manifest)?)?;
 
+    is_refused_and_booted(&capsule, &["0.0.1"]).await?;
+    capsule.delete().await
+}
+
+/// Resumes a capsule that was paused by another VMM, with a mark on its disk and one in its memory.
+async fn is_refused_and_booted(capsule: &Capsule<'_>, versions: &[&str]) -> anyhow::Result<()> {
     let refused = capsule.ask("resume").await?;
     ensure!(refused.status == 502 && refused.text("/error/code") == "agent_error", "{refused:?}");
     let message = refused.text("/error/message");
-    ensure!(message.contains("0.0.1") && message.contains("drop_memory"), "{message}");
+    for word in versions.iter().chain(&["drop_memory"]) {
+        ensure!(message.contains(word), "no {word} in: {message}");
+    }
     let shown = capsule.show().await?;
     ensure!(shown["status"] == "paused" && !shown["last_error"].is_null(), "{shown}");
 
     let path = format!("{}/resume", capsule.path());
-    let booted = installation.client()?.post(&path, &json!({ "drop_memory": true })).await?.success()?;
+    let booted =
+        capsule.installation.client()?.post(&path, &json!({ "drop_memory": true })).await?.success()?;
     ensure!(booted["status"] == "running" && booted["last_error"].is_null(), "{booted}");
     ensure!(capsule.shell("cat /root/mark; ls /dev/shm").await? == "kept\n", "not a boot from its own disk");
-    capsule.delete().await
+    Ok(())
+}
+
+/// The setting that names a second QEMU, of another version than the one that `up` finds.
+const SECOND_QEMU: &str = "WRENN_E2E_SECOND_QEMU";
+
+/// Returns true if there is a second QEMU to test with.
+pub(crate) fn has_second_qemu() -> bool {
+    env::var_os(SECOND_QEMU).is_some()
+}
+
+pub(crate) async fn memory_stays_with_its_version_of_qemu() -> anyhow::Result<()> {
+    let first = wrenn_cli::process::find_program("qemu-system-x86_64").context("QEMU is installed")?;
+    let second = PathBuf::from(env::var_os(SECOND_QEMU).context(SECOND_QEMU)?);
+    let folder = temporary_folder()?;
+    let link = folder.path().join("qemu-system-x86_64");
+    lead_to(&link, &first)?;
+    let installation =
+        Installation::start_with_settings(|_| vec![("WRENN_QEMU", link.display().to_string())]).await?;
+    let result = async {
+        goes_on_under_its_version_only(&installation, &link, [&first, &second]).await?;
+        goes_on_under_its_version_only(&installation, &link, [&second, &first]).await
+    };
+    let result = result.await;
+    installation.end().await?;
+    result
+}
+
+/// Pauses a capsule under the first QEMU, which the installation runs with, and resumes it under the second.
+async fn goes_on_under_its_version_only(
+    installation: &Installation,
+    link: &Path,
+    [before, after]: [&Path; 2],
+) -> anyhow::Result<()> {
+    let (paused, running) = (installation.capsule().await?, installation.capsule().await?);
+    for capsule in [&paused, &running] {
+        capsule.shell("echo kept > /root/mark; sync; echo lost > /dev/shm/mark").await?;
+    }
+    paused.pause().await?;
+    installation.stop(Signal::SIGINT).await?;
+    lead_to(link, after)?;
+    installation.start().await?;
+    // Its memory is that of the QEMU which it was started with, however late it is paused.
+    running.wait_for("running", Duration::from_secs(20)).await?;
+    running.pause().await?;
+    for capsule in [&paused, &running] {
+        is_refused_and_booted(capsule, &[&version(before)?, &version(after)?]).await?;
+        capsule.delete().await?;
+    }
+    // New ones do not start from what the other version has left, either.
+    let new = installation.capsule().await?;
+    new.shell("true").await?;
+    new.delete().await
+}
+
+/// Makes a link, by which `up` runs its QEMU, lead to a program.
+fn lead_to(link: &Path, program: &Path) -> anyhow::Result<()> {
+    let new = link.with_extension("new");
+    symlink(program, &new).with_context(|| new.display().to_string())?;
+    fs::rename(&new, link).with_context(|| link.display().to_string())
+}
+
+/// Version that a QEMU prints, `10.0.2`.
+fn version(program: &Path) -> anyhow::Result<String> {
+    let output =
+        Command::new(program).arg("--version").output().with_context(|| program.display().to_string())?;
+    let text = String::from_utf8(output.stdout)?;
+    let version = text.split_whitespace().skip_while(|&word| word != "version").nth(1);
+    Ok(version.with_context(|| format!("no version in {text}"))?.to_owned())
 }
 
 pub(crate) async fn while_the_host_is_away(installation: &Installation) -> anyhow::Result<()> {
