@@ -116,7 +116,7 @@ suite_style() {
 
 bash_syntax() {
     local script
-    for script in scripts/{up,test,wrenn,image,sqlx,prose,circles,openapi} .ci/run scripts/lib/*.sh; do
+    for script in scripts/{up,test,wrenn,image,sqlx,prose,circles,openapi} .ci/run scripts/lib/{enter,*.sh}; do
         bash -n "$script" || return
     done
 }
@@ -200,8 +200,16 @@ suite_rust() {
         check "cargo test" cargo test --locked --workspace --no-fail-fast
 }
 
-# The program that was built with the other tests: asked for the one test alone, cargo would build half of it anew with
-# other features of its dependencies.
+# test_program NAME: path of that program of tests, as it was built with the others: asked for the one alone, cargo would build
+# half of it anew with other features of its dependencies.
+test_program() {
+    local program
+    program=$(SQLX_OFFLINE=true cargo test --locked --workspace --no-run --message-format=json 2>/dev/null |
+        jq -r --arg name "$1" 'select(.profile.test and .target.name == $name).executable')
+    [[ -x $program ]] || { echo "cargo made no program of the tests $1" >&2; return 1; }
+    say "$program"
+}
+
 suite_e2e() {
     machine_parts
     check "end to end" run_end_to_end
@@ -218,9 +226,7 @@ suite_packages() {
 # run_end_to_end [NAME]: all of them, or those whose names contain this.
 run_end_to_end() {
     local program
-    program=$(SQLX_OFFLINE=true cargo test --locked --workspace --no-run --message-format=json 2>/dev/null |
-        jq -r 'select(.profile.test and .target.name == "e2e").executable') || return
-    [[ -x $program ]] || { echo "cargo made no program of the end-to-end tests"; return 1; }
+    program=$(test_program e2e)
     (cd "$root/cli" && WRENN_E2E=1 WRENN_E2E_FOLDER=$work "$program" "$@")
 }
 
