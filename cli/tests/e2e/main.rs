@@ -39,6 +39,7 @@ mod telemetry;
 mod terminals;
 mod tools;
 mod traces;
+mod upgrades;
 mod wait;
 mod whole_machine;
 mod windows;
@@ -180,6 +181,10 @@ fn tests() -> Vec<Trial> {
         shared("changes are told until the machine dies", files::changes_are_told),
         alone("in no window of an operation is a capsule mistaken", windows::nobody_is_mistaken),
         alone("destroying overtakes in every window", windows::destroying_overtakes_in_every_window),
+        alone(
+            "what an older version saved has a way back",
+            upgrades::what_an_older_version_saved_has_a_way_back,
+        ),
         alone("a template reaches a second host", hosts::a_template_reaches_a_second_host),
         alone("hosts join from other networks", networks::hosts_join_from_other_networks),
         alone("soak: whatever is killed, nothing is lost and nothing is left", soak::nothing_is_lost),

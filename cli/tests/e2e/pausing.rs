@@ -194,7 +194,7 @@ pub(crate) async fn memory_of_another_vmm_is_refused(installation: &Installation
 }
 
 /// Resumes a capsule that was paused by another VMM, with a mark on its disk and one in its memory.
-async fn is_refused_and_booted(capsule: &Capsule<'_>, versions: &[&str]) -> anyhow::Result<()> {
+pub(crate) async fn is_refused_and_booted(capsule: &Capsule<'_>, versions: &[&str]) -> anyhow::Result<()> {
     let refused = capsule.ask("resume").await?;
     ensure!(refused.status == 502 && refused.text("/error/code") == "agent_error", "{refused:?}");
     let message = refused.text("/error/message");

@@ -74,11 +74,8 @@ impl Installed {
         args.pair("-display", "none");
         args.pair("-name", spec.id.to_string());
         args.pair("-machine", format!("{MACHINE_TYPE},memory-backend=memory"));
-        args.pair("-accel", accelerator);
-        // ACPI, as it is how Debian's kernels find the devices. No option roms: an ELF kernel is entered directly.
-        args.pair("-machine", "microvm,acpi=on,isa-serial=on,x-option-roms=off,memory-backend=memory");
         args.pair("-bios", FIRMWARE);
-        args.pair("-accel", accel);
+        args.pair("-accel", accelerator);
         args.pair("-cpu", cpu);
         args.pair("-smp", spec.vcpus.to_string());
         args.pair("-m", format!("{}M", spec.memory_mb));
