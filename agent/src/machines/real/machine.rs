@@ -16,6 +16,7 @@ use crate::{
     host_load,
     machines::{
         backend::{AdoptError, Backend, BoxError, Discard, ReleaseError, SaveError, StartError},
+        kernel_modules::MODULES_FILE,
         library::{Admitted, BootPlan, Library as _, Made, Parts, Template},
         manifest::{Kind, Manifest},
         record::{MachineSpec, Resources},
@@ -197,7 +198,8 @@ impl Backend for RealBackend {
             let dir = self.dir(id);
             let mut gone = vec![dir.join(STATE), dir.join(MANIFEST)];
             if what == Discard::Memory {
-                gone.push(dir.join(MEMORY_FILE));
+                // The disk of modules was for that memory; a boot gets the current one.
+                gone.extend([dir.join(MEMORY_FILE), dir.join(MODULES_FILE)]);
             }
             let removed = files::remove(gone).await;
             removed.map_err(|error| ReleaseError::step("remove what was saved")(error.into()))
