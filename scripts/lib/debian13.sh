@@ -77,7 +77,7 @@ in_debian13() {
 # test_in_debian13 NAME FOLDER [OPTION…]: runs a program of tests there, from that folder.
 test_in_debian13() {
     local program folder=$2
-    program=$(test_program "$1")
+    program=$(test_program "$1") || return
     shift 2
     in_debian13 "$@" -- env --chdir="$folder" "$program"
 }

@@ -226,7 +226,7 @@ suite_packages() {
 # run_end_to_end [NAME]: all of them, or those whose names contain this.
 run_end_to_end() {
     local program
-    program=$(test_program e2e)
+    program=$(test_program e2e) || return
     (cd "$root/cli" && WRENN_E2E=1 WRENN_E2E_FOLDER=$work "$program" "$@")
 }
 
