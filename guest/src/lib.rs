@@ -6,7 +6,7 @@
 //!                             ├── exec: commands, their users, output and timeouts
 //!                             ├── fs: files, with the rights of whoever they belong to
 //!                             ├── dial: connections to what listens in the capsule
-//!                             └── machine: clock, entropy, hostname, freeze, power
+//!                             └── machine, wall_clock: entropy, clock, hostname, freeze, power
 //! ```
 //!
 //! One thread runs everything but what touches the capsule's own files, on which it could be made to wait: the daemon
@@ -31,3 +31,4 @@ pub mod reaper;
 pub mod run_folder;
 pub mod service;
 mod sys;
+pub mod wall_clock;

@@ -1,4 +1,4 @@
-//! The machine as a whole: clock, entropy, name, resolver, the root filesystem's freeze, power.
+//! The machine as a whole: entropy, name, resolver, the root filesystem's freeze, power.
 
 use std::{
     fs::{self, File},
@@ -18,9 +18,7 @@ use nix::{
         signal::{Signal, kill},
         stat::{major, minor},
         statvfs::statvfs,
-        time::TimeSpec,
     },
-    time::{ClockId, clock_settime},
     unistd::{Pid, sethostname, sync},
 };
 use tokio::{
@@ -48,15 +46,6 @@ const DEVICE_POLL: Duration = Duration::from_millis(5);
 const SECTOR_BYTES: u64 = 512;
 /// The answer to `Shutdown` leaves the machine within this time.
 const ANSWER_GRACE: Duration = Duration::from_millis(50);
-
-/// Sets the wall clock, in nanoseconds since the Unix epoch.
-///
-/// # Errors
-/// What the kernel says; `EINVAL` for a time that it cannot have.
-pub fn set_clock(unix_time_ns: i64) -> io::Result<()> {
-    let time = TimeSpec::new(unix_time_ns.div_euclid(1_000_000_000), unix_time_ns.rem_euclid(1_000_000_000));
-    Ok(clock_settime(ClockId::CLOCK_REALTIME, time)?)
-}
 
 /// Mixes fresh entropy into the kernel's pool; numbers drawn from now on depend on it.
 ///

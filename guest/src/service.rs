@@ -16,9 +16,10 @@ use tokio_stream::{Stream, StreamExt, wrappers::ReceiverStream};
 use tonic::{Request, Response, Status, Streaming};
 use wrenn_base::blocking;
 use wrenn_proto::guest::{
-    ConnectEvent, ConnectInput, ExecEvent, ExecInput, ExecStart, FiguresRequest, FiguresResponse, FileEvent,
-    FileInput, FreezeRequest, FreezeResponse, HelloRequest, HelloResponse, InitRequest, InitResponse,
-    ShutdownRequest, ShutdownResponse, ThawRequest, ThawResponse,
+    ClockRequest, ClockResponse, ConnectEvent, ConnectInput, ExecEvent, ExecInput, ExecStart, FiguresRequest,
+    FiguresResponse, FileEvent, FileInput, FreezeRequest, FreezeResponse, HelloRequest, HelloResponse,
+    InitRequest, InitResponse, ShutdownRequest, ShutdownResponse, ThawRequest, ThawResponse,
+    clock_request::Correction,
     exec_event::Event,
     exec_input::Input,
     guest_server::{Guest, GuestServer},
@@ -35,6 +36,7 @@ use crate::{
     lock::Lock,
     machine::{self, Freezer},
     run_folder::CoveredRun,
+    wall_clock,
 };
 
 /// Half-open connections are noticed by a ping at this interval; those that a restored machine has are closed
@@ -159,7 +161,7 @@ impl Guest for GuestService {
             self.freezer.thaw().map_err(failed("thaw the root filesystem"))?;
         }
         if init.unix_time_ns > 0 {
-            machine::set_clock(init.unix_time_ns).map_err(failed("set the clock"))?;
+            wall_clock::set(init.unix_time_ns).map_err(failed("set the clock"))?;
         }
         *self.defaults.lock() = Defaults { user: init.default_user, environment: init.default_env };
         let wanted = Preparation {
@@ -242,6 +244,17 @@ impl Guest for GuestService {
     async fn thaw(&self, _: Request<ThawRequest>) -> Result<Response<ThawResponse>, Status> {
         self.freezer.thaw().map_err(failed("thaw the root filesystem"))?;
         Ok(Response::new(ThawResponse {}))
+    }
+
+    async fn clock(&self, request: Request<ClockRequest>) -> Result<Response<ClockResponse>, Status> {
+        let corrected = match request.into_inner().correction {
+            Some(Correction::StepNs(offset_ns)) => wall_clock::step(offset_ns),
+            Some(Correction::SlewNs(offset_ns)) => wall_clock::slew(offset_ns),
+            None => Ok(()),
+        };
+        corrected.map_err(failed("correct the clock"))?;
+        let unix_time_ns = wall_clock::read().map_err(failed("read the clock"))?;
+        Ok(Response::new(ClockResponse { unix_time_ns }))
     }
 
     async fn figures(&self, _: Request<FiguresRequest>) -> Result<Response<FiguresResponse>, Status> {

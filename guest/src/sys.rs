@@ -72,6 +72,35 @@ pub(crate) fn run_before_all_others() -> io::Result<()> {
     })
 }
 
+/// Moves the time of day by seconds and nanoseconds, the latter from 0 to 999,999,999.
+///
+/// # Errors
+/// What the kernel says.
+pub(crate) fn step_clock(seconds: i64, nanoseconds: i64) -> io::Result<()> {
+    adjust_clock(libc::ADJ_SETOFFSET | libc::ADJ_NANO, |request| {
+        request.time = libc::timeval { tv_sec: seconds, tv_usec: nanoseconds };
+    })
+}
+
+/// Moves the time of day little by little, as `adjtime` does; replaces what is left of an earlier move.
+///
+/// # Errors
+/// What the kernel says.
+pub(crate) fn slew_clock(microseconds: i64) -> io::Result<()> {
+    adjust_clock(libc::ADJ_OFFSET_SINGLESHOT, |request| request.offset = microseconds)
+}
+
+fn adjust_clock(modes: libc::c_uint, fill: impl FnOnce(&mut libc::timex)) -> io::Result<()> {
+    // SAFETY: plain numbers, for which zero is a valid value.
+    let mut request: libc::timex = unsafe { mem::zeroed() };
+    request.modes = modes;
+    fill(&mut request);
+    // SAFETY: the kernel reads and writes one `timex`, which lives through the call.
+    let state = unsafe { libc::clock_adjtime(libc::CLOCK_REALTIME, &raw mut request) };
+    // A state of the clock, such as one that is not synchronised, is no error.
+    check(state.min(0))
+}
+
 /// Who and where a child is to be, set between fork and exec.
 #[derive(Debug)]
 pub(crate) struct ChildSetup {

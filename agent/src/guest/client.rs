@@ -32,13 +32,13 @@ use tower::service_fn;
 use wrenn_proto::{
     GUEST_IP, GUEST_PORT, MAX_WARNINGS,
     guest::{
-        ConnectEvent, ConnectInput, ExecEvent, ExecInput, FiguresRequest, FiguresResponse, FileEvent,
-        FileInput, FreezeRequest, HelloRequest, HelloResponse, InitRequest, ThawRequest,
-        guest_client::GuestClient as Rpc,
+        ClockRequest, ConnectEvent, ConnectInput, ExecEvent, ExecInput, FiguresRequest, FiguresResponse,
+        FileEvent, FileInput, FreezeRequest, HelloRequest, HelloResponse, InitRequest, ThawRequest,
+        clock_request, guest_client::GuestClient as Rpc,
     },
 };
 
-use super::{Events, Guest, GuestError, Inputs, SESSIONS_MAX};
+use super::{Correction, Events, Guest, GuestError, Inputs, SESSIONS_MAX, UnixTime};
 use crate::net::{ConnectError, connect_in};
 
 /// How long a guest may take to answer a small request.
@@ -188,6 +188,19 @@ impl Guest for GuestClient {
         async move {
             let mut rpc = self.rpc(ANSWER_MAX_BYTES);
             within(THAW_TIMEOUT, rpc.thaw(ThawRequest {})).await.map(drop)
+        }
+        .boxed()
+    }
+
+    fn clock(&self, correction: Option<Correction>) -> BoxFuture<'_, Result<UnixTime, GuestError>> {
+        let correction = correction.map(|correction| match correction {
+            Correction::Step { nanoseconds } => clock_request::Correction::StepNs(nanoseconds),
+            Correction::Slew { nanoseconds } => clock_request::Correction::SlewNs(nanoseconds),
+        });
+        async move {
+            let mut rpc = self.rpc(ANSWER_MAX_BYTES);
+            let answer = within(CALL_TIMEOUT, rpc.clock(ClockRequest { correction })).await?;
+            Ok(UnixTime { nanoseconds: answer.into_inner().unix_time_ns })
         }
         .boxed()
     }

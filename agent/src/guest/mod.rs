@@ -34,6 +34,9 @@ pub trait Guest: Send + Sync + 'static {
     /// Ends a freeze; does nothing if there is none.
     fn thaw(&self) -> BoxFuture<'_, Result<(), GuestError>>;
 
+    /// Corrects the guest's wall clock, if there is a correction, and then reads it.
+    fn clock(&self, correction: Option<Correction>) -> BoxFuture<'_, Result<UnixTime, GuestError>>;
+
     /// Asks how much memory and disk the guest uses.
     fn figures(&self) -> BoxFuture<'_, Result<wire::FiguresResponse, GuestError>>;
 
@@ -54,6 +57,28 @@ pub trait Guest: Send + Sync + 'static {
         &self,
         inputs: Inputs<wire::ConnectInput>,
     ) -> BoxFuture<'_, Result<Events<wire::ConnectEvent>, GuestError>>;
+}
+
+/// A change of a guest's wall clock by the time that it is behind; negative if it is ahead.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Correction {
+    /// At once.
+    Step {
+        /// The time.
+        nanoseconds: i64,
+    },
+    /// Half a millisecond a second. It replaces what is left of an earlier one.
+    Slew {
+        /// The time.
+        nanoseconds: i64,
+    },
+}
+
+/// A time of day, as a guest says it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct UnixTime {
+    /// Nanoseconds since the Unix epoch.
+    pub nanoseconds: i64,
 }
 
 /// Failure of a guest to do what it was asked.

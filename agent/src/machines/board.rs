@@ -13,6 +13,7 @@ use tokio::sync::{Semaphore, watch};
 use tokio_util::sync::CancellationToken;
 use wrenn_proto::{agent as wire, ids::SandboxId};
 
+use super::time_sync::TimeSync;
 use crate::guest::{Guest, SESSIONS_MAX};
 
 /// The way into a running machine.
@@ -24,13 +25,24 @@ pub struct Access {
     pub gone: Gone,
     /// One for each tunnel that may be opened yet.
     pub tunnel_permits: Arc<Semaphore>,
+    time_sync: Arc<TimeSync>,
 }
 
 impl Access {
     /// Makes the way to this guest.
-    pub(super) fn new(guest: Arc<dyn Guest>) -> Self {
+    pub(super) fn new(guest: Arc<dyn Guest>, time_sync: TimeSync) -> Self {
         let tunnel_permits = Arc::new(Semaphore::new(SESSIONS_MAX));
-        Self { guest, gone: Gone::default(), tunnel_permits }
+        Self { guest, gone: Gone::default(), tunnel_permits, time_sync: Arc::new(time_sync) }
+    }
+
+    /// Notes that the machine stood still for a while, so that its clock is behind.
+    pub(super) fn note_stood_still(&self) {
+        self.time_sync.note_stood_still();
+    }
+
+    fn close(&self, reason: String) {
+        self.time_sync.stop();
+        self.gone.close(reason);
     }
 }
 
@@ -137,7 +149,7 @@ impl Board {
         if let Some(entry) = self.entries.lock().get_mut(&id)
             && let Some(old) = entry.access.replace(access)
         {
-            old.gone.close("the machine was started anew".to_owned());
+            old.close("the machine was started anew".to_owned());
         }
         self.note_change();
     }
@@ -146,7 +158,7 @@ impl Board {
     pub(super) fn close(&self, id: SandboxId, reason: impl Into<String>) {
         let access = self.entries.lock().get_mut(&id).and_then(|entry| entry.access.take());
         if let Some(access) = access {
-            access.gone.close(reason.into());
+            access.close(reason.into());
             self.note_change();
         }
     }

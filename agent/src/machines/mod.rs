@@ -19,6 +19,7 @@
 //! | [`leases`] | who uses a template or a boot snapshot |
 //! | [`source`] | where templates come from that were made on other hosts |
 //! | [`board`] | what everybody else may know |
+//! | [`time_sync`] | the wall clocks of guests |
 //! | `work` | the order of the steps, and what happens when one fails |
 //! | `actor`, `registry` | one actor per machine, and their parent |
 //! | `real` | the backend with processes, disks and networks |
@@ -40,6 +41,7 @@ pub mod record;
 mod registry;
 pub mod source;
 pub mod store;
+pub mod time_sync;
 pub mod tombstones;
 mod work;
 

@@ -2,7 +2,7 @@
 
 use std::{
     sync::{Arc, atomic::Ordering},
-    time::{Duration, Instant},
+    time::{Duration, Instant, SystemTime},
 };
 
 use futures_util::{FutureExt as _, StreamExt as _, future::BoxFuture};
@@ -23,7 +23,7 @@ use super::{
     world::{SimStep, SimWorld},
 };
 use crate::{
-    guest::{Events, Guest, GuestError, Inputs},
+    guest::{Correction, Events, Guest, GuestError, Inputs, UnixTime},
     vmm::ExitReason,
 };
 
@@ -108,6 +108,16 @@ impl Guest for SimGuest {
 
     fn thaw(&self) -> BoxFuture<'_, Result<(), GuestError>> {
         self.set_frozen(SimStep::Thaw, false).boxed()
+    }
+
+    fn clock(&self, _: Option<Correction>) -> BoxFuture<'_, Result<UnixTime, GuestError>> {
+        async {
+            self.reach()?;
+            // The host's own, which is always right.
+            let now = self.world.clock.wall().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+            Ok(UnixTime { nanoseconds: i64::try_from(now.as_nanos()).unwrap_or(i64::MAX) })
+        }
+        .boxed()
     }
 
     fn figures(&self) -> BoxFuture<'_, Result<FiguresResponse, GuestError>> {

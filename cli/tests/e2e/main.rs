@@ -15,6 +15,7 @@
 mod bad_input;
 mod builds;
 mod capsules;
+mod clocks;
 mod crashes;
 mod databases;
 mod endings;
@@ -94,6 +95,7 @@ fn tests() -> Vec<Trial> {
             "whatever is done to its disk a capsule is reached",
             whole_machine::whatever_is_done_to_its_disk_it_is_reached,
         ),
+        shared("the clocks of a capsule are right", clocks::are_the_hosts),
         shared("templates keep folders of /run", whole_machine::folders_of_run_are_kept_by_templates),
         shared("a deleted capsule leaves nothing on the host", capsules::delete_leaves_nothing),
         shared("a capsule reaches neither host nor guest daemon nor metadata", isolation::guest_is_fenced_in),

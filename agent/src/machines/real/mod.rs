@@ -62,7 +62,7 @@ use super::{
 use crate::{
     config::Config,
     disk::Volume,
-    guest::{Events, Guest, GuestClient, GuestError, Inputs},
+    guest::{Correction, Events, Guest, GuestClient, GuestError, Inputs, UnixTime},
     host_load::MIB,
     net::{GUEST_MAC, Slot, SlotNumber, SlotPool},
     vmm::{
@@ -326,6 +326,10 @@ impl Guest for NoGuest {
     }
 
     fn thaw(&self) -> BoxFuture<'_, Result<(), GuestError>> {
+        Self::refuse()
+    }
+
+    fn clock(&self, _: Option<Correction>) -> BoxFuture<'_, Result<UnixTime, GuestError>> {
         Self::refuse()
     }
 

@@ -67,6 +67,7 @@ use super::{
         CommandError, FailureKind, MachineState, Origin, Outcome, Phase, Record, RecordStore, StateError,
     },
     source::Upstream,
+    time_sync::TimeSync,
     tombstones::Tombstones,
 };
 use crate::{
@@ -344,7 +345,9 @@ impl Host {
     }
 
     fn open(&self, id: SandboxId) {
-        self.board.open(id, Access::new(self.backend.guest(id)));
+        let guest = self.backend.guest(id);
+        let time_sync = TimeSync::start(id, guest.clone(), self.clock.clone(), self.rng.clone());
+        self.board.open(id, Access::new(guest, time_sync));
     }
 
     /// Answers a command whose wish is fulfilled already: nothing is done.

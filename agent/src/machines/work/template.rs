@@ -171,6 +171,9 @@ impl Making<'_> {
         tracing::debug!(sandbox_id = %id, synced_ms, frozen_ms, cloned_ms, "the machine's files are cloned");
         let thawed = async {
             host.thaw(id).await;
+            if let Some(access) = host.board.access(id) {
+                access.note_stood_still();
+            }
             Ok::<_, SaveError>(())
         };
         unless_dead(vm, SaveError::Exited, thawed).await
