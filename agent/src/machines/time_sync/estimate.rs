@@ -11,8 +11,8 @@ use crate::guest::{Correction, UnixTime};
 
 /// Greatest distance of a guest's wall clock from the host's.
 pub const LIMIT: Duration = Duration::from_millis(50);
-/// Error bound of a sample after which no other one is taken; a tenth of the limit.
-const PRECISE: Duration = Duration::from_millis(5);
+/// Error bound of a sample after which no other one is taken: a round trip to an emulated guest that was just restored.
+const PRECISE: Duration = Duration::from_millis(10);
 /// Offset from which the clock is stepped. The kernel slews half a millisecond a second, so that less than this takes less than
 /// 50 s.
 const STEP_FROM: Duration = Duration::from_millis(25);
@@ -25,7 +25,7 @@ const DOUBTFUL: Backoff = Backoff::new(Duration::from_secs(2), Duration::from_se
 /// Time in doubt that the operator is told of.
 const DOUBT_MAX: Duration = Duration::from_secs(120);
 
-/// One comparison of a guest's clock with the host's.
+/// Comparison of a guest's clock with the host's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Sample {
     /// Time of the host less that of the guest, in nanoseconds.
