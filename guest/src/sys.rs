@@ -75,7 +75,7 @@ pub(crate) fn run_before_all_others() -> io::Result<()> {
 /// Moves the time of day by seconds and nanoseconds, the latter from 0 to 999,999,999.
 ///
 /// # Errors
-/// What the kernel says.
+/// Those of the kernel.
 pub(crate) fn step_clock(seconds: i64, nanoseconds: i64) -> io::Result<()> {
     adjust_clock(libc::ADJ_SETOFFSET | libc::ADJ_NANO, |request| {
         request.time = libc::timeval { tv_sec: seconds, tv_usec: nanoseconds };
@@ -85,7 +85,7 @@ pub(crate) fn step_clock(seconds: i64, nanoseconds: i64) -> io::Result<()> {
 /// Moves the time of day little by little, as `adjtime` does; replaces what is left of an earlier move.
 ///
 /// # Errors
-/// What the kernel says.
+/// Those of the kernel.
 pub(crate) fn slew_clock(microseconds: i64) -> io::Result<()> {
     adjust_clock(libc::ADJ_OFFSET_SINGLESHOT, |request| request.offset = microseconds)
 }

@@ -14,7 +14,7 @@ const SECOND_NS: i64 = 1_000_000_000;
 /// Returns the time of day, in nanoseconds since the Unix epoch.
 ///
 /// # Errors
-/// What the kernel says.
+/// Those of the kernel.
 pub fn read() -> io::Result<i64> {
     let now = clock_gettime(ClockId::CLOCK_REALTIME)?;
     Ok(now.tv_sec().saturating_mul(SECOND_NS).saturating_add(now.tv_nsec()))
@@ -23,7 +23,7 @@ pub fn read() -> io::Result<i64> {
 /// Sets the time of day, in nanoseconds since the Unix epoch.
 ///
 /// # Errors
-/// What the kernel says; `EINVAL` for a time that it cannot have.
+/// Those of the kernel; `EINVAL` for a time that it cannot have.
 pub fn set(unix_time_ns: i64) -> io::Result<()> {
     let time = TimeSpec::new(unix_time_ns.div_euclid(SECOND_NS), unix_time_ns.rem_euclid(SECOND_NS));
     Ok(clock_settime(ClockId::CLOCK_REALTIME, time)?)
@@ -32,7 +32,7 @@ pub fn set(unix_time_ns: i64) -> io::Result<()> {
 /// Moves the time of day at once. What is left of a slew is dropped: the offset was measured with it.
 ///
 /// # Errors
-/// What the kernel says; `EINVAL` for a time that it cannot have.
+/// Those of the kernel; `EINVAL` for a time that it cannot have.
 pub fn step(offset_ns: i64) -> io::Result<()> {
     sys::slew_clock(0)?;
     sys::step_clock(offset_ns.div_euclid(SECOND_NS), offset_ns.rem_euclid(SECOND_NS))
@@ -41,7 +41,7 @@ pub fn step(offset_ns: i64) -> io::Result<()> {
 /// Moves the time of day little by little, half a millisecond a second.
 ///
 /// # Errors
-/// What the kernel says.
+/// Those of the kernel.
 pub fn slew(offset_ns: i64) -> io::Result<()> {
     sys::slew_clock(offset_ns / 1000)
 }

@@ -19,7 +19,7 @@ pub(super) const DISK_NODE: &str = "disk";
 const MODULES_NODE: &str = "modules";
 /// Firmware that enters an ELF kernel without an option rom. The default of a microvm with ACPI is SeaBIOS, which cannot; Debian 12
 /// has qboot under that name, too, and Debian 13 does not.
-const FIRMWARE: &str = "qboot.rom";
+pub(super) const FIRMWARE: &str = "qboot.rom";
 /// Number of the devices and their order below, which saved state depends on. Count it up whenever a machine that
 /// was suspended before a change here could not be restored after it. 1 had no disk of kernel modules.
 pub(super) const LAYOUT: u32 = 2;

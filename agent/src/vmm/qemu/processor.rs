@@ -21,7 +21,7 @@ use tokio::{
 };
 
 use super::{
-    args::{MACHINE_TYPE, Processor},
+    args::{FIRMWARE, MACHINE_TYPE, Processor},
     program::Program,
 };
 use crate::vmm::{
@@ -83,7 +83,8 @@ fn start(program: &Program, processor: &Processor) -> io::Result<(Child, UnixStr
     // The command is dropped here, and its copies of the descriptor with it: the end of QEMU ends the stream.
     let child = Command::new(&program.path)
         .args(["-nodefaults", "-no-user-config", "-display", "none", "-S", "-m", "16"])
-        .args(["-machine", MACHINE_TYPE, "-accel", &processor.accelerator, "-cpu", processor.cpu])
+        .args(["-machine", MACHINE_TYPE, "-bios", FIRMWARE])
+        .args(["-accel", &processor.accelerator, "-cpu", processor.cpu])
         .args(["-chardev", "stdio,id=control,signal=off", "-mon", "chardev=control,mode=control"])
         .stdin(Stdio::from(theirs.try_clone()?))
         .stdout(Stdio::from(theirs))

@@ -47,7 +47,7 @@ pub enum DetectError {
         #[source]
         source: io::Error,
     },
-    /// It does not describe the processor that its guests see.
+    /// No description of the processor that its guests see.
     #[error("ask {program} for the processor of its guests")]
     Processor {
         /// The program.
