@@ -28,8 +28,8 @@ use crate::disk::{ImageError, Volume};
 /// Name of the image, and of a machine's link to its copy.
 pub const MODULES_FILE: &str = "modules.img";
 
-/// Where ext4 keeps its magic number and the identity of the filesystem, in bytes from the begin of the disk: the superblock
-/// begins at 1024 (Linux, `Documentation/filesystems/ext4/super.rst`: `s_magic`, `s_uuid`).
+/// Offsets of ext4's magic number and of the identity of the filesystem, in bytes from the start of the disk: the superblock
+/// starts at 1024 (Linux, `Documentation/filesystems/ext4/super.rst`: `s_magic`, `s_uuid`).
 const MAGIC_AT: u64 = 1024 + 0x38;
 const MAGIC: u16 = 0xEF53;
 const IDENTITY_AT: u64 = 1024 + 0x68;
@@ -83,10 +83,10 @@ pub enum ModulesError {
     /// The file is something else.
     #[error("{} is not the disk of modules that scripts/image makes", .0.display())]
     NotOurs(PathBuf),
-    /// It could not be read or linked.
+    /// The file could not be read or linked.
     #[error("{action} {}", path.display())]
     Io {
-        /// What was being done.
+        /// Step that failed.
         action: &'static str,
         /// To which file.
         path: PathBuf,
@@ -94,7 +94,7 @@ pub enum ModulesError {
         #[source]
         source: io::Error,
     },
-    /// It could not be imported.
+    /// The image could not be imported.
     #[error("import the disk of modules")]
     Import(#[from] ImageError),
 }
@@ -153,7 +153,7 @@ impl KernelModules {
         Ok(id)
     }
 
-    /// Whether this one is on the host.
+    /// Returns true if this one is on the host.
     pub(super) fn has(&self, id: ModulesId) -> bool {
         self.path(id).exists()
     }

@@ -27,7 +27,7 @@ use crate::vmm::{Fingerprint, VmProcess};
 #[derive(Debug)]
 pub struct Made {
     /// What it is.
-    pub manifest: Manifest,
+    pub manifest: Box<Manifest>,
     /// Keeps it.
     pub lease: Lease,
 }
@@ -64,7 +64,7 @@ pub enum BootPlan {
 pub struct Admitted {
     /// What from.
     pub template: Template,
-    /// How it is booted.
+    /// Plan for its boot.
     pub boot: BootPlan,
     /// Why the memory that the template has cannot be restored here; the machine is booted from the template's disk then.
     pub useless_memory: Option<Incompatible>,

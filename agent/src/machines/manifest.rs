@@ -93,7 +93,7 @@ pub enum Incompatible {
         saved: u32,
     },
     /// Its kernel has read a disk of modules that this host does not have.
-    #[error("it was saved with the modules of another build of the kernel than this host has")]
+    #[error("its kernel has the modules of another build than this host")]
     Modules,
     /// Another VMM, or another processor.
     #[error("{0}")]

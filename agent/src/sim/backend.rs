@@ -69,7 +69,7 @@ impl SimBackend {
     fn made(&self, artifact: &Artifact) -> Option<Made> {
         let lease = self.leases.share(artifact)?;
         let manifest = self.world.inner.lock().artifacts.get(artifact)?.manifest.clone();
-        Some(Made { manifest, lease })
+        Some(Made { manifest: Box::new(manifest), lease })
     }
 
     fn template_of(&self, spec: &MachineSpec) -> Result<Template, StartError> {
@@ -430,7 +430,7 @@ impl Library for SimBackend {
                 TemplateFile { kind: (*kind).into(), size_bytes: bytes, data_bytes: bytes }
             };
             let files = contents.iter().map(file).collect();
-            let manifest = made.manifest.clone();
+            let manifest = (*made.manifest).clone();
             let extents = contents.into_iter().flat_map(|(kind, content)| {
                 let content = Bytes::from(content);
                 let starts = (0..content.len()).step_by(EXTENT_BYTES);

@@ -96,7 +96,7 @@ pub struct VmRecord {
     pub vmm: VmmKind,
     /// Version of the VMM that runs it.
     pub vmm_version: String,
-    /// What its saved state will depend on: that of the agent that started it, which may be older than the one that saves
+    /// Fingerprint of the agent that started it, on which its saved state depends; that agent may be older than the one that saves
     /// it. `None` in records of agents before this was kept, whose layout was number 1.
     #[serde(default)]
     pub fingerprint: Option<Fingerprint>,

@@ -5,7 +5,7 @@ use serde_json::json;
 
 use crate::installation::{Capsule, Installation};
 
-/// What container engines, VPNs, network filesystems and disks within files ask for.
+/// Modules that container engines, VPNs, network filesystems and disks within files need.
 const MODULES: &str = "overlay bridge veth macvlan vxlan nf_tables nft_chain_nat nft_masq ip_tables iptable_nat ip6table_nat \
     xt_MASQUERADE br_netfilter nf_conntrack fuse tun vsock loop dm_mod dm_crypt dm_snapshot squashfs nfs nfsv4 cifs zram wireguard \
     ip_vs xfs btrfs sctp";

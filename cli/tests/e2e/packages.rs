@@ -6,23 +6,27 @@
 use std::{
     env, fs,
     path::{Path, PathBuf},
+    time::Duration,
 };
 
 use anyhow::{Context, ensure};
 use serde_json::json;
 
-use crate::installation::{Capsule, Installation};
+use crate::{
+    installation::{Capsule, Installation},
+    wait::until,
+};
 
 /// Time for installing the packages of a case: unpacking hundreds of megabytes under emulation.
-const INSTALL_TIMEOUT_SEC: u32 = 1800;
+const INSTALL_TIMEOUT: Duration = Duration::from_secs(1800);
 /// Time for using them.
-const USE_TIMEOUT_SEC: u32 = 900;
+const USE_TIMEOUT: Duration = Duration::from_secs(900);
 const MEMORY_MB: u32 = 2048;
 const DISK_MB: u32 = 12_000;
 
-const INSTALL: &str = "mkdir /packages && tar -C /packages -xf /packages.tar && rm /packages.tar && \
-    DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends /packages/*.deb >/install.log 2>&1 || \
-    { tail -n 40 /install.log; exit 1; }; rm -rf /packages";
+const INSTALL: &str = "mkdir /packages && tar -C /packages -xf /packages.tar && rm /packages.tar\n\
+    DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends /packages/*.deb\n\
+    rm -rf /packages";
 
 /// A script, and the archive of the packages that it uses.
 pub(crate) struct Case {
@@ -61,12 +65,22 @@ async fn install_and_use(case: &Case, capsule: &Capsule<'_>) -> anyhow::Result<(
     let script = fs::read_to_string(&case.script)?;
     let write = format!("{}/files/stream/write", capsule.path());
     capsule.installation.client()?.upload(&write, "/packages.tar", archive).await?.success()?;
-    let installed = capsule.exec(json!({ "cmd": INSTALL, "timeout_sec": INSTALL_TIMEOUT_SEC })).await?;
-    ensure!(installed["exit_code"] == 0, "not installed: {installed}");
-    let used = json!({
-        "cmd": "bash", "args": ["-euxo", "pipefail", "-c", script], "timeout_sec": USE_TIMEOUT_SEC
-    });
-    let used = capsule.exec(used).await?;
-    ensure!(used["exit_code"] == 0, "not usable: {used}");
+    run(capsule, "installed", INSTALL, INSTALL_TIMEOUT).await?;
+    run(capsule, "used", &script, USE_TIMEOUT).await
+}
+
+/// Runs a script that may take longer than a client waits for an answer; its first command that fails ends it.
+async fn run(capsule: &Capsule<'_>, what: &str, script: &str, limit: Duration) -> anyhow::Result<()> {
+    let write = format!("{}/files/write", capsule.path());
+    let file = format!("/{what}.sh");
+    capsule.installation.client()?.upload(&write, &file, script.to_owned()).await?.success()?;
+    let begin = format!("{{ bash -euxo pipefail {file} >/log 2>&1; echo $? >/{what}; }} >/dev/null 2>&1 &");
+    capsule.exec(json!({ "cmd": begin })).await?;
+    let status = until("the script ends", limit, async || {
+        let read = capsule.exec(json!({ "cmd": format!("cat /{what}") })).await?;
+        Ok(read["stdout"].as_str().filter(|status| !status.is_empty()).map(str::to_owned))
+    })
+    .await?;
+    ensure!(status == "0\n", "not {what}: {}", capsule.shell("tail -n 60 /log").await?);
     Ok(())
 }

@@ -192,7 +192,7 @@ impl Shelf {
                 tracing::debug!(%artifact, %error, "its use was not noted");
             }
         }
-        Some(Made { manifest: entry.files.manifest.clone(), lease })
+        Some(Made { manifest: Box::new(entry.files.manifest.clone()), lease })
     }
 
     /// Begins an artifact with an empty folder; none if it is there, or somebody has to do with it.

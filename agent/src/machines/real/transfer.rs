@@ -102,7 +102,7 @@ pub(super) async fn read(folder: std::path::PathBuf, made: Made) -> io::Result<T
     let open = move || kinds.iter().map(|&kind| Source::open(&folder, kind)).collect::<io::Result<Vec<_>>>();
     let sources = blocking(open).await?;
     let files = sources.iter().map(Source::describe).collect();
-    let manifest = made.manifest.clone();
+    let manifest = (*made.manifest).clone();
     let (sender, extents) = mpsc::channel(QUEUE);
     tokio::task::spawn_blocking(move || {
         for extent in sources.iter().flat_map(Source::extents) {

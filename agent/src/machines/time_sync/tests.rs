@@ -1,7 +1,5 @@
 //! The rules, and the keeper with a guest whose clock a test sets.
 
-#![expect(clippy::unwrap_used, reason = "helpers of tests fail like tests")]
-
 use std::time::{Duration, SystemTime};
 
 use futures_util::{FutureExt as _, future::BoxFuture};
@@ -19,7 +17,7 @@ fn unix_ns(time: SystemTime) -> i64 {
 
 /// A sample whose guest is this much behind.
 fn sample(offset_ms: i64, round_trip_ms: u64) -> Sample {
-    let (sent, round_trip) = (Clock::process().wall(), Duration::from_millis(round_trip_ms));
+    let (sent, round_trip) = (Clock::manual().0.wall(), Duration::from_millis(round_trip_ms));
     let nanoseconds = unix_ns(sent + round_trip / 2) - offset_ms * MS;
     Sample::new(sent, round_trip, UnixTime { nanoseconds })
 }
@@ -61,7 +59,7 @@ fn a_check_is_certain_only_within_the_limit() {
 
 #[test]
 fn a_guest_may_say_anything() {
-    let sent = Clock::process().wall();
+    let sent = Clock::manual().0.wall();
     for nanoseconds in [i64::MIN, -1, 0, i64::MAX] {
         let sample = Sample::new(sent, Duration::ZERO, UnixTime { nanoseconds });
         assert!(matches!(sample.correction(), Some(Correction::Step { .. })), "{sample}");
@@ -88,7 +86,7 @@ fn waits_grow_while_a_clock_is_right_and_less_while_it_is_doubtful() {
 
 #[test]
 fn a_long_doubt_is_reported_once() {
-    let (mut doubt, begun) = (Doubt::default(), Clock::process().now());
+    let (mut doubt, begun) = (Doubt::default(), Clock::manual().0.now());
     let mut at = |outcome, seconds| doubt.note(outcome, begun + Duration::from_secs(seconds));
     assert!(!at(Checked::Doubtful, 0) && !at(Checked::Doubtful, 119));
     assert!(at(Checked::Doubtful, 120) && !at(Checked::Doubtful, 300));

@@ -393,7 +393,7 @@ impl Host {
         self.outbox.publish(wire::agent_frame::Frame::Result(outcome.to_wire(id, generation)));
     }
 
-    /// What the saved state of a machine depends on: the agent that started it, which may be another one than this.
+    /// Returns what the saved state of a machine depends on: the agent that started it, which may be another one than this.
     fn fingerprint_of(&self, record: &Record) -> Fingerprint {
         let here = self.backend.fingerprint();
         match &record.resources.vm {

@@ -4,8 +4,8 @@ use std::{ffi::OsString, path::Path};
 
 use serde_json::json;
 
-use super::{Installed, program::Program};
-use crate::vmm::{BootSpec, MEMORY_FILE, accel::Acceleration};
+use super::program::Program;
+use crate::vmm::{BootSpec, CpuFingerprint, MEMORY_FILE, accel::Acceleration};
 
 /// Name of the ring buffer that holds the guest's console.
 pub(super) const CONSOLE: &str = "console";
@@ -62,6 +62,16 @@ pub(super) enum Start {
     /// With state that is loaded later, and stopped. The kernel lies in the guest's memory; a guest that resets itself
     /// is at its end, so nobody reads it again.
     Restore,
+}
+
+/// A QEMU that is used: the program, and all that its command lines depend on beside the machine.
+#[derive(Debug)]
+pub(super) struct Installed {
+    pub(super) program: Program,
+    pub(super) acceleration: Acceleration,
+    /// The processor that guests see.
+    pub(super) cpu: CpuFingerprint,
+    pub(super) tsc_khz: u64,
 }
 
 impl Installed {

@@ -32,17 +32,17 @@ use tokio::task::spawn_blocking;
 use wrenn_base::Clock;
 
 use self::{
-    args::Start,
+    args::{Installed, Start},
     program::Program,
     watch::{Watcher, end_of_process},
 };
 pub use self::{
     processor::ProcessorError,
-    program::{DetectError, FAST_EMULATION, emulates_fast},
+    program::{FAST_EMULATION, ProgramError, emulates_fast},
 };
 use super::{
-    Accelerator, AdoptError, BootError, BootSpec, CpuFingerprint, ExitReason, Fingerprint, KillError,
-    MEMORY_FILE, VmExit, VmProcess, VmRecord, Vmm, VmmKind,
+    Accelerator, AdoptError, BootError, BootSpec, ExitReason, Fingerprint, KillError, MEMORY_FILE, VmExit,
+    VmProcess, VmRecord, Vmm, VmmKind,
     accel::{self, Acceleration},
     process::wait_for_exit,
     qmp::{Qmp, QmpError},
@@ -63,13 +63,24 @@ const SOCKET_PATH_MAX: usize = 107;
 #[derive(Debug, Clone)]
 pub struct Qemu(Arc<Installed>);
 
-#[derive(Debug)]
-struct Installed {
-    program: Program,
-    acceleration: Acceleration,
-    /// The processor that guests see.
-    cpu: CpuFingerprint,
-    tsc_khz: u64,
+/// Why QEMU cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum DetectError {
+    /// There is no program that can be run.
+    #[error(transparent)]
+    Program(#[from] ProgramError),
+    /// No description of the processor that its guests see.
+    #[error("ask {program} for the processor of its guests")]
+    Processor {
+        /// The program.
+        program: PathBuf,
+        /// Why.
+        #[source]
+        source: ProcessorError,
+    },
+    /// The search was broken off.
+    #[error("the search for QEMU was interrupted")]
+    Interrupted,
 }
 
 impl Qemu {
@@ -80,7 +91,8 @@ impl Qemu {
     /// [`DetectError`] if it is not installed or does not run.
     pub async fn detect(named: Option<&Path>, cache_dir: &Path, clock: &Clock) -> Result<Self, DetectError> {
         let (clock, named) = (clock.clone(), named.map(Path::to_owned));
-        let detect = move || Ok((Program::find(named.as_deref())?, tsc::measure_khz(&clock)));
+        let detect =
+            move || Ok::<_, ProgramError>((Program::find(named.as_deref())?, tsc::measure_khz(&clock)));
         let (program, tsc_khz) = spawn_blocking(detect).await.map_err(|_| DetectError::Interrupted)??;
         let acceleration = accel::probe(&program.path, cache_dir).await;
         Self::describe(program, acceleration, tsc_khz).await

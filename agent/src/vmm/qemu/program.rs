@@ -6,8 +6,6 @@ use std::{
     process::Command,
 };
 
-use super::processor::ProcessorError;
-
 /// Name of the program in `PATH`.
 const NAME: &str = "qemu-system-x86_64";
 /// First version in which `-run-with user=` gives up privileges; `-runas`, deprecated since, is gone in version 10.
@@ -29,9 +27,9 @@ pub(super) struct Program {
     number: (u32, u32),
 }
 
-/// Why QEMU cannot be used.
+/// Why no QEMU was found.
 #[derive(Debug, thiserror::Error)]
-pub enum DetectError {
+pub enum ProgramError {
     /// It is in none of the folders of `PATH`.
     #[error("{NAME} is not installed (Debian: apt-get install qemu-system-x86)")]
     Missing,
@@ -47,36 +45,24 @@ pub enum DetectError {
         #[source]
         source: io::Error,
     },
-    /// No description of the processor that its guests see.
-    #[error("ask {program} for the processor of its guests")]
-    Processor {
-        /// The program.
-        program: PathBuf,
-        /// Why.
-        #[source]
-        source: ProcessorError,
-    },
-    /// The search was broken off.
-    #[error("the search for {NAME} was interrupted")]
-    Interrupted,
 }
 
 impl Program {
     /// Finds QEMU: the program that is `named`, or else that in `PATH`. Blocks.
     ///
     /// # Errors
-    /// See [`DetectError`].
-    pub(super) fn find(named: Option<&Path>) -> Result<Self, DetectError> {
+    /// See [`ProgramError`].
+    pub(super) fn find(named: Option<&Path>) -> Result<Self, ProgramError> {
         let path = match named {
             Some(path) if path.is_file() => path.to_owned(),
-            Some(path) => return Err(DetectError::NotThere(path.to_owned())),
+            Some(path) => return Err(ProgramError::NotThere(path.to_owned())),
             None => {
                 let folders = std::env::var_os("PATH").unwrap_or_default();
                 let mut programs = std::env::split_paths(&folders).map(|folder| folder.join(NAME));
-                programs.find(|program| program.is_file()).ok_or(DetectError::Missing)?
+                programs.find(|program| program.is_file()).ok_or(ProgramError::Missing)?
             }
         };
-        let failed = |source| DetectError::Version { program: path.clone(), source };
+        let failed = |source| ProgramError::Version { program: path.clone(), source };
         let output = Command::new(&path).arg("--version").output().map_err(failed)?;
         // `QEMU emulator version 7.2.22 (Debian 1:7.2+dfsg-7+deb12u18)`
         let text = String::from_utf8_lossy(&output.stdout);
