@@ -215,7 +215,7 @@ suite_e2e() {
     check "end to end" run_end_to_end
 }
 
-# Debian's packages in capsules: an hour and more, and the network, so not a part of all tests.
+# Debian's packages in capsules: half an hour and more, and the network, so not a part of all tests.
 suite_packages() {
     machine_parts
     step "fetching packages for capsules" make_package_archives "$work/packages" || die "see $(step_log "fetching packages for capsules")"
