@@ -14,7 +14,7 @@ use nix::{
     sys::signal::{Signal, kill},
     unistd::Pid,
 };
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::{
     installation::{Capsule, Installation, temporary_folder},
@@ -33,7 +33,7 @@ const COUNTER: &str = "nohup sh -c 'exec 3>/root/open; i=0; while :; do i=$((i+1
 pub(crate) async fn what_is_so_already_stays_so(installation: &Installation) -> anyhow::Result<()> {
     let capsule = installation.capsule().await?;
     // Its last use is written some seconds later.
-    let at_rest = |mut shown: serde_json::Value| {
+    let at_rest = |mut shown: Value| {
         shown["last_active_at"].take();
         shown
     };
@@ -184,7 +184,7 @@ pub(crate) async fn memory_of_another_vmm_is_refused(installation: &Installation
     // As if the host had got another version of its VMM meanwhile.
     let folder = installation.data().join("agent/volume/machines").join(&capsule.id);
     let path = folder.join("manifest.json");
-    let mut manifest: serde_json::Value = serde_json::from_slice(&fs::read(&path)?)?;
+    let mut manifest: Value = serde_json::from_slice(&fs::read(&path)?)?;
     ensure!(manifest["fingerprint"]["vmm_version"].is_string(), "{manifest}");
     manifest["fingerprint"]["vmm_version"] = "0.0.1".into();
     fs::write(&path, serde_json::to_vec(&manifest)?)?;
@@ -208,6 +208,8 @@ pub(crate) async fn is_refused_and_booted(capsule: &Capsule<'_>, versions: &[&st
     let booted =
         capsule.installation.client()?.post(&path, &json!({ "drop_memory": true })).await?.success()?;
     ensure!(booted["status"] == "running" && booted["last_error"].is_null(), "{booted}");
+    let warning = booted.pointer("/warnings/0").and_then(Value::as_str).unwrap_or_default();
+    ensure!(warning.contains("last seconds before the pause"), "no word of what may be missing: {booted}");
     ensure!(capsule.shell("cat /root/mark; ls /dev/shm").await? == "kept\n", "not a boot from its own disk");
     Ok(())
 }

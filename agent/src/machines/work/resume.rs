@@ -34,6 +34,8 @@ use crate::{
 
 /// Why a machine whose memory was dropped is stopped.
 const DROPPED: &str = "its memory was dropped";
+/// Warning for its user: dropped memory held what the guest had not written to its disk yet.
+const UNWRITTEN: &str = "its memory was dropped: what was written in the last seconds before the pause may be missing on the disk";
 
 /// What becomes of saved memory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -193,6 +195,9 @@ impl Host {
         let conversation = async {
             record.guest = self.greet(id).await?;
             record.warnings = self.init(record, Life::Booted, Growth::None).await?;
+            if memory_was_dropped(record) {
+                record.warnings.push(UNWRITTEN.to_owned());
+            }
             Ok::<_, StartError>(())
         };
         tokio::select! {
@@ -242,6 +247,11 @@ impl Host {
         record.outcome = Some(Outcome::Failed(CommandError { kind, message, state: MachineState::Stopped }));
         self.release_to_rest(record, Told::Outcome).await
     }
+}
+
+/// Returns true if the machine is being booted because its memory was dropped.
+fn memory_was_dropped(record: &Record) -> bool {
+    matches!(&record.phase, Phase::Resuming { from: Rest::Stopped { reason }, .. } if reason == DROPPED)
 }
 
 fn give_way(overtaken: &Overtaken) -> Result<(), StartError> {

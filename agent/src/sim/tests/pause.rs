@@ -344,7 +344,11 @@ async fn memory_that_another_vmm_saved_is_kept_and_the_machine_can_be_booted() {
     agent.paused(id, 6).await;
     agent.world.set_vmm_version("2");
     agent.order_boot(id, 7);
-    assert!(!agent.was_started(7).await.restored);
+    let started = agent.was_started(7).await;
+    assert!(
+        !started.restored && started.warnings[0].contains("last seconds before the pause"),
+        "{started:?}"
+    );
     assert_eq!(agent.shell(id, "read note").await, "kept");
 }
 
