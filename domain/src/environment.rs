@@ -1,7 +1,11 @@
 //! Rules for the environment of a capsule, set by a client or by a recipe for the capsules of its template.
 
-use std::collections::BTreeMap;
+use std::{borrow::Cow, collections::BTreeMap};
 
+/// Folders of programs, for every user alike, where nothing else is set.
+pub const DEFAULT_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+/// Language of programs where nothing else is set: without one, text beyond ASCII is counted in bytes.
+pub const DEFAULT_LANG: &str = "C.UTF-8";
 /// Longest variable, in bytes, as `name=value`: a kernel takes texts below 128 KiB, the zero byte at their end included.
 pub const MAX_VARIABLE_BYTES: usize = 128 * 1024 - 2;
 /// Longest environment of a command, in bytes: a kernel takes 2 MiB, which the arguments share.
@@ -26,6 +30,21 @@ impl Scope {
             Self::Stored => MAX_STORED_BYTES,
         }
     }
+}
+
+/// Returns the value of a variable that every command of a user has without anybody setting it; `None` for other variables.
+///
+/// Home and shell are those that `useradd` of Debian gives, as the machine's list of accounts is not known here.
+pub fn initial_value<'a>(user: &'a str, name: &str) -> Option<Cow<'a, str>> {
+    Some(match name {
+        "PATH" => DEFAULT_PATH.into(),
+        "LANG" => DEFAULT_LANG.into(),
+        "SHELL" => "/bin/bash".into(),
+        "USER" | "LOGNAME" => user.into(),
+        "HOME" if user == "root" => "/root".into(),
+        "HOME" => format!("/home/{user}").into(),
+        _ => return None,
+    })
 }
 
 /// Fault of an environment.

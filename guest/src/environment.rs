@@ -5,13 +5,10 @@
 
 use std::collections::{BTreeMap, HashMap};
 
+use wrenn_proto::environment::{DEFAULT_LANG, DEFAULT_PATH};
+
 use crate::accounts::Account;
 
-/// Where programs are found, for every user alike.
-pub const DEFAULT_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
-
-/// The language of programs, unless a layer says something about letters: without, text beyond ASCII is counted in bytes.
-const DEFAULT_LANG: &str = "C.UTF-8";
 /// Variables that say something about letters.
 const LOCALE_VARIABLES: [&str; 3] = ["LC_ALL", "LC_CTYPE", "LANG"];
 

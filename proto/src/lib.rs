@@ -5,10 +5,10 @@
 //! ```
 //!
 //! [`agent`] and [`guest`] are generated from `proto/*.proto`, where each message is documented.
-//! [`ids`] are the typed ids that every other crate uses, [`metrics`] the measurements of capsules; [`session`] says where a session begins and ends, and
+//! [`ids`] are the typed ids that every other crate uses, [`environment`] the rules for variables of commands, [`metrics`] the measurements of capsules; [`session`] says where a session begins and ends, and
 //! [`transfer`] whether a template arrived whole.
 
-pub use wrenn_domain::{ids, metrics};
+pub use wrenn_domain::{environment, ids, metrics};
 
 pub mod session;
 pub mod transfer;

@@ -9,7 +9,7 @@
 //! instruction until then with its user, environment and folder, and what is copied. Steps after `START` have none, as
 //! what runs changes the disk, too. With the team in it, no team reads or fills the cache of another one, or the platform's.
 
-use std::collections::BTreeMap;
+use std::{borrow::Cow, collections::BTreeMap};
 
 use sha2::{Digest as _, Sha256};
 
@@ -64,6 +64,14 @@ pub struct Context {
     pub env: BTreeMap<String, String>,
     /// An absolute path; `None` is the user's home.
     pub workdir: Option<String>,
+}
+
+impl Context {
+    /// Returns what a command in this context would see in a variable.
+    fn value_of(&self, name: &str) -> Option<Cow<'_, str>> {
+        let set = self.env.get(name).map(|value| value.into());
+        set.or_else(|| environment::initial_value(&self.user, name))
+    }
 }
 
 /// Work of a step.
@@ -296,7 +304,7 @@ impl<'a> Planner<'a> {
             Instruction::Start { command } => ("START", StepAction::Start { command: command.clone() }),
             Instruction::Env { variables } => {
                 for (name, value) in variables {
-                    let value = value.expand(&self.context.env);
+                    let value = value.expand(|name| self.context.value_of(name));
                     self.context.env.insert(name.clone(), value);
                 }
                 environment::check(&self.context.env, environment::Scope::Stored)
@@ -304,7 +312,7 @@ impl<'a> Planner<'a> {
                 ("ENV", StepAction::Nothing)
             }
             Instruction::Workdir { path } => {
-                let path = self.resolve("WORKDIR", &path.expand(&self.context.env))?;
+                let path = self.resolve("WORKDIR", &path.expand(|name| self.context.value_of(name)))?;
                 self.context.workdir = Some(path.clone());
                 ("WORKDIR", StepAction::Workdir { path })
             }
@@ -315,13 +323,13 @@ impl<'a> Planner<'a> {
             Instruction::Copy { sources, target } => {
                 let archive = self.archive.ok_or(StepFault::NoArchive)?;
                 let sources: Vec<String> =
-                    sources.iter().map(|source| source.expand(&self.context.env)).collect();
+                    sources.iter().map(|source| source.expand(|name| self.context.value_of(name))).collect();
                 for source in &sources {
                     check_source(source).map_err(|reason| StepFault::Other("COPY", reason))?;
                 }
                 let selection = select(&archive.entries, &sources)
                     .map_err(|error: CopyError| StepFault::Other("COPY", error.to_string()))?;
-                let written = target.expand(&self.context.env);
+                let written = target.expand(|name| self.context.value_of(name));
                 let base = if written.starts_with('/') { "/" } else { self.workdir("COPY", &written)? };
                 let target = Target::of(base, &written, selection.single.is_none());
                 ("COPY", StepAction::Copy { selection, target })
@@ -455,6 +463,16 @@ mod tests {
         assert_eq!((plan.default_user.as_str(), plan.default_env["LANG"].as_str()), ("me", "C.UTF-8"));
         assert!(matches!(&last.action, StepAction::Copy { target, .. } if target.path() == "/srv/12/x/to"));
         assert_eq!(plan.total_steps(), 7);
+    }
+
+    #[test]
+    fn variables_that_nobody_set_are_what_a_command_sees() {
+        let recipe = "ENV PATH=/opt/tool/bin:$PATH\nENV NOTE=$HOME:$USER:$NONE\nUSER me\nENV PATH=$PATH:$HOME/bin\nWORKDIR $HOME/src";
+        let plan = planned(recipe, None).unwrap();
+        let default = environment::DEFAULT_PATH;
+        assert_eq!(plan.default_env["PATH"], format!("/opt/tool/bin:{default}:/home/me/bin"));
+        assert_eq!(plan.default_env["NOTE"], "/root:root:");
+        assert_eq!(plan.workdir.as_deref(), Some("/home/me/src"));
     }
 
     #[test]

@@ -18,10 +18,12 @@ pub(super) fn logical_lines(text: &str) -> impl Iterator<Item = Result<LogicalLi
         let mut last = 0;
         for (index, line) in lines.by_ref() {
             last = index + 1;
-            let line = line.trim();
-            if line.is_empty() || line.starts_with('#') {
+            let content = line.trim();
+            if content.is_empty() || content.starts_with('#') {
                 continue;
             }
+            // Space at the beginning of a continued line separates words, as in a Dockerfile.
+            let line = if logical.is_some() { line.trim_end() } else { content };
             if let Some(character) = line.chars().find(|c| c.is_control() && *c != '\t') {
                 let fault = Fault::Character(character);
                 return Some(Err(RecipeError { line: last, instruction: None, fault }));

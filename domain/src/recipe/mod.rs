@@ -14,7 +14,7 @@
 //! | `USER name` | as whom what follows is run; made if missing, with `sudo` without a password |
 //! | `COPY source… target` | copies from the archive; owned by the user |
 //!
-//! A line that ends with `\` goes on in the next one. A line that begins with `#` is a comment, also between two lines
+//! A line that ends with `\` goes on in the next one, whose space at the beginning is kept. A line that begins with `#` is a comment, also between two lines
 //! of one instruction. What is wrong is told with its line, the instruction and what would be right, and nothing is run
 //! of a recipe with a fault anywhere.
 

@@ -23,7 +23,11 @@ fn variables(text: &str, environment: &[(&str, &str)]) -> Vec<(String, String)> 
     let Instruction::Env { variables } = one(text) else { panic!("{text} is no ENV") };
     let environment: BTreeMap<_, _> =
         environment.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
-    variables.into_iter().map(|(name, value)| (name, value.expand(&environment))).collect()
+    variables.into_iter().map(|(name, value)| (name, expand(&value, &environment))).collect()
+}
+
+fn expand(value: &Value, environment: &BTreeMap<String, String>) -> String {
+    value.expand(|name| environment.get(name).map(|value| value.into()))
 }
 
 #[test]
@@ -41,7 +45,7 @@ fn every_instruction_is_read() {
     let lines: Vec<_> = recipe.steps.iter().map(|step| step.line).collect();
     assert_eq!(lines, [2, 6, 7, 8, 9, 10]);
     let instructions: Vec<_> = recipe.steps.iter().map(|step| step.instruction.clone()).collect();
-    let command = "apt-get update && apt-get install -y git".to_owned();
+    let command = "apt-get update &&     apt-get install -y git".to_owned();
     assert_eq!(instructions[0], Instruction::Run { command, timeout: Duration::from_secs(300) });
     assert_eq!(instructions[2], Instruction::Workdir { path: "/srv/app".into() });
     assert_eq!(instructions[3], Instruction::User { name: "app".into() });
@@ -51,6 +55,22 @@ fn every_instruction_is_read() {
     assert_eq!(instructions[5], start);
     assert_eq!(Recipe::parse([]).unwrap(), Recipe::default());
     assert_eq!(parse("\n# nothing\n\n"), Ok(vec![]));
+}
+
+#[test]
+fn a_continued_line_keeps_the_space_at_its_beginning() {
+    for (text, command) in [
+        ("RUN printf '%s|' aa\\\n   bb", "printf '%s|' aa   bb"),
+        ("RUN a\\\nb", "ab"),
+        ("RUN a \\  \n\tb  ", "a \tb"),
+        ("RUN a\\\n  # in between\n\n  b", "a  b"),
+        ("  RUN a", "a"),
+    ] {
+        let Instruction::Run { command: read, .. } = one(text) else { panic!("{text}") };
+        assert_eq!(read, command, "{text:?}");
+    }
+    let two = variables("ENV A=1\\\n    B=2", &[]);
+    assert_eq!(two, [("A".into(), "1".into()), ("B".into(), "2".into())]);
 }
 
 #[test]
@@ -97,7 +117,7 @@ fn variables_are_quoted_and_filled_in_as_in_a_shell() {
 fn paths_may_be_quoted_and_have_variables() {
     assert_eq!(one("WORKDIR '/a b'"), Instruction::Workdir { path: "/a b".into() });
     let Instruction::Workdir { path } = one("WORKDIR $HOME/x") else { panic!() };
-    assert_eq!(path.expand(&BTreeMap::from([("HOME".into(), "/root".into())])), "/root/x");
+    assert_eq!(expand(&path, &BTreeMap::from([("HOME".into(), "/root".into())])), "/root/x");
     let copy = Instruction::Copy { sources: vec!["a b".into(), ".".into()], target: "/dst/".into() };
     assert_eq!(one("COPY \"a b\" . /dst/"), copy);
 }

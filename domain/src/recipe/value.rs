@@ -1,6 +1,6 @@
 //! Texts with variables in them.
 
-use std::{collections::BTreeMap, fmt};
+use std::{borrow::Cow, fmt};
 
 /// A text in which variables stand, to be filled in when it is needed.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -15,13 +15,13 @@ enum Piece {
 }
 
 impl Value {
-    /// The text with the variables' values; one that is not set counts as empty.
-    pub fn expand(&self, environment: &BTreeMap<String, String>) -> String {
+    /// The text with the variables' values, which `value_of` looks up; one that is not set counts as empty.
+    pub fn expand<'a>(&self, value_of: impl Fn(&str) -> Option<Cow<'a, str>>) -> String {
         let mut text = String::new();
         for piece in &self.pieces {
             match piece {
                 Piece::Text(piece) => text.push_str(piece),
-                Piece::Variable(name) => text.push_str(environment.get(name).map_or("", String::as_str)),
+                Piece::Variable(name) => text.push_str(&value_of(name).unwrap_or_default()),
             }
         }
         text

@@ -19,9 +19,9 @@ const FILES: &[File<'static>] = &[
 
 const RECIPE: &[&str] = &[
     "# Every instruction there is.",
-    "ENV GREETING=hello NAME=${GREETING}-there PRICE='$5'",
-    "RUN echo out of $NAME; \\",
-    "    echo err >&2",
+    "ENV GREETING=hello NAME=${GREETING}-there PRICE='$5' PATH=/opt/tool/bin:$PATH TOOLS=$HOME/bin",
+    "RUN echo out of\\",
+    "    $NAME; echo err >&2",
     "USER builder",
     "WORKDIR /srv/app",
     "COPY app .",
@@ -38,6 +38,8 @@ async fn check(capsule: &Capsule<'_>) -> anyhow::Result<()> {
     ensure!(shown["default_user"] == "builder", "{shown}");
     let printed = capsule.shell("id -un; echo $NAME $PRICE; cat /srv/app/data/two.txt /etc/app.conf").await?;
     ensure!(printed == "builder\nhello-there $5\n$5\ngreeting = hello\n", "{printed}");
+    let printed = capsule.shell("echo ${PATH%%:*} ${PATH##*:} $TOOLS").await?;
+    ensure!(printed == "/opt/tool/bin /bin /home/wrenn-user/bin\n", "{printed}");
     let owners = capsule
         .shell("stat -c '%U %a %n' /srv/app /srv/app/run.sh /srv/app/data/one.txt /etc/app.conf; stat -c %Y /etc/app.conf")
         .await?;
