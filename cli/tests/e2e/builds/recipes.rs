@@ -39,7 +39,7 @@ async fn check(capsule: &Capsule<'_>) -> anyhow::Result<()> {
     let printed = capsule.shell("id -un; echo $NAME $PRICE; cat /srv/app/data/two.txt /etc/app.conf").await?;
     ensure!(printed == "builder\nhello-there $5\n$5\ngreeting = hello\n", "{printed}");
     let printed = capsule.shell("echo ${PATH%%:*} ${PATH##*:} $TOOLS").await?;
-    ensure!(printed == "/opt/tool/bin /bin /home/wrenn-user/bin\n", "{printed}");
+    ensure!(printed == "/opt/tool/bin /bin /root/bin\n", "{printed}");
     let owners = capsule
         .shell("stat -c '%U %a %n' /srv/app /srv/app/run.sh /srv/app/data/one.txt /etc/app.conf; stat -c %Y /etc/app.conf")
         .await?;
