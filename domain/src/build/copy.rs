@@ -6,7 +6,7 @@
 //! | `COPY file target/` | the file, into the folder |
 //! | `COPY folder target` | what is in the folder, into the folder `target` |
 //! | `COPY a b target/` | all of them, into the folder |
-//! | `COPY *.txt target/` | all that match, where `*` and `?` stay within one folder's name |
+//! | `COPY *.txt target/` | all that match, hidden ones too, where `*` and `?` stay within one folder's name |
 //!
 //! Folders that are missing are made.
 
@@ -175,7 +175,8 @@ fn find<'a>(entries: &'a [Entry], source: &str, found: &mut Vec<Source<'a>>) -> 
     let options = MatchOptions {
         case_sensitive: true,
         require_literal_separator: true,
-        require_literal_leading_dot: true,
+        // As in a Dockerfile, and unlike a shell: `COPY * target/` copies everything that is there.
+        require_literal_leading_dot: false,
     };
     let depth = path.split('/').count();
     let before = found.len();
@@ -256,8 +257,12 @@ mod tests {
     }
 
     #[test]
-    fn patterns_stay_within_a_folder_and_leave_hidden_files_alone() {
-        assert_eq!(names(&["*.txt"]).unwrap(), pairs(&[("a.txt", "a.txt"), ("b.txt", "b.txt")]));
+    fn patterns_stay_within_a_folder_and_match_hidden_files() {
+        assert_eq!(
+            names(&["*.txt"]).unwrap(),
+            pairs(&[(".hidden.txt", ".hidden.txt"), ("a.txt", "a.txt"), ("b.txt", "b.txt")])
+        );
+        assert_eq!(names(&["*hidden*"]).unwrap().len(), 1);
         assert_eq!(names(&["[ab].txt"]).unwrap().len(), 2);
         assert_eq!(
             names(&["d*p"]).unwrap(),
