@@ -85,9 +85,11 @@ async fn ctrl_c_interrupts_what_is_in_the_foreground_and_not_the_shell() {
     let guest = TestGuest::start().await;
     let mut session = guest.open(terminal("PS1='$ ' exec sh -i")).await;
     session.until("$ ").await;
-    // It says itself that it is in the foreground: between two commands of its own a shell may let an interrupt pass.
-    session.send(Input::Stdin("sh -c 'echo start; exec sleep 60'\n".into())).await;
-    session.until("start\r\n").await;
+    // A program without a handler, which shows by its answer that it is in the foreground: the terminal says the line, then `cat`. A shell
+    // catches interrupts, also on its way to an `exec`.
+    session.send(Input::Stdin("cat\n".into())).await;
+    session.send(Input::Stdin("read\n".into())).await;
+    session.until("read\r\nread\r\n").await;
     session.send(Input::Stdin("\u{3}".into())).await;
     session.until("$ ").await;
     session.send(Input::Stdin("echo code $?\n".into())).await;
