@@ -48,7 +48,8 @@ suite_debian13() {
     check "Debian 13: another QEMU, and Valkey" two_versions_in_debian13
 }
 
-# make_debian13: the system, in $debian13_root/system. It has a key of all that it is made from.
+# make_debian13: the system, in $debian13_root/system. It has a key of all that it is made from. Called within a condition, so it
+# ends at its first failure by itself.
 make_debian13() {
     local new key
     key=$({
@@ -57,11 +58,11 @@ make_debian13() {
     } | sha256sum)
     [[ -d $debian13_root/system && $(cat "$debian13_root/.key" 2>/dev/null) == "$key" ]] && return
     clean_up_killed "$debian13_root"/.work.*
-    new=$(mktemp -d "$debian13_root/.work.XXXXXX")
+    new=$(mktemp -d "$debian13_root/.work.XXXXXX") || return
     bootstrap trixie "$new/system" --dpkgopt='path-exclude=/usr/share/man/*' --dpkgopt='path-exclude=/usr/share/doc/*' \
-        --include="$(IFS=,; say "${debian13_packages[*]}")"
+        --include="$(IFS=,; say "${debian13_packages[*]}")" || return
     rm -rf "$debian13_root/.key" "$debian13_root/system"
-    mv "$new/system" "$debian13_root/system"
+    mv "$new/system" "$debian13_root/system" || return
     say "$key" >"$debian13_root/.key"
     clean_up "$new"
 }
