@@ -112,7 +112,7 @@ pub(super) struct KernelModules {
     image: PathBuf,
     folder: PathBuf,
     volume: Volume,
-    /// Held while one is being imported or removed.
+    /// Held while one is being imported, given out or removed.
     changing: Mutex<()>,
 }
 
@@ -174,6 +174,8 @@ impl KernelModules {
     pub(super) async fn give(&self, id: ModulesId, folder: &Path) -> Result<(), ModulesError> {
         let (from, to) = (self.path(id), folder.join(MODULES_FILE));
         let failed = ModulesError::io("link", &to);
+        // One without another link must not be removed at this moment.
+        let _changing = self.changing.lock().await;
         blocking(move || link(&from, &to)).await.map_err(failed)
     }
 

@@ -20,6 +20,7 @@ use super::{
     backend::{BoxError, ReleaseError, SaveError},
     leases::{Artifact, Exclusive, Lease},
     manifest::{Incompatible, Kind, Manifest},
+    record::MachineSpec,
 };
 use crate::vmm::{Fingerprint, VmProcess};
 
@@ -39,6 +40,17 @@ pub enum Template {
     Image(String),
     /// One that was made on this host.
     Made(Made),
+}
+
+/// Memory that a template may have.
+#[derive(Debug)]
+pub enum TemplateMemory {
+    /// It has none.
+    None,
+    /// Memory that can be restored on this host.
+    Fits,
+    /// Memory that cannot be restored here: the template is as good as its disk.
+    Useless(Incompatible),
 }
 
 /// What is to be done about the boot of a machine.
@@ -156,6 +168,19 @@ pub trait Library: Send + Sync + 'static {
     /// # Errors
     /// The first thing that is in the way.
     fn check_restore(&self, manifest: &Manifest) -> Result<(), Incompatible>;
+
+    /// Judges the memory of what a machine of this size is to be made from.
+    ///
+    /// # Errors
+    /// Says which size the machine must have to fit the memory.
+    fn judge_memory(&self, template: &Template, spec: &MachineSpec) -> Result<TemplateMemory, String> {
+        let manifest = match template {
+            Template::Made(Made { manifest, .. }) if manifest.kind == Kind::Snapshot => manifest,
+            Template::Made(_) | Template::Image(_) => return Ok(TemplateMemory::None),
+        };
+        manifest.check_size(spec.vcpus, spec.memory_mb)?;
+        Ok(self.check_restore(manifest).map_or_else(TemplateMemory::Useless, |()| TemplateMemory::Fits))
+    }
 
     /// Checks that there is room for a template whose files may grow by `growth_mb`.
     fn admit_template(&self, growth_mb: u32) -> BoxFuture<'_, Result<(), SaveError>>;

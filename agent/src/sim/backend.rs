@@ -25,7 +25,10 @@ use crate::{
     machines::{
         backend::{AdoptError, Backend, Discard, ReleaseError, SaveError, StartError},
         leases::{Artifact, Leases},
-        library::{Admitted, BootPlan, Draft, Library, Made, Parts, Template, TemplateFiles, TemplateReader},
+        library::{
+            Admitted, BootPlan, Draft, Library, Made, Parts, Template, TemplateFiles, TemplateMemory,
+            TemplateReader,
+        },
         manifest::{Incompatible, Kind, Manifest},
         record::{MachineSpec, Resources},
     },
@@ -114,18 +117,13 @@ impl Backend for SimBackend {
             if self.world.is_full() {
                 return Err(StartError::NoSpace { free_mb: 0, reserve_mb: 1 });
             }
-            let memory = match &template {
-                Template::Made(Made { manifest, .. }) if manifest.kind == Kind::Snapshot => {
-                    manifest.check_size(spec.vcpus, spec.memory_mb).map_err(StartError::Spec)?;
-                    Some(self.check_restore(manifest))
-                }
-                Template::Made(_) | Template::Image(_) => None,
+            let memory = self.judge_memory(&template, spec).map_err(StartError::Spec)?;
+            let (boot, useless_memory) = match memory {
+                TemplateMemory::Fits => (BootPlan::RestoreTemplate, None),
+                TemplateMemory::None => (self.boot_plan(spec, &template), None),
+                TemplateMemory::Useless(why) => (self.boot_plan(spec, &template), Some(why)),
             };
-            let boot = match memory {
-                Some(Ok(())) => BootPlan::RestoreTemplate,
-                Some(Err(_)) | None => self.boot_plan(spec, &template),
-            };
-            Ok(Admitted { template, boot, useless_memory: memory.and_then(Result::err) })
+            Ok(Admitted { template, boot, useless_memory })
         }
         .boxed()
     }

@@ -6,7 +6,10 @@
 use wrenn_proto::ids::TemplateId;
 
 use super::{RealBackend, shelf::BootKey};
-use crate::{host_load::MIB, machines::leases::Artifact, vmm::Vmm as _};
+use crate::{
+    host_load::MIB,
+    machines::{leases::Artifact, library::Library as _},
+};
 
 impl RealBackend {
     /// Removes what crashes have left half-made, and boot snapshots that nothing will be restored from any more.
@@ -32,10 +35,7 @@ impl RealBackend {
                 self.images.key(image).is_ok_and(|key| key == origin)
             }
         };
-        let fits = |manifest: &crate::machines::manifest::Manifest| {
-            manifest.check_restore(&self.qemu.fingerprint()).is_ok()
-        };
-        let fits = self.shelf.get(artifact).is_some_and(|files| fits(&files.manifest));
+        let fits = self.shelf.get(artifact).is_some_and(|files| self.check_restore(&files.manifest).is_ok());
         has_origin && fits && chain == self.boot_chain()
     }
 

@@ -17,8 +17,8 @@ use crate::{
     machines::{
         backend::{AdoptError, Backend, BoxError, Discard, ReleaseError, SaveError, StartError},
         kernel_modules::MODULES_FILE,
-        library::{Admitted, BootPlan, Library as _, Made, Parts, Template},
-        manifest::{Kind, Manifest},
+        library::{Admitted, BootPlan, Library as _, Made, Parts, Template, TemplateMemory},
+        manifest::Manifest,
         record::{MachineSpec, Resources},
     },
     metrics::{Meter, MeterSource, ProcessMeter},
@@ -79,21 +79,16 @@ impl Backend for RealBackend {
                 return Err(StartError::Spec(format!("a machine must have {limits}")));
             }
             let template = self.template_of(spec)?;
-            let memory = match &template {
-                Template::Made(Made { manifest, .. }) if manifest.kind == Kind::Snapshot => {
-                    manifest.check_size(spec.vcpus, spec.memory_mb).map_err(StartError::Spec)?;
-                    Some(self.check_restore(manifest))
-                }
-                Template::Made(_) | Template::Image(_) => None,
-            };
+            let memory = self.judge_memory(&template, spec).map_err(StartError::Spec)?;
             // The guest's memory is a file of the volume, too.
             let room = self.find_room(spec.memory_mb).await;
             room.map_err(|Shortage { free_mb, reserve_mb }| StartError::NoSpace { free_mb, reserve_mb })?;
-            let boot = match memory {
-                Some(Ok(())) => BootPlan::RestoreTemplate,
-                Some(Err(_)) | None => self.boot_plan(spec, &template).await,
+            let (boot, useless_memory) = match memory {
+                TemplateMemory::Fits => (BootPlan::RestoreTemplate, None),
+                TemplateMemory::None => (self.boot_plan(spec, &template).await, None),
+                TemplateMemory::Useless(why) => (self.boot_plan(spec, &template).await, Some(why)),
             };
-            Ok(Admitted { template, boot, useless_memory: memory.and_then(Result::err) })
+            Ok(Admitted { template, boot, useless_memory })
         }
         .boxed()
     }

@@ -54,9 +54,9 @@ use self::{
 use super::{
     backend::{BoxError, StartError},
     images::{Images, ImagesError},
-    kernel_modules::{self, KernelModules, MODULES_FILE, ModulesError},
+    kernel_modules::{KernelModules, MODULES_FILE, ModulesError},
     leases::Artifact,
-    library::{BootPlan, Made, Template},
+    library::{BootPlan, Library as _, Made, Template},
     record::MachineSpec,
 };
 use crate::{
@@ -230,7 +230,7 @@ impl RealBackend {
         let key = BootKey { origin, vcpus: spec.vcpus, memory_mb: spec.memory_mb, chain: self.boot_chain() };
         let artifact = Artifact::BootSnapshot(key.to_string());
         if let Some(made) = self.shelf.take(&artifact) {
-            match made.manifest.check_restore(&self.qemu.fingerprint()) {
+            match self.check_restore(&made.manifest) {
                 Ok(()) => return BootPlan::Restore(made),
                 Err(why) => {
                     tracing::info!(%artifact, %why, "removing a boot snapshot that does not fit any more")
@@ -267,10 +267,9 @@ impl RealBackend {
         for file in files::ALL {
             self.volume.clone_file(&from.join(file), &to.join(file)).await?;
         }
-        match source.manifest.modules {
-            // Also if it came to this host after the template.
-            Some(id) => self.modules.give(id, &to).await?,
-            None => kernel_modules::pass_on(&from, &to).await?,
+        if let Some(id) = source.manifest.modules {
+            // Not from the template: the disk may have come to this host after it.
+            self.modules.give(id, &to).await?;
         }
         Ok(())
     }
