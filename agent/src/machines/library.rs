@@ -45,7 +45,7 @@ pub enum Template {
 /// Memory that a template may have.
 #[derive(Debug)]
 pub enum TemplateMemory {
-    /// It has none.
+    /// No memory.
     None,
     /// Memory that can be restored on this host.
     Fits,
